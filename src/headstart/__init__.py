@@ -1,0 +1,1 @@
+"""Headstart: transfer learning for image classification, with evidence of whether it helped."""

@@ -1,0 +1,81 @@
+"""Every error that Headstart raises on purpose.
+
+HeadstartError                  anything below; the message is one sentence for the person at the keyboard
+├── UserError                   the request cannot be met as written (exit code 2)
+│   ├── UnknownName             a name that no table holds; the message shows the nearest ones
+│   ├── DataError               the pictures, labels or splits do not allow what was asked
+│   ├── WeightsError            a weights file does not fit the architecture, or was changed
+│   ├── BundleError             a bundle is incomplete, altered or of another version
+│   └── Offline                 a download was needed and the network did not give it
+├── Refused                     one picture that cannot be used; never ends a run unless `--strict`
+└── NotConverged                an optimiser that diverged (NaN or infinite loss)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadstartError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class UserError(HeadstartError):
+    """The request cannot be met as written: says what is wrong, where, and what to do."""
+
+
+class UnknownName(UserError):
+    """A name that is in no table; shows the nearest names, or all of them when they are few."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = list(known)
+        near = nearest(name, names)
+        if near:
+            tail = f"did you mean {' or '.join(near)}?"
+        elif len(names) <= 30:
+            tail = f"there are: {', '.join(names)}."
+        else:
+            tail = f"{len(names)} are known, none is close."
+        super().__init__(f"Unknown {kind} '{name}': {tail}{' ' + hint if hint else ''}")
+
+
+class DataError(UserError):
+    """The pictures, labels or splits do not allow what was asked."""
+
+
+class WeightsError(UserError):
+    """A weights file does not fit the architecture, or its content changed."""
+
+
+class BundleError(UserError):
+    """A bundle is incomplete, altered, or of a version this program does not read."""
+
+
+class Offline(UserError):
+    """A download was needed and the network did not give it."""
+
+
+class Refused(HeadstartError):
+    """One picture that cannot be used, with its verdict from the closed list `images.decode.REASONS`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class NotConverged(HeadstartError):
+    """An optimiser met a NaN or infinite loss."""
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Up to `n` names from `known` that look like `name`, best first, compared without case, `-` and `_`."""
+
+    def plain(text: str) -> str:
+        return text.lower().replace("-", "").replace("_", "")
+
+    by_plain: dict[str, str] = {}
+    for candidate in known:
+        by_plain.setdefault(plain(candidate), candidate)
+    return [by_plain[p] for p in difflib.get_close_matches(plain(name), by_plain, n=n, cutoff=0.6)]

@@ -1,0 +1,32 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data named by HEADSTART_DATA; tests that need it are skipped without it."""
+    name = os.environ.get("HEADSTART_DATA", "")
+    if not name or not Path(name).is_dir():
+        pytest.skip("HEADSTART_DATA names no folder of real data")
+    return Path(name).resolve()
+
+
+@pytest.fixture(scope="session")
+def weights_dir(data_dir: Path) -> Path:
+    """The folder of real ImageNet weights beside the real data."""
+    folder = data_dir.parent / "weights"
+    if not folder.is_dir():
+        pytest.skip("no folder `weights` beside HEADSTART_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a cache of its own, so none sees another's features."""
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
