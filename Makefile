@@ -1,0 +1,47 @@
+# `make demo` and `make test` each set everything up on a fresh clone. `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Real data and weights for measuring, when they lie beside the clone; tests that need them are skipped without.
+ifneq ($(wildcard ../shared/data),)
+export HEADSTART_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: help setup demo test slow lint check lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
+
+setup: $(READY)  ## a virtual environment with the pinned packages and this one
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(READY)
+
+demo: $(READY)  ## the main job on scikit-learn's digits, twice: raw pixels, and features of an untrained network
+	$(BIN)/headstart fit digits --method pixels --out runs/demo-pixels
+	$(BIN)/headstart fit digits --backbone squeezenet1_0 --weights none --out runs/demo
+
+test: $(READY)  ## the everyday tests
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+slow: $(READY)  ## the slow tests and those on real data
+	$(BIN)/python -m pytest -m slow -n 2
+
+lint: $(READY)  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## everything a change must pass
+
+lock:  ## pin the newest versions that fit pyproject.toml
+	$(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --universal --python-version 3.11 --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what the targets made
+	rm -rf .venv runs build src/*.egg-info

@@ -1,0 +1,120 @@
+"""Weights files into networks, exactly: every name, every shape, only finite values, no pickle code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart import tensors
+from headstart.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FORMATS = (".safetensors", ".pth", ".pt")
+NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
+SHOWN = 3
+"""How many names a message lists."""
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file, half precision widened to float32. Raises WeightsError."""
+    import torch
+
+    state = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch_file(path)
+    found = {}
+    for name, value in state.items():
+        if value.is_floating_point():
+            if not bool(torch.isfinite(value).all()):
+                raise WeightsError(f"{path}: the tensor {name} holds values that are not finite; the file is damaged.")
+            value = value.float()
+        found[name] = value.contiguous()
+    return found
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors.header(path)
+        return dict(load_file(path))
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read as safetensors: {str(error).rstrip('.')}.") from error
+
+
+def _torch_file(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict saved by torch, read with weights_only, out of the wrappings that trainers put around it."""
+    import torch
+
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling a foreign file can fail in any way
+        raise WeightsError(
+            f"{path} cannot be read as a file of weights alone, and code in files is never run: save the state_dict, "
+            "best as .safetensors."
+        ) from error
+    for key in NESTED:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()) or not found:
+        raise WeightsError(f"{path} holds no state_dict (a table of tensors).")
+    state = {str(k): v.detach() for k, v in found.items()}
+    while all(k.startswith("module.") for k in state):
+        state = {k.removeprefix("module."): v for k, v in state.items()}
+    return state
+
+
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load `state` into `network`; names and shapes must match exactly, only `num_batches_tracked` may lack.
+
+    Raises WeightsError that names the first that differ and how many there are.
+    """
+    own = network.state_dict()
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    unexpected = [k for k in state if k not in own]
+    shapes = [
+        f"{k} {_shown(state[k].shape)} instead of {_shown(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    differences = [
+        f"{_count(names, kind)}: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("with another shape", shapes))
+        if names
+    ]
+    if differences:
+        raise WeightsError(f"{path} does not fit this architecture: {'; '.join(differences)}.")
+    network.load_state_dict(dict(state), strict=False)
+
+
+def classifier_path(network: nn.Module) -> str:
+    """The module path of the classifier's last layer: what timm says, else the last Linear, else the last Conv2d."""
+    from torch import nn
+
+    named = getattr(network, "pretrained_cfg", {}).get("classifier")
+    if named:
+        return str(named if isinstance(named, str) else named[0])
+    layers = [
+        (name, type(module))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d) and not name.lower().startswith("aux")
+    ]
+    linear = [name for name, kind in layers if issubclass(kind, nn.Linear)]
+    return linear[-1] if linear else layers[-1][0]
+
+
+def classes_in(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
+    """How many classes the classifier of a weights file has, 0 when the file has none."""
+    weight = state.get(f"{classifier_path(network)}.weight")
+    return 0 if weight is None else int(weight.shape[0])
+
+
+def _count(names: list[str], kind: str) -> str:
+    return f"{len(names)} tensor{'s' if len(names) != 1 else ''} {kind}"
+
+
+def _shown(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "scalar"

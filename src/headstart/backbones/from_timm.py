@@ -1,0 +1,79 @@
+"""timm: https://github.com/huggingface/pytorch-image-models. `NAME` or `NAME.TAG` with a tag of pretrained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from headstart.backbones.facts import Facts
+from headstart.errors import UserError
+from headstart.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HUB = "huggingface.co"
+
+
+class TimmSource:
+    """See `sources.Source`."""
+
+    package = "timm"
+
+    def names(self) -> list[str]:
+        """See `Source.names`."""
+        import timm
+
+        return list(timm.list_models())
+
+    def has(self, name: str) -> bool:
+        """See `Source.has`."""
+        import timm
+
+        base, _, tag = name.partition(".")
+        if not timm.is_model(base):
+            return False
+        return not tag or name in timm.list_pretrained(f"{base}.*")
+
+    def facts(self, name: str) -> Facts:
+        """See `Source.facts`: timm's pretrained_cfg."""
+        from timm.models import get_pretrained_cfg
+
+        cfg = get_pretrained_cfg(name)
+        if cfg is None:
+            return Facts(Preprocess(224, 224), "unknown", notes=(f"timm states no preprocessing for {name}.",))
+        _, height, width = cfg.input_size
+        crop = "squash" if cfg.crop_mode == "squash" else ""
+        notes = (f"timm evaluates {name} on squashed pictures; here the centre is cropped.",) if crop else ()
+        preprocess = Preprocess(
+            height,
+            width,
+            crop_pct=cfg.crop_pct,
+            interpolation=cfg.interpolation if cfg.interpolation != "random" else "bilinear",
+            mean=tuple(cfg.mean),
+            std=tuple(cfg.std),
+        )
+        fixed = (height, width) if cfg.fixed_input_size else None
+        return Facts(preprocess, cfg.license or "unknown", fixed, notes)
+
+    def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
+        """See `Source.build`."""
+        import timm
+
+        classes = {} if num_classes is None else {"num_classes": num_classes}
+        network: nn.Module = timm.create_model(name, pretrained=False, **classes, **kwargs)
+        return network
+
+    def pretrained(self, name: str) -> nn.Module:
+        """See `Source.pretrained`."""
+        import timm
+        from timm.models import get_pretrained_cfg
+
+        from headstart.backbones.hub import downloading
+
+        cfg = get_pretrained_cfg(name)
+        if cfg is None or not cfg.has_weights:
+            raise UserError(f"timm has no ImageNet weights for {name}; give --weights FILE or --weights none.")
+        with downloading(f"timm:{name}", f"https://{HUB}" if cfg.hf_hub_id else cfg.url):
+            network: nn.Module = timm.create_model(name, pretrained=True)
+        return network

@@ -1,0 +1,104 @@
+"""Downloads of pretrained weights by timm and torchvision: quick to give up, and one sentence when they fail."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from headstart.errors import Offline, UserError
+
+SECONDS = 10.0
+"""How long to wait for the hub's first answer, and then for each further piece."""
+NETWORK_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "requests", "urllib3", "urllib", "ssl"}
+OWN_DISK = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT}
+
+
+@contextlib.contextmanager
+def downloading(what: str, url: str) -> Iterator[None]:
+    """Run a library's own download of `what` from `url`; what it stored before is used without the network.
+
+    Raises Offline when the network does not give it, UserError when the disk does not take it.
+    """
+    try:
+        with _patience(), _hugging_face(url):
+            yield
+    except Exception as error:
+        chain = list(_chain(error))
+        if any(isinstance(e, OSError) and e.errno in OWN_DISK for e in chain):
+            raise UserError(f"The weights of {what} could not be stored: {_first_line(chain[-1])}.") from error
+        if any(_is_network(e) for e in chain):
+            raise Offline(
+                f"The ImageNet weights of {what} are not on this machine and {urlsplit(url).hostname} did not give them "
+                f"({_first_line(chain[-1])}); give --weights FILE, or --weights none for random ones."
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """A time limit for sockets that set none themselves (torch.hub reads with urllib)."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _hugging_face(url: str) -> Iterator[None]:
+    """One attempt to reach the hub; if it fails only its cache is read (huggingface_hub would retry for 50 s)."""
+    if not url.startswith("https://huggingface.co"):
+        yield
+        return
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    reached = _answers()
+    constants.HF_HUB_OFFLINE = before or reached is not None
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    except Exception as error:
+        if reached is not None:
+            raise reached from error
+        raise
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        logger.setLevel(level)
+
+
+def _answers() -> Exception | None:
+    """None when the hub answers anything at all, else what went wrong."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=SECONDS)
+    except Exception as error:  # whatever its HTTP library raises: the type differs between versions
+        return error
+    return None
+
+
+def _is_network(error: BaseException) -> bool:
+    package = type(error).__module__.partition(".")[0]
+    return package in NETWORK_PACKAGES or isinstance(error, ConnectionError | TimeoutError | socket.gaierror)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]

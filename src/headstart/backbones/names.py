@@ -1,0 +1,76 @@
+"""Names of backbones: Keras spellings as aliases, and `timm:NAME` or `torchvision:NAME` as the full form.
+
+A name without a prefix is looked up among the aliases, then in timm, then in torchvision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headstart.errors import UnknownName
+
+ALIASES: dict[str, str] = {
+    "AlexNet": "torchvision:alexnet",
+    "VGG16": "timm:vgg16",
+    "VGG19": "timm:vgg19",
+    "ResNet50": "timm:resnet50",
+    "ResNet101": "timm:resnet101",
+    "ResNet152": "timm:resnet152",
+    "ResNet50V2": "timm:resnetv2_50",
+    "ResNet101V2": "timm:resnetv2_101",
+    "ResNet152V2": "timm:resnetv2_152",
+    "InceptionV3": "timm:inception_v3",
+    "InceptionResNetV2": "timm:inception_resnet_v2",
+    "Xception": "timm:legacy_xception",
+    "MobileNet": "timm:mobilenetv1_100",
+    "MobileNetV2": "timm:mobilenetv2_100",
+    "MobileNetV3Small": "timm:mobilenetv3_small_100",
+    "MobileNetV3Large": "timm:mobilenetv3_large_100",
+    "DenseNet121": "timm:densenet121",
+    "DenseNet169": "timm:densenet169",
+    "DenseNet201": "timm:densenet201",
+    "NASNetLarge": "timm:nasnetalarge",
+    # The tf_ variants are the networks that Keras has, padding included; only they have weights from B0 to B7.
+    **{f"EfficientNetB{n}": f"timm:tf_efficientnet_b{n}" for n in range(8)},
+    **{f"EfficientNetV2B{n}": f"timm:tf_efficientnetv2_b{n}" for n in range(4)},
+    **{f"EfficientNetV2{size}": f"timm:tf_efficientnetv2_{size.lower()}" for size in "SML"},
+    **{f"ConvNeXt{size}": f"timm:convnext_{size.lower()}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")},
+    "SqueezeNet": "torchvision:squeezenet1_0",
+}
+_BY_LOWER = {alias.lower(): architecture for alias, architecture in ALIASES.items()}
+
+
+def canonical(name: str) -> str:
+    """`VGG16` -> `timm:vgg16`; any other name unchanged. Reads no library."""
+    return _BY_LOWER.get(name.lower(), name)
+
+
+def same(name: str, architecture: str) -> bool:
+    """Whether the name a user gave means `architecture`: alias, full form, or the part behind the prefix."""
+    name = canonical(name)
+    return name in (architecture, architecture.partition(":")[2])
+
+
+def find(name: str) -> str:
+    """The architecture, `source:name`, that a name means. Imports timm unless the name is an alias.
+
+    Raises UnknownName with the nearest names.
+    """
+    from headstart.backbones.sources import SOURCES
+
+    if name.lower() in _BY_LOWER:
+        return _BY_LOWER[name.lower()]
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix not in SOURCES:
+        raise UnknownName("source of backbones", prefix, SOURCES)
+    for source in [prefix] if colon else SOURCES:
+        if SOURCES[source].has(rest if colon else name):
+            return f"{source}:{rest if colon else name}"
+    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES))
+
+
+def known(sources: Iterable[str]) -> list[str]:
+    """Every name that `find` takes, aliases first."""
+    from headstart.backbones.sources import SOURCES
+
+    return [*ALIASES, *dict.fromkeys(name for source in sources for name in SOURCES[source].names())]

@@ -1,0 +1,106 @@
+"""The JSON file beside a weights file: what it is, what it expects, whose it is, and its checksum.
+
+    {"architecture": "timm:mobilenetv2_100", "kwargs": {"pad_type": "same"}, "num_classes": 1000,
+     "preprocess": {"size": [224, 224], "mean": [...], "std": [...], "interpolation": "bilinear", "crop_pct": 0.875,
+                    "color": "RGB", "range": "0..1"},
+     "license": "Apache-2.0", "origin": "...", "sha256": "..."}
+
+`kwargs` go to the architecture; `num_classes` 0 is without a classifier; `fixed_size` (optional) says that the
+network takes no other size. ONNX files have `inputs` and `outputs`: name -> shape, a word for a size that is free.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart import tensors
+from headstart.errors import UserError, WeightsError
+from headstart.preprocess import Preprocess
+
+MAX_BYTES = 1 << 20
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A sidecar that was read and whose checksum holds. `None` in a shape is a free size."""
+
+    architecture: str
+    preprocess: Preprocess
+    sha256: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    num_classes: int | None = None
+    licence: str = "unknown"
+    fixed_size: tuple[int, int] | None = None
+    inputs: Mapping[str, Shape] = field(default_factory=dict)
+    outputs: Mapping[str, Shape] = field(default_factory=dict)
+
+
+def beside(weights: Path) -> Path | None:
+    """The sidecar of a weights file: same stem, `.json`; None when there is none."""
+    path = weights.with_suffix(".json")
+    return path if path.is_file() else None
+
+
+def read(path: Path, weights: Path) -> Sidecar:
+    """Read a sidecar and check the weights file against its sha256. Raises WeightsError with one sentence."""
+    if path.stat().st_size > MAX_BYTES:
+        raise WeightsError(f"{path} is over {MAX_BYTES:,} bytes, which no sidecar is.")
+    try:
+        found = _parse(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, UserError, AttributeError, TypeError, KeyError, OSError) as error:
+        clause = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise WeightsError(f"The sidecar {path} cannot be used: {clause}.") from error
+    actual = tensors.sha256(weights)
+    if actual != found.sha256:
+        raise WeightsError(
+            f"{weights} is not the file its sidecar describes: its sha256 is {actual[:16]}…, "
+            f"the sidecar {path.name} says {found.sha256[:16]}…; fetch the file again, or correct the sidecar."
+        )
+    return found
+
+
+def _parse(values: Mapping[str, Any]) -> Sidecar:
+    kwargs = dict(values.get("kwargs") or {})
+    classes = values.get("num_classes")
+    if classes is not None and (not isinstance(classes, int) or classes < 0):
+        raise ValueError(f"num_classes is {classes!r}, not a whole number")
+    if not isinstance(values["architecture"], str):
+        raise ValueError("architecture is not a name")
+    fixed = values.get("fixed_size")
+    return Sidecar(
+        architecture=values["architecture"],
+        preprocess=Preprocess.from_dict(values["preprocess"]),
+        sha256=str(values["sha256"]).lower(),
+        kwargs=kwargs,
+        num_classes=classes,
+        licence=str(values.get("license", "unknown")),
+        fixed_size=(int(fixed[0]), int(fixed[1])) if fixed else None,
+        inputs=_shapes(values.get("inputs") or {}),
+        outputs=_shapes(values.get("outputs") or {}),
+    )
+
+
+def _shapes(values: Mapping[str, Any]) -> dict[str, Shape]:
+    return {
+        str(name): tuple(size if isinstance(size, int) else None for size in shape) for name, shape in values.items()
+    }
+
+
+def text(sidecar: Sidecar) -> str:
+    """The file's content for a sidecar."""
+    values: dict[str, Any] = {
+        "architecture": sidecar.architecture,
+        "kwargs": dict(sidecar.kwargs),
+        "num_classes": sidecar.num_classes,
+        "preprocess": sidecar.preprocess.to_dict(),
+        "license": sidecar.licence,
+        "sha256": sidecar.sha256,
+    }
+    if sidecar.fixed_size:
+        values["fixed_size"] = list(sidecar.fixed_size)
+    return json.dumps(values, indent=1) + "\n"

@@ -1,0 +1,69 @@
+"""Where architectures come from, and the one table of them. A new source is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headstart.backbones.from_timm import TimmSource
+from headstart.backbones.from_torchvision import TorchvisionSource
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from headstart.backbones.facts import Facts
+
+
+class Source(Protocol):
+    """A library of architectures. Names are without the prefix."""
+
+    package: str
+    """The distribution whose version counts as the source's."""
+
+    def names(self) -> list[str]:
+        """All classification models."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether the source can build `name`, which may carry a tag of weights."""
+        ...
+
+    def facts(self, name: str) -> Facts:
+        """What the default weights expect and allow; builds no network and reads no hub."""
+        ...
+
+    def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
+        """The network with random weights; `num_classes` 0 is without classifier, None the library's own number."""
+        ...
+
+    def pretrained(self, name: str) -> nn.Module:
+        """The network with its default ImageNet weights from the library's hub and cache."""
+        ...
+
+
+SOURCES: dict[str, Source] = {"timm": TimmSource(), "torchvision": TorchvisionSource()}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A parsed `source:name`."""
+
+    source: Source
+    name: str
+
+    @classmethod
+    def of(cls, architecture: str) -> Architecture:
+        """Parse `timm:vgg16`. Raises UnknownName for another prefix."""
+        from headstart.errors import UnknownName
+
+        prefix, _, name = architecture.partition(":")
+        if prefix not in SOURCES:
+            raise UnknownName("source of backbones", prefix, [*SOURCES, "onnx"])
+        return cls(SOURCES[prefix], name)
+
+    @property
+    def library(self) -> str:
+        """For example `timm 1.0.31`."""
+        return f"{self.source.package} {version(self.source.package)}"

@@ -1,0 +1,153 @@
+"""A bundle is a classifier on disk: safetensors and JSON, no pickle, no code, and everything it needs to predict.
+
+    bundle/manifest.json         classes, temperature, head, layer, preprocessing, and size and sha256 of each file
+    bundle/head.safetensors      the head's arrays
+    bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
+
+The manifest is written last, and the folder is moved into its place whole. Loading checks every file against the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import tensors
+from headstart.classifier import Classifier
+from headstart.engines import choose
+from headstart.errors import BundleError
+from headstart.features.extract import FeatureSource
+from headstart.preprocess import Preprocess
+
+VERSION = 1
+
+
+def save(classifier: Classifier, folder: Path) -> Path:
+    """Write the bundle to `folder`, replacing what is there, and return the folder."""
+    from safetensors.numpy import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    part.chmod(0o755)
+    try:
+        arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
+        save_file(arrays, part / "head.safetensors")
+        backbone = _save_backbone(classifier, part)
+        manifest = {
+            "format": "headstart-bundle",
+            "version": VERSION,
+            "classes": list(classifier.classes),
+            "temperature": classifier.temperature,
+            "head": {"name": classifier.head.name, "config": classifier.head.config()},
+            "layer": classifier.source.layer,
+            "preprocess": classifier.source.preprocess.to_dict(),
+            "backbone": backbone,
+            "files": {p.name: {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)} for p in sorted(part.iterdir())},
+        }
+        (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        _replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _save_backbone(classifier: Classifier, part: Path) -> dict[str, Any] | None:
+    backbone = classifier.source.backbone
+    if backbone is None:
+        return None
+    if backbone.weights.kind == "none":
+        return {"name": backbone.name, "weights": "none", "seed": backbone.weights.seed}
+    return {"name": backbone.name, "weights": backbone.save(part).name}
+
+
+def load(path: Path | str) -> Classifier:
+    """The classifier in a bundle folder, or in the run folder that holds one.
+
+    Raises BundleError with one sentence when a file lacks, was changed, or is of another version.
+    """
+    from headstart.heads import load_head
+
+    folder = Path(path)
+    if (folder / "bundle" / "manifest.json").is_file():
+        folder = folder / "bundle"
+    manifest = _manifest(folder)
+    try:
+        head = load_head(manifest["head"]["name"], _arrays(folder), manifest["head"]["config"])
+        source = _source(folder, manifest)
+        classes = tuple(str(name) for name in manifest["classes"])
+        return Classifier(source, head, classes, float(manifest["temperature"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"The bundle {folder} cannot be used: {_clause(error)}.") from error
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise BundleError(f"{folder} is no bundle: it has no manifest.json. Name a run folder or its `bundle` folder.")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != "headstart-bundle" or manifest["version"] != VERSION:
+            raise BundleError(f"{path} is version {manifest['version']}; this program reads version {VERSION}.")
+        for name, entry in manifest["files"].items():
+            _check_file(folder, name, entry)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path} is not a bundle's manifest ({_clause(error)}).") from error
+    return dict(manifest)
+
+
+def _check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
+    file = folder / name
+    if Path(name).name != name:
+        raise BundleError(f"The manifest of {folder} names a file outside the bundle: {name!r}.")
+    if not file.is_file():
+        raise BundleError(f"The bundle {folder} lacks {name}; copy the folder again, whole.")
+    if file.stat().st_size != entry["bytes"] or tensors.sha256(file) != entry["sha256"]:
+        raise BundleError(f"{file} was changed since the bundle was made (its sha256 differs); copy the bundle again.")
+
+
+def _arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    from safetensors.numpy import load_file
+
+    tensors.header(folder / "head.safetensors")
+    arrays = load_file(folder / "head.safetensors")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"the head's array {name} holds values that are not finite")
+    return dict(arrays)
+
+
+def _source(folder: Path, manifest: dict[str, Any]) -> FeatureSource:
+    from headstart.backbones import resolve
+
+    preprocess = Preprocess.from_dict(manifest["preprocess"])
+    described = manifest["backbone"]
+    if described is None:
+        return FeatureSource(preprocess)
+    if described["weights"] == "none":
+        backbone = resolve(described["name"], "none", seed=int(described["seed"]))
+    elif described["weights"].endswith(".onnx"):
+        backbone = resolve(str(folder / described["weights"]))
+    else:
+        backbone = resolve(described["name"], str(folder / described["weights"]))
+    return FeatureSource(preprocess, backbone, manifest["layer"], choose())
+
+
+def _replace(part: Path, folder: Path) -> None:
+    """Move the finished folder into place; an older one goes only after the new one is complete."""
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+        os.replace(folder, old / "bundle")
+        os.replace(part, folder)
+        shutil.rmtree(old)
+    else:
+        os.replace(part, folder)
+
+
+def _clause(error: Exception) -> str:
+    return f"it lacks the key {error}" if isinstance(error, KeyError) else str(error)

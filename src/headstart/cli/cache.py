@@ -1,0 +1,86 @@
+"""`headstart cache`: what is stored, whether it is sound, and making room."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The stored features: list, check, delete.", no_args_is_help=True)
+
+
+@app.command()
+def info() -> None:
+    """List the stored spaces: network, layer, picture size, rows, bytes and last use."""
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from headstart.cli import show
+    from headstart.features.spaces import spaces
+    from headstart.paths import features_dir
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, side in (("id", "left"), ("backbone", "left"), ("layer", "left"), ("pixels", "left"),
+                         ("engine", "left"), ("rows", "right"), ("size", "right"), ("last used", "right")):  # fmt: skip
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    found = list(spaces(features_dir()))
+    for s in found:
+        p = s.space.get("preprocess", {})
+        used = f"{datetime.fromtimestamp(s.used):%Y-%m-%d %H:%M}"
+        table.add_row(
+            s.id[:8], str(s.space.get("backbone", "?")), str(s.space.get("layer", "")),
+            f"{p.get('height', '?')}x{p.get('width', '?')}", str(s.space.get("engine", "")),
+            f"{s.rows:,}", show.size(s.bytes), used,
+        )  # fmt: skip
+    if found:
+        show.console().print(table)
+    print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))} in {features_dir()}")
+
+
+@app.command()
+def verify() -> None:
+    """Check every stored row against its checksum. Exit code 1 if any is damaged; such rows are computed again."""
+    from headstart.cli import show
+    from headstart.features.spaces import spaces, verify
+    from headstart.paths import features_dir
+
+    total = sum(s.rows for s in spaces(features_dir()))
+    bad = done = 0
+    with show.progress_bar() as progress:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            progress("verify", done, total)
+
+        for space, wrong in verify(features_dir(), count):
+            bad += wrong != 0
+            if wrong:
+                what = "the file is damaged" if wrong < 0 else f"{wrong:,} of {space.rows:,} rows are damaged"
+                print(f"{space.id[:8]} ({space.space.get('backbone', '?')}): {what}")
+    print(f"{done:,} rows checked; {bad} of the spaces damaged.")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def clear(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids as `headstart cache info` shows them; all, if none is named.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete stored features. They can be computed again."""
+    from headstart.cli import show
+    from headstart.errors import UnknownName
+    from headstart.features.spaces import clear, spaces
+    from headstart.paths import features_dir
+
+    known = [s.id[:8] for s in spaces(features_dir())]
+    for wanted in ids or []:
+        if not any(k.startswith(wanted[:8]) for k in known):
+            raise UnknownName("space", wanted, known)
+    if not ids and not yes:
+        typer.confirm(f"Delete all {len(known)} spaces in {features_dir()}?", abort=True)
+    print(f"{show.size(clear(features_dir(), ids or None))} freed.")

@@ -1,0 +1,128 @@
+"""`headstart fit` and `headstart run`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from headstart.recipe import Recipe
+
+DATA = "A folder with a sub-folder for each class, a CSV or Parquet table, an IDX folder, an .npz file, or a built-in name."
+
+
+def fit(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    backbone: Annotated[
+        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="`imagenet`, `none` (random, seeded) or a .safetensors or .pth file.")
+    ] = "imagenet",
+    layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
+    method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
+    head: Annotated[str, typer.Option(help="logistic, mlp, ridge, knn or prototype.")] = "logistic",
+    head_option: Annotated[
+        list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
+    ] = None,
+    class_weight: Annotated[str, typer.Option(help="`none` or `balanced`.")] = "none",
+    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    train_per_class: Annotated[int | None, typer.Option(help="This many training pictures of each class.")] = None,
+    split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="`float32`, or `mixed` on a GPU.")] = "float32",
+    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
+    allow_empty_classes: Annotated[bool, typer.Option(help="Accept class folders without pictures.")] = False,
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
+) -> None:
+    """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
+
+    Examples:
+
+    `headstart fit photos --backbone mobilenetv2_100`
+
+    `headstart fit mnist --classes 7,8 --method pixels`
+
+    `headstart fit photos --backbone ResNet50 --head mlp --set hidden=256 --out runs/first`
+    """
+    from headstart.recipe import Recipe
+
+    sections: dict[str, Any] = {
+        "method": method,
+        "seed": seed,
+        "data": {
+            "source": _absolute(data),
+            "classes": [c.strip() for c in classes.split(",")] if classes else None,
+            "limit": limit,
+            "train_per_class": train_per_class,
+            "split": _absolute(str(split)) if split else None,
+            "max_pixels": max_pixels,
+            "strict": strict,
+            "allow_empty_classes": allow_empty_classes,
+        },
+        "backbone": {"weights": _absolute(weights), "layer": layer, "image_size": image_size},
+        "engine": {"name": engine, "device": device, "precision": precision},
+        "head": {"name": head, "class_weight": class_weight, "options": _options(head_option or [])},
+    }
+    if backbone is not None:
+        sections["backbone"]["name"] = _absolute(backbone)
+    _execute(Recipe.from_dict(sections, "the command line"), out, store)
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, for example of an earlier run.")],
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
+) -> None:
+    """Run a recipe; with the split.csv beside it, if there is one, it repeats that run to the same scores.
+
+    Example: `headstart run runs/first/recipe.toml --out runs/again`
+    """
+    from headstart.recipe import Recipe
+    from headstart.run import with_split_beside
+
+    _execute(with_split_beside(Recipe.load(recipe), recipe), out, store)
+
+
+def _execute(recipe: Recipe, out: Path | None, store: bool) -> None:
+    from headstart.cli import show
+    from headstart.report import write_report
+    from headstart.run import execute
+
+    with show.progress_bar() as progress:
+        finished = execute(recipe, out, progress, store=store)
+    report = write_report(finished.folder, finished.thumbnail)
+    show.scores_table(finished.scores)
+    show.run_facts(finished.scores)
+    print(f"Report: {report}")
+
+
+def _absolute(name: str) -> str:
+    """A path that exists becomes absolute, so that the recipe means the same from anywhere; other names stay."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """`C=0.1` -> {'C': 0.1}: values are read as TOML, and as text where that fails."""
+    import tomllib
+
+    from headstart.errors import UserError
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: write NAME=VALUE, for example --set C=0.1.")
+        try:
+            found[key.strip()] = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = text
+    return found

@@ -1,0 +1,119 @@
+"""What the commands print: progress with rate and time left, score tables, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.features.extract import Progress
+    from headstart.images import Refusal
+
+STAGES = {"extract": "Features", "fit": "Training", "download": "Download", "verify": "Checking"}
+RATES = {"extract": "images/s", "verify": "rows/s", "download": "B/s"}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar for each stage with count, rate and time left; on a pipe, nothing is drawn."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not Console(stderr=True).is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+    with bar:
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(STAGES.get(stage, stage), total=total, rate="")
+            task = bar.tasks[tasks[stage]] if bar.tasks else None
+            speed = task.speed if task is not None else None
+            rate = f"{speed:,.0f} {RATES[stage]}" if speed and stage in RATES else ""
+            bar.update(tasks[stage], completed=done, total=total, rate=rate)
+
+        yield advance
+
+
+def scores_table(scores: Mapping[str, Any]) -> None:
+    """Accuracy before and after for each part, as a table."""
+    from rich.table import Table
+
+    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    for column in ("part", "images", "before", "after", "95% interval", "log loss", "macro F1"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    for part, after in scores["after"].items():
+        before = scores["before"][part]
+        table.add_row(
+            part,
+            f"{after['n']:,}",
+            f"{before['accuracy']:.4f}",
+            f"[bold]{after['accuracy']:.4f}[/bold]" if part == "test" else f"{after['accuracy']:.4f}",
+            f"{after['accuracy_low']:.4f} to {after['accuracy_high']:.4f}",
+            f"{after['log_loss']:.4f}",
+            f"{after['macro_f1']:.4f}",
+        )
+    console().print(table)
+
+
+def run_facts(scores: Mapping[str, Any]) -> None:
+    """Where the features came from, how fast, with how much memory; and the notes."""
+    counts, timings = scores["counts"], scores["timings"]
+    what = f"{scores['run']['n_features']:,} features"
+    print(
+        f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, "
+        f"{counts['decoded']:,} decoded, {counts['refused']:,} refused; {timings['images_per_s']:,.0f} images/s."
+    )
+    print(
+        f"Extraction {timings['extract_s']:.1f} s, fit {timings['fit_s']:.1f} s, in all {timings['total_s']:.1f} s; "
+        f"peak memory {scores['memory']['peak_mb']:,.0f} MB."
+    )
+    for note in scores["notes"]:
+        print(f"Note: {note}")
+
+
+def refusals(refused: Sequence[Refusal]) -> None:
+    """One line of reason for each picture that was left out, on standard error."""
+    import sys
+
+    for r in refused:
+        detail = f" ({r.detail})" if r.detail else ""
+        print(
+            f"refused: {r.name!r}: {r.reason}{detail}"
+            if not r.name.isprintable()
+            else f"refused: {r.name}: {r.reason}{detail}",
+            file=sys.stderr,
+        )
+
+
+def console() -> Any:
+    """Rich's console for standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1,024 -> '1.0 kB' (units of 1,000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"

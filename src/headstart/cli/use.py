@@ -1,0 +1,121 @@
+"""`headstart evaluate`, `predict` and `features`: a finished run, or a backbone, on other pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUN = "A run folder or its bundle."
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help=RUN)],
+    data: Annotated[str, typer.Argument(help="Labelled pictures; classes are matched by name.")],
+    strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write all scores to this .json file.")] = None,
+) -> None:
+    """Score a finished run on labelled pictures: their test part if they have one, else all.
+
+    Example: `headstart evaluate runs/first more_photos --out scores.json`
+    """
+    from headstart import inference, records
+    from headstart.cli import show
+
+    with show.progress_bar() as progress:
+        found = inference.evaluate(run, data, _settings(strict), progress)
+    print(
+        f"Accuracy {found['accuracy']:.4f} (95% interval {found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}) "
+        f"on {found['n']:,} pictures of {data} ({found['part']}); log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}."
+    )
+    for refusal in found["refused"]:
+        print(f"refused: {refusal['name']}: {refusal['reason']}", file=sys.stderr)
+    if out is not None:
+        records.write_json(out, found)
+        print(f"Scores: {out}")
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help=RUN)],
+    paths: Annotated[list[str], typer.Argument(help="Picture files, and folders whose pictures are all meant.")],
+    topk: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
+    strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to a .csv, .json or .parquet file instead of printing.")
+    ] = None,
+) -> None:
+    """Name the class of pictures. A picture that cannot be used is one line of reason on standard error.
+
+    Example: `headstart predict runs/first holiday/ cat.jpg --topk 2 --out answers.csv`
+    """
+    from headstart import inference
+    from headstart.cli import show
+
+    if out is not None:
+        inference.check_predictions_out(out)
+    with show.progress_bar() as progress:
+        found = inference.predict(run, paths, _settings(False), progress)
+    if out is not None:
+        inference.write_predictions(found, out, topk)
+        print(f"{len(found.names):,} predictions: {out}")
+    else:
+        _print(found, topk)
+    show.refusals(found.refused)
+    if strict and found.refused:
+        raise typer.Exit(2)
+
+
+def features(
+    data: Annotated[str, typer.Argument(help="Pictures, labelled or not.")],
+    out: Annotated[Path, typer.Option(help="The .npz or .parquet file to write.")],
+    backbone: Annotated[str, typer.Option(help="Network by name, or FILE.onnx.")] = "mobilenetv2_100",
+    weights: Annotated[str, typer.Option(help="`imagenet`, `none` or a file.")] = "imagenet",
+    layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
+    method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
+    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
+    strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
+) -> None:
+    """Write the features of pictures, (n, d) float32, with their names, labels and parts.
+
+    Example: `headstart features photos --backbone mobilenetv2_100 --out features.npz`
+    """
+    from headstart import inference
+    from headstart.cli import show
+    from headstart.recipe import Recipe
+
+    inference.check_features_out(out)
+    recipe = Recipe.from_dict(
+        {
+            "method": method,
+            "seed": seed,
+            "data": {"source": data, "strict": strict},
+            "backbone": {"name": backbone, "weights": weights, "layer": layer, "image_size": image_size},
+            "engine": {"name": engine, "device": device},
+        },
+        "the command line",
+    )
+    with show.progress_bar() as progress:
+        extraction = inference.features(recipe, out, progress)
+    show.refusals(extraction.refused)
+    rows, columns = extraction.features.shape
+    print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
+
+
+def _settings(strict: bool):  # type: ignore[no-untyped-def]
+    from headstart.features.extract import Settings
+    from headstart.paths import features_dir
+
+    return Settings(features_dir(), strict=strict)
+
+
+def _print(found, topk: int) -> None:  # type: ignore[no-untyped-def]
+    from headstart.classifier import top
+
+    for name, p, ranks in zip(found.names, found.probabilities, top(found.probabilities, topk), strict=True):
+        named = "  ".join(f"{found.classes[k]} {p[k]:.4f}" for k in ranks)
+        print(f"{name}\t{named}")

@@ -1,0 +1,139 @@
+"""The default engine on CPUs: OpenVINO, float32, uint8 in, normalisation inside the graph.
+
+One picture is one request. On the CPU that is as fast as larger batches (the throughput hint gives each core a stream of its
+own), and a row then cannot depend on what else is in the batch, not even in its last bit.
+The converted model is kept on disk with a checksum, and OpenVINO keeps the compiled one beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.engines import Picture, Row, Tag, collect
+from headstart.errors import HeadstartError
+from headstart.paths import models_dir
+
+if TYPE_CHECKING:
+    from headstart.backbones import Backbone
+    from headstart.preprocess import Preprocess
+
+EXTRA_REQUESTS = 2  # beyond the streams: the next pictures wait in the queue while Python handles the last ones
+
+
+class OpenVINOEngine:
+    """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
+
+    def __init__(self, backbone: Backbone, layer: str, preprocess: Preprocess) -> None:
+        import openvino as ov
+
+        core = ov.Core()
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        model, compiled_dir = _model(backbone, layer, preprocess)
+        if compiled_dir is not None:
+            settings["CACHE_DIR"] = str(compiled_dir)
+        self._compiled = core.compile_model(model, "CPU", settings)
+        streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self._requests = streams + EXTRA_REQUESTS
+
+    def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
+        """See `Engine.stream`."""
+        import openvino as ov
+
+        requests = ov.AsyncInferQueue(self._compiled, self._requests)
+        done: deque[tuple[Tag, Row]] = deque()
+        failed: list[BaseException] = []
+
+        def finished(request: Any, tag: Tag) -> None:
+            try:
+                done.append((tag, np.array(request.get_output_tensor(0).data[0], dtype=np.float32)))
+            except BaseException as error:  # an exception must not end OpenVINO's own thread
+                failed.append(error)
+
+        requests.set_callback(finished)
+        try:
+            for tag, picture in pictures:
+                requests.start_async({0: picture[None]}, tag)
+                while done:
+                    yield done.popleft()
+                if failed:
+                    raise HeadstartError(f"OpenVINO could not run the backbone: {failed[0]}") from failed[0]
+        finally:
+            requests.wait_all()
+        while done:
+            yield done.popleft()
+
+    def run(self, batch: Picture) -> Row:
+        """See `Engine.run`."""
+        return collect(self, batch)
+
+
+def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any, Path | None]:
+    """The converted model: its path in the cache, and the folder for compiled ones; in memory if the disk refuses."""
+    text = json.dumps([backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), 1], sort_keys=True)
+    folder = models_dir() / hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    if _is_whole(folder):
+        return folder / "model.xml", folder / "compiled"
+    model = _convert(backbone, layer, preprocess)
+    try:
+        _save(model, folder)
+    except (OSError, RuntimeError):
+        return model, None
+    return folder / "model.xml", folder / "compiled"
+
+
+def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
+    """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32."""
+    from openvino import Layout, Type
+    from openvino.preprocess import PrePostProcessor
+
+    model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
+    steps = PrePostProcessor(model)
+    image = steps.input(0)
+    image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
+    image.model().set_layout(Layout("NCHW"))
+    image.preprocess().convert_element_type(Type.f32)
+    image.preprocess().mean([255.0 * m for m in preprocess.mean]).scale([255.0 * s for s in preprocess.std])
+    return steps.build()
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Write the model beside its place and move it there whole; the checksum is the mark that it is complete."""
+    import openvino as ov
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        ov.save_model(model, str(part / "model.xml"), compress_to_fp16=False)
+        (part / "compiled").mkdir()
+        (part / "whole.json").write_text(json.dumps(_checksums(part)))
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "whole.json").read_text()) == _checksums(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    found = {}
+    for name in ("model.xml", "model.bin"):
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return found

@@ -1,0 +1,81 @@
+"""The engine for GPUs, and the fallback on CPUs: PyTorch, in batches of one fixed size.
+
+The last batch is filled up with zeros, so every row is computed by the same kernels whatever came with it. Float32 is exact
+(TF32 is off), because features must agree between engines; `mixed` runs under autocast and is another space of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.engines import Picture, Row, Tag, collect
+from headstart.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from headstart.backbones import Backbone
+    from headstart.preprocess import Preprocess
+
+BATCH = {"cuda": 64, "mps": 32, "cpu": 8}
+
+
+class TorchEngine:
+    """A backbone run by PyTorch on `device` in `precision`. See `Engine`."""
+
+    def __init__(
+        self, backbone: Backbone, layer: str, preprocess: Preprocess, *, device: str = "cpu", precision: str = "float32"
+    ) -> None:
+        import torch
+
+        _check(device)
+        self._device = torch.device(device)
+        self._mixed = precision == "mixed"
+        self._batch = BATCH[device]
+        self._module = backbone.features(layer).to(self._device, memory_format=torch.channels_last).eval()
+        self._mean = torch.tensor(preprocess.mean, device=self._device).view(1, -1, 1, 1) * 255
+        self._std = torch.tensor(preprocess.std, device=self._device).view(1, -1, 1, 1) * 255
+
+    def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
+        """See `Engine.stream`."""
+        source = iter(pictures)
+        while chunk := list(islice(source, self._batch)):
+            batch = np.zeros((self._batch, *chunk[0][1].shape), dtype=np.uint8)
+            for slot, (_, picture) in enumerate(chunk):
+                batch[slot] = picture
+            rows = self._infer(batch)
+            for slot, (tag, _) in enumerate(chunk):
+                yield tag, rows[slot]
+
+    def run(self, batch: Picture) -> Row:
+        """See `Engine.run`."""
+        return collect(self, batch)
+
+    def _infer(self, batch: Picture) -> Row:
+        import torch
+
+        pixels = torch.from_numpy(batch).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=self._mixed), _exact(self._mixed):
+            x = ((pixels.float() - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+            rows: torch.Tensor = self._module(x)
+        return rows.float().cpu().numpy()
+
+
+def _exact(mixed: bool) -> torch.backends.cudnn.flags:  # type: ignore[name-defined]
+    """No TF32 and no autotuned choice of algorithm in float32, so that a row is the same on every run."""
+    import torch
+
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=mixed)
+
+
+def _check(device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: PyTorch finds no Apple GPU here; use --device cpu.")

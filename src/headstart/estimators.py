@@ -1,0 +1,183 @@
+"""scikit-learn estimators: pictures in, so that Pipeline, GridSearchCV, cross_val_score and clone work on them.
+
+X is an (n, h, w) or (n, h, w, 3) uint8 array, a list of file paths, or a list of PIL images. A picture that cannot be used is
+an error here, because an estimator owes one answer for each row of X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from headstart.classifier import Classifier
+from headstart.errors import DataError
+from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.heads import make_head
+from headstart.images import ImageSet, from_arrays, split
+from headstart.metrics import fit_temperature
+from headstart.paths import features_dir
+from headstart.recipe import Recipe
+from headstart.run import feature_source
+
+
+class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Features of a frozen backbone: pictures -> (n, d) float32.
+
+    Parameters mean what they do in a `Recipe`; see there. `fit` only looks at the size of the pictures, for the size
+    rule; `cache` keeps features on disk, so a grid search computes each picture once.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mobilenetv2_100",
+        *,
+        weights: str = "imagenet",
+        layer: str = "pooled",
+        method: str = "features",
+        image_size: int | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layer = layer
+        self.method = method
+        self.image_size = image_size
+        self.engine = engine
+        self.device = device
+        self.seed = seed
+        self.cache = cache
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Resolve the backbone and its input size for pictures like these; `y` is not used."""
+        self.source_ = _source(self, from_arrays(X))
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Pictures -> (n, d) float32, rows in the order of X. Raises DataError at a picture that cannot be used."""
+        check_is_fitted(self, "source_")
+        return extract(from_arrays(X), self.source_, _settings(self.cache)).features
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        tags.requires_fit = True
+        return tags
+
+
+class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A head on a frozen backbone, with a temperature: pictures -> classes.
+
+    `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to choose
+    the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on all of
+    them. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with `headstart.bundle.save`), `head_`.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mobilenetv2_100",
+        *,
+        weights: str = "imagenet",
+        layer: str = "pooled",
+        method: str = "features",
+        head: str = "logistic",
+        head_options: dict[str, Any] | None = None,
+        class_weight: str | None = None,
+        image_size: int | None = None,
+        engine: str = "auto",
+        device: str = "auto",
+        validation: bool = True,
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.layer = layer
+        self.method = method
+        self.head = head
+        self.head_options = head_options
+        self.class_weight = class_weight
+        self.image_size = image_size
+        self.engine = engine
+        self.device = device
+        self.validation = validation
+        self.seed = seed
+        self.cache = cache
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
+        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
+        names = [str(c) for c in self.classes_]
+        images = from_arrays(X, [names[k] for k in labels])
+        images = images.take(np.arange(len(images)))
+        if len(self.classes_) < 2:
+            raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
+        features = extract(images, _source(self, images), _settings(self.cache)).features
+        parts = _parts(images, self.validation, self.seed)
+        order = {name: k for k, name in enumerate(names)}
+        codes = np.array([order[images.classes[k]] for k in images.labels])
+        rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "calibration")}
+        held = (features[rows["val"]], codes[rows["val"]]) if len(rows["val"]) else None
+        self.head_ = make_head(
+            self.head, seed=self.seed, class_weight=self.class_weight, **(self.head_options or {})
+        ).fit(features[rows["train"]], codes[rows["train"]], validation=held)
+        classifier = Classifier(_source(self, images), self.head_, tuple(names))
+        temperature = 1.0
+        if len(rows["calibration"]):
+            chosen = rows["calibration"]
+            temperature = fit_temperature(classifier.logits(features[chosen]), codes[chosen])
+        self.classifier_ = Classifier(classifier.source, self.head_, tuple(names), temperature)
+        self.n_features_in_ = int(features.shape[1])
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Pictures -> (n, k) calibrated probabilities, columns in the order of `classes_`."""
+        check_is_fitted(self, "classifier_")
+        return self.classifier_.predict_proba(from_arrays(X), _settings(self.cache))[0]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Pictures -> (n,) labels from `classes_`."""
+        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return chosen
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _source(estimator: FeatureExtractor | TransferClassifier, images: ImageSet) -> FeatureSource:
+    sections = {
+        "method": estimator.method,
+        "seed": estimator.seed,
+        "data": {"source": "pictures"},
+        "backbone": {
+            "name": estimator.backbone,
+            "weights": str(estimator.weights),
+            "layer": estimator.layer,
+            "image_size": estimator.image_size,
+        },
+        "engine": {"name": estimator.engine, "device": estimator.device},
+    }
+    return feature_source(Recipe.from_dict(sections, type(estimator).__name__), images)
+
+
+def _settings(cache: bool) -> Settings:
+    return Settings(features_dir() if cache else None, strict=True)
+
+
+def _parts(images: ImageSet, validation: bool, seed: int) -> Sequence[str] | NDArray[np.str_]:
+    if not validation:
+        return np.full(len(images), "train")
+    return split(images, seed=seed, test=False).parts

@@ -1,0 +1,87 @@
+"""All spaces of the feature store: list, check, delete. What `headstart cache` shows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from headstart.features import soundness
+from headstart.features.store import MAP_SIZES, unpack
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """One space on disk: its id, what it is, how many rows it holds, bytes on disk and last use (Unix seconds)."""
+
+    id: str
+    space: Mapping[str, Any]
+    rows: int
+    bytes: int
+    used: float
+
+
+def spaces(root: Path) -> Iterator[SpaceInfo]:
+    """Every space under `root`, the most recently used first; an unreadable one counts 0 rows."""
+    folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+    for folder in sorted(folders, key=_last_used, reverse=True):
+        space: Mapping[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            space = json.loads((folder / "space.json").read_text())
+        size = sum(p.stat().st_size for p in folder.iterdir())
+        yield SpaceInfo(folder.name, space, _rows(folder), size, _last_used(folder))
+
+
+def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tuple[SpaceInfo, int]]:
+    """Check every row of every space; yields each space with its number of bad rows (-1: the file is damaged)."""
+    for info in list(spaces(root)):
+        folder = root / info.id
+        if not _whole(folder) or not soundness.walk(folder):
+            yield info, -1
+            continue
+        bad = 0
+        env = lmdb.open(str(folder), readonly=True, lock=False, map_size=MAP_SIZES[0])
+        with env.begin(buffers=True) as txn:
+            for key, value in txn.cursor():
+                bad += unpack(bytes.fromhex(info.id), bytes(key), value) is None
+                on_row()
+        env.close()
+        yield info, bad
+
+
+def clear(root: Path, ids: list[str] | None = None) -> int:
+    """Delete the named spaces, or all; the number of bytes freed."""
+    freed = 0
+    for info in list(spaces(root)):
+        if ids is None or any(info.id.startswith(wanted) for wanted in ids):
+            shutil.rmtree(root / info.id)
+            freed += info.bytes
+    return freed
+
+
+def _whole(folder: Path) -> bool:
+    data = folder / "data.mdb"
+    return data.is_file() and soundness.long_enough(data)
+
+
+def _last_used(folder: Path) -> float:
+    return max((p.stat().st_mtime for p in folder.iterdir()), default=folder.stat().st_mtime)
+
+
+def _rows(folder: Path) -> int:
+    if not _whole(folder):
+        return 0
+    try:
+        env = lmdb.open(str(folder), readonly=True, lock=False, map_size=MAP_SIZES[0])
+    except lmdb.Error:
+        return 0
+    try:
+        return int(env.stat()["entries"])
+    finally:
+        env.close()

@@ -1,0 +1,248 @@
+"""FeatureStore: features on disk under the content of the picture, so none is computed twice.
+
+A store holds one *space*: all rows made by the same weights, preprocessing, layer, engine and precision. Each space is
+an LMDB environment in a folder of its own, named by the hash of what makes the space, so a changed setting is another
+folder and old ones can be listed and deleted.
+
+    features/<space id>/space.json   what the space is, in words
+    features/<space id>/data.mdb     key: 16 bytes, digest of the picture's content
+                                     value: 4 bytes crc32(space id, key, row) + the row, float32 little-endian
+    features/<space id>/sound.json   size and time of data.mdb when it was last closed in order
+
+The checksum covers the space and the key, so a flipped bit, a row under the wrong key and a file moved in from another
+space are all seen, and the row is computed again. Damage to the file's own structure is `soundness`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.features import soundness
+
+Row = NDArray[np.float32]
+
+COMMIT_ROWS = 512
+COMMIT_SECONDS = 1.0
+MAP_SIZES = (1 << 40, 1 << 36, 1 << 32)  # a sparse address range, not disk; smaller ones where the system limits it
+
+
+def space_id(space: Mapping[str, Any]) -> str:
+    """32 hexadecimal digits that change whenever any setting of the space does."""
+    text = json.dumps(space, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass
+class FeatureStore:
+    """The rows of one space. Safe for several threads and processes; a failing disk ends storing, never the run.
+
+    `problem` is None, or the sentence that says why rows are no longer stored. `corrupt` counts the rows whose checksum
+    failed; they read as missing.
+    """
+
+    folder: Path
+    identity: bytes
+    env: Any
+    writable: bool
+    problem: str | None = None
+    corrupt: int = 0
+    _queue: queue.SimpleQueue[tuple[bytes, Row] | None] = field(default_factory=queue.SimpleQueue)
+    _writer: threading.Thread | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def open(cls, root: Path, space: Mapping[str, Any]) -> FeatureStore:
+        """Open the space under `root`, creating it; on any failure the store is empty and `problem` says why."""
+        name = space_id(space)
+        folder = root / name
+        env, writable, problem = None, True, None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / "space.json").exists():
+                write_json(folder / "space.json", space)
+            problem = _set_aside_if_damaged(folder)
+            env = _ENVIRONMENTS.open(folder)
+        except (OSError, lmdb.Error) as error:
+            env, writable, problem = _read_only(folder, error)
+        return cls(folder, bytes.fromhex(name), env, writable, problem)
+
+    def get(self, key: bytes) -> Row | None:
+        """The row stored under `key`, (d,) float32, or None when it is missing or its checksum fails."""
+        if self.env is None:
+            return None
+        try:
+            with self.env.begin(buffers=True) as txn:
+                value = txn.get(key)
+                if value is None:
+                    return None
+                row = unpack(self.identity, key, value)
+        except lmdb.Error:
+            row = None
+        if row is None:
+            with self._lock:
+                self.corrupt += 1
+        return row
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Hand one row to the writing thread; returns at once."""
+        if self.env is None or not self.writable:
+            return
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write, name="feature-store", daemon=True)
+            self._writer.start()
+        self._queue.put((key, row))
+
+    def close(self) -> None:
+        """Write what is waiting, and mark the file as closed in order."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        if self.env is not None:
+            _ENVIRONMENTS.close(self.folder)
+            self.env = None
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self) -> None:
+        batch: list[tuple[bytes, bytes]] = []
+        due = time.monotonic() + COMMIT_SECONDS
+        while True:
+            with contextlib.suppress(queue.Empty):
+                item = self._queue.get(timeout=max(0.01, due - time.monotonic()))
+                if item is None:
+                    self._commit(batch)
+                    return
+                batch.append((item[0], _pack(self.identity, item[0], item[1])))
+            if len(batch) >= COMMIT_ROWS or time.monotonic() >= due:
+                self._commit(batch)
+                batch = []
+                due = time.monotonic() + COMMIT_SECONDS
+
+    def _commit(self, batch: list[tuple[bytes, bytes]]) -> None:
+        if not batch or not self.writable:
+            return
+        try:
+            with self.env.begin(write=True) as txn:
+                for key, value in batch:
+                    txn.put(key, value)
+        except (OSError, lmdb.Error) as error:
+            self.writable = False
+            self.problem = f"Features are no longer stored: {self.folder.parent} cannot take more ({error})."
+
+
+def _pack(identity: bytes, key: bytes, row: Row) -> bytes:
+    payload = np.ascontiguousarray(row, dtype="<f4").tobytes()
+    return struct.pack("<I", _checksum(identity, key, payload)) + payload
+
+
+def unpack(identity: bytes, key: bytes, value: memoryview) -> Row | None:
+    """The row in a stored value, or None when its checksum does not fit the space and the key."""
+    payload = bytes(value[4:])
+    if len(payload) % 4 or not payload or struct.unpack("<I", value[:4])[0] != _checksum(identity, key, payload):
+        return None
+    return np.frombuffer(payload, dtype="<f4")
+
+
+def _checksum(identity: bytes, key: bytes, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(key, zlib.crc32(identity)))
+
+
+class _Environments:
+    """The environments open in this process: LMDB allows each file once, so users of a folder share one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[tuple[int, Path], tuple[Any, int]] = {}
+
+    def open(self, folder: Path) -> Any:
+        """The environment of `folder`, opened for reading and writing."""
+        with self._lock:
+            key = (os.getpid(), folder.resolve())
+            env, users = self._open.get(key, (None, 0))
+            if env is None:
+                env = _first_that_works(folder)
+                env.reader_check()
+            self._open[key] = (env, users + 1)
+            return env
+
+    def close(self, folder: Path) -> None:
+        """Give the environment back; the last user closes it and leaves the mark of an orderly end."""
+        with self._lock:
+            key = (os.getpid(), folder.resolve())
+            if key not in self._open:
+                return
+            env, users = self._open[key]
+            if users > 1:
+                self._open[key] = (env, users - 1)
+                return
+            del self._open[key]
+            env.close()
+            with contextlib.suppress(OSError):
+                write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))
+
+    def shared(self, folder: Path) -> bool:
+        """Whether this process has the folder open already."""
+        return (os.getpid(), folder.resolve()) in self._open
+
+
+_ENVIRONMENTS = _Environments()
+
+
+def _first_that_works(folder: Path) -> Any:
+    for size in MAP_SIZES:
+        try:
+            return lmdb.open(str(folder), map_size=size, max_readers=512)
+        except (MemoryError, lmdb.MemoryError):
+            continue
+        except lmdb.Error as error:
+            if size == MAP_SIZES[-1] or "memory" not in str(error).lower():
+                raise
+    raise OSError("no address space for the feature store")
+
+
+def _read_only(folder: Path, error: Exception) -> tuple[Any, bool, str]:
+    """An environment that can at least be read, if there is one."""
+    problem = f"Features are not stored: {folder.parent} cannot be written ({error})."
+    with contextlib.suppress(OSError, lmdb.Error):
+        if (folder / "data.mdb").is_file() and not _ENVIRONMENTS.shared(folder) and soundness.is_sound(folder):
+            return lmdb.open(str(folder), readonly=True, lock=False, map_size=1 << 36), False, problem
+    return None, False, problem
+
+
+def _set_aside_if_damaged(folder: Path) -> str | None:
+    """Rename a file whose structure is damaged, so that the space starts anew; the sentence to show, or None."""
+    data = folder / "data.mdb"
+    if not data.exists() or data.stat().st_size == 0 or _ENVIRONMENTS.shared(folder) or soundness.is_sound(folder):
+        return None
+    with contextlib.suppress(FileNotFoundError):  # another process may have done it a moment ago
+        data.rename(folder / "data.mdb.damaged")
+    (folder / "lock.mdb").unlink(missing_ok=True)
+    return f"The feature store {folder.name} was damaged; it was set aside and its features are computed again."
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a small JSON file in one step."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    part.replace(path)

@@ -1,0 +1,91 @@
+"""Every colour mode of a picture to 8-bit grey ('L') or 'RGB', by stated rules.
+
+- alpha, transparent palette entries and colour keys: composited over white;
+- 16-bit grey: scaled by its own white (65535, or 4095 for 12-bit TIFF), never clipped;
+- 32-bit integer and float grey, which declare no white: 0..1 is scaled by 255 (float only), 0..255 is kept,
+  0..65535 is divided by 257; anything else (negative, larger, NaN) is refused as `unsupported-mode`;
+- CMYK: JPEG files with an Adobe marker store it inverted, those without do not (as libvips and GdkPixbuf read them).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+
+from headstart.errors import Refused
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # premultiplied or palette alpha -> straight alpha
+_WIDE_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def to_grey_or_rgb(image: Image.Image) -> Image.Image:
+    """A loaded picture of any mode -> the same picture in mode 'L' (grey stays grey) or 'RGB', 8 bits a channel.
+
+    Raises `Refused('unsupported-mode')` for modes that have no agreed colours (LAB, floats out of range).
+    """
+    mode = image.mode
+    transparent = "transparency" in image.info
+    if mode in ("RGB", "L") and not transparent:
+        return image  # nearly every picture: no copy
+    if mode in _WIDE_GREY:
+        return Image.fromarray(_eight_bits(image))
+    if mode in _STRAIGHT:
+        return _over_white(image.convert(_STRAIGHT[mode]))
+    if mode in ("LA", "RGBA"):
+        return _over_white(image)
+    if transparent:
+        return _over_white(image.convert("LA" if mode == "L" else "RGBA"))
+    if mode == "1":
+        return image.convert("L")
+    if mode == "CMYK":
+        return _cmyk(image).convert("RGB")
+    if mode in ("P", "RGBX", "YCbCr", "HSV"):
+        return image.convert("RGB")
+    raise Refused("unsupported-mode", f"colour mode {mode}")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """'LA' or 'RGBA' composited over white: c * a + 255 * (1 - a), rounded."""
+    alpha = image.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return image.convert(image.mode[:-1])
+    opaque = image.convert(image.mode[:-1])
+    ground = Image.new(opaque.mode, opaque.size, "white")
+    ground.paste(opaque, mask=alpha)
+    return ground
+
+
+def _cmyk(image: Image.Image) -> Image.Image:
+    """Undo Pillow's inversion for a CMYK JPEG without an Adobe marker."""
+    plain_jpeg = image.format in ("JPEG", "MPO") and "adobe" not in image.info
+    return ImageChops.invert(image) if plain_jpeg else image
+
+
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """16-bit, 32-bit and float grey (h,w) -> uint8 (h,w), rounded to nearest."""
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return _scaled(values, _white(image), _zero_is_white(image))
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 65535):  # also false for NaN
+        raise Refused("unsupported-mode", f"mode {image.mode} with values {low:g} to {high:g}")
+    white = 1 if image.mode == "F" and high <= 1 else 255 if high <= 255 else 65535
+    return _scaled(values, white, _zero_is_white(image))
+
+
+def _scaled(values: NDArray[np.generic], white: int, inverted: bool) -> NDArray[np.uint8]:
+    grey = np.asarray(values, np.float32) * np.float32(255 / white)
+    grey = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return 255 - grey if inverted else grey
+
+
+def _white(image: Image.Image) -> int:
+    """The largest value of a 16-bit mode: 4095 when a TIFF declares 12 bits."""
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))
+    return int(2 ** min(bits[0], 16) - 1)
+
+
+def _zero_is_white(image: Image.Image) -> bool:
+    return getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0 and image.mode != "F"

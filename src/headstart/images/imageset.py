@@ -1,0 +1,152 @@
+"""`ImageSet`: which pictures there are, with their labels and parts; never the pixels of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median_low
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart.errors import DataError, Refused
+from headstart.images.decode import Limits, Raw, decode, finish, open_header, verdict
+from headstart.images.files import open_file, read_file
+
+Item: TypeAlias = Path | bytes | NDArray[np.uint8] | Image.Image
+PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A picture that was left out: its name, the reason (a key of `REASONS`), and what was seen."""
+
+    name: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the headers of a few pictures say: median height and width in pixels, all alike, all grey."""
+
+    height: int
+    width: int
+    uniform: bool
+    grey: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """n pictures with labels: references, not pixels.
+
+    items: files (`Path`), encoded `bytes`, PIL pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
+    names: unique; the path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
+    labels: int64 (n,), index into `classes`, -1 where unlabelled
+    classes: names in natural order
+    parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
+    refused: what listing had to leave out; notes: sentences for the report
+    """
+
+    items: Sequence[Item] | NDArray[np.uint8]
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    parts: NDArray[np.str_]
+    refused: tuple[Refusal, ...] = ()
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
+        object.__setattr__(self, "parts", np.asarray(self.parts, PART))
+        lengths = {len(self.items), len(self.names), len(self.labels), len(self.parts)}
+        if len(lengths) > 1:
+            raise DataError(
+                f"{self.title}: items, names, labels and parts have different lengths {sorted(lengths)}."
+            )
+        if len(set(self.names)) < len(self.names):
+            raise DataError(
+                f"{self.title}: the name '{_repeated(self.names)}' is given to more than one picture."
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, indices: Any) -> ImageSet:
+        """The pictures at `indices` (integers or a boolean mask), in that order; classes stay as they are."""
+        index = np.arange(len(self))[np.asarray(indices)]
+        items = self.items[index] if isinstance(self.items, np.ndarray) else [self.items[i] for i in index]
+        names = tuple(self.names[i] for i in index)
+        return replace(self, items=items, names=names, labels=self.labels[index], parts=self.parts[index])
+
+    def raw(self, i: int) -> Raw:
+        """The bytes of file i, or its pixels where there is no file. Raises `Refused`."""
+        item = self.items[i]
+        if isinstance(item, Path):
+            return read_file(item, self.limits)
+        if isinstance(item, Image.Image):
+            return _pixels(item, self.limits)
+        return item
+
+    def read(self, i: int) -> NDArray[np.uint8]:
+        """Picture i as uint8 (h,w,3), grey repeated. Raises `Refused`."""
+        image = decode(self.raw(i), self.limits)
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+    def probe(self, k: int = 64) -> Probe:
+        """Sizes and colour of k pictures spread over the set, from their headers (as stored, before EXIF turns).
+
+        Raises `DataError` when not one of them can be opened.
+        """
+        seen = []
+        for i in np.unique(np.linspace(0, len(self) - 1, min(k, len(self))).astype(int)):
+            try:
+                seen.append(_header(self.items[i], self.limits))
+            except Refused:
+                continue
+        if not seen:
+            raise DataError(f"{self.title}: none of {min(k, len(self))} pictures looked at could be opened.")
+        heights, widths, grey = zip(*seen, strict=True)
+        uniform = len(set(heights)) == len(set(widths)) == 1
+        return Probe(median_low(heights), median_low(widths), uniform, all(grey))
+
+
+_GREY = ("1", "L", "LA", "La", "I", "F")
+
+
+def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
+    """(height, width, is grey) of one item without decoding it. Raises `Refused`."""
+    if isinstance(item, np.ndarray):
+        return item.shape[0], item.shape[1], item.ndim == 2
+    if isinstance(item, Image.Image):
+        return item.height, item.width, _is_grey(item)
+    if isinstance(item, bytes):
+        import io
+
+        image = open_header(io.BytesIO(item))
+        return image.height, image.width, _is_grey(image)
+    with open_file(item, limits) as file:
+        image = open_header(file)
+        return image.height, image.width, _is_grey(image)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in _GREY or image.mode.startswith("I;16")
+
+
+def _pixels(image: Image.Image, limits: Limits) -> NDArray[np.uint8]:
+    """A PIL picture -> uint8 (h,w) or (h,w,3), by the rules that files are read by. Raises `Refused`."""
+    try:
+        return np.asarray(finish(image, limits))
+    except Exception as error:
+        raise verdict(error) from error
+
+
+def _repeated(names: Sequence[str]) -> str:
+    seen: set[str] = set()
+    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]

@@ -1,0 +1,71 @@
+"""Names of pictures and classes: an order that people expect, an escape that any file can hold, and look-alikes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from headstart.errors import DataError
+
+_DIGITS = re.compile(r"([0-9]+)")
+_NEEDS_ESCAPE = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
+_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2})")
+
+
+def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
+    """Sort key under which '2' comes before '10' and 'img2' before 'img10'; ties by the text itself."""
+    pieces = _DIGITS.split(name)
+    key = [(text, 0, "") for text in pieces]
+    for i in range(1, len(pieces), 2):
+        value = pieces[i].lstrip("0")
+        key[i] = ("0", len(value), value)
+    return (*key, (name, 0, ""))
+
+
+def natural_sort(names: Iterable[str]) -> tuple[str, ...]:
+    """The distinct names in natural order."""
+    return tuple(sorted(set(names), key=natural_key))
+
+
+def escape(name: str) -> str:
+    r"""A name that any text file can hold on one line: control characters and bytes that are not UTF-8 become `\xNN`.
+
+    Reversed by `unescape`. A backslash becomes two.
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        return "\\\\" if code == 0x5C else f"\\x{code & 0xFF:02x}"
+
+    return _NEEDS_ESCAPE.sub(replace, name)
+
+
+def unescape(name: str) -> str:
+    """The name as the file system gave it (bytes that are not UTF-8 as Python's surrogate escapes)."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] == "\\":
+            return "\\"
+        code = int(found[1][1:], 16)
+        return chr(code if code < 0x80 else 0xDC00 + code)
+
+    return _ESCAPED.sub(replace, name)
+
+
+def check_twins(names: Iterable[str], where: str) -> None:
+    """Refuse two class names that people cannot tell apart: equal but for Unicode form, outer spaces or case.
+
+    Single letters that differ in case ('a' and 'A') are different classes, as in sets of letters.
+    Raises `DataError` naming both.
+    """
+    seen: dict[str, str] = {}
+    for name in sorted(set(names)):
+        plain = unicodedata.normalize("NFC", name).strip()
+        plain = plain if len(plain) == 1 else unicodedata.normalize("NFC", plain.casefold())
+        twin = seen.setdefault(plain, name)
+        if twin != name:
+            raise DataError(
+                f"{where}: the class names {twin!a} and {name!a} differ only in case, spaces or Unicode form; "
+                "give both the same name, or clearly different ones."
+            )

@@ -1,0 +1,59 @@
+"""The parts of a data set and how people spell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import DataError, UnknownName
+
+PARTS = ("train", "val", "calibration", "test")
+SPELLINGS: dict[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "calibration": "calibration",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+}
+
+
+def part_of(name: str) -> str | None:
+    """The part that a folder or a table cell names, in any case and spelling; None when it names none."""
+    return SPELLINGS.get(name.strip().casefold())
+
+
+def require_part(name: str, where: str) -> str:
+    """As `part_of`, '' for an empty cell; raises `UnknownName`."""
+    if not name.strip():
+        return ""
+    part = part_of(name)
+    if part is None:
+        raise UnknownName("split", name, PARTS, hint=f"({where})")
+    return part
+
+
+def check_classes_in_train(
+    labels: NDArray[np.int64], parts: NDArray[np.str_], classes: Iterable[str], title: str
+) -> None:
+    """Every class of a later part must occur in training. Raises `DataError` naming those that do not.
+
+    A set without any training part (a test folder alone) is left as it is.
+    """
+    training = (parts == "train") | (parts == "")
+    if not training.any():
+        return
+    names = list(classes)
+    missing = sorted(set(labels[~training & (labels >= 0)].tolist()) - set(labels[training].tolist()))
+    if missing:
+        where = sorted(set(parts[np.isin(labels, missing)].tolist()))
+        raise DataError(
+            f"{title}: class {', '.join(repr(names[k]) for k in missing)} has pictures in {' and '.join(where)} "
+            "but none in train, so it cannot be learned; add training pictures or leave the class out."
+        )

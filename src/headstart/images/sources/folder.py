@@ -1,0 +1,157 @@
+"""A folder of class folders, with or without parts: `root/cat/1.jpg` or `root/train/cat/1.jpg`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import DataError, Refused
+from headstart.images.decode import check_header
+from headstart.images.files import peek
+from headstart.images.formats import HEAD, SUFFIXES
+from headstart.images.imageset import ImageSet, Refusal
+from headstart.images.names import check_twins, escape, natural_sort
+from headstart.images.options import LoadOptions
+from headstart.images.parts import check_classes_in_train, part_of
+from headstart.images.sources.walk import Listing, Parts, name_of, walk
+
+EXPECTED = (
+    "expected one folder for each class (FOLDER/cat/1.jpg), "
+    "or parts with class folders (FOLDER/train/cat/1.jpg, FOLDER/test/cat/2.jpg)"
+)
+
+
+def accepts(data: Any) -> bool:
+    """Any folder."""
+    return isinstance(data, Path) and data.is_dir()
+
+
+def load(data: Path, options: LoadOptions) -> ImageSet:
+    """Files by class folder; `labelled=False` takes every picture below the folder, without labels.
+
+    Nothing is decoded; a file whose ending is not a picture's is judged by its first bytes. Raises `DataError` for a
+    layout without classes, an empty class folder (unless allowed), look-alike class names, and a class that only a
+    later part has.
+    """
+    found = walk(data, options.follow_links)
+    if not options.labelled:
+        return _imageset(data, found.files, [("", "")] * len(found.files), (found, options))
+    layout = _layout(found, data)
+    placed = [(parts, place) for parts in found.files if (place := layout.place(parts))]
+    loose = [parts for parts in found.files if not layout.place(parts)]
+    found.refused += [
+        Refusal(name_of(parts), "no-class", "beside the class folders") for parts in loose if _looks(parts)
+    ]
+    check_twins((name for _, name in layout.class_folders), str(data))
+    images = _imageset(data, [p for p, _ in placed], [place for _, place in placed], (found, options))
+    return _checked(images, layout, options)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which top folders are parts ({} when classes are at the top), and the (folder of the part, class) pairs."""
+
+    parts: dict[str, str]
+    class_folders: tuple[tuple[str, str], ...]
+
+    def place(self, parts: Parts) -> tuple[str, str] | None:
+        """(part, class folder) of a file, or None for one that lies beside the class folders."""
+        if not self.parts:
+            return ("", parts[0]) if len(parts) > 1 else None
+        return (self.parts[parts[0]], parts[1]) if len(parts) > 2 else None
+
+
+def _layout(found: Listing, root: Path) -> _Layout:
+    tops = sorted(parts[0] for parts in found.folders if len(parts) == 1)
+    below = sorted(parts for parts in found.folders if len(parts) == 2)
+    if not tops:
+        what = "has pictures but no class folders" if found.files else "holds no picture"
+        raise DataError(f"{root} {what}: {EXPECTED}.")
+    with_classes = {top for top, _ in below}
+    parts = {top: part for top in tops if (part := part_of(top)) and top in with_classes}
+    if not parts:
+        if all(part_of(top) for top in tops):
+            raise DataError(f"{root}: {_listed(tops)} has no class folders; {EXPECTED}.")
+        return _Layout({}, tuple(("", top) for top in tops))
+    _check_parts(parts, tops, root)
+    return _Layout(parts, tuple((top, name) for top, name in below))
+
+
+def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
+    if bare := [top for top in tops if part_of(top) and top not in parts]:
+        raise DataError(f"{root}: {_listed(bare)} has no class folders although {_listed(parts)} has; {EXPECTED}.")
+    if others := [top for top in tops if top not in parts]:
+        raise DataError(
+            f"{root} mixes parts ({_listed(parts)}) with other folders ({_listed(others)}): "
+            "move the others away, or put every class below the parts."
+        )
+    if len(set(parts.values())) < len(parts):
+        raise DataError(f"{root}: {_listed(parts)} name the same part twice; keep one of them.")
+
+
+def _imageset(
+    root: Path, files: list[Parts], places: list[tuple[str, str]], rest: tuple[Listing, LoadOptions]
+) -> ImageSet:
+    found, options = rest
+    keep = []
+    for i, parts in enumerate(files):
+        if refusal := _judge(root, parts):
+            found.refused.append(refusal)
+        else:
+            keep.append(i)
+    classes = natural_sort(escape(places[i][1]) for i in keep) if options.labelled else ()
+    index = {name: k for k, name in enumerate(classes)}
+    return ImageSet(
+        items=[root.joinpath(*files[i]) for i in keep],
+        names=tuple(name_of(files[i]) for i in keep),
+        labels=np.array([index.get(escape(places[i][1]), -1) for i in keep], np.int64),
+        classes=classes,
+        parts=np.array([places[i][0] for i in keep], "U11"),
+        refused=tuple(sorted(found.refused, key=lambda r: r.name)),
+        title=escape(root.name) or str(root),
+        limits=options.limits,
+    )
+
+
+def _judge(root: Path, parts: Parts) -> Refusal | None:
+    """Files with a picture's ending are believed until they are decoded; others must start like a picture."""
+    if _looks(parts):
+        return None
+    try:
+        check_header(peek(root.joinpath(*parts), HEAD))
+    except Refused as refused:
+        return Refusal(name_of(parts), refused.reason, refused.detail)
+    return None
+
+
+def _looks(parts: Parts) -> bool:
+    return PurePath(parts[-1]).suffix.lower() in SUFFIXES
+
+
+def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSet:
+    filled = set(images.classes)
+    per_part = {(name.split("/")[0] if layout.parts else "", images.classes[k]) for name, k in _labelled(images)}
+    empty = [(top, name) for top, name in layout.class_folders if (escape(top), escape(name)) not in per_part]
+    if empty and not options.allow_empty_classes:
+        folders = [f"{top}/{name}" if top else name for top, name in empty]
+        raise DataError(
+            f"{images.title}: no picture in the class folder {_listed(folders)}; "
+            "add pictures, remove the folder, or allow empty classes."
+        )
+    if not filled:
+        raise DataError(f"{images.title} holds no picture: {EXPECTED}.")
+    check_classes_in_train(images.labels, images.parts, images.classes, images.title)
+    return images
+
+
+def _labelled(images: ImageSet) -> Iterable[tuple[str, int]]:
+    return zip(images.names, images.labels.tolist(), strict=True)
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [f"'{escape(name)}'" for name in names]
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")

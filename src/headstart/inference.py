@@ -1,0 +1,175 @@
+"""Use a finished run on other pictures: evaluate on labelled ones, predict on any, write features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart import records
+from headstart.classifier import Classifier, match_classes, top
+from headstart.errors import DataError, UserError
+from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
+from headstart.images import ImageSet, Refusal, from_paths, load
+from headstart.metrics import apply_temperature, score
+
+FORMATS = ("csv", "json", "parquet")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted classes of the pictures that could be used: `names` (m), `probabilities` (m, k), and the refused."""
+
+    names: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    classes: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+
+    def rows(self, topk: int) -> list[dict[str, Any]]:
+        """One dictionary a picture: name, and the `topk` most probable classes with their probabilities."""
+        order = top(self.probabilities, topk)
+        found: list[dict[str, Any]] = []
+        for name, p, ranks in zip(self.names, self.probabilities, order, strict=True):
+            row: dict[str, Any] = {
+                "name": name,
+                "predicted": self.classes[ranks[0]],
+                "confidence": round(float(p[ranks[0]]), 6),
+            }
+            for place, k in enumerate(ranks[1:], start=2):
+                row[f"predicted_{place}"], row[f"confidence_{place}"] = self.classes[k], round(float(p[k]), 6)
+            found.append(row)
+        return found
+
+
+def predict(
+    run: Path | str, paths: Sequence[str], settings: Settings | None = None, progress: Progress = silent
+) -> Predictions:
+    """Predict the class of picture files and of all pictures in folders.
+
+    Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first refused one.
+    """
+    classifier = Classifier.load(run)
+    images = from_paths(paths)
+    strict = settings is not None and settings.strict
+    if strict and images.refused:
+        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
+    if not len(images):
+        return Predictions((), np.zeros((0, len(classifier.classes))), classifier.classes, images.refused)
+    probabilities, extraction = classifier.predict_proba(images, settings, progress)
+    names = tuple(images.names[i] for i in extraction.kept)
+    return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))
+
+
+def evaluate(
+    run: Path | str, data: str, settings: Settings | None = None, progress: Progress = silent
+) -> dict[str, Any]:
+    """Scores of a run on labelled data: its test part if it has one, else all of it. Classes are matched by name.
+
+    Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used.
+    Raises DataError when the data have a class that the run does not know.
+    """
+    classifier = Classifier.load(run)
+    images = load(data)
+    part = "test" if (images.parts == "test").any() else "all"
+    if part == "test":
+        images = images.take(np.flatnonzero(images.parts == "test"))
+    translation = match_classes(images.classes, classifier.classes)
+    unknown = [images.classes[k] for k in np.unique(images.labels) if translation[k] < 0]
+    if unknown:
+        raise DataError(
+            f"{images.title} has classes that the run does not know: {', '.join(unknown)}; it knows {', '.join(classifier.classes)}."
+        )
+    extraction = extract(images, classifier.source, settings, progress)
+    labels = translation[images.labels[extraction.kept]]
+    logits = classifier.logits(extraction.features)
+    found = score(labels, apply_temperature(logits, classifier.temperature), classifier.classes)
+    refused = [*images.refused, *extraction.refused]
+    return {
+        "data": data,
+        "part": part,
+        **found,
+        "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
+        "notes": list(extraction.notes),
+    }
+
+
+def write_features(images: ImageSet, source: FeatureSource, out: Path, extraction: Extraction) -> None:
+    """Write features (m, d) float32 with names, labels, classes and parts to `.npz` or `.parquet`."""
+    kept = images.take(extraction.kept)
+    labelled = bool((kept.labels >= 0).all()) and len(kept.classes) > 0
+    labels = [kept.classes[k] for k in kept.labels] if labelled else [""] * len(kept)
+    if out.suffix == ".npz":
+        _write_npz(out, kept, labels, extraction)
+    elif out.suffix == ".parquet":
+        _write_parquet(out, kept, labels, extraction)
+    else:
+        raise UserError(f"--out {out} ends in none of .npz, .parquet; choose one of them.")
+
+
+def check_features_out(out: Path) -> None:
+    """Raise UserError before the work begins if features cannot be written under this name."""
+    if out.suffix not in (".npz", ".parquet"):
+        raise UserError(f"--out {out} ends in none of .npz, .parquet; choose one of them.")
+
+
+def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
+    """Write predictions as `.csv`, `.json` or `.parquet`, by the ending of `out`."""
+    rows = predictions.rows(topk)
+    kind = check_predictions_out(out)
+    if kind == "json":
+        records.write_json(out, {"predictions": rows, "refused": [vars(r) for r in predictions.refused]})
+    elif kind == "csv":
+        columns = list(rows[0]) if rows else ["name", "predicted", "confidence"]
+        records.write_csv(out, columns, ([row[c] for c in columns] for row in rows))
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(rows), out)
+
+
+def check_predictions_out(out: Path) -> str:
+    """The format by the ending of `out`; UserError, before any work, when it is none of ours."""
+    kind = out.suffix.removeprefix(".")
+    if kind not in FORMATS:
+        raise UserError(f"--out {out} ends in none of .csv, .json, .parquet; choose one of them.")
+    return kind
+
+
+def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:
+    part = out.with_name(f".{out.name}.part.npz")
+    np.savez(
+        part,
+        features=extraction.features,
+        names=np.array(kept.names),
+        labels=np.array(labels),
+        split=kept.parts.astype(str),
+    )
+    part.replace(out)
+
+
+def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    flat = pa.array(extraction.features.reshape(-1), type=pa.float32())
+    table = pa.table(
+        {
+            "name": list(kept.names),
+            "label": labels,
+            "split": [str(p) for p in kept.parts],
+            "features": pa.FixedSizeListArray.from_arrays(flat, extraction.features.shape[1]),
+        }
+    )
+    part = out.with_name(f".{out.name}.part")
+    pq.write_table(table, part)
+    part.replace(out)
+
+
+def with_store(settings: Settings, store: Path | None) -> Settings:
+    """The settings with another feature store."""
+    return replace(settings, store=store)

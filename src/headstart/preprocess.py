@@ -1,0 +1,187 @@
+"""`Preprocess`: what a network's weights expect of a picture. It belongs to the weights and travels with them.
+
+The picture is resized so that its shorter side is `size / crop_pct` and the centre is cropped, as timm and torchvision
+evaluate; both in one pass, so that only the pixels of the crop are computed. The result is uint8; the engine applies
+`mean` and `std` to values in 0..1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart.errors import UnknownName, UserError
+
+RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+CHANNELS = {"RGB": 3, "L": 1}
+SMALL_AREA, SMALL_INPUT = 96 * 96, 128  # BiT HyperRule: pictures under 96x96 -> input of 128x128
+
+
+class Sizes(Protocol):
+    """Anything that knows a typical height and width in pixels, such as `images.Probe`."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Input height and width in pixels; crop_pct = crop / resized side; mean and std of values in 0..1, one a channel.
+
+    Policies that are stated rather than chosen: a grey picture is repeated to three channels, transparency lies over
+    white. Raises `UserError` for values that make no sense.
+    """
+
+    height: int
+    width: int
+    crop_pct: float = 0.875
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    color: Literal["RGB", "L"] = "RGB"
+    grey: Literal["repeat"] = "repeat"
+    alpha: Literal["white"] = "white"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
+        object.__setattr__(self, "std", tuple(float(s) for s in self.std))
+        _check(self)
+
+    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
+        """A picture in mode 'L' or 'RGB' -> uint8 (height, width, 3), or (height, width, 1) when `color` is 'L'."""
+        if self.color == "L" and image.mode != "L":
+            image = image.convert("L")
+        elif image.mode not in ("L", "RGB"):
+            image = image.convert("RGB")
+        pixels = np.asarray(self._resized_crop(image))
+        if pixels.ndim == 3:
+            return pixels
+        return np.repeat(pixels[:, :, None], CHANNELS[self.color], axis=2)
+
+    def _resized_crop(self, image: Image.Image) -> Image.Image:
+        size = (self.width, self.height)
+        box = crop_box(image.size, size, self.crop_pct)
+        if image.size == size and box == (0, 0, *size):
+            return image
+        return image.resize(size, RESAMPLING[self.interpolation], box=box)
+
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that change with any setting; the same in every process and on every machine."""
+        return hashlib.blake2b(
+            json.dumps(self.to_dict(), sort_keys=True).encode(), digest_size=16
+        ).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The block `preprocess` of a weights sidecar: plain JSON values, read back by `from_dict`."""
+        values = asdict(self)
+        size = [values.pop("height"), values.pop("width")]
+        return {"size": size, **values, "mean": list(self.mean), "std": list(self.std), "range": "0..1"}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """Read `to_dict`'s result, or the `preprocess` block of a weights sidecar. Raises `UserError`."""
+        rest = dict(values)
+        scale = _range(rest.pop("range", "0..1"))
+        try:
+            height, width = _pair(rest.pop("size"))
+            mean, std = ([float(v) / scale for v in rest.pop(key)] for key in ("mean", "std"))
+        except KeyError as missing:
+            raise UserError(f"The preprocessing block lacks {missing}; it has {', '.join(values)}.") from None
+        except (TypeError, ValueError):
+            raise UserError(
+                "The preprocessing block needs size (one or two whole numbers), mean and std (lists)."
+            ) from None
+        for key in rest:
+            if key not in _OPTIONAL:
+                raise UnknownName("preprocessing setting", key, ["size", "mean", "std", "range", *_OPTIONAL])
+        return cls(height, width, mean=tuple(mean), std=tuple(std), **rest)
+
+    def resized(self, size: int | tuple[int, int]) -> Preprocess:
+        """The same for another input size: one number, or (height, width)."""
+        height, width = _pair(size)
+        return replace(self, height=height, width=width)
+
+    def for_images(self, probe: Sizes) -> Preprocess:
+        """The size rule: pictures under 96x96 get an input of 128x128 (never more than the own size), uncropped.
+
+        Source: BiT HyperRule, Kolesnikov et al. 2020, "Big Transfer", section 3.3.
+        """
+        if probe.height * probe.width >= SMALL_AREA:
+            return self
+        return replace(
+            self, height=min(SMALL_INPUT, self.height), width=min(SMALL_INPUT, self.width), crop_pct=1.0
+        )
+
+
+_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha")
+
+
+def crop_box(
+    source: tuple[int, int], size: tuple[int, int], crop_pct: float
+) -> tuple[float, float, float, float]:
+    """The part (left, top, right, bottom) of a (width, height) picture that fills the (width, height) input.
+
+    The whole picture would be resized to cover `size / crop_pct` and the centre cropped, with the rounding of timm
+    (floor of the resized side) and torchvision (truncation of the longer side, rounding of the crop's corner).
+    """
+    target = [math.floor(side / crop_pct + 1e-6) for side in size]
+    ratios = [t / s for t, s in zip(target, source, strict=True)]
+    cover = 0 if ratios[0] >= ratios[1] else 1  # the side that is resized to its target exactly
+    whole = [0, 0]
+    whole[cover] = target[cover]
+    whole[1 - cover] = max(int(target[cover] * source[1 - cover] / source[cover]), size[1 - cover])
+    corner = [round((w - s) / 2.0) for w, s in zip(whole, size, strict=True)]
+    left, top = (c * s / w for c, s, w in zip(corner, source, whole, strict=True))
+    right, bottom = (min((c + z) * s / w, s) for c, z, s, w in zip(corner, size, source, whole, strict=True))
+    return left, top, right, bottom
+
+
+def _check(p: Preprocess) -> None:
+    if not all(isinstance(side, int) and 1 <= side <= 4096 for side in (p.height, p.width)):
+        raise UserError(f"The input size must be 1 to 4096 pixels, not {p.height}x{p.width}.")
+    if not 0 < p.crop_pct <= 1:
+        raise UserError(f"crop_pct must be over 0 and at most 1, not {p.crop_pct}.")
+    for kind, name, known in (
+        ("interpolation", p.interpolation, tuple(RESAMPLING)),
+        ("color", p.color, tuple(CHANNELS)),
+        ("grey policy", p.grey, ("repeat",)),
+        ("alpha policy", p.alpha, ("white",)),
+    ):
+        if name not in known:
+            raise UnknownName(kind, str(name), known)
+    if len(p.mean) != CHANNELS[p.color] or len(p.std) != CHANNELS[p.color]:
+        raise UserError(
+            f"mean and std need {CHANNELS[p.color]} numbers for {p.color}, not {p.mean} and {p.std}."
+        )
+    if not all(map(math.isfinite, p.mean)) or not all(math.isfinite(s) and s > 0 for s in p.std):
+        raise UserError(f"mean must be finite and std positive, not {p.mean} and {p.std}.")
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """(height, width) from one number or two."""
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(side, int | np.integer) for side in pair):
+        raise UserError(f"A size is one whole number or two (height, width), not {size!r}.")
+    return cast(tuple[int, int], tuple(map(int, pair)))
+
+
+def _range(text: str) -> float:
+    ranges = {"0..1": 1.0, "0..255": 255.0}
+    if text not in ranges:
+        raise UnknownName("value range", str(text), ranges)
+    return ranges[text]

@@ -1,0 +1,123 @@
+"""Recipe: every choice of a run in one value that is written to TOML, read back, and repeats the run.
+
+Unknown keys are refused with the nearest one. A key left out has the default shown here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headstart.errors import UnknownName, UserError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataRecipe(_Section):
+    """Which pictures, and how they are divided."""
+
+    source: str
+    """A folder, table, IDX folder, `.npz` or built-in name."""
+    classes: list[str] | None = None
+    """Only these classes, by name."""
+    limit: int | None = Field(None, ge=1)
+    """At most this many pictures in all, stratified by part and class."""
+    train_per_class: int | None = Field(None, ge=1)
+    """This many training pictures of each class."""
+    split: str | None = None
+    """A `split.csv` of an earlier run to use again."""
+    test: str | None = None
+    """A separate source whose pictures are the test set."""
+    max_pixels: int = Field(50_000_000, ge=1)
+    """A file with more pixels than this is refused before it is decoded."""
+    strict: bool = False
+    """Stop at the first picture that cannot be used instead of leaving it out."""
+    allow_empty_classes: bool = False
+    """Accept class folders without pictures."""
+
+
+class BackboneRecipe(_Section):
+    """Which network gives the features, and from which layer."""
+
+    name: str = "mobilenetv2_100"
+    weights: str = "imagenet"
+    """`imagenet`, `none` (random, seeded), or a file."""
+    layer: str = "pooled"
+    """`pooled`, `last_conv`, or a named layer."""
+    image_size: int | None = Field(None, ge=1)
+    """Side of the network's input in pixels; chosen by the size rule when left out."""
+
+
+class EngineRecipe(_Section):
+    """What runs the network."""
+
+    name: Literal["auto", "openvino", "torch"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["float32", "mixed"] = "float32"
+
+
+class HeadRecipe(_Section):
+    """What is trained on the features."""
+
+    name: str = "logistic"
+    class_weight: Literal["none", "balanced"] = "none"
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the head, such as `C = 0.1` or `hidden = [512]`."""
+
+
+class Recipe(_Section):
+    """Every choice of a run. `method` is `features` (a frozen backbone) or `pixels` (the raw-pixel arm)."""
+
+    version: Literal[1] = 1
+    method: Literal["features", "pixels"] = "features"
+    seed: int = Field(0, ge=0)
+    data: DataRecipe
+    backbone: BackboneRecipe = BackboneRecipe()
+    engine: EngineRecipe = EngineRecipe()
+    head: HeadRecipe = HeadRecipe()
+
+    def to_toml(self) -> str:
+        """The recipe as TOML; keys without a value are left out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, text: str, where: str = "recipe") -> Recipe:
+        """Read a recipe; raises UserError with one sentence that names the key, what is wrong, and the nearest key."""
+        try:
+            return cls.from_dict(tomllib.loads(text), where)
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"{where} is not valid TOML: {error}.") from error
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str = "recipe") -> Recipe:
+        """Check nested plain values; raises UserError as `from_toml` does."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(error, where) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe file."""
+        try:
+            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The recipe {path} cannot be read: {error}.") from error
+
+
+def _explain(error: ValidationError, where: str) -> UserError:
+    first = error.errors()[0]
+    *path, key = [str(part) for part in first["loc"]] or ["recipe"]
+    if first["type"] == "extra_forbidden":
+        section = Recipe.model_fields.get(path[0]) if path else None
+        model = section.annotation if section is not None else Recipe
+        known = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else Recipe.model_fields
+        return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
+    name = ".".join([*path, key])
+    return UserError(f"{where}: {name} = {first['input']!r} is not possible: {first['msg'].lower()}.")

@@ -1,0 +1,107 @@
+"""The HTML report of one run: one self-contained page, written from the run folder's files alone.
+
+Read it in this order: `files` (what is read), `story` (the run in sentences), `tables`, `charts`, `curves`, `reliability`,
+`examples` (numbers to what the page shows), `templates/` (the page). Everything from outside is escaped by Jinja2.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.images import REASONS
+from headstart.records import write_text
+from headstart.report import curves, examples, reliability, story, tables
+from headstart.report.files import PART_WORDS, RunFiles, read_run
+from headstart.report.numbers import decimal, shown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["write_report"]
+RECIPE_CHARACTERS = 60_000
+NOTES = 100
+
+
+def write_report(folder: Path, thumbnail: Callable[[str], Image | None] | None = None) -> Path:
+    """Write `report.html` into a run folder and return its path; equal files give an equal page.
+
+    `thumbnail` gives the decoded picture of a name in predictions.csv, or None; without it the examples are names only.
+
+    Raises:
+        UserError: the folder holds no readable scores.json.
+    """
+    folder = Path(folder)
+    page = render(read_run(folder), thumbnail)
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def render(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("headstart.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    return environment.get_template("report.html").render(view(files, thumbnail))
+
+
+def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None) -> dict[str, Any]:
+    """Everything the template names."""
+    judged = [row for row in files.predictions if row.split == files.judged]
+    scored = files.after.get(files.judged) or {}
+    return {
+        "name": shown(str(files.run.get("name") or files.folder.name)),
+        "created": shown(str(files.run.get("created") or ""))[:19].replace("T", " "),
+        "headline": story.headline(files),
+        "steps": story.steps(files),
+        "judged": PART_WORDS.get(files.judged, ""),
+        "n_classes": len(files.classes),
+        "score_columns": [title for _, title in tables.SCORE_COLUMNS],
+        "score_groups": tables.score_groups(files),
+        "before_words": story.before_words(files),
+        "interval_plots": curves.interval_plots(files),
+        "matrix": tables.matrix(files),
+        "confusions": tables.confusions(files),
+        "per_class": tables.per_class(files),
+        "galleries": examples.galleries(judged, thumbnail),
+        "reliability": reliability.reliability(judged),
+        "ece": {key: decimal(scored.get(key), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
+        "history": curves.history(files),
+        "balance": tables.balance(files),
+        "refusals": tables.refusals(files),
+        "reasons": REASONS,
+        "resources": tables.resources(files),
+        "notes": [shown(str(note), 2000) for note in (files.scores.get("notes") or [])[:NOTES]],
+        "recipe": _lines(files.recipe[:RECIPE_CHARACTERS]),
+        "head": tables.details(files.scores.get("head") or {}),
+        "environment": tables.details({k: v for k, v in files.environment.items() if k != "packages"}),
+        "packages": tables.details(files.environment.get("packages") or {}),
+        "use": _use(files),
+    }
+
+
+def _use(files: RunFiles) -> dict[str, str]:
+    """The run folder and the data as one would type them: relative to where the report was written, if below it."""
+    folder = files.folder.resolve()
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    data = str(files.run.get("data") or "DATA")
+    return {
+        "run": shown(shlex.quote(folder.as_posix()), 400),
+        "data": shown(shlex.quote(data), 400),
+        "recipe": shown(shlex.quote((folder / "recipe.toml").as_posix()), 400),
+        "bundle": shown(repr((folder / "bundle").as_posix()).replace("'", '"'), 400),
+    }
+
+
+def _lines(text: str) -> str:
+    """A text file with every line's hidden characters made visible, and its line ends kept."""
+    return "\n".join(shown(line, 4000) for line in text.splitlines())

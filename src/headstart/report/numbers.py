@@ -1,0 +1,88 @@
+"""How numbers and names are written in a report: thousands separators, honest rounding, nothing invisible."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Any
+
+NOTHING = "–"
+_INVISIBLE = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BIDIRECTIONAL = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def count(n: float | None) -> str:
+    """`2000` -> `2,000`."""
+    return NOTHING if n is None else f"{round(n):,}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of 0..1 in percent; only a whole 1 is written 100% and only a whole 0 is written 0%."""
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    if min(abs(share), abs(1 - share)) < 1e-9:
+        return f"{share:.0%}"
+    text = f"{100 * share:.{digits}f}"
+    step = f"{10.0**-digits:.{digits}f}"
+    if float(text) == 0.0:
+        return f"<{step}%"
+    return f">{100 - float(step):.{digits}f}%" if float(text) == 100.0 else f"{text}%"
+
+
+def digits_for(n: int) -> int:
+    """Decimals of a percentage measured on `n` pictures: two once one picture is under 0.02%."""
+    return 2 if n > 5000 else 1
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """A score with a fixed number of decimals, so that columns line up."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.42 s`, `7.1 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def plain(value: Any) -> str:
+    """Any JSON value in a table cell: numbers to six significant digits, lists joined, yes and no."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {plain(each)}" for key, each in value.items())
+    return ", ".join(map(plain, value)) if isinstance(value, list | tuple) else shown(str(value))
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """A name from outside with nothing hidden: control, bidirectional and undecodable characters as escapes.
+
+    Names of more than `limit` characters keep their beginning and their end around an ellipsis.
+    """
+    if len(text) > limit:
+        text = f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
+    return "".join(map(_visible, text))
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def _visible(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that was not UTF-8 (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    if char in _BIDIRECTIONAL or unicodedata.category(char) in _INVISIBLE:
+        return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return char

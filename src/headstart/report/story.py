@@ -1,0 +1,213 @@
+"""The run told in sentences: the headline and what was done, step by step."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.numbers import count, decimal, digits_for, duration, percent, plural, shown
+
+HEAD_WORDS = {
+    "logistic": "a multinomial logistic regression",
+    "mlp": "a small neural network (multilayer perceptron)",
+    "ridge": "a ridge classifier",
+    "knn": "a vote of the nearest training pictures",
+    "prototype": "the nearest class mean",
+}
+CHOSEN_WORDS = {
+    "C": "inverse penalty C",
+    "alpha": "penalty alpha",
+    "k": "number of neighbours k",
+    "n_neighbors": "number of neighbours",
+}
+CHOICES = tuple(CHOSEN_WORDS)
+
+
+def headline(files: RunFiles) -> str:
+    """One sentence: the accuracy on the judged part, its interval, and what chance would give."""
+    part = files.judged
+    if not part:
+        return "Nothing was scored in this run."
+    s = files.after[part]
+    digits = digits_for(s["n"])
+    pictures = plural(s["n"], f"{PART_WORDS[part]} picture")
+    low, high = (percent(s.get(key), digits) for key in ("accuracy_low", "accuracy_high"))
+    interval = f" (95% interval {low.removesuffix('%')} to {high})" if s.get("accuracy_low") is not None else ""
+    return f"{percent(s['accuracy'], digits)} of {pictures} named correctly{interval}, {against(files)}."
+
+
+def against(files: RunFiles) -> str:
+    """What guessing would reach on the judged part: any class where they are balanced, else always the commonest."""
+    sizes = class_sizes(files.after[files.judged])
+    trained = class_sizes(files.after.get("train") or files.after[files.judged])
+    common = max(trained, key=lambda name: trained[name])
+    share = sizes.get(common, 0) / max(1, sum(sizes.values()))
+    if trained[common] / max(1, sum(trained.values())) < 1 / len(sizes) + 0.03:
+        return f"against {percent(1 / len(sizes)).replace('.0%', '%')} by chance"
+    return f"against {percent(share)} for always answering {quoted(common)}"
+
+
+def before_words(files: RunFiles) -> str:
+    """What the rows called `before` are."""
+    confusion = (files.before.get(files.judged) or {}).get("confusion") or []
+    if sum(map(any, zip(*confusion, strict=True))) > 1:  # more than one class was ever named
+        return "the head as it starts, before its first update"
+    return "no training: every picture gets the class shares of the training pictures as its probabilities"
+
+
+def class_sizes(scores: dict[str, Any]) -> dict[str, int]:
+    """Pictures by true class."""
+    return {str(row["class"]): row["n"] for row in scores["per_class"]}
+
+
+def quoted(name: str) -> str:
+    """A class or file name inside a sentence."""
+    return f"“{shown(name, 40)}”"
+
+
+def steps(files: RunFiles) -> list[tuple[str, str]]:
+    """(Title, sentences) of each thing that was done, in order."""
+    told = [
+        ("Pictures", _pictures(files)),
+        ("Split", _split(files)),
+        ("Features", _features(files)),
+        ("Head", _head(files)),
+        ("Probabilities", _temperature(files)),
+        ("Result", _result(files)),
+    ]
+    return [(title, text) for title, text in told if text]
+
+
+def _pictures(files: RunFiles) -> str:
+    data, counts = str(files.run.get("data") or "the data"), files.scores.get("counts") or {}
+    n = sum(s["n"] for s in files.after.values())
+    names = files.classes
+    listed = ", ".join(quoted(name) for name in names) if len(names) <= 12 else "listed below"
+    refused = counts.get("refused", len(files.refused))
+    lost = f" {plural(refused, 'file')} could not be used and {'is' if refused == 1 else 'are'} listed below."
+    text = f"{plural(n, 'picture')} in {plural(len(names), 'class', 'classes')} ({listed}) from {shown(data)}."
+    return text + (lost if refused else " No file was refused.")
+
+
+def _split(files: RunFiles) -> str:
+    uses = {
+        "train": "to train",
+        "val": "to choose settings (validation)",
+        "calibration": "to set the temperature of the probabilities (calibration)",
+        "test": "kept apart for the test",
+    }
+    told = [f"{count(files.after[part]['n'])} {uses[part]}" for part in PARTS if part in files.after]
+    if not told:
+        return ""
+    each = _each_class(class_sizes(files.after[files.judged]))
+    return f"{_joined(told)}. Among the {PART_WORDS[files.judged]} pictures, {each}."
+
+
+def _each_class(sizes: dict[str, int]) -> str:
+    least, most = min(sizes.values()), max(sizes.values())
+    if least == most:
+        return f"every class has {plural(least, 'picture')}"
+    return f"a class has between {count(least)} and {plural(most, 'picture')}"
+
+
+def _features(files: RunFiles) -> str:
+    run, counts = files.run, files.scores.get("counts") or {}
+    size, n = _size(run.get("image_size")), plural(run.get("n_features") or 0, "number")
+    if run.get("method") == "pixels":
+        at = f", at {size} pixels," if size else ""
+        return f"The pixels themselves{at} were the features: {n} per picture, without any pretrained network."
+    resized = f"resized to {size} pixels and " if size else ""
+    engine = f" It was run by {shown(str(run['engine']))}." if run.get("engine") else ""
+    text = (
+        f"Each picture was {resized}passed once through {shown(str(run.get('backbone')))} {_weights(run)}, "
+        f"which was not changed; its layer {quoted(str(run.get('layer')))} gave {n} per picture.{engine}"
+    )
+    reused, computed = counts.get("reused") or 0, counts.get("computed") or 0
+    if not reused:
+        return text
+    return f"{text} {count(reused)} of {count(reused + computed)} feature rows were reused from the store."
+
+
+def _size(size: Any) -> str:
+    if isinstance(size, list | tuple):
+        return " × ".join(str(side) for side in size)
+    return f"{size} × {size}" if size else ""
+
+
+def _weights(run: dict[str, Any]) -> str:
+    weights = str(run.get("weights") or "")
+    if weights == "none":
+        return "with random weights (never trained)"
+    if weights in ("", "imagenet"):
+        return "with its ImageNet weights"
+    return f"with the weights of {shown(PurePath(weights).name)}"
+
+
+def _head(files: RunFiles) -> str:
+    name = str(files.run.get("head"))
+    text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was trained."
+    return " ".join(filter(None, (text, chosen(files), _epochs(files))))
+
+
+def chosen(files: RunFiles) -> str:
+    """What was chosen on validation pictures, if the head had anything to choose."""
+    head = files.scores.get("head") or {}
+    key = next((key for key in CHOICES if isinstance(head.get(key), int | float)), None)
+    if key is None:
+        return ""
+    value = f"{CHOSEN_WORDS[key]} = {head[key]:g}"
+    tried = len({row[key] for row in files.history if key in row})
+    if "val" not in files.after or tried < 2:
+        return f"It used the {value}."
+    return (
+        f"Its {value} was chosen among {tried} values by the log loss on the "
+        f"{plural(files.after['val']['n'], 'validation picture')}."
+    )
+
+
+def _epochs(files: RunFiles) -> str:
+    epochs = [row for row in files.history if "epoch" in row]
+    if not epochs:
+        return ""
+    best = best_epoch(files)
+    text = f"It trained for {plural(round(epochs[-1]['epoch']), 'epoch')}"
+    return f"{text}; the weights of epoch {best:g}, the best on validation, were kept." if best else f"{text}."
+
+
+def best_epoch(files: RunFiles) -> float | None:
+    """The epoch whose weights were kept: as the head says, otherwise the one of least validation loss."""
+    said = (files.scores.get("head") or {}).get("best_epoch")
+    if isinstance(said, int | float):
+        return float(said)
+    rows = [row for row in files.history if "epoch" in row and "val_loss" in row]
+    return min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else None
+
+
+def _temperature(files: RunFiles) -> str:
+    fitted = files.scores.get("calibration") or {}
+    if not fitted.get("fitted_on"):
+        return "The probabilities are those of the head, without a temperature (no calibration pictures)."
+    s = files.after.get(files.judged) or {}
+    text = (
+        f"The scores were divided by a temperature of {decimal(fitted.get('temperature'), 3)}, fitted on "
+        f"{plural(fitted.get('n') or 0, 'calibration picture')}; this changes confidences, never the answer."
+    )
+    if s.get("log_loss_uncalibrated") is None:
+        return text
+    then, now = decimal(s["log_loss_uncalibrated"]), decimal(s["log_loss"])
+    return f"{text} Log loss on the {PART_WORDS[files.judged]} pictures: {then} without it, {now} with it."
+
+
+def _result(files: RunFiles) -> str:
+    if not files.judged:
+        return ""
+    s, took = files.after[files.judged], (files.scores.get("timings") or {}).get("total_s")
+    wrong = s["n"] - s["correct"]
+    of = f"{count(s['n'])} {PART_WORDS[files.judged]} pictures"
+    text = f"{count(wrong)} of {of} {'was' if wrong == 1 else 'were'} named wrongly" if wrong else f"None of {of} was named wrongly"
+    return f"{text}." if took is None else f"{text}. The whole run took {duration(took)}."
+
+
+def _joined(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

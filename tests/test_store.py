@@ -1,0 +1,209 @@
+"""The feature store keeps its promises when processes die, disks fail and bits flip."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+
+from headstart.features.spaces import clear, spaces, verify
+from headstart.features.store import FeatureStore, space_id
+
+SPACE = {"backbone": "test", "layer": "pooled"}
+DIM = 300
+
+
+def key_of(i: int) -> bytes:
+    return int(i).to_bytes(16, "big")
+
+
+def row_of(i: int) -> np.ndarray:
+    return np.random.default_rng(i).normal(size=DIM).astype(np.float32)
+
+
+def fill(root: Path, n: int, space: dict = SPACE) -> Path:
+    with FeatureStore.open(root, space) as store:
+        for i in range(n):
+            store.put(key_of(i), row_of(i))
+    return root / space_id(space)
+
+
+def missing(root: Path, n: int, space: dict = SPACE) -> tuple[int, FeatureStore]:
+    """How many of n rows read as missing; every row that is there must be the right one."""
+    absent = 0
+    with FeatureStore.open(root, space) as store:
+        for i in range(n):
+            row = store.get(key_of(i))
+            absent += row is None
+            if row is not None:
+                assert row.tobytes() == row_of(i).tobytes()
+    return absent, store
+
+
+def test_what_is_put_is_there_after_reopening_to_the_last_bit(tmp_path: Path) -> None:
+    fill(tmp_path, 700)
+    absent, store = missing(tmp_path, 700)
+    assert (absent, store.corrupt, store.problem) == (0, 0, None)
+
+
+def test_any_change_of_the_space_is_another_space() -> None:
+    ids = {space_id(SPACE), space_id({**SPACE, "layer": "last_conv"}), space_id({**SPACE, "engine": "torch"})}
+    assert len(ids) == 3
+    assert space_id({"a": 1, "b": 2}) == space_id({"b": 2, "a": 1})
+
+
+def test_a_flipped_byte_in_a_row_reads_as_missing_and_is_counted(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 50)
+    data = bytearray((folder / "data.mdb").read_bytes())
+    where = data.find(row_of(17).tobytes())
+    data[where + 100] ^= 1
+    (folder / "data.mdb").write_bytes(data)
+    absent, store = missing(tmp_path, 50)
+    assert (absent, store.corrupt) == (1, 1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_damage_anywhere_never_gives_a_wrong_row_nor_ends_the_process(tmp_path: Path, seed: int) -> None:
+    folder = fill(tmp_path, 60)
+    rng = np.random.default_rng(seed)
+    data = np.frombuffer((folder / "data.mdb").read_bytes(), dtype=np.uint8).copy()
+    spots = rng.integers(0, len(data), size=40)
+    data[spots] ^= rng.integers(1, 256, size=40).astype(np.uint8)
+    (folder / "data.mdb").write_bytes(data.tobytes())
+    absent, _ = missing(tmp_path, 60)  # asserts inside that what is there is right
+    assert 0 <= absent <= 60
+    fill(tmp_path, 60)
+    assert missing(tmp_path, 60)[0] == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+def test_a_truncated_file_is_noticed_and_the_space_begins_anew(tmp_path: Path, share: float) -> None:
+    folder = fill(tmp_path, 60)
+    size = (folder / "data.mdb").stat().st_size
+    os.truncate(folder / "data.mdb", int(size * share))
+    absent, store = missing(tmp_path, 60)
+    assert absent == 60
+    if share > 0:
+        assert store.problem is not None and "damaged" in store.problem
+    fill(tmp_path, 60)
+    assert missing(tmp_path, 60)[0] == 0
+
+
+def test_a_file_swapped_in_from_another_space_gives_no_row(tmp_path: Path) -> None:
+    other = {**SPACE, "layer": "other"}
+    folder, foreign = fill(tmp_path, 20), fill(tmp_path, 20, other)
+    (folder / "data.mdb").write_bytes((foreign / "data.mdb").read_bytes())
+    absent, store = missing(tmp_path, 20)
+    assert (absent, store.corrupt) == (20, 20)
+
+
+def test_a_folder_that_cannot_be_made_costs_the_store_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = FeatureStore.open(tmp_path / "file" / "features", SPACE)
+    store.put(key_of(1), row_of(1))
+    assert store.get(key_of(1)) is None
+    assert store.problem is not None and "not stored" in store.problem
+    store.close()
+
+
+def test_a_full_disk_ends_storing_with_one_sentence_and_keeps_what_was_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.features.store.MAP_SIZES", (1 << 17,))  # LMDB's own "full": 128 KiB
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        for i in range(20):
+            store.put(key_of(i), row_of(i))
+        store._commit([])
+    with FeatureStore.open(tmp_path, SPACE) as store:
+        for i in range(20, 2000):
+            store.put(key_of(i), row_of(i))
+    assert store.problem is not None and "no longer stored" in store.problem
+    assert missing(tmp_path, 20)[0] == 0
+
+
+WRITER = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from pathlib import Path
+import headstart.features.store as s
+from test_store import SPACE, key_of, row_of
+s.COMMIT_ROWS = 7
+with s.FeatureStore.open(Path(sys.argv[1]), SPACE) as store:
+    print("open", flush=True)
+    for i in range(int(sys.argv[2])):
+        store.put(key_of(i), row_of(i))
+"""
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.06, 0.15])
+def test_a_process_killed_while_writing_leaves_only_right_rows(tmp_path: Path, delay: float) -> None:
+    arguments = [sys.executable, "-c", WRITER, str(tmp_path), "20000", str(Path(__file__).parent)]
+    child = subprocess.Popen(arguments, stdout=subprocess.PIPE)
+    assert child.stdout is not None and child.stdout.readline() == b"open\n"
+    time.sleep(delay)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    _, store = missing(tmp_path, 300)
+    assert store.corrupt == 0
+    fill(tmp_path, 300)
+    assert missing(tmp_path, 300)[0] == 0
+
+
+def _rounds(root: str, rounds: int, seed: int) -> int:
+    wrong = 0
+    order = np.random.default_rng(seed)
+    for _ in range(rounds):
+        with FeatureStore.open(Path(root), SPACE) as store:
+            for i in order.integers(0, 200, size=20):
+                row = store.get(key_of(i))
+                if row is None:
+                    store.put(key_of(i), row_of(i))
+                else:
+                    wrong += row.tobytes() != row_of(i).tobytes()
+    return wrong
+
+
+@pytest.mark.slow
+def test_four_processes_share_a_store_for_a_hundred_rounds_with_equal_results(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        results = [pool.apply_async(_rounds, (str(tmp_path), 100, seed)) for seed in range(4)]
+        assert [r.get(timeout=300) for r in results] == [0, 0, 0, 0]
+    assert [bad for _, bad in verify(tmp_path)] == [0]
+
+
+def test_two_users_in_one_process_share_the_environment(tmp_path: Path) -> None:
+    with FeatureStore.open(tmp_path, SPACE) as first:
+        with FeatureStore.open(tmp_path, SPACE) as second:
+            second.put(key_of(1), row_of(1))
+        row = first.get(key_of(1))
+        assert row is not None and row.tobytes() == row_of(1).tobytes()
+
+
+def test_spaces_are_listed_checked_and_cleared(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 30)
+    fill(tmp_path, 10, {**SPACE, "layer": "x"})
+    assert {(s.space["layer"], s.rows) for s in spaces(tmp_path)} == {("pooled", 30), ("x", 10)}
+    data = bytearray((folder / "data.mdb").read_bytes())
+    data[data.find(row_of(3).tobytes())] ^= 255
+    (folder / "data.mdb").write_bytes(data)
+    assert sorted(bad for _, bad in verify(tmp_path)) == [0, 1]
+    assert clear(tmp_path, [folder.name[:8]]) > 0
+    assert [s.space["layer"] for s in spaces(tmp_path)] == ["x"]
+    clear(tmp_path)
+    assert list(spaces(tmp_path)) == []
+
+
+def test_reading_does_not_need_the_right_to_write(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 10)
+    env = lmdb.open(str(folder), readonly=True, lock=False)
+    assert env.stat()["entries"] == 10
+    env.close()
