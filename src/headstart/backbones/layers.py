@@ -1,0 +1,153 @@
+"""Names of layers: `pooled`, `last_conv`, and the path of any module; which of them are blocks.
+
+`last_conv` is the last map of a convolutional network, (c, h, w): what timm's `forward_features` gives; elsewhere the
+last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells; for networks without such a map
+(ViT, Swin with channels last) the vector that enters the classifier, timm's `forward_head(pre_logits=True)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import fx, nn
+
+from headstart.backbones.trace import Traced
+from headstart.errors import UnknownName, UserError
+
+HEADS = {"classifier", "fc", "head", "heads", "avgpool", "global_pool", "last_linear", "head_drop"}
+STAGES = ("blocks", "layers", "stages")
+MOST_CARRIED = 2
+"""A block boundary carries few tensors; NASNet's always two."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A name that `--layer` takes, and its shape for one picture of the network's own size, without the batch."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({'x'.join(map(str, self.shape))})"
+
+
+class LayerTable:
+    """All layers of a traced network. Looking up `pooled` adds its mean to the graph once."""
+
+    def __init__(self, traced: Traced, name: str) -> None:
+        self._traced = traced
+        self._name = name
+
+    @cached_property
+    def last_conv(self) -> fx.Node | None:
+        """The node of the last map (b, c, h, w), None for networks without one."""
+        t = self._traced
+        if t.features is not None and t.features in t.shapes:
+            return t.features if _channels_first(t, t.shapes[t.features]) else None
+        live = t.live()
+        last = None
+        for node in t.graph.nodes:
+            shape = t.shapes.get(node, ()) if node in live else ()
+            if len(shape) == 3:
+                last = None  # tokens after a map: a transformer
+            elif len(shape) == 4 and shape[2] * shape[3] > 1 and t.path(node).split(".")[0] not in HEADS:
+                last = node if node.op != "placeholder" else None
+        return last
+
+    @cached_property
+    def pooled(self) -> fx.Node | None:
+        """The node of the pooled vector (b, c)."""
+        t = self._traced
+        if (conv := self.last_conv) is not None:
+            with t.graph.inserting_after(conv):
+                node = t.graph.call_function(torch.mean, (conv,), {"dim": (2, 3)})
+            t.shapes[node] = t.shapes[conv][:2]
+            return node
+        if t.pre_logits is not None and t.pre_logits in t.shapes:
+            return t.pre_logits
+        linear = [n for n in t.graph.nodes if _is_linear(t.network, n)]
+        return linear[-1].all_input_nodes[0] if linear else None
+
+    def node(self, name: str) -> fx.Node:
+        """The node of a layer. Raises UnknownName with what exists and its shapes."""
+        if name == "last_conv" and self.last_conv is None:
+            raise UserError(
+                f"{self._name} has no map of channels x height x width at its end, so no last_conv; {self.listing()}"
+            )
+        special = {"pooled": self.pooled, "last_conv": self.last_conv}
+        node = special[name] if name in special else self._traced.outputs.get(name)
+        if node is None:
+            names = ["pooled", "last_conv", *self._traced.outputs]
+            raise UnknownName(f"layer of {self._name}", name, names, hint=self.listing())
+        return node
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape for one picture, without the batch."""
+        return self._traced.shapes[self.node(name)][1:]
+
+    def listing(self) -> str:
+        """One sentence with the layers and their shapes."""
+        return f"its layers are {', '.join(map(str, self.layers()))}, and any module within them."
+
+    def layers(self) -> tuple[Layer, ...]:
+        """`pooled`, `last_conv` where there is one, and the blocks from input to output."""
+        special = [n for n, node in (("pooled", self.pooled), ("last_conv", self.last_conv)) if node is not None]
+        return tuple(Layer(name, self.shape(name)) for name in [*special, *self._blocks])
+
+    def paths(self) -> tuple[Layer, ...]:
+        """Every module whose output is a layer, in the order they are computed."""
+        order = {node: i for i, node in enumerate(self._traced.graph.nodes)}
+        outputs = sorted(self._traced.outputs.items(), key=lambda item: order[item[1]])
+        return tuple(Layer(path, self._traced.shapes[node][1:]) for path, node in outputs)
+
+    @cached_property
+    def _blocks(self) -> list[str]:
+        order = {node: i for i, node in enumerate(self._traced.graph.nodes)}
+        found = [path for path in _candidates(self._traced.network, "") if path in self._traced.outputs]
+        narrow = self._narrow()
+        kept = dict.fromkeys(p if p in narrow else p.rpartition(".")[0] or p for p in found)
+        return sorted((p for p in kept if p in narrow), key=lambda p: order[self._traced.outputs[p]])
+
+    def _narrow(self) -> set[str]:
+        """The layers at which a cut carries at most MOST_CARRIED tensors."""
+        t = self._traced
+        live = t.live()
+        order = {node: i for i, node in enumerate(t.graph.nodes)}
+        change = [0] * (len(order) + 1)
+        for node in t.shapes:
+            users = [order[u] for u in node.users if u in live]
+            if node in live and users:
+                change[order[node]] += 1
+                change[max(users)] -= 1
+        carried, total = [], 0
+        for step in change:
+            total += step
+            carried.append(total)
+        return {path for path, node in t.outputs.items() if carried[order[node]] <= MOST_CARRIED}
+
+
+def _channels_first(t: Traced, shape: tuple[int, ...]) -> bool:
+    if len(shape) != 4:
+        return False
+    fmt = getattr(t.network, "output_fmt", None)
+    if fmt is not None:
+        return "NHWC" not in str(fmt)
+    channels = getattr(t.network, "num_features", shape[1])
+    return not (shape[3] == channels != shape[1])
+
+
+def _is_linear(network: nn.Module, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), nn.Linear)
+
+
+def _candidates(module: nn.Module, path: str) -> list[str]:
+    """Blocks by structure: the elements of sequences, and of the stages that hold one; else the children."""
+    found = []
+    for name, child in module.named_children():
+        below = f"{path}.{name}" if path else name
+        sequence = isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+        stage = any(isinstance(getattr(child, s, None), nn.Sequential | nn.ModuleList) for s in STAGES)
+        found += _candidates(child, below) if (sequence or stage) and len(list(child.children())) else [below]
+    return found

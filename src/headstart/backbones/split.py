@@ -1,0 +1,97 @@
+"""The split: a frozen trunk and a trainable tail, cut behind any layer. See `docs` "the one idea".
+
+Everything up to and including the layer is trunk; what the rest needs of it besides is carried along. Parameters that
+a forward reads directly, and sizes, go to the part that uses them: only tensors made from the picture are carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from headstart.backbones.trace import Traced, copy_nodes, finish
+
+
+@dataclass(frozen=True)
+class Split:
+    """`trunk(x)` gives a tuple: the layer's output first, then what is carried; `tail(*trunk(x))` equals the network.
+
+    Both share their layers, under the same names, with the network they were cut from: copy a tail before training it.
+    A tail may overwrite its inputs (an in-place ReLU): give it tensors that nobody else reads.
+    """
+
+    trunk: nn.Module
+    tail: nn.Module
+    carried: tuple[str, ...]
+    """The names of the tensors between the two, the layer first."""
+
+
+def cut(traced: Traced, node: fx.Node, layer: str) -> Split:
+    """Cut a traced network behind `node`, which is what `layer` returns. Exact: no operation changes."""
+    above, below = _sides(traced, node)
+    crossing = [n for n in _needed(traced, above, below) if n is not node]
+    trunk_graph, known = fx.Graph(), dict[fx.Node, fx.Node]()
+    copy_nodes(above, trunk_graph, known)
+    trunk = finish(traced.network, trunk_graph, tuple(known[n] for n in (node, *crossing)), "Trunk")
+    return Split(trunk, _tail(traced, [node, *crossing], below), (layer, *(n.name for n in crossing)))
+
+
+def features(traced: Traced, node: fx.Node) -> nn.Module:
+    """The trunk alone, its layer flattened in C order: float (b, 3, h, w) -> (b, d) float32."""
+    above, _ = _sides(traced, node)
+    graph, known = fx.Graph(), dict[fx.Node, fx.Node]()
+    copy_nodes(above, graph, known)
+    flat = graph.call_function(torch.flatten, (known[node], 1))
+    return finish(traced.network, graph, graph.call_method("float", (flat,)), "Features")
+
+
+def _sides(traced: Traced, node: fx.Node) -> tuple[list[fx.Node], list[fx.Node]]:
+    """The nodes up to `node`, and the rest without the result; what nothing depends on is left out."""
+    nodes = list(traced.graph.nodes)
+    place = nodes.index(node) + 1
+    live = traced.live()
+    own = live | _ancestors_of(node)
+    picture = [n for n in nodes if n.op == "placeholder"]
+    above = picture + [n for n in nodes[:place] if n in own and n not in picture]
+    return above, [n for n in nodes[place:] if n in live and n not in picture]
+
+
+def _ancestors_of(node: fx.Node) -> set[fx.Node]:
+    from headstart.backbones.trace import ancestors
+
+    return ancestors([node])
+
+
+def _needed(traced: Traced, above: list[fx.Node], below: list[fx.Node]) -> list[fx.Node]:
+    """The tensors of the trunk that the tail reads, directly or through sizes and parameters that it computes anew."""
+    inside = set(above)
+    found: dict[fx.Node, None] = {}
+    stack = [i for n in reversed(below) for i in reversed(n.all_input_nodes) if i in inside]
+    while stack:
+        node = stack.pop()
+        if node in traced.shapes:
+            found[node] = None
+        else:
+            stack.extend(node.all_input_nodes)
+    return [n for n in above if n in found]
+
+
+def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.GraphModule:
+    graph = fx.Graph()
+    known = {node: graph.placeholder(node.name) for node in inputs}
+    anew: list[fx.Node] = []
+    stack = [i for n in below for i in n.all_input_nodes]
+    inside = set(below)
+    while stack:
+        node = stack.pop()
+        if node not in known and node not in inside and node not in anew:
+            anew.append(node)
+            stack.extend(node.all_input_nodes)
+    order = {n: i for i, n in enumerate(traced.graph.nodes)}
+    copy_nodes(sorted(anew, key=order.__getitem__), graph, known)
+    *body, result = below
+    copy_nodes(body, graph, known)
+    outputs = fx.map_arg(result.args[0], lambda n: known[n])
+    return finish(traced.network, graph, outputs, "Tail")

@@ -1,0 +1,170 @@
+"""A network as a graph, with the node that each module returns and the shape of every node.
+
+Symbolic tracing (torch.fx; Reed et al. 2022) with timm's no-trace modules and functions as leaves. The graph holds for
+any batch and, where the network allows it, any picture size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+if TYPE_CHECKING:
+    from torch.fx.node import Argument
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """`outputs`: module path -> the node it returns last; `shapes`: of nodes that are tensors made from the picture.
+
+    `features` and `pre_logits` are what timm's `forward_features` and `forward_head(pre_logits=True)` return.
+    """
+
+    network: nn.Module
+    graph: fx.Graph
+    outputs: dict[str, fx.Node]
+    shapes: dict[fx.Node, tuple[int, ...]]
+    features: fx.Node | None = None
+    pre_logits: fx.Node | None = None
+
+    def path(self, node: fx.Node) -> str:
+        """The module path in which a node was made, '' at the top."""
+        stack = node.meta.get("nn_module_stack") or {}
+        return str(next(reversed(stack.values()))[0]) if stack else ""
+
+    def live(self) -> set[fx.Node]:
+        """The nodes that the network's result depends on, or that change a tensor in place."""
+        changing = [n for n in self.graph.nodes if n.op == "call_method" and str(n.target).endswith("_")]
+        return ancestors([_result(self.graph), *changing])
+
+
+def trace(network: nn.Module, size: Size) -> Traced | None:
+    """The graph of `network` for pictures (b, 3, *size), or None when it cannot be traced symbolically."""
+    tracer = _Tracer()
+    marks: dict[str, Any] = {}
+    try:
+        with _marking(network, marks):
+            graph = tracer.trace(network)
+        shapes = _shapes(network, graph, size)
+    except Exception:  # control flow that depends on values fails in as many ways as there are networks
+        return None
+    nodes = {path: value.node for path, value in tracer.returned.items() if isinstance(value, fx.Proxy)}
+    found = {name: value.node for name, value in marks.items() if isinstance(value, fx.Proxy)}
+    return Traced(network, graph, {p: n for p, n in nodes.items() if n in shapes}, shapes, **found)
+
+
+def ancestors(nodes: list[fx.Node]) -> set[fx.Node]:
+    """The nodes themselves and all that they are computed from."""
+    found: set[fx.Node] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(node.all_input_nodes)
+    return found
+
+
+def _result(graph: fx.Graph) -> fx.Node:
+    return next(iter(reversed(graph.nodes)))
+
+
+class _Tracer(fx.Tracer):
+    """Remembers what each module returned; timm's no-trace modules and functions stay whole."""
+
+    def __init__(self) -> None:
+        from timm.layers import get_notrace_functions, get_notrace_modules
+
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
+        self.returned: dict[str, Any] = {}
+        self._whole = tuple(get_notrace_modules())
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, self._whole) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        value = super().call_module(m, forward, args, kwargs)
+        self.returned[self.path_of_module(m)] = value
+        return value
+
+
+@contextmanager
+def _marking(network: nn.Module, marks: dict[str, Any]) -> Iterator[None]:
+    """While tracing, note what `forward_features` returns, and what `forward_head` has before its classifier."""
+    features, head = getattr(network, "forward_features", None), getattr(network, "forward_head", None)
+
+    def marked_features(*args: Any, **kwargs: Any) -> Any:
+        marks["features"] = value = features(*args, **kwargs)  # type: ignore[misc]
+        return value
+
+    def marked_head(x: Any, *args: Any, **kwargs: Any) -> Any:
+        marks["pre_logits"] = head(x, pre_logits=True)  # type: ignore[misc]
+        return head(x, *args, **kwargs)  # type: ignore[misc]
+
+    # Set on the object, not the class; `forward` finds these first.
+    if features is not None and head is not None:
+        network.__dict__["forward_features"] = marked_features
+        network.__dict__["forward_head"] = marked_head
+    try:
+        yield
+    finally:
+        network.__dict__.pop("forward_features", None)
+        network.__dict__.pop("forward_head", None)
+
+
+class _Shapes(fx.Interpreter):
+    """Runs the graph on tensors without content and notes the shapes."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(network, graph=graph)
+        self.found: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, torch.Tensor):
+            self.found[n] = tuple(value.shape)
+        return value
+
+
+def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
+    """Shapes for one picture, of the tensors that depend on it."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    interpreter = _Shapes(network, graph)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        interpreter.run(torch.empty(1, 3, *size))
+    picture = next(n for n in graph.nodes if n.op == "placeholder")
+    depends: set[fx.Node] = {picture}
+    for node in graph.nodes:
+        if any(n in depends for n in node.all_input_nodes):
+            depends.add(node)
+    return {node: shape for node, shape in interpreter.found.items() if node in depends}
+
+
+def copy_nodes(source: list[fx.Node], into: fx.Graph, known: dict[fx.Node, fx.Node]) -> None:
+    """Copy nodes, in their order, into another graph; `known` maps old to new and grows."""
+
+    def new(node: fx.Node) -> fx.Node:
+        return known[node]
+
+    for node in source:
+        if node not in known:
+            known[node] = into.node_copy(node, new)
+
+
+def finish(network: nn.Module, graph: fx.Graph, result: Argument, name: str) -> fx.GraphModule:
+    """The module of a graph; it shares the layers of `network`, under the same names, and is in eval mode."""
+    graph.output(result)
+    graph.lint()
+    module = fx.GraphModule(network, graph, class_name=name)
+    module.eval()
+    return module
