@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,17 @@ def weights_dir(data_dir: Path) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test has a cache of its own, so none sees another's features."""
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The tests have a cache of their own, shared by those of one worker because converting networks is slow.
+
+    A test about the store names a folder of its own.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("HEADSTART_CACHE")
+    os.environ["HEADSTART_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["HEADSTART_CACHE"]
+    else:
+        os.environ["HEADSTART_CACHE"] = before

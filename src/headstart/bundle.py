@@ -4,13 +4,12 @@
     bundle/head.safetensors      the head's arrays
     bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
 
-The manifest is written last, and the folder is moved into its place whole. Loading checks every file against the manifest.
+The manifest is written last, and the folder is moved into its place whole. Loading checks every file against it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError
 from headstart.features.extract import FeatureSource
+from headstart.heads import HEADS, Head
 from headstart.preprocess import Preprocess
 
 VERSION = 1
@@ -44,7 +44,7 @@ def save(classifier: Classifier, folder: Path) -> Path:
             "version": VERSION,
             "classes": list(classifier.classes),
             "temperature": classifier.temperature,
-            "head": {"name": classifier.head.name, "config": classifier.head.config()},
+            "head": {"name": _name_of(classifier.head), "config": classifier.head.config()},
             "layer": classifier.source.layer,
             "preprocess": classifier.source.preprocess.to_dict(),
             "backbone": backbone,
@@ -55,6 +55,10 @@ def save(classifier: Classifier, folder: Path) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _name_of(head: Head) -> str:
+    return next(name for name in HEADS if HEADS[name] is type(head))
 
 
 def _save_backbone(classifier: Classifier, part: Path) -> dict[str, Any] | None:
@@ -71,14 +75,12 @@ def load(path: Path | str) -> Classifier:
 
     Raises BundleError with one sentence when a file lacks, was changed, or is of another version.
     """
-    from headstart.heads import load_head
-
     folder = Path(path)
     if (folder / "bundle" / "manifest.json").is_file():
         folder = folder / "bundle"
     manifest = _manifest(folder)
     try:
-        head = load_head(manifest["head"]["name"], _arrays(folder), manifest["head"]["config"])
+        head = HEADS[manifest["head"]["name"]].from_arrays(_arrays(folder), manifest["head"]["config"])
         source = _source(folder, manifest)
         classes = tuple(str(name) for name in manifest["classes"])
         return Classifier(source, head, classes, float(manifest["temperature"]))
@@ -142,11 +144,11 @@ def _replace(part: Path, folder: Path) -> None:
     """Move the finished folder into place; an older one goes only after the new one is complete."""
     if folder.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        os.replace(folder, old / "bundle")
-        os.replace(part, folder)
+        folder.replace(old / "bundle")
+        part.replace(folder)
         shutil.rmtree(old)
     else:
-        os.replace(part, folder)
+        part.replace(folder)
 
 
 def _clause(error: Exception) -> str:

@@ -56,7 +56,7 @@ class Classifier:
         from headstart.images import from_arrays
 
         settings = settings or Settings()
-        strict = Settings(settings.store, settings.limits, settings.threads, strict=True)
+        strict = Settings(settings.store, settings.threads, strict=True)
         probabilities, _ = self.predict_proba(from_arrays(pictures), strict)
         return [self.classes[k] for k in probabilities.argmax(axis=1)]
 

@@ -1,7 +1,7 @@
 """scikit-learn estimators: pictures in, so that Pipeline, GridSearchCV, cross_val_score and clone work on them.
 
-X is an (n, h, w) or (n, h, w, 3) uint8 array, a list of file paths, or a list of PIL images. A picture that cannot be used is
-an error here, because an estimator owes one answer for each row of X.
+X is an (n, h, w) or (n, h, w, 3) uint8 array, a list of file paths, or a list of PIL images. A picture that cannot be
+used is an error here, because an estimator owes one answer for each row of X.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.classifier import Classifier
 from headstart.errors import DataError
 from headstart.features.extract import FeatureSource, Settings, extract
-from headstart.heads import make_head
-from headstart.images import ImageSet, from_arrays, split
+from headstart.images import ImageSet, Shares, from_arrays, split
 from headstart.metrics import fit_temperature
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
-from headstart.run import feature_source
+from headstart.run import feature_source, new_head
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -77,9 +76,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A head on a frozen backbone, with a temperature: pictures -> classes.
 
-    `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to choose
-    the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on all of
-    them. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with `headstart.bundle.save`), `head_`.
+    `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to
+    choose the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on
+    all of them. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with `headstart.bundle.save`), `head_`.
     """
 
     def __init__(
@@ -118,7 +117,6 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         names = [str(c) for c in self.classes_]
         images = from_arrays(X, [names[k] for k in labels])
-        images = images.take(np.arange(len(images)))
         if len(self.classes_) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         features = extract(images, _source(self, images), _settings(self.cache)).features
@@ -127,9 +125,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         codes = np.array([order[images.classes[k]] for k in images.labels])
         rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "calibration")}
         held = (features[rows["val"]], codes[rows["val"]]) if len(rows["val"]) else None
-        self.head_ = make_head(
-            self.head, seed=self.seed, class_weight=self.class_weight, **(self.head_options or {})
-        ).fit(features[rows["train"]], codes[rows["train"]], validation=held)
+        self.head_ = new_head(self.head, self.seed, self.class_weight, self.head_options or {}).fit(
+            features[rows["train"]], codes[rows["train"]], validation=held
+        )
         classifier = Classifier(_source(self, images), self.head_, tuple(names))
         temperature = 1.0
         if len(rows["calibration"]):
@@ -180,4 +178,4 @@ def _settings(cache: bool) -> Settings:
 def _parts(images: ImageSet, validation: bool, seed: int) -> Sequence[str] | NDArray[np.str_]:
     if not validation:
         return np.full(len(images), "train")
-    return split(images, seed=seed, test=False).parts
+    return split(images, seed=seed, shares=Shares(test=0)).parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.classifier import Classifier, match_classes, top
 from headstart.errors import DataError, UserError
-from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
-from headstart.images import ImageSet, Refusal, from_paths, load
+from headstart.features.extract import Extraction, Progress, Settings, extract, silent
+from headstart.images import ImageSet, Refusal, load
 from headstart.metrics import apply_temperature, score
+from headstart.paths import features_dir
+from headstart.recipe import Recipe
+from headstart.run import feature_source
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -50,10 +53,11 @@ def predict(
 ) -> Predictions:
     """Predict the class of picture files and of all pictures in folders.
 
-    Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first refused one.
+    Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
+    refused one.
     """
     classifier = Classifier.load(run)
-    images = from_paths(paths)
+    images = load(list(paths), labelled=False)
     strict = settings is not None and settings.strict
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
@@ -81,7 +85,8 @@ def evaluate(
     unknown = [images.classes[k] for k in np.unique(images.labels) if translation[k] < 0]
     if unknown:
         raise DataError(
-            f"{images.title} has classes that the run does not know: {', '.join(unknown)}; it knows {', '.join(classifier.classes)}."
+            f"{images.title} has classes that the run does not know: {', '.join(unknown)}; "
+            f"it knows {', '.join(classifier.classes)}."
         )
     extraction = extract(images, classifier.source, settings, progress)
     labels = translation[images.labels[extraction.kept]]
@@ -97,17 +102,28 @@ def evaluate(
     }
 
 
-def write_features(images: ImageSet, source: FeatureSource, out: Path, extraction: Extraction) -> None:
+def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled: bool = True) -> Extraction:
+    """Extract the features that a recipe's data, backbone and engine name, and write them to `out`.
+
+    Takes labelled and unlabelled pictures. Raises UserError when `out` has another ending than .npz or .parquet.
+    """
+    check_features_out(out)
+    images = load(recipe.data.source, labelled=labelled)
+    source = feature_source(recipe, images)
+    extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
+    write_features(images, out, extraction)
+    return extraction
+
+
+def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
     """Write features (m, d) float32 with names, labels, classes and parts to `.npz` or `.parquet`."""
     kept = images.take(extraction.kept)
     labelled = bool((kept.labels >= 0).all()) and len(kept.classes) > 0
     labels = [kept.classes[k] for k in kept.labels] if labelled else [""] * len(kept)
     if out.suffix == ".npz":
         _write_npz(out, kept, labels, extraction)
-    elif out.suffix == ".parquet":
-        _write_parquet(out, kept, labels, extraction)
     else:
-        raise UserError(f"--out {out} ends in none of .npz, .parquet; choose one of them.")
+        _write_parquet(out, kept, labels, extraction)
 
 
 def check_features_out(out: Path) -> None:
@@ -168,8 +184,3 @@ def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Ext
     part = out.with_name(f".{out.name}.part")
     pq.write_table(table, part)
     part.replace(out)
-
-
-def with_store(settings: Settings, store: Path | None) -> Settings:
-    """The settings with another feature store."""
-    return replace(settings, store=store)

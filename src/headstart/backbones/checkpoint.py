@@ -103,7 +103,7 @@ def classifier_path(network: nn.Module) -> str:
         if isinstance(module, nn.Linear | nn.Conv2d) and not name.lower().startswith("aux")
     ]
     linear = [name for name, kind in layers if issubclass(kind, nn.Linear)]
-    return linear[-1] if linear else layers[-1][0]
+    return str(linear[-1] if linear else layers[-1][0])
 
 
 def classes_in(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:

@@ -1,4 +1,4 @@
-"""What is known of an architecture without building it."""
+"""What is known of an architecture without building it, and the type of a layer. Imports no library."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ class Facts:
     licence: str
     fixed_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A name that `--layer` takes, and its shape for one picture of the network's own size, without the batch."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({'x'.join(map(str, self.shape))})"

@@ -13,7 +13,17 @@ from headstart.errors import Offline, UserError
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
-NETWORK_PACKAGES = {"httpx", "httpx2", "httpcore", "httpcore2", "huggingface_hub", "requests", "urllib3", "urllib", "ssl"}
+NETWORK_PACKAGES = {
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "huggingface_hub",
+    "requests",
+    "urllib3",
+    "urllib",
+    "ssl",
+}
 OWN_DISK = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT}
 
 
@@ -32,8 +42,8 @@ def downloading(what: str, url: str) -> Iterator[None]:
             raise UserError(f"The weights of {what} could not be stored: {_first_line(chain[-1])}.") from error
         if any(_is_network(e) for e in chain):
             raise Offline(
-                f"The ImageNet weights of {what} are not on this machine and {urlsplit(url).hostname} did not give them "
-                f"({_first_line(chain[-1])}); give --weights FILE, or --weights none for random ones."
+                f"The ImageNet weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
+                f"them ({_reason(chain)}); give --weights FILE, or --weights none for random ones."
             ) from error
         raise
 
@@ -76,8 +86,7 @@ def _hugging_face(url: str) -> Iterator[None]:
 
 def _answers() -> Exception | None:
     """None when the hub answers anything at all, else what went wrong."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=SECONDS)
@@ -98,6 +107,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         current = current.__cause__ or current.__context__
+
+
+def _reason(chain: list[BaseException]) -> str:
+    """The operating system's own words where there are any, else those of the outermost error."""
+    return _first_line(next((e for e in chain if isinstance(e, OSError) and e.strerror), chain[0]))
 
 
 def _first_line(error: BaseException) -> str:

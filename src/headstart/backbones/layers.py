@@ -7,12 +7,12 @@ last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import fx, nn
 
+from headstart.backbones.facts import Layer
 from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
 
@@ -22,28 +22,17 @@ MOST_CARRIED = 2
 """A block boundary carries few tensors; NASNet's always two."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A name that `--layer` takes, and its shape for one picture of the network's own size, without the batch."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({'x'.join(map(str, self.shape))})"
-
-
 class LayerTable:
     """All layers of a traced network. Looking up `pooled` adds its mean to the graph once."""
 
     def __init__(self, traced: Traced, name: str) -> None:
-        self._traced = traced
+        self.traced = traced
         self._name = name
 
     @cached_property
     def last_conv(self) -> fx.Node | None:
         """The node of the last map (b, c, h, w), None for networks without one."""
-        t = self._traced
+        t = self.traced
         if t.features is not None and t.features in t.shapes:
             return t.features if _channels_first(t, t.shapes[t.features]) else None
         live = t.live()
@@ -59,7 +48,7 @@ class LayerTable:
     @cached_property
     def pooled(self) -> fx.Node | None:
         """The node of the pooled vector (b, c)."""
-        t = self._traced
+        t = self.traced
         if (conv := self.last_conv) is not None:
             with t.graph.inserting_after(conv):
                 node = t.graph.call_function(torch.mean, (conv,), {"dim": (2, 3)})
@@ -74,22 +63,22 @@ class LayerTable:
         """The node of a layer. Raises UnknownName with what exists and its shapes."""
         if name == "last_conv" and self.last_conv is None:
             raise UserError(
-                f"{self._name} has no map of channels x height x width at its end, so no last_conv; {self.listing()}"
+                f"{self._name} has no map of channels x height x width at its end, so no last_conv. {self.listing()}"
             )
         special = {"pooled": self.pooled, "last_conv": self.last_conv}
-        node = special[name] if name in special else self._traced.outputs.get(name)
+        node = special[name] if name in special else self.traced.outputs.get(name)
         if node is None:
-            names = ["pooled", "last_conv", *self._traced.outputs]
+            names = ["pooled", "last_conv", *self.traced.outputs]
             raise UnknownName(f"layer of {self._name}", name, names, hint=self.listing())
         return node
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape for one picture, without the batch."""
-        return self._traced.shapes[self.node(name)][1:]
+        return self.traced.shapes[self.node(name)][1:]
 
     def listing(self) -> str:
         """One sentence with the layers and their shapes."""
-        return f"its layers are {', '.join(map(str, self.layers()))}, and any module within them."
+        return f"Its layers are {', '.join(map(str, self.layers()))}, and any module within them."
 
     def layers(self) -> tuple[Layer, ...]:
         """`pooled`, `last_conv` where there is one, and the blocks from input to output."""
@@ -98,21 +87,25 @@ class LayerTable:
 
     def paths(self) -> tuple[Layer, ...]:
         """Every module whose output is a layer, in the order they are computed."""
-        order = {node: i for i, node in enumerate(self._traced.graph.nodes)}
-        outputs = sorted(self._traced.outputs.items(), key=lambda item: order[item[1]])
-        return tuple(Layer(path, self._traced.shapes[node][1:]) for path, node in outputs)
+        order = {node: i for i, node in enumerate(self.traced.graph.nodes)}
+        outputs = sorted(self.traced.outputs.items(), key=lambda item: order[item[1]])
+        return tuple(Layer(path, self.traced.shapes[node][1:]) for path, node in outputs)
 
     @cached_property
     def _blocks(self) -> list[str]:
-        order = {node: i for i, node in enumerate(self._traced.graph.nodes)}
-        found = [path for path in _candidates(self._traced.network, "") if path in self._traced.outputs]
+        order = {node: i for i, node in enumerate(self.traced.graph.nodes)}
+        found = [path for path in _candidates(self.traced.network, "") if path in self.traced.outputs]
         narrow = self._narrow()
-        kept = dict.fromkeys(p if p in narrow else p.rpartition(".")[0] or p for p in found)
-        return sorted((p for p in kept if p in narrow), key=lambda p: order[self._traced.outputs[p]])
+        wide = {_parent(path) for path in found if path not in narrow} - {""}
+        kept = dict.fromkeys(_parent(path) if _parent(path) in wide else path for path in found)
+        place = {path: order[self.traced.outputs[path]] for path in kept if path in narrow}
+        end = self.last_conv if self.last_conv is not None else self.pooled
+        last = order[end] if end is not None else len(order)
+        return sorted((p for p in place if place[p] <= last), key=place.__getitem__)
 
     def _narrow(self) -> set[str]:
         """The layers at which a cut carries at most MOST_CARRIED tensors."""
-        t = self._traced
+        t = self.traced
         live = t.live()
         order = {node: i for i, node in enumerate(t.graph.nodes)}
         change = [0] * (len(order) + 1)
@@ -143,11 +136,26 @@ def _is_linear(network: nn.Module, node: fx.Node) -> bool:
 
 
 def _candidates(module: nn.Module, path: str) -> list[str]:
-    """Blocks by structure: the elements of sequences, and of the stages that hold one; else the children."""
+    """Blocks by structure: the elements of sequences and stages, else the children."""
     found = []
     for name, child in module.named_children():
+        if isinstance(child, nn.Identity | nn.Dropout):
+            continue  # does nothing to a picture outside training
         below = f"{path}.{name}" if path else name
-        sequence = isinstance(child, nn.Sequential | nn.ModuleList | nn.ModuleDict)
-        stage = any(isinstance(getattr(child, s, None), nn.Sequential | nn.ModuleList) for s in STAGES)
-        found += _candidates(child, below) if (sequence or stage) and len(list(child.children())) else [below]
+        found += _candidates(child, below) if _is_stage(child) else [below]
     return found
+
+
+def _is_stage(module: nn.Module) -> bool:
+    """A sequence, a module that holds one under a usual name, or one whose parts are all of one class."""
+    children = list(module.children())
+    if type(module) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
+        return len(children) > 0
+    if any(isinstance(getattr(module, name, None), nn.Sequential | nn.ModuleList) for name in STAGES):
+        return True
+    alike = len({type(child) for child in children}) == 1
+    return len(children) > 1 and alike and any(True for _ in children[0].children())
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]

@@ -13,13 +13,15 @@ from torch import fx, nn
 
 from headstart.backbones.trace import Traced, copy_nodes, finish
 
+IN_PLACE = {"iadd", "isub", "imul", "itruediv"}
+
 
 @dataclass(frozen=True)
 class Split:
     """`trunk(x)` gives a tuple: the layer's output first, then what is carried; `tail(*trunk(x))` equals the network.
 
     Both share their layers, under the same names, with the network they were cut from: copy a tail before training it.
-    A tail may overwrite its inputs (an in-place ReLU): give it tensors that nobody else reads.
+    A tail leaves its inputs as they are, also where the network works in place.
     """
 
     trunk: nn.Module
@@ -81,6 +83,8 @@ def _needed(traced: Traced, above: list[fx.Node], below: list[fx.Node]) -> list[
 def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.GraphModule:
     graph = fx.Graph()
     known = {node: graph.placeholder(node.name) for node in inputs}
+    for node in [n for n in inputs if any(_overwrites(traced.network, u) for u in n.users)]:
+        known[node] = graph.call_method("clone", (known[node],))
     anew: list[fx.Node] = []
     stack = [i for n in below for i in n.all_input_nodes]
     inside = set(below)
@@ -95,3 +99,11 @@ def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.Gra
     copy_nodes(body, graph, known)
     outputs = fx.map_arg(result.args[0], lambda n: known[n])
     return finish(traced.network, graph, outputs, "Tail")
+
+
+def _overwrites(network: nn.Module, node: fx.Node) -> bool:
+    """Whether a node changes the tensor it is given: an in-place ReLU, `x += y`, `x.mul_(y)`."""
+    if node.op == "call_module":
+        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
+    name = str(getattr(node.target, "__name__", node.target))
+    return bool(node.kwargs.get("inplace")) or name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))

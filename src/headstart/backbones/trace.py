@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from torch.fx.node import Argument
 
 Size = tuple[int, int]
+BATCH = 2
+SHAPE_KEEPING = (nn.BatchNorm2d, nn.LayerNorm, nn.ReLU, nn.SiLU, nn.GELU, nn.Dropout, nn.Identity)
 
 
 @dataclass(frozen=True)
 class Traced:
-    """`outputs`: module path -> the node it returns last; `shapes`: of nodes that are tensors made from the picture.
+    """`outputs`: module path -> the node it returns last, one row for each picture (not, say, for each window of one).
+    `shapes`: of the nodes that are tensors made from the pictures, for a batch of BATCH.
 
     `features` and `pre_logits` are what timm's `forward_features` and `forward_head(pre_logits=True)` return.
     """
@@ -57,7 +60,8 @@ def trace(network: nn.Module, size: Size) -> Traced | None:
         return None
     nodes = {path: value.node for path, value in tracer.returned.items() if isinstance(value, fx.Proxy)}
     found = {name: value.node for name, value in marks.items() if isinstance(value, fx.Proxy)}
-    return Traced(network, graph, {p: n for p, n in nodes.items() if n in shapes}, shapes, **found)
+    rows = {path: node for path, node in nodes.items() if shapes.get(node, (0,))[:1] == (BATCH,)}
+    return Traced(network, graph, rows, shapes, **found)
 
 
 def ancestors(nodes: list[fx.Node]) -> set[fx.Node]:
@@ -73,7 +77,8 @@ def ancestors(nodes: list[fx.Node]) -> set[fx.Node]:
 
 
 def _result(graph: fx.Graph) -> fx.Node:
-    return next(iter(reversed(graph.nodes)))
+    result: fx.Node = next(iter(reversed(graph.nodes)))
+    return result
 
 
 class _Tracer(fx.Tracer):
@@ -128,6 +133,11 @@ class _Shapes(fx.Interpreter):
         super().__init__(network, graph=graph)
         self.found: dict[fx.Node, tuple[int, ...]] = {}
 
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if isinstance(self.fetch_attr(str(target)), SHAPE_KEEPING):
+            return args[0].clone()  # the decomposed batch norm would take most of the time
+        return super().call_module(target, args, kwargs)
+
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, torch.Tensor):
@@ -136,12 +146,13 @@ class _Shapes(fx.Interpreter):
 
 
 def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
-    """Shapes for one picture, of the tensors that depend on it."""
+    """Shapes for a batch of BATCH pictures, of the tensors that depend on it."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     interpreter = _Shapes(network, graph)
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        interpreter.run(torch.empty(1, 3, *size))
+        interpreter.run(torch.empty(BATCH, 3, *size, device=device))
     picture = next(n for n in graph.nodes if n.op == "placeholder")
     depends: set[fx.Node] = {picture}
     for node in graph.nodes:

@@ -1,7 +1,7 @@
 """The command line: each command parses, calls one library function and prints.
 
-A user's mistake is one line on standard error and exit code 2; a defect of ours shows its traceback. Nothing heavy is imported
-before a command runs, so `headstart --help` answers at once.
+A user's mistake is one line on standard error and exit code 2; a defect of ours shows its traceback. Nothing heavy is
+imported before a command runs, so `headstart --help` answers at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError, UserError
 
 app = typer.Typer(
     name="headstart",
-    help="From a folder of pictures and a pretrained network to a classifier, with evidence of whether transfer helped.",
+    help="From a folder of pictures and a pretrained network to a classifier, with evidence that transfer helped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

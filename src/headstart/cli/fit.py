@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
 
-DATA = "A folder with a sub-folder for each class, a CSV or Parquet table, an IDX folder, an .npz file, or a built-in name."
+DATA = "A folder with a folder for each class, a CSV or Parquet table, an IDX folder, an .npz, or a built-in name."
 
 
 def fit(

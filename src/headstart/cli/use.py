@@ -28,7 +28,8 @@ def evaluate(
         found = inference.evaluate(run, data, _settings(strict), progress)
     print(
         f"Accuracy {found['accuracy']:.4f} (95% interval {found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}) "
-        f"on {found['n']:,} pictures of {data} ({found['part']}); log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}."
+        f"on {found['n']:,} pictures of {data} ({found['part']}); log loss {found['log_loss']:.4f}, "
+        f"macro F1 {found['macro_f1']:.4f}."
     )
     for refusal in found["refused"]:
         print(f"refused: {refusal['name']}: {refusal['reason']}", file=sys.stderr)
@@ -78,6 +79,7 @@ def features(
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
+    labels: Annotated[bool, typer.Option(help="Whether the data have labels; without, every picture is taken.")] = True,
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
 ) -> None:
     """Write the features of pictures, (n, d) float32, with their names, labels and parts.
@@ -88,7 +90,6 @@ def features(
     from headstart.cli import show
     from headstart.recipe import Recipe
 
-    inference.check_features_out(out)
     recipe = Recipe.from_dict(
         {
             "method": method,
@@ -100,7 +101,7 @@ def features(
         "the command line",
     )
     with show.progress_bar() as progress:
-        extraction = inference.features(recipe, out, progress)
+        extraction = inference.features(recipe, out, progress, labelled=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")

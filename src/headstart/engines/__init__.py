@@ -1,7 +1,7 @@
 """Engines run a frozen backbone on pictures and give features; they never train.
 
-All engines take `(b, h, w, c) uint8` pictures that the preprocessing made and have the normalisation inside. A row depends
-on its own picture alone: not on the batch, the order, or what ran before.
+All engines take `(b, h, w, c) uint8` pictures that the preprocessing made and have the normalisation inside. A row
+depends on its own picture alone: not on the batch, the order, or what ran before.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ class EngineChoice:
         from headstart.engines.torch import TorchEngine
 
         return TorchEngine(backbone, layer, preprocess, device=self.device, precision=self.precision)
+
+
+ON_CPU = EngineChoice("openvino", "cpu", "float32")
 
 
 def choose(engine: str = "auto", device: str = "auto", precision: str = "float32") -> EngineChoice:

@@ -1,7 +1,7 @@
 """The default engine on CPUs: OpenVINO, float32, uint8 in, normalisation inside the graph.
 
-One picture is one request. On the CPU that is as fast as larger batches (the throughput hint gives each core a stream of its
-own), and a row then cannot depend on what else is in the batch, not even in its last bit.
+One picture is one request. On the CPU that is as fast as larger batches (the throughput hint gives each core a stream
+of its own), and a row then cannot depend on what else is in the batch, not even in its last bit.
 The converted model is kept on disk with a checksum, and OpenVINO keeps the compiled one beside it.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections import deque
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.engines import Picture, Row, Tag, collect
-from headstart.errors import HeadstartError
 from headstart.paths import models_dir
 
 if TYPE_CHECKING:
@@ -47,35 +45,38 @@ class OpenVINOEngine:
         self._requests = streams + EXTRA_REQUESTS
 
     def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
-        """See `Engine.stream`."""
-        import openvino as ov
+        """See `Engine.stream`; rows come in the order of the pictures.
 
-        requests = ov.AsyncInferQueue(self._compiled, self._requests)
-        done: deque[tuple[Tag, Row]] = deque()
-        failed: list[BaseException] = []
-
-        def finished(request: Any, tag: Tag) -> None:
-            try:
-                done.append((tag, np.array(request.get_output_tensor(0).data[0], dtype=np.float32)))
-            except BaseException as error:  # an exception must not end OpenVINO's own thread
-                failed.append(error)
-
-        requests.set_callback(finished)
+        A ring of requests, the oldest waited for when all are busy. (OpenVINO's queue with callbacks can deadlock: its
+        destructor waits, holding Python's lock, for a callback that needs the lock.)
+        """
+        idle = [self._compiled.create_infer_request() for _ in range(self._requests)]
+        busy: deque[tuple[Any, Tag]] = deque()
         try:
             for tag, picture in pictures:
-                requests.start_async({0: picture[None]}, tag)
-                while done:
-                    yield done.popleft()
-                if failed:
-                    raise HeadstartError(f"OpenVINO could not run the backbone: {failed[0]}") from failed[0]
+                if not idle:
+                    request, done = busy.popleft()
+                    row = _finish(request)
+                    idle.append(request)
+                    yield done, row
+                request = idle.pop()
+                request.start_async({0: picture[None]})
+                busy.append((request, tag))
+            while busy:
+                request, done = busy.popleft()
+                yield done, _finish(request)
         finally:
-            requests.wait_all()
-        while done:
-            yield done.popleft()
+            for request, _ in busy:
+                request.wait()
 
     def run(self, batch: Picture) -> Row:
         """See `Engine.run`."""
         return collect(self, batch)
+
+
+def _finish(request: Any) -> Row:
+    request.wait()
+    return np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
 
 
 def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any, Path | None]:
@@ -119,7 +120,7 @@ def _save(model: Any, folder: Path) -> None:
         (part / "whole.json").write_text(json.dumps(_checksums(part)))
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(part, folder)
+        part.replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 """The engine for GPUs, and the fallback on CPUs: PyTorch, in batches of one fixed size.
 
-The last batch is filled up with zeros, so every row is computed by the same kernels whatever came with it. Float32 is exact
-(TF32 is off), because features must agree between engines; `mixed` runs under autocast and is another space of the store.
+The last batch is filled up with zeros, so every row is computed by the same kernels whatever came with it. Float32 is
+exact (TF32 is off), because features must agree between engines; `mixed` runs under autocast and is another space of
+the store.
 """
 
 from __future__ import annotations

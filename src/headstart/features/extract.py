@@ -1,8 +1,8 @@
 """Extraction: read || decode || infer || store, overlapped, with constant memory beside the result.
 
-Worker threads read a file, hash its content and ask the store; only what the store lacks is decoded and resized. The main thread
-feeds the engine, which pulls no more than it has room for, and takes finished rows. A thread of the store writes
-them. An engine is opened only when the first picture needs one, so a run whose features are all stored loads no
+Worker threads read a file, hash its content and ask the store; only what the store lacks is decoded and resized. The
+main thread feeds the engine, which pulls no more than it has room for, and takes finished rows. A thread of the store
+writes them. An engine is opened only when the first picture needs one, so a run whose features are all stored loads no
 network at all.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import Backbone
-from headstart.engines import Engine, EngineChoice, Picture, Row
+from headstart.engines import ON_CPU, Engine, EngineChoice, Picture, Row
 from headstart.errors import DataError, Refused
 from headstart.features.store import FeatureStore
-from headstart.images import ImageSet, Limits, Refusal, decode, digest
+from headstart.images import ImageSet, Refusal, decode, digest
 from headstart.preprocess import Preprocess
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +45,7 @@ class FeatureSource:
     preprocess: Preprocess
     backbone: Backbone | None = None
     layer: str = "pixels"
-    engine: EngineChoice = EngineChoice("openvino", "cpu", "float32")
+    engine: EngineChoice = ON_CPU
 
     def space(self) -> dict[str, Any]:
         """Everything that a feature depends on beside the picture: the key of the store's space."""
@@ -88,7 +88,7 @@ class Counts:
 
 @dataclass
 class Extraction:
-    """The result: `features` (m, d) float32 for the pictures `kept` (m,) int64, indices into the image set, in its order."""
+    """`features` (m, d) float32 of the pictures `kept` (m,) int64: indices into the image set, in its order."""
 
     features: NDArray[np.float32]
     kept: NDArray[np.int64]
@@ -115,7 +115,6 @@ class Settings:
     """
 
     store: Path | None = None
-    limits: Limits = field(default_factory=Limits)
     threads: int = 0
     strict: bool = False
 
@@ -203,7 +202,7 @@ class _Run:
             row = self.store.get(key) if self.store is not None else None
             if row is not None:
                 return _Looked(i, key, row=row)
-            return _Looked(i, key, picture=self.source.preprocess.apply(decode(raw, self.settings.limits)))
+            return _Looked(i, key, picture=self.source.preprocess.apply(decode(raw, self.images.limits)))
         except Refused as refused:
             return _Looked(i, refusal=Refusal(self.images.names[i], refused.reason, refused.detail))
 
@@ -244,7 +243,8 @@ class _Run:
 
     def _refuse(self, refusal: Refusal) -> None:
         if self.settings.strict:
-            raise DataError(f"{refusal.name} cannot be used ({refusal}); without --strict it would be left out.")
+            why = f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
+            raise DataError(f"{refusal.name} cannot be used ({why}); without --strict it would be left out.")
         self.refused.append(refusal)
         self._advance()
 
@@ -274,7 +274,7 @@ class _Run:
     def _why(self, i: int) -> Refusal:
         """The verdict on a picture whose twin was refused: the same content, so the same reason."""
         try:
-            decode(self.images.raw(i), self.settings.limits)
+            decode(self.images.raw(i), self.images.limits)
         except Refused as refused:
             return Refusal(self.images.names[i], refused.reason, refused.detail)
         return Refusal(self.images.names[i], "unreadable", "it changed while it was read")
@@ -306,4 +306,7 @@ class _Run:
 def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     if not refused:
         return f"{images.title} holds no picture."
-    return f"None of the {len(images)} pictures of {images.title} can be used; the first: {refused[0].name} ({refused[0]})."
+    first = refused[0]
+    return (
+        f"None of the {len(images)} pictures of {images.title} can be used; the first: {first.name} ({first.reason})."
+    )

@@ -5,5 +5,27 @@ load(data) -> ImageSet -> select -> split -> raw(i) -> digest, decode
 
 from headstart.images.decode import REASONS, Limits, Raw, decode, digest
 from headstart.images.imageset import ImageSet, Probe, Refusal
+from headstart.images.load import load
+from headstart.images.select import select
+from headstart.images.sources import SOURCES
+from headstart.images.sources.arrays import from_arrays
+from headstart.images.split import Shares, apply_split, split, write_split
 
-__all__ = ["REASONS", "ImageSet", "Limits", "Probe", "Raw", "Refusal", "decode", "digest"]
+__all__ = [
+    "REASONS",
+    "SOURCES",
+    "ImageSet",
+    "Limits",
+    "Probe",
+    "Raw",
+    "Refusal",
+    "Shares",
+    "apply_split",
+    "decode",
+    "digest",
+    "from_arrays",
+    "load",
+    "select",
+    "split",
+    "write_split",
+]

@@ -4,10 +4,12 @@
 - 16-bit grey: scaled by its own white (65535, or 4095 for 12-bit TIFF), never clipped;
 - 32-bit integer and float grey, which declare no white: 0..1 is scaled by 255 (float only), 0..255 is kept,
   0..65535 is divided by 257; anything else (negative, larger, NaN) is refused as `unsupported-mode`;
-- CMYK: JPEG files with an Adobe marker store it inverted, those without do not (as libvips and GdkPixbuf read them).
+- CMYK: a JPEG with an Adobe marker stores it inverted, one without does not (as libvips and GdkPixbuf read it).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ _WIDE_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def to_grey_or_rgb(image: Image.Image) -> Image.Image:
-    """A loaded picture of any mode -> the same picture in mode 'L' (grey stays grey) or 'RGB', 8 bits a channel.
+    """A loaded picture of any mode -> the same in mode 'L' (grey stays grey) or 'RGB', 8 bits a channel.
 
     Raises `Refused('unsupported-mode')` for modes that have no agreed colours (LAB, floats out of range).
     """
@@ -75,10 +77,10 @@ def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     return _scaled(values, white, _zero_is_white(image))
 
 
-def _scaled(values: NDArray[np.generic], white: int, inverted: bool) -> NDArray[np.uint8]:
-    grey = np.asarray(values, np.float32) * np.float32(255 / white)
-    grey = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
-    return 255 - grey if inverted else grey
+def _scaled(values: NDArray[Any], white: int, inverted: bool) -> NDArray[np.uint8]:
+    """0..white -> 0..255, or 255..0 when zero is white."""
+    grey = np.rint(values.astype(np.float32) * np.float32(255 / white)).clip(0, 255)
+    return np.asarray(255 - grey if inverted else grey, np.uint8)
 
 
 def _white(image: Image.Image) -> int:

@@ -3,10 +3,10 @@
     raw (bytes | pixels) -> sniff the format -> open that format only -> pixel limit from the header -> decode
         -> grey or RGB -> upright (EXIF)
 
-Every failure of the decoder ends in `Refused(reason, detail)` with a reason of the closed list `REASONS`; nothing else
-escapes. The readers are called directly, one for each allowed format: that is the strictest allowlist, it is faster than
-trying formats in turn, and the size check is ours alone, so no warning filter (which threads would share) is touched.
-A decoded picture is no proof that the file is intact: most single bit flips in a JPEG decode without any error.
+Every failure of the decoder ends in `Refused(reason, detail)` with a reason of the closed list `REASONS`; nothing
+else escapes. Pillow's readers are called directly, one for each allowed format: the strictest allowlist, faster than
+trying formats in turn, and the size check is ours alone, so no warning filter (which threads share) is touched.
+A decoded picture is no proof that the file is intact: most single bit flips in a JPEG decode without an error.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _TURN = {
 
 
 def decode(raw: Raw, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
-    """The picture in mode 'L' (grey stays grey) or 'RGB', upright, alpha composited over white, first frame or page.
+    """The first frame or page in mode 'L' (grey stays grey) or 'RGB', upright, alpha composited over white.
 
     Raises `Refused` with one reason of `REASONS`, and nothing else.
     """
@@ -135,9 +135,7 @@ def check_size(size: tuple[int, int], limits: Limits = DEFAULT_LIMITS) -> None:
     """Refuse a (width, height) over the limit, or without pixels."""
     width, height = size
     if width * height > limits.max_pixels:
-        raise Refused(
-            "too-many-pixels", f"{width}x{height} is over {limits.max_pixels / 1e6:g} million pixels"
-        )
+        raise Refused("too-many-pixels", f"{width}x{height} is over {limits.max_pixels / 1e6:g} million pixels")
     if width < 1 or height < 1:
         raise Refused("empty-file", f"{width}x{height} pixels")
 
@@ -163,7 +161,7 @@ def _from_pixels(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8; a damaged EXIF block counts as upright. (Pillow turns TIFF pages itself while loading.)"""
+    """EXIF orientation 1..8; a damaged block counts as upright. (Pillow turns TIFF pages itself while loading.)"""
     if "exif" not in image.info and "xmp" not in image.info and image.format != "PNG":
         return 1
     try:
@@ -172,16 +170,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-_TRUNCATED = re.compile(
-    r"truncat|unexpected end|end of file|premature|not enough (image )?data|EOF", re.IGNORECASE
-)
+_TRUNCATED = re.compile(r"truncat|unexpected end|end of file|premature|not enough (image )?data|EOF", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
-    r"unsupported|not supported|unknown (pixel|raw|compression)|not available", re.IGNORECASE
+    r"unsupported|not supported|unknown (pixel|raw|compression)|not available|cannot handle", re.IGNORECASE
 )
 
 
 def verdict(error: Exception, ended: bool = False) -> Refused:
-    """The one `Refused` that an exception of a decoder stands for; `ended` says that it had read to the file's end."""
+    """The one `Refused` that a decoder's exception stands for; `ended`: it had read to the end of the file."""
     if isinstance(error, Refused):
         return error
     text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -191,6 +187,6 @@ def verdict(error: Exception, ended: bool = False) -> Refused:
         return Refused("truncated", text)
     if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(text):
         return Refused("unsupported-mode", text)
-    if ended and isinstance(error, struct.error | IndexError | SyntaxError):
+    if ended and isinstance(error, struct.error | IndexError | SyntaxError) and "bad header" not in text:
         return Refused("truncated", text)
     return Refused("unreadable", text)

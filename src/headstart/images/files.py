@@ -1,4 +1,4 @@
-"""Reading files that may be anything: a pipe never blocks, a huge file is never read, a vanished one has its verdict."""
+"""Reading files that may be anything: a pipe never blocks, a huge file is not read, a lost one has its verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 def open_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> IO[bytes]:
-    """A regular file opened for reading; raises `Refused` for pipes, folders, missing, empty and oversized files."""
+    """A regular file, opened; raises `Refused` for pipes, folders, missing, empty and oversized files."""
     try:
         descriptor = os.open(path, _FLAGS)  # O_NONBLOCK: opening a pipe without a writer returns at once
     except FileNotFoundError:

@@ -18,7 +18,7 @@ ALLOWED = (
 )  # an MPO is a JPEG followed by more: its first picture is read
 HEAD = 64  # bytes that `sniff` needs
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".mpo"]
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".mpo"}
 )  # file endings that are believed while listing; anything else is sniffed
 
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the known information headers

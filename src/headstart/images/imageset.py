@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError, Refused
-from headstart.images.decode import Limits, Raw, decode, finish, open_header, verdict
+from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, decode, finish, open_header, verdict
 from headstart.images.files import open_file, read_file
 
 Item: TypeAlias = Path | bytes | NDArray[np.uint8] | Image.Image
@@ -44,7 +45,7 @@ class ImageSet:
     """n pictures with labels: references, not pixels.
 
     items: files (`Path`), encoded `bytes`, PIL pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
-    names: unique; the path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
+    names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
     labels: int64 (n,), index into `classes`, -1 where unlabelled
     classes: names in natural order
     parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
@@ -59,27 +60,24 @@ class ImageSet:
     refused: tuple[Refusal, ...] = ()
     title: str = ""
     notes: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
         object.__setattr__(self, "parts", np.asarray(self.parts, PART))
         lengths = {len(self.items), len(self.names), len(self.labels), len(self.parts)}
         if len(lengths) > 1:
-            raise DataError(
-                f"{self.title}: items, names, labels and parts have different lengths {sorted(lengths)}."
-            )
+            raise DataError(f"{self.title}: items, names, labels and parts have different lengths {sorted(lengths)}.")
         if len(set(self.names)) < len(self.names):
-            raise DataError(
-                f"{self.title}: the name '{_repeated(self.names)}' is given to more than one picture."
-            )
+            raise DataError(f"{self.title}: the name '{_repeated(self.names)}' is given to more than one picture.")
 
     def __len__(self) -> int:
         return len(self.names)
 
     def take(self, indices: Any) -> ImageSet:
         """The pictures at `indices` (integers or a boolean mask), in that order; classes stay as they are."""
-        index = np.arange(len(self))[np.asarray(indices)]
+        wanted = np.asarray(indices)
+        index = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         items = self.items[index] if isinstance(self.items, np.ndarray) else [self.items[i] for i in index]
         names = tuple(self.names[i] for i in index)
         return replace(self, items=items, names=names, labels=self.labels[index], parts=self.parts[index])
@@ -99,7 +97,7 @@ class ImageSet:
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
     def probe(self, k: int = 64) -> Probe:
-        """Sizes and colour of k pictures spread over the set, from their headers (as stored, before EXIF turns).
+        """Size and colour of k pictures spread over the set, from their headers (as stored, before EXIF turns).
 
         Raises `DataError` when not one of them can be opened.
         """
@@ -126,8 +124,6 @@ def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
     if isinstance(item, Image.Image):
         return item.height, item.width, _is_grey(item)
     if isinstance(item, bytes):
-        import io
-
         image = open_header(io.BytesIO(item))
         return image.height, image.width, _is_grey(image)
     with open_file(item, limits) as file:

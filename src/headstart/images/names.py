@@ -1,4 +1,4 @@
-"""Names of pictures and classes: an order that people expect, an escape that any file can hold, and look-alikes."""
+"""Names of pictures and classes: the order that people expect, an escape for text files, and look-alikes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def natural_sort(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def escape(name: str) -> str:
-    r"""A name that any text file can hold on one line: control characters and bytes that are not UTF-8 become `\xNN`.
+    r"""A name that fits on one line of any text file: control characters and bytes not UTF-8 become `\xNN`.
 
-    Reversed by `unescape`. A backslash becomes two.
+    A backslash becomes two. Reversed by `unescape`.
     """
 
     def replace(found: re.Match[str]) -> str:
@@ -66,6 +66,6 @@ def check_twins(names: Iterable[str], where: str) -> None:
         twin = seen.setdefault(plain, name)
         if twin != name:
             raise DataError(
-                f"{where}: the class names {twin!a} and {name!a} differ only in case, spaces or Unicode form; "
-                "give both the same name, or clearly different ones."
+                f"{where}: the class names {twin!a} and {name!a} differ only in case, "
+                "spaces or Unicode form; give both the same name, or clearly different ones."
             )

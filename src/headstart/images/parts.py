@@ -54,6 +54,6 @@ def check_classes_in_train(
     if missing:
         where = sorted(set(parts[np.isin(labels, missing)].tolist()))
         raise DataError(
-            f"{title}: class {', '.join(repr(names[k]) for k in missing)} has pictures in {' and '.join(where)} "
-            "but none in train, so it cannot be learned; add training pictures or leave the class out."
+            f"{title}: class {', '.join(repr(names[k]) for k in missing)} has pictures in {' and '.join(where)} but "
+            "none in train, so it cannot be learned; add training pictures or leave the class out."
         )

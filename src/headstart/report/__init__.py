@@ -1,7 +1,7 @@
 """The HTML report of one run: one self-contained page, written from the run folder's files alone.
 
-Read it in this order: `files` (what is read), `story` (the run in sentences), `tables`, `charts`, `curves`, `reliability`,
-`examples` (numbers to what the page shows), `templates/` (the page). Everything from outside is escaped by Jinja2.
+Read it in this order: `files` (what is read), `story` (the run in sentences), `tables` and `inventory`, `charts` with
+`intervals`, `curves` and `reliability`, `examples`, `templates/` (the page). Jinja2 escapes everything from outside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.images import REASONS
 from headstart.records import write_text
-from headstart.report import curves, examples, reliability, story, tables
+from headstart.report import curves, examples, intervals, inventory, reliability, story, tables
 from headstart.report.files import PART_WORDS, RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 
@@ -56,7 +56,6 @@ def render(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = No
 
 def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None) -> dict[str, Any]:
     """Everything the template names."""
-    judged = [row for row in files.predictions if row.split == files.judged]
     scored = files.after.get(files.judged) or {}
     return {
         "name": shown(str(files.run.get("name") or files.folder.name)),
@@ -68,23 +67,23 @@ def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None
         "score_columns": [title for _, title in tables.SCORE_COLUMNS],
         "score_groups": tables.score_groups(files),
         "before_words": story.before_words(files),
-        "interval_plots": curves.interval_plots(files),
+        "interval_plots": intervals.interval_plots(files),
         "matrix": tables.matrix(files),
         "confusions": tables.confusions(files),
         "per_class": tables.per_class(files),
-        "galleries": examples.galleries(judged, thumbnail),
-        "reliability": reliability.reliability(judged),
+        "galleries": examples.galleries(files.predictions, thumbnail),
+        "reliability": reliability.reliability(files.predictions),
         "ece": {key: decimal(scored.get(key), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
         "history": curves.history(files),
-        "balance": tables.balance(files),
-        "refusals": tables.refusals(files),
+        "balance": inventory.balance(files),
+        "refusals": inventory.refusals(files),
         "reasons": REASONS,
-        "resources": tables.resources(files),
+        "resources": inventory.resources(files),
         "notes": [shown(str(note), 2000) for note in (files.scores.get("notes") or [])[:NOTES]],
         "recipe": _lines(files.recipe[:RECIPE_CHARACTERS]),
-        "head": tables.details(files.scores.get("head") or {}),
-        "environment": tables.details({k: v for k, v in files.environment.items() if k != "packages"}),
-        "packages": tables.details(files.environment.get("packages") or {}),
+        "head": inventory.details(files.scores.get("head") or {}),
+        "environment": inventory.details({k: v for k, v in files.environment.items() if k != "packages"}),
+        "packages": inventory.details(files.environment.get("packages") or {}),
         "use": _use(files),
     }
 

@@ -35,7 +35,7 @@ class Axis:
         if self.log:
             values = _decades(self.lo, self.hi, wanted + 2)
             whole = all(math.isclose(value, 10.0 ** round(math.log10(value))) for value in values)
-            short = 0.005 < values[0] and values[-1] < 5000 or not whole
+            short = not whole or (values[0] > 0.005 and values[-1] < 5000)
             return [(self.at(value), f"{value:g}" if short else _power(value)) for value in values]
         return [(self.at(value), label(value)) for value in round_values(self.lo, self.hi, wanted)]
 

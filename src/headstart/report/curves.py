@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.report.charts import Axis, LineChart, Series, Tick, line_chart
-from headstart.report.files import PART_WORDS, PARTS, RunFiles
-from headstart.report.numbers import decimal, percent, plain
+from headstart.report.charts import LineChart, Series, line_chart
+from headstart.report.files import PART_WORDS, RunFiles
+from headstart.report.numbers import plain
 from headstart.report.story import CHOICES, CHOSEN_WORDS, best_epoch
 
 TABLE_ROWS = 300
@@ -69,64 +69,3 @@ def _chart(rows: Sequence[dict[str, float]], x: str, kind: str, mark: float | No
 def _sentence(key: str) -> str:
     words = CHOSEN_WORDS[key]
     return words[0].upper() + words[1:]
-
-
-@dataclass(frozen=True)
-class IntervalRow:
-    """One part in an interval plot, in drawing units; `before` is None where nothing was scored before."""
-
-    label: str
-    y: float
-    low: float
-    high: float
-    after: float
-    before: float | None
-    words: str
-
-
-@dataclass(frozen=True)
-class IntervalPlot:
-    """Accuracy with its 95% interval for each part."""
-
-    title: str
-    rows: list[IntervalRow]
-    ticks: list[Tick]
-    height: float
-    left: float
-    right: float
-
-
-def interval_plots(files: RunFiles) -> list[IntervalPlot]:
-    """Before and after on the whole scale, and, when the intervals are narrow, the same ones enlarged."""
-    parts = [part for part in PARTS if part in files.after and files.after[part].get("accuracy_low") is not None]
-    if not parts:
-        return []
-    lows = [files.after[part]["accuracy_low"] for part in parts]
-    highs = [files.after[part]["accuracy_high"] for part in parts]
-    room = 0.06 * (max(highs) - min(lows))
-    near = (max(0.0, min(lows) - room), min(1.0, max(highs) + room))
-    plots = [_interval_plot(files, parts, "Accuracy before and after", (0.0, 1.0))]
-    if near[1] - near[0] < 0.4:
-        plots.append(_interval_plot(files, parts, "The 95% intervals, enlarged", near, before=False))
-    return plots
-
-
-def _interval_plot(
-    files: RunFiles, parts: list[str], title: str, ends: tuple[float, float], before: bool = True
-) -> IntervalPlot:
-    axis, rows = Axis(*ends, start=92, end=364), []
-    for i, part in enumerate(parts):
-        s, first = files.after[part], files.before.get(part) if before else None
-        words = f"{PART_WORDS[part]}: {percent(s['accuracy'])}, {percent(s['accuracy_low'])} to {percent(s['accuracy_high'])}"
-        rows.append(
-            IntervalRow(
-                label=PART_WORDS[part].capitalize(),
-                y=22.0 + 30 * i,
-                low=axis.at(s["accuracy_low"]),
-                high=axis.at(s["accuracy_high"]),
-                after=axis.at(s["accuracy"]),
-                before=axis.at(first["accuracy"]) if first and first.get("accuracy") is not None else None,
-                words=words if first is None else f"{words}; before {decimal(100 * first['accuracy'], 1)}%",
-            )
-        )
-    return IntervalPlot(title, rows, axis.ticks(lambda v: f"{100 * v:.6g}%"), 22.0 + 30 * len(parts), 92, 364)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Thumbnail = Callable[[str], "Image | None"]
 SIDE = 150  # pixels of the longer side
 SMALL = 64  # pictures up to this side are enlarged in whole steps and kept without loss
-ROOM = 700_000  # characters for all data URIs of a page
 SHOWN = {"mistakes": 12, "uncertain": 6, "right": 6}
 
 
@@ -53,15 +52,15 @@ def galleries(predictions: Sequence[Prediction], thumbnail: Thumbnail | None) ->
     mistakes = wrong[: SHOWN["mistakes"]]
     uncertain = _without(sorted(rows, key=lambda r: (r.confidence, r.name)), mistakes)[: SHOWN["uncertain"]]
     right = _by_turns(_without([r for r in rows if r.right], uncertain))[: SHOWN["right"]]
-    room = [ROOM]
+    picked = (
+        ("Most confident mistakes", _about_mistakes(len(mistakes), len(wrong), len(rows)), mistakes),
+        ("Least certain", "The lowest confidences, right or wrong: the first for a second look.", uncertain),
+        ("Right", "The most confident right answers, class by class.", right),
+    )
     return [
-        Gallery(title, words, [_example(row, thumbnail, room) for row in picked])
-        for title, words, picked in (
-            ("Most confident mistakes", _about_mistakes(len(mistakes), len(wrong), len(rows)), mistakes),
-            ("Least certain", "The lowest confidences, right or wrong: the first candidates for a second look.", uncertain),
-            ("Right", "The most confident right answers, class by class.", right),
-        )
-        if picked or title.startswith("Most")
+        Gallery(title, words, [_example(row, thumbnail) for row in chosen])
+        for title, words, chosen in picked
+        if chosen or chosen is mistakes
     ]
 
 
@@ -89,11 +88,8 @@ def _by_turns(rows: Sequence[Prediction]) -> list[Prediction]:
     return [row for _, row in sorted(turns, key=lambda turn: (turn[0], order[turn[1].label]))]
 
 
-def _example(row: Prediction, thumbnail: Thumbnail | None, room: list[int]) -> Example:
-    uri, small = data_uri(_picture(row.name, thumbnail) if room[0] > 0 else None)
-    if len(uri) > room[0]:
-        uri = ""
-    room[0] -= len(uri)
+def _example(row: Prediction, thumbnail: Thumbnail | None) -> Example:
+    uri, small = data_uri(_picture(row.name, thumbnail))
     names = shown(row.name), shown(row.label, 40), shown(row.predicted, 40)
     return Example(*names, confidence=percent(min(row.confidence, 0.999999)), right=row.right, uri=uri, small=small)
 

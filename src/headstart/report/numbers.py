@@ -72,7 +72,7 @@ def shown(text: str, limit: int = 120) -> str:
     """
     if len(text) > limit:
         text = f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def plural(n: int, one: str, many: str = "") -> str:

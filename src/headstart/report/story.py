@@ -12,8 +12,8 @@ HEAD_WORDS = {
     "logistic": "a multinomial logistic regression",
     "mlp": "a small neural network (multilayer perceptron)",
     "ridge": "a ridge classifier",
-    "knn": "a vote of the nearest training pictures",
-    "prototype": "the nearest class mean",
+    "knn": "a vote of the nearest training pictures (k nearest neighbours)",
+    "prototype": "a nearest-class-mean (prototype) classifier",
 }
 CHOSEN_WORDS = {
     "C": "inverse penalty C",
@@ -146,7 +146,7 @@ def _weights(run: dict[str, Any]) -> str:
 
 def _head(files: RunFiles) -> str:
     name = str(files.run.get("head"))
-    text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was trained."
+    text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was fitted."
     return " ".join(filter(None, (text, chosen(files), _epochs(files))))
 
 
@@ -205,8 +205,8 @@ def _result(files: RunFiles) -> str:
     s, took = files.after[files.judged], (files.scores.get("timings") or {}).get("total_s")
     wrong = s["n"] - s["correct"]
     of = f"{count(s['n'])} {PART_WORDS[files.judged]} pictures"
-    text = f"{count(wrong)} of {of} {'was' if wrong == 1 else 'were'} named wrongly" if wrong else f"None of {of} was named wrongly"
-    return f"{text}." if took is None else f"{text}. The whole run took {duration(took)}."
+    text = f"{count(wrong) if wrong else 'None'} of {of} {'was' if wrong < 2 else 'were'} named wrongly."
+    return text if took is None else f"{text} The whole run took {duration(took)}."
 
 
 def _joined(items: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError
-from headstart.images.imageset import ImageSet, Item, Refusal
+from headstart.images.imageset import PART, ImageSet, Item
 from headstart.images.names import check_twins, escape, natural_sort
 
 _BLOCK = 1024  # pictures converted at a time, so that a large float array needs no second copy of its size
@@ -29,14 +29,14 @@ def from_arrays(
 ) -> ImageSet:
     """An `ImageSet` of what is in memory.
 
-    images: one array (n,h,w), (n,h,w,1), (n,h,w,3) or (n,h,w,4) (see `to_uint8` for values), or a sequence that mixes
-    arrays (h,w[,c]), PIL pictures, encoded bytes and paths; labels: n names or numbers (None or NaN: unlabelled), or
-    indices into `classes` when that is given; parts: one part for all, or n of them.
+    images: one array (n,h,w), (n,h,w,1), (n,h,w,3) or (n,h,w,4) (see `to_uint8` for values), or a sequence that
+    mixes arrays (h,w[,c]), PIL pictures, encoded bytes and paths; labels: n names or numbers (None or NaN:
+    unlabelled), or indices into `classes` when that is given; parts: one part for all, or n of them.
     Raises `DataError` for shapes, values or lengths that do not fit.
     """
     items = to_uint8(images) if isinstance(images, np.ndarray) and images.dtype != object else _items(images)
     index, names = encode(labels, classes, len(items))
-    where = np.broadcast_to(np.asarray(parts, "U11"), len(items)) if np.ndim(parts) == 0 else np.asarray(parts)
+    where = np.full(len(items), parts, PART) if np.ndim(parts) == 0 else np.asarray(parts, PART)
     return ImageSet(items, _names(items, where), index, names, where, title=title)
 
 
@@ -47,9 +47,11 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     integers) is divided by 257. One rule for the whole array, so pictures stay comparable. Raises `DataError`.
     """
     shaped = _shaped(pixels)
-    if shaped.dtype == np.uint8:
-        return shaped
-    scale = _scale(shaped)
+    return shaped if shaped.dtype == np.uint8 else _scaled(shaped, _scale([shaped]))
+
+
+def _scaled(shaped: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    """Multiplied and rounded, in blocks."""
     out = np.empty(shaped.shape, np.uint8)
     for start in range(0, len(shaped), _BLOCK):
         block = shaped[start : start + _BLOCK].astype(np.float64)
@@ -120,19 +122,20 @@ def _shaped(pixels: NDArray[Any]) -> NDArray[Any]:
     )
 
 
-def _scale(pixels: NDArray[Any]) -> float:
-    """The factor of `to_uint8`'s rule."""
-    if pixels.dtype == bool:
+def _scale(arrays: Sequence[NDArray[Any]]) -> float:
+    """The factor of `to_uint8`'s rule, the same for all these arrays."""
+    for kind in {pixels.dtype for pixels in arrays}:
+        if kind.kind not in "buif":
+            raise DataError(f"Pixels must be numbers; got an array of {kind}.")
+    filled = [pixels for pixels in arrays if pixels.size]
+    if not filled or all(pixels.dtype == bool for pixels in filled):
         return 255.0
-    if not np.issubdtype(pixels.dtype, np.integer) and not np.issubdtype(pixels.dtype, np.floating):
-        raise DataError(f"Pixels must be numbers; got an array of {pixels.dtype}.")
-    if pixels.size == 0:
-        return 1.0
-    low, high = float(pixels.min()), float(pixels.max())
-    integers = bool(np.issubdtype(pixels.dtype, np.integer))
-    if not (low >= 0 and high <= (65535 if integers else 255)):  # also false for NaN
+    low, high = min(float(p.min()) for p in filled), max(float(p.max()) for p in filled)
+    integers = all(pixels.dtype.kind in "bui" for pixels in filled)
+    if any(not np.isfinite(p.max()) for p in filled) or low < 0 or high > (65535 if integers else 255):
         raise DataError(
-            f"Pixels of type {pixels.dtype} must lie in 0..1 or 0..255 (integers up to 65535); got {low:g}..{high:g}."
+            "Pixels must lie in 0..1 or 0..255 (integers up to 65535) and be finite; "
+            f"got {low:g}..{high:g} of type {filled[0].dtype}."
         )
     if high > 255:
         return 1 / 257
@@ -140,28 +143,22 @@ def _scale(pixels: NDArray[Any]) -> float:
 
 
 def _items(images: Any) -> list[Item]:
+    """A sequence of pictures -> items; arrays that are not uint8 are converted by one rule for all of them."""
     if isinstance(images, str | bytes | Path):
         raise DataError("Give a list of pictures, not a single one.")
-    items = [_item(image, i) for i, image in enumerate(images)]
-    arrays = [i for i, item in enumerate(items) if isinstance(item, np.ndarray) and item.dtype != np.uint8]
-    if arrays:
-        high = max(float(np.max(items[i], initial=0)) for i in arrays)
-        for i in arrays:
-            items[i] = _one_uint8(items[i], high)
-    return [item[..., 0] if isinstance(item, np.ndarray) and item.shape[2:] == (1,) else item for item in items]
+    items = list(images)
+    other = [i for i, item in enumerate(items) if isinstance(item, np.ndarray) and item.dtype != np.uint8]
+    scale = _scale([items[i] for i in other]) if other else 1.0
+    return [_item(image, i, scale) for i, image in enumerate(items)]
 
 
-def _one_uint8(pixels: Any, high: float) -> NDArray[np.uint8]:
-    """One array (h,w[,c]) by the rule that the largest value of the whole list decides."""
-    marker = np.full((1, *pixels.shape), high, pixels.dtype)
-    return to_uint8(np.concatenate([pixels[None], marker]))[0]
-
-
-def _item(image: Any, i: int) -> Item:
+def _item(image: Any, i: int, scale: float) -> Item:
     if isinstance(image, np.ndarray):
-        if image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4)):
-            return image
-        raise DataError(f"Picture {i} must have shape (h,w), (h,w,1), (h,w,3) or (h,w,4); got {image.shape}.")
+        if image.ndim not in (2, 3):
+            raise DataError(f"Picture {i} must have shape (h,w), (h,w,1), (h,w,3) or (h,w,4); got {image.shape}.")
+        shaped = _shaped(image[None])
+        pixels = shaped if shaped.dtype == np.uint8 else _scaled(shaped, scale)
+        return np.asarray(pixels[0], np.uint8)
     if isinstance(image, bytes | Image.Image):
         return image
     if isinstance(image, str | os.PathLike):
@@ -173,27 +170,12 @@ def _names(items: Sequence[Item] | NDArray[np.uint8], parts: NDArray[np.str_]) -
     """A path's own text, or 'part/000123' counted within each part; a repeated path gets ' (2)' added."""
     counts: dict[str, int] = {}
     names = []
-    paths = () if isinstance(items, np.ndarray) else items
-    for i, part in enumerate(parts.tolist()):
-        if paths and isinstance(paths[i], Path):
-            name = escape(paths[i].as_posix())
+    for item, part in zip(items, parts.tolist(), strict=True):
+        if isinstance(item, Path):
+            name = escape(item.as_posix())
             counts[name] = counts.get(name, 0) + 1
             names.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
-            continue
-        number = counts.get(part, 0)
-        counts[part] = number + 1
-        names.append(f"{part or 'image'}/{number:06d}")
-    return tuple(names)
-
-
-def listed_once(paths: Iterable[Path]) -> tuple[list[Path], list[Refusal]]:
-    """Paths without repetitions, and a refusal for each repetition."""
-    seen: set[Path] = set()
-    kept, refused = [], []
-    for path in paths:
-        if path in seen:
-            refused.append(Refusal(escape(path.as_posix()), "same-file", "named more than once"))
         else:
-            seen.add(path)
-            kept.append(path)
-    return kept, refused
+            counts[part] = counts.get(part, -1) + 1
+            names.append(f"{part or 'image'}/{counts[part]:06d}")
+    return tuple(names)

@@ -33,9 +33,9 @@ def accepts(data: Any) -> bool:
 def load(data: Path, options: LoadOptions) -> ImageSet:
     """Files by class folder; `labelled=False` takes every picture below the folder, without labels.
 
-    Nothing is decoded; a file whose ending is not a picture's is judged by its first bytes. Raises `DataError` for a
-    layout without classes, an empty class folder (unless allowed), look-alike class names, and a class that only a
-    later part has.
+    Nothing is decoded; a file whose ending is not a picture's is judged by its first bytes. Raises `DataError` for
+    a layout without classes, an empty class folder (unless allowed), look-alike class names, and a class that only
+    a later part has.
     """
     found = walk(data, options.follow_links)
     if not options.labelled:
@@ -53,7 +53,7 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which top folders are parts ({} when classes are at the top), and the (folder of the part, class) pairs."""
+    """Which top folders are parts ({} when classes are at the top), and the (part folder, class folder) pairs."""
 
     parts: dict[str, str]
     class_folders: tuple[tuple[str, str], ...]
@@ -86,8 +86,8 @@ def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
         raise DataError(f"{root}: {_listed(bare)} has no class folders although {_listed(parts)} has; {EXPECTED}.")
     if others := [top for top in tops if top not in parts]:
         raise DataError(
-            f"{root} mixes parts ({_listed(parts)}) with other folders ({_listed(others)}): "
-            "move the others away, or put every class below the parts."
+            f"{root} mixes parts ({_listed(parts)}) with other folders ({_listed(others)}): move the others away, "
+            "or put every class below the parts."
         )
     if len(set(parts.values())) < len(parts):
         raise DataError(f"{root}: {_listed(parts)} name the same part twice; keep one of them.")
@@ -133,8 +133,8 @@ def _looks(parts: Parts) -> bool:
 
 
 def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSet:
-    filled = set(images.classes)
-    per_part = {(name.split("/")[0] if layout.parts else "", images.classes[k]) for name, k in _labelled(images)}
+    labelled = zip(images.names, images.labels.tolist(), strict=True)
+    per_part = {(name.split("/")[0] if layout.parts else "", images.classes[k]) for name, k in labelled}
     empty = [(top, name) for top, name in layout.class_folders if (escape(top), escape(name)) not in per_part]
     if empty and not options.allow_empty_classes:
         folders = [f"{top}/{name}" if top else name for top, name in empty]
@@ -142,14 +142,10 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
             f"{images.title}: no picture in the class folder {_listed(folders)}; "
             "add pictures, remove the folder, or allow empty classes."
         )
-    if not filled:
+    if not images.classes:
         raise DataError(f"{images.title} holds no picture: {EXPECTED}.")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     return images
-
-
-def _labelled(images: ImageSet) -> Iterable[tuple[str, int]]:
-    return zip(images.names, images.labels.tolist(), strict=True)
 
 
 def _listed(names: Iterable[str]) -> str:

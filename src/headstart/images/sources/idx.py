@@ -1,4 +1,4 @@
-"""A folder of IDX files, plain or gzipped, as MNIST is published: http://yann.lecun.com/exdb/mnist/ (format at its end)."""
+"""A folder of IDX files, plain or gzipped, as MNIST is published (format: http://yann.lecun.com/exdb/mnist/)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def accepts(data: Any) -> bool:
 
 
 def load(data: Path, options: LoadOptions, class_names: tuple[str, ...] | None = None) -> ImageSet:
-    """Every pair `*images-idx3-ubyte[.gz]`, `*labels-idx1-ubyte[.gz]`; `train` and `t10k` (or other spellings) are parts.
+    """Every pair `*images-idx3-ubyte[.gz]`, `*labels-idx1-ubyte[.gz]`; `train`, `t10k` and the like are parts.
 
     Class names are `class_names` by position, the lines of `classes.txt` if the folder has one, or the numbers.
     Raises `DataError` for a missing partner, a wrong magic number, a length or count that does not fit.
@@ -44,9 +44,7 @@ def load(data: Path, options: LoadOptions, class_names: tuple[str, ...] | None =
     listed = class_names or _listed_classes(data)
     index, classes = encode(np.concatenate(labels) if options.labelled else None, listed, len(stacked), str(data))
     check_classes_in_train(index, np.array(parts), classes, str(data))
-    return ImageSet(
-        stacked, tuple(names), index, classes, np.array(parts), title=data.name, limits=options.limits
-    )
+    return ImageSet(stacked, tuple(names), index, classes, np.array(parts), title=data.name, limits=options.limits)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Every file below a folder, each once: links never loop, nothing is opened, what cannot be listed is named."""
+"""Every file below a folder, once: links never loop, nothing is opened, what cannot be listed is named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SKIPPED = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$re
 
 @dataclass
 class Listing:
-    """What `walk` found, as path components relative to the root: files, folders, and refusals of the rest."""
+    """What `walk` found, as path components relative to the root: files, folders; and refusals of the rest."""
 
     files: list[Parts] = field(default_factory=list)
     folders: list[Parts] = field(default_factory=list)
@@ -30,7 +30,7 @@ def walk(root: Path, follow_links: bool = False) -> Listing:
     """List a folder. Hidden files and the litter of desktops are skipped silently.
 
     Real folders and files come first; then each link, which is refused when it leads to something listed already
-    (compared by inode), to nothing, or out of the root (unless `follow_links`). The root itself may be a link.
+    (compared by inode), to nothing, or out of the root (unless `follow_links`). The root may be a link.
     Raises `DataError` when the root cannot be listed.
     """
     found = Listing()

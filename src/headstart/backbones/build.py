@@ -1,0 +1,103 @@
+"""Networks from architecture and weights, and back to a file. Imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from headstart import tensors
+from headstart.backbones import checkpoint, sidecar
+from headstart.backbones.backbone import Backbone, Weights, weights_path
+from headstart.backbones.sources import Architecture
+from headstart.errors import UserError, WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def build(architecture: str, weights: Weights) -> nn.Module:
+    """The network in eval mode and float32. The caller's random state is left as it was."""
+    parsed = Architecture.of(architecture)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(weights.seed)
+        if weights.kind == "imagenet":
+            network = parsed.source.pretrained(parsed.name)
+        elif weights.kind == "none":
+            network = _create(architecture, weights)
+        else:
+            network = _from_file(architecture, weights)
+    return network.float().eval()
+
+
+def _create(architecture: str, weights: Weights) -> nn.Module:
+    parsed = Architecture.of(architecture)
+    if not parsed.source.has(parsed.name):
+        raise UserError(f"{parsed.library} has no architecture {parsed.name}; another version of it may.")
+    try:
+        return parsed.source.build(parsed.name, weights.kwargs, weights.num_classes)
+    except (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError) as error:
+        if not weights.kwargs:
+            raise
+        raise WeightsError(
+            f"{architecture} cannot be built with the sidecar's kwargs {dict(weights.kwargs)}: {error}."
+        ) from error
+
+
+def _from_file(architecture: str, weights: Weights) -> nn.Module:
+    path = weights_path(weights)
+    if weights.sha256 is not None and tensors.sha256(path) != weights.sha256:
+        raise WeightsError(f"{path} changed while this program ran; start it again.")
+    state = checkpoint.read(path)
+    network = _create(architecture, weights)
+    if weights.num_classes is None:
+        classes = checkpoint.classes_in(state, network)
+        own = checkpoint.classes_in(network.state_dict(), network)
+        if classes != own:
+            fitting = Weights("none", kwargs=weights.kwargs, num_classes=classes)
+            network = _create(architecture, fitting)
+    checkpoint.fill(network, state, path)
+    return network
+
+
+def serialised(network: nn.Module) -> bytes:
+    """The network's weights as the bytes of a safetensors file; equal weights give equal bytes."""
+    from safetensors.torch import save
+
+    return save({k: v.detach().clone().contiguous() for k, v in network.state_dict().items()})
+
+
+def content(network: nn.Module) -> tuple[str, int]:
+    """(sha256 of `serialised`, number of classes)."""
+    return hashlib.sha256(serialised(network)).hexdigest(), _classes(network.state_dict(), network)
+
+
+def _classes(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
+    return checkpoint.classes_in(state, network)
+
+
+def write(backbone: Backbone, folder: Path) -> Path:
+    """See `Backbone.save`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "backbone.safetensors"
+    weights = backbone.weights
+    network = backbone.network()
+    if weights.kind == "file" and weights_path(weights).suffix.lower() == ".safetensors":
+        shutil.copyfile(weights_path(weights), file)
+    else:
+        file.write_bytes(serialised(network))
+    described = sidecar.Sidecar(
+        architecture=backbone.architecture,
+        preprocess=backbone.preprocess,
+        sha256=tensors.sha256(file),
+        kwargs=weights.kwargs,
+        num_classes=_classes(network.state_dict(), network),
+        licence=weights.licence,
+        fixed_size=backbone.fixed_size,
+    )
+    file.with_suffix(".json").write_text(sidecar.text(described), encoding="utf-8")
+    return file

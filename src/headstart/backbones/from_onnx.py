@@ -1,0 +1,127 @@
+"""ONNX files as frozen backbones, run by OpenVINO: one picture input (b, 3, h, w), named outputs as layers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headstart import tensors
+from headstart.backbones import sidecar
+from headstart.backbones.backbone import OnnxBackbone, Weights, weights_path
+from headstart.backbones.facts import Layer
+from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.sidecar import Shape, Sidecar
+from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.preprocess import Preprocess
+
+OWN_SIZE = 224
+ASSUMED = (
+    "{name} has no sidecar: pictures are scaled to 0..1 and normalised with ImageNet's mean and standard deviation, "
+    "which is an assumption; write {sidecar} to state what it expects."
+)
+
+
+def resolve_onnx(path: Path) -> OnnxBackbone:
+    """The backbone in an ONNX file; with a sidecar without opening it. Raises UserError, WeightsError."""
+    if not path.is_file():
+        raise UserError(f"There is no file {path}.")
+    beside = sidecar.beside(path)
+    found = sidecar.read(beside, path) if beside else None
+    if found is None or not found.inputs or not found.outputs:
+        found = _opened(path, found)
+    fixed = _picture_size(found.inputs, path)
+    described = found.architecture
+    weights = Weights("file", path.resolve(), found.sha256, licence=found.licence)
+    return OnnxBackbone(
+        name=path.stem if described == "onnx:backbone" else described.partition(":")[2] or path.stem,
+        architecture=described,
+        weights=weights,
+        preprocess=found.preprocess,
+        fingerprint=fingerprint("onnx", {}, None, found.sha256, ""),
+        fixed_size=fixed,
+        notes=() if beside else (ASSUMED.format(name=path.name, sidecar=path.with_suffix(".json").name),),
+        outputs=_outputs(found, path),
+    )
+
+
+def layers(outputs: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
+    """Named outputs as layers."""
+    return tuple(Layer(name, shape) for name, shape in outputs.items())
+
+
+def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
+    """The file cut at an output: an `openvino.Model` (1, 3, *size) float32 -> (1, d) float32."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    if layer not in backbone.outputs:
+        listed = ", ".join(map(str, layers(backbone.outputs)))
+        raise UnknownName(f"layer of {backbone.name}", layer, backbone.outputs, hint=f"Its outputs are {listed}.")
+    model = _read(weights_path(backbone.weights))
+    try:
+        model.reshape([1, 3, *size])
+    except RuntimeError as error:
+        raise UserError(f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels.") from error
+    value = model.output(layer).get_node().input_value(0)
+    flat = ops.reshape(value, [1, -1], special_zero=False)
+    flat.output(0).set_names({"features"})
+    return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
+
+
+def write(backbone: OnnxBackbone, folder: Path) -> Path:
+    """See `OnnxBackbone.save`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "backbone.onnx"
+    source = weights_path(backbone.weights)
+    shutil.copyfile(source, file)
+    beside = sidecar.beside(source)
+    found = sidecar.read(beside, source) if beside else _opened(source, None)
+    described = replace(found, architecture=backbone.architecture)
+    file.with_suffix(".json").write_text(sidecar.text(described), encoding="utf-8")
+    return file
+
+
+def _read(path: Path) -> Any:
+    import openvino as ov
+
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
+
+
+def _opened(path: Path, found: Sidecar | None) -> Sidecar:
+    """A sidecar with the inputs and outputs of the file itself."""
+    model = _read(path)
+    inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
+    outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    if found is not None:
+        return replace(found, inputs=inputs, outputs=outputs)
+    size = _picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
+    return Sidecar(f"onnx:{path.stem}", Preprocess(*size), tensors.sha256(path), inputs=inputs, outputs=outputs)
+
+
+def _shape(port: Any) -> Shape:
+    return tuple(None if size.is_dynamic else int(size.get_length()) for size in port.get_partial_shape())
+
+
+def _picture_size(inputs: Mapping[str, Shape], path: Path) -> tuple[int, int] | None:
+    """The static (height, width) of the one input, None when it is free."""
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (3, None):
+        shown = ", ".join(f"{name} {list(shape)}" for name, shape in inputs.items())
+        raise WeightsError(f"{path} must have one input (batch, 3, height, width); it has {shown}.")
+    height, width = shapes[0][2:]
+    return (height, width) if height is not None and width is not None else None
+
+
+def _outputs(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes without the batch; a network of free size is measured at its preprocessing's size."""
+    if all(None not in shape[1:] for shape in found.outputs.values()):
+        return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
+    model = _read(path)
+    model.reshape([1, 3, found.preprocess.height, found.preprocess.width])
+    return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}

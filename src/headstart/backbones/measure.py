@@ -1,0 +1,103 @@
+"""Measures architectures without weights, on torch's meta device: parameters, shapes, multiply-adds.
+
+python -m headstart.backbones.measure > catalog.toml      the families below: makes the catalog
+python -m headstart.backbones.measure timm:resnet18       any name, as a row
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.catalog import Description, Row, alias_of
+from headstart.backbones.names import ALIASES
+from headstart.backbones.resolve import resolve
+from headstart.backbones.sources import Architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from headstart.backbones.facts import Layer
+
+OTHERS = (
+    "torchvision:squeezenet1_1",
+    "timm:mobilenetv2_035",
+    "timm:resnet18",
+    "timm:efficientnet_b0",
+    "timm:vit_tiny_patch16_224",
+    "timm:vit_small_patch16_224",
+    "timm:vit_base_patch16_224",
+    "timm:swin_tiny_patch4_window7_224",
+)
+FAMILIES = tuple(dict.fromkeys([*ALIASES.values(), *OTHERS]))
+
+
+def measure(name: str) -> Row:
+    """The figures of an architecture, by any name that `resolve` takes."""
+    return describe_built(resolve(name, "none")).row
+
+
+def describe_built(backbone: Backbone) -> Description:
+    """The figures and layers of a resolved backbone, whose weights are not loaded."""
+    hollow = replace(backbone)
+    hollow.__dict__["_network"] = network = _hollow_network(backbone)
+    layers = hollow.layers()
+    shapes = {layer.name: layer.shape for layer in layers}
+    size = (backbone.preprocess.height, backbone.preprocess.width)
+    row = Row(
+        name=backbone.architecture,
+        alias=alias_of(backbone.architecture),
+        input_size=size,
+        pooled=shapes["pooled"][0] if "pooled" in shapes else None,
+        last_conv=shapes.get("last_conv"),
+        parameters=sum(p.numel() for p in network.parameters()),
+        multiply_adds=multiply_adds(network, size),
+        licence=_licence(backbone),
+    )
+    return Description(row, backbone, layers, _modules(hollow))
+
+
+def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
+    """For one picture: half of the operations that torch.utils.flop_counter counts."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next(network.parameters()).device
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network(torch.zeros(1, 3, *size, device=device))
+    return int(counter.get_total_flops()) // 2
+
+
+def _hollow_network(backbone: Backbone) -> nn.Module:
+    parsed = Architecture.of(backbone.architecture)
+    weights = backbone.weights
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return parsed.source.build(parsed.name, weights.kwargs, weights.num_classes).eval()
+
+
+def _modules(backbone: Backbone) -> tuple[Layer, ...]:
+    table = backbone._table
+    return backbone.layers() if table is None else table.paths()
+
+
+def _licence(backbone: Backbone) -> str:
+    parsed = Architecture.of(backbone.architecture)
+    return parsed.source.facts(parsed.name).licence
+
+
+def main(names: list[str]) -> None:
+    """Print rows as TOML."""
+    rows = [measure(name).to_dict() for name in names or FAMILIES]
+    out = ["# Made by `python -m headstart.backbones.measure`; do not edit by hand."]
+    for row in rows:
+        out += ["", "[[backbone]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items())]
+    sys.stdout.write("\n".join(out) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,139 @@
+"""From the name and the weights a user gives to a `Backbone`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from headstart import tensors
+from headstart.backbones import memory, names, sidecar
+from headstart.backbones.backbone import Backbone, Weights
+from headstart.backbones.checkpoint import FORMATS
+from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.sources import Architecture
+from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.preprocess import Preprocess
+
+KINDS = ("imagenet", "none")
+
+
+def resolve(name: str, weights: str | Path = "imagenet", *, seed: int = 0) -> Backbone:
+    """The backbone `name` with weights `imagenet` (downloaded once), `none` (random, seeded) or from a file.
+
+    `name` is a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or `torchvision:` before it where
+    that matters), or the path of an `.onnx` file. A weights file with its sidecar is read by neither torch nor timm.
+    Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
+    """
+    if name.lower().endswith(".onnx"):
+        return _onnx(name, weights)
+    if str(weights) in KINDS:
+        return _known(name, str(weights), seed)
+    return _file(name, _weights_file(weights))
+
+
+def _onnx(name: str, weights: str | Path) -> Backbone:
+    from headstart.backbones.from_onnx import resolve_onnx
+
+    if str(weights) != "imagenet":
+        raise UserError(f"--weights {weights}: {name} is an ONNX file and holds its own weights; leave --weights out.")
+    return resolve_onnx(Path(name.removeprefix("onnx:")).expanduser())
+
+
+def _weights_file(weights: str | Path) -> Path:
+    path = Path(weights).expanduser()
+    if path.is_file() and path.suffix.lower() in FORMATS:
+        return path.resolve()
+    if path.suffix.lower() == ".onnx":
+        raise UserError(f"--weights {path}: an ONNX file is a whole network; give it as --backbone {path}.")
+    if path.is_file():
+        raise WeightsError(f"--weights {path}: the formats of weights files are {', '.join(FORMATS)}.")
+    if path.suffix or len(path.parts) > 1:
+        raise WeightsError(f"--weights {path}: there is no such file.")
+    raise UnknownName("weights", str(weights), KINDS, hint="Or give a file: .safetensors, .pth, .pt.")
+
+
+def _file(name: str, path: Path) -> Backbone:
+    beside = sidecar.beside(path)
+    if beside is None:
+        return _bare_file(name, path)
+    found = sidecar.read(beside, path)
+    if not names.same(name, found.architecture):
+        raise WeightsError(
+            f"{path.name} holds weights of {found.architecture}, says its sidecar {beside.name}, "
+            f"not of {names.canonical(name)}; give --backbone {found.architecture.partition(':')[2]}."
+        )
+    weights = Weights(
+        "file", path, found.sha256, kwargs=found.kwargs, num_classes=found.num_classes, licence=found.licence
+    )
+    return _backbone(name, found.architecture, weights, found.preprocess, found.fixed_size)
+
+
+def _bare_file(name: str, path: Path) -> Backbone:
+    """Weights without a sidecar: the architecture's defaults say the rest."""
+    found = _facts(name)
+    note = (
+        f"{path.name} has no sidecar: the preprocessing of {found['architecture']} is assumed; "
+        f"write {path.with_suffix('.json').name} to state what it expects."
+    )
+    weights = Weights("file", path, tensors.sha256(path))
+    backbone = _from_facts(name, weights, found)
+    return replace(backbone, weights=weights, notes=(*backbone.notes, note))
+
+
+def _known(name: str, kind: str, seed: int) -> Backbone:
+    found = _facts(name)
+    if kind == "none":
+        return _from_facts(name, Weights("none", seed=seed, licence="none: random weights"), found)
+    question = ["imagenet", found["architecture"]]
+    content = memory.recall(question)
+    network = None
+    if content is None:
+        from headstart.backbones import build
+
+        network = build.build(found["architecture"], Weights("imagenet"))
+        sha256, classes = build.content(network)
+        content = {"sha256": sha256, "num_classes": classes}
+        memory.remember(question, content)
+    weights = Weights(
+        "imagenet", sha256=content["sha256"], num_classes=content["num_classes"], licence=found["licence"]
+    )
+    backbone = _from_facts(name, weights, found)
+    if network is not None:
+        backbone.__dict__["_network"] = network  # built already: fills the cached property
+    return backbone
+
+
+def _facts(name: str) -> dict[str, Any]:
+    """What the library states of the architecture that `name` means."""
+    found = memory.recall(["facts", name])
+    if found is None:
+        architecture = names.find(name)
+        parsed = Architecture.of(architecture)
+        facts = parsed.source.facts(parsed.name)
+        found = {
+            "architecture": architecture,
+            "preprocess": facts.preprocess.to_dict(),
+            "licence": facts.licence,
+            "fixed_size": facts.fixed_size,
+            "notes": facts.notes,
+        }
+        memory.remember(["facts", name], found)
+    return found
+
+
+def _from_facts(name: str, weights: Weights, found: dict[str, Any]) -> Backbone:
+    fixed = found["fixed_size"]
+    preprocess = Preprocess.from_dict(found["preprocess"])
+    backbone = _backbone(name, found["architecture"], weights, preprocess, tuple(fixed) if fixed else None)
+    return replace(backbone, notes=tuple(found["notes"]))
+
+
+def _backbone(
+    name: str, architecture: str, weights: Weights, preprocess: Preprocess, fixed_size: tuple[int, int] | None
+) -> Backbone:
+    library = Architecture.of(architecture).library
+    content = weights.sha256 or f"random, seed {weights.seed}, torch {version('torch')}"
+    mark = fingerprint(architecture, weights.kwargs, weights.num_classes, content, library)
+    return Backbone(name, architecture, weights, preprocess, mark, fixed_size)

@@ -1,0 +1,70 @@
+"""Heads: what turns a table of features into class probabilities, in scikit-learn's shape.
+
+`HEADS` is the table; looking a name up imports its module, so `import headstart.heads` costs nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import UnknownName, UserError, nearest
+
+if TYPE_CHECKING:
+    from headstart.heads.base import Head
+
+__all__ = ["HEADS", "Head", "make_head"]
+
+
+class HeadTable(Mapping[str, "type[Head]"]):
+    """Name -> class of a head; the class is imported when it is looked up."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[Head]:
+        if name not in self._places:
+            raise KeyError(name)
+        module, attribute = self._places[name].split(":")
+        found: type[Head] = getattr(importlib.import_module(f"headstart.heads.{module}"), attribute)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+HEADS: Mapping[str, type[Head]] = HeadTable(
+    {
+        "logistic": "logistic:LogisticHead",
+        "mlp": "mlp:MLPHead",
+        "ridge": "ridge:RidgeHead",
+        "knn": "knn:KNNHead",
+        "prototype": "prototype:PrototypeHead",
+    }
+)
+
+
+def make_head(name: str, **params: Any) -> Head:
+    """An unfitted head by its name in `HEADS`; unknown names and parameters are refused with the nearest match."""
+    if name not in HEADS:
+        raise UnknownName("head", name, HEADS)
+    cls = HEADS[name]
+    known = sorted(cls().get_params())
+    for key in params:
+        if key not in known:
+            near = nearest(key, known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it takes: {', '.join(known)}."
+            raise UserError(f"Head '{name}' has no parameter '{key}': {hint}")
+    return cls(**params)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Head":
+        from headstart.heads.base import Head
+
+        return Head
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

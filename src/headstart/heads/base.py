@@ -1,0 +1,184 @@
+"""What every head shares: checked input, label encoding, probabilities, and state as plain arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from headstart.errors import BundleError, DataError, UserError
+from headstart.heads.softmax import softmax
+
+Features = NDArray[np.float64] | NDArray[np.float32]
+Codes = NDArray[np.int64]
+BLOCK_BYTES = 16 * 2**20
+
+
+class HeadDataError(DataError, ValueError):
+    """Features or labels that a head cannot be fitted on (also a ValueError, as scikit-learn expects)."""
+
+
+class HeadSettingError(UserError, ValueError):
+    """A head's parameter has a value that means nothing (also a ValueError, as scikit-learn expects)."""
+
+
+class Examples(NamedTuple):
+    """Features (n, d) with their class codes (n,)."""
+
+    X: Features
+    y: Codes
+
+
+def row_blocks(X: Features) -> Iterator[slice]:
+    """Slices of rows that cover X, each about 16 MiB as float64."""
+    rows = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
+    return (slice(start, start + rows) for start in range(0, len(X), rows))
+
+
+def require_finite(X: Features, what: str) -> None:
+    """Raise `HeadDataError` with the first bad row if X (n, d) holds NaN or infinite values."""
+    for rows in row_blocks(X):
+        finite = np.isfinite(X[rows]).all(axis=1)
+        if not finite.all():
+            first = rows.start + int(np.argmin(finite))
+            raise HeadDataError(
+                f"The {what} hold NaN or inf, first in row {first}: remove such rows or compute them again."
+            )
+
+
+def class_weights(codes: Codes, n_classes: int, rule: str | None) -> NDArray[np.float64]:
+    """Weight of each class (k,): 1, or for 'balanced' n / (k n_c) as in scikit-learn's `compute_class_weight`."""
+    if rule is None:
+        return np.ones(n_classes)
+    if rule != "balanced":
+        raise HeadSettingError(f"class_weight is {rule!r}: use None or 'balanced'.")
+    counts = np.bincount(codes, minlength=n_classes)
+    return len(codes) / (n_classes * np.maximum(counts, 1))
+
+
+class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier on features: scikit-learn's estimator with a history, notes and arrays for state.
+
+    After `fit`: `classes_` (k,), `n_features_in_`, `history_` (row 0 = before training), `notes_` (sentences for
+    the report) and `report_` (what was chosen and reached, JSON-able).  Subclasses write `_fit`, `logits`,
+    `_arrays` and, where state is more than arrays, `_restore`.
+    """
+
+    classes_: NDArray[Any]
+    n_features_in_: int
+    history_: list[dict[str, float]]
+    notes_: list[str]
+    report_: dict[str, Any]
+    ARRAYS: tuple[str, ...] = ()  # fitted attributes (name ends in _) that are the state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, validation: tuple[ArrayLike, ArrayLike] | None = None) -> Self:
+        """Fit on X (n, d) float32 or float64 and labels y (n,); `validation` chooses what the data must choose.
+
+        Raises `HeadDataError` (a ValueError) for NaN, fewer than two classes, or validation classes never seen.
+        """
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        require_finite(X, "training features")
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise HeadDataError(
+                f"Training needs at least two classes, and all {len(codes)} labels are "
+                f"'{self.classes_[0]}': add images of one more class."
+            )
+        self.history_, self.notes_, self.report_ = [], [], {}
+        self._fit(Examples(X, codes.astype(np.int64)), self._validation(validation))
+        return self
+
+    def _validation(self, validation: tuple[ArrayLike, ArrayLike] | None) -> Examples | None:
+        if validation is None or len(np.asarray(validation[1])) == 0:
+            return None
+        X = self._checked(validation[0], "validation features")
+        y = np.asarray(validation[1])
+        if len(y) != len(X):
+            raise HeadDataError(f"Validation has {len(X)} rows of features and {len(y)} labels.")
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise HeadDataError(f"Validation holds the class '{unknown[0]}', which training never saw.")
+        return Examples(X, np.searchsorted(self.classes_, y).astype(np.int64))
+
+    def _checked(self, X: ArrayLike, what: str = "features") -> Features:
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        require_finite(X, what)
+        return X
+
+    def _fit(self, train: Examples, validation: Examples | None) -> None:
+        raise NotImplementedError
+
+    def _logits(self, X: Features) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def logits(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores (n, k) whose softmax is `predict_proba`; what a temperature divides."""
+        check_is_fitted(self, "classes_")
+        X = self._checked(X)
+        return np.concatenate([self._logits(X[rows]) for rows in row_blocks(X)])
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """scikit-learn's form of `logits`: (n, k), or (n,) = log odds of `classes_[1]` for two classes."""
+        logits = self.logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Class probabilities (n, k) in the order of `classes_`; rows sum to 1."""
+        return softmax(self.logits(X))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable class (n,) of each row."""
+        best: NDArray[Any] = self.classes_[np.argmax(self.logits(X), axis=1)]
+        return best
+
+    def config(self) -> dict[str, Any]:
+        """Everything but the arrays: constructor parameters, classes, history, notes and report; JSON-able."""
+        check_is_fitted(self, "classes_")
+        params = {k: v for k, v in self.get_params(deep=False).items() if not callable(v)}
+        state = {
+            "params": params,
+            "classes": self.classes_.tolist(),
+            "classes_dtype": self.classes_.dtype.str,
+            "n_features": int(self.n_features_in_),
+            "history": self.history_,
+            "notes": self.notes_,
+            "report": self.report_,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(state, default=_plain))
+        return plain
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The fitted state as named arrays; with `config()` it is all that `from_arrays` needs."""
+        check_is_fitted(self, "classes_")
+        return {name.rstrip("_"): np.ascontiguousarray(getattr(self, name)) for name in self.ARRAYS}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
+        """The fitted head back from `to_arrays()` and `config()`; raises `BundleError` when a piece is missing."""
+        missing = {name.rstrip("_") for name in cls.ARRAYS} - arrays.keys()
+        missing |= {"params", "classes", "n_features"} - config.keys()
+        if missing:
+            raise BundleError(f"A {cls.__name__} cannot be restored: {', '.join(sorted(missing))} missing.")
+        head = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config["params"].items()})
+        dtype = config.get("classes_dtype", "O")
+        head.classes_ = np.array(config["classes"], dtype=object if dtype.endswith("O") else dtype)
+        head.n_features_in_ = int(config["n_features"])
+        head.history_, head.notes_ = config.get("history", []), config.get("notes", [])
+        head.report_ = config.get("report", {})
+        for name in cls.ARRAYS:
+            setattr(head, name, np.asarray(arrays[name.rstrip("_")]))
+        return head
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays as JSON numbers and lists."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,201 @@
+"""Exact multinomial logistic regression on features (METHODS 1): standardised, C from validation, refitted."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.heads.base import Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.design import Design, design_for
+from headstart.heads.scaler import Scaler
+from headstart.heads.softmax import Curvature, Problem, Rows, Solution, minimise, row_weights, sketch_of
+
+Matrix = NDArray[np.float64]
+PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C
+FAST_TOLERANCE = 1e-5  # where float32 rows hand over to exact ones
+
+
+def c_grid(n_features: int) -> list[float]:
+    """13 values of C, half a decade apart, from strong to weak penalty; they shift with the number of features.
+
+    Standardised rows have squared norm about d, so C times d is what acts: the grid starts near 0.1 / d
+    (512 features: 1e-4 to 1e2).
+    """
+    start = np.floor(2 * np.log10(0.1 / n_features) + 1e-9) / 2
+    return [float(f"{10.0 ** (start + step / 2):.4g}") for step in range(13)]
+
+
+def default_c(n_features: int) -> float:
+    """C where no validation part chooses: the fifth of the grid, near 10 / d."""
+    return c_grid(n_features)[4]
+
+
+class LogisticHead(Head):
+    """Minimises (1/N) sum NLL + ||W||^2 / (2 C N), bias unpenalised, to a largest gradient of `tol` in float64.
+
+    Kornblith et al. 2019 (protocol).  `C=None` takes the value of `c_grid` with the least validation log loss
+    (without validation `default_c`), then refits on train and validation with C and the training part's scaler
+    kept.  `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features
+    than rows the problem is solved in the span of the rows, which is exact.  `coef_` (d, k) and `intercept_` (k,)
+    act on raw features: logits = X coef_ + intercept_.
+    """
+
+    ARRAYS = ("coef_", "intercept_")
+    coef_: Matrix
+    intercept_: Matrix
+
+    def __init__(
+        self,
+        C: float | None = None,
+        class_weight: str | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+    ) -> None:
+        self.C = C
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def _fit(self, train: Examples, validation: Examples | None) -> None:
+        if self.C is not None and not self.C > 0:
+            raise HeadSettingError(f"C is {self.C}: it must be a positive number, or None to choose it.")
+        parts = [train] if validation is None else [train, validation]
+        scaler = Scaler.measure(train.X)
+        design = design_for([part.X for part in parts], scaler)
+        sketch = sketch_of(design.fast, design.width)
+        start = np.zeros((design.width + 1, len(self.classes_)))
+        if validation is None:
+            C = default_c(self.n_features_in_) if self.C is None else float(self.C)
+            self.report_["grid"] = [C]
+        else:
+            C, start = self._choose(design, train, validation, (start, sketch))
+        codes = np.concatenate([part.y for part in parts])
+        solution = self._finish(design, codes, C, (start, sketch))
+        self.coef_, self.intercept_ = scaler.fold(design.unmap(solution.theta[:-1]), solution.theta[-1])
+        self._describe(solution, C, train, validation)
+
+    def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
+        weights = row_weights(codes, class_weights(codes, len(self.classes_), self.class_weight))
+        return Problem(rows, codes, weights, 1.0 / (C * len(codes)))
+
+    def _choose(
+        self, design: Design, train: Examples, validation: Examples, state: tuple[Matrix, Matrix | None]
+    ) -> tuple[float, Matrix]:
+        """C with the least validation loss, warm-started from strong to weak, and the solution there."""
+        theta, sketch = state
+        rows, held_out = design.split(len(train.X))
+        grid = c_grid(self.n_features_in_) if self.C is None else [float(self.C)]
+        shares = class_weights(train.y, len(self.classes_), self.class_weight)
+        check = Problem(held_out, validation.y, row_weights(validation.y, shares), 0.0)
+        best = (np.inf, grid[0], theta)
+        self._record(0.0, self._problem(rows, train.y, 1.0), check, Solution(theta, np.nan, np.nan, 0, True))
+        worse = 0
+        for C in grid:
+            problem = self._problem(rows, train.y, C)
+            found = minimise(
+                problem,
+                theta,
+                tol=max(self.tol, PATH_TOLERANCE),
+                max_iter=self.max_iter,
+                curvature=Curvature(sketch),
+            )
+            theta = found.theta
+            loss = self._record(C, problem, check, found)
+            if loss < best[0]:
+                best = (loss, C, theta)
+            worse = worse + 1 if loss > 1.01 * best[0] else 0
+            if worse == 2:
+                break
+        self.report_["grid"] = grid
+        self._note_edge(best[1], grid)
+        return best[1], best[2]
+
+    def _record(self, C: float, problem: Problem, check: Problem, found: Solution) -> float:
+        """One row of the history; returns the validation loss."""
+        theta = found.theta
+        logits = check.logits(theta)
+        loss, _ = check.data_term(logits)
+        train_loss, _ = problem.data_term(problem.logits(theta))
+        self.history_.append(
+            {
+                "C": C,
+                "train_log_loss": train_loss,
+                "val_log_loss": loss,
+                "val_accuracy": float(np.mean(logits.argmax(axis=1) == check.codes)),
+                "iterations": float(found.iterations),
+            }
+        )
+        return loss
+
+    def _note_edge(self, C: float, grid: list[float]) -> None:
+        if len(grid) > 1 and C in (grid[0], grid[-1]):
+            side = "strongest" if grid[0] == C else "weakest"
+            self.notes_.append(
+                f"C = {C:g} is the {side} penalty of the grid: the best value may lie beyond; set C to try."
+            )
+
+    def _finish(
+        self, design: Design, codes: NDArray[np.int64], C: float, state: tuple[Matrix, Matrix | None]
+    ) -> Solution:
+        """The fit that is kept: on all rows, in float32 while that helps, then exact."""
+        theta, sketch = state
+        curvature = Curvature(sketch)
+        spent = 0
+        if design.fast is not design.exact:
+            fast = self._problem(design.fast, codes, C)
+            rough = minimise(
+                fast, theta, tol=max(self.tol, FAST_TOLERANCE), max_iter=self.max_iter, curvature=curvature
+            )
+            theta, spent = rough.theta, rough.iterations
+        exact = self._problem(design.exact, codes, C)
+        curvature.next_refresh = -1 if curvature.precondition else 0
+        found = minimise(exact, theta, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
+        if len(self.history_) == 0:
+            self._record_without_validation(exact, C, found, spent)
+        return replace(found, iterations=found.iterations + spent)
+
+    def _record_without_validation(self, exact: Problem, C: float, found: Solution, spent: int) -> None:
+        start, _ = exact.data_term(np.zeros((len(exact.codes), len(self.classes_))))
+        penalty = 0.5 * exact.penalty * float(np.vdot(found.theta[:-1], found.theta[:-1]))
+        self.history_ = [
+            {"C": 0.0, "train_log_loss": start, "iterations": 0.0},
+            {
+                "C": C,
+                "train_log_loss": found.objective - penalty,
+                "iterations": float(found.iterations + spent),
+            },
+        ]
+
+    def _describe(self, solution: Solution, C: float, train: Examples, validation: Examples | None) -> None:
+        self.n_iter_ = solution.iterations
+        self.C_ = C
+        self.report_ |= {
+            "C": C,
+            "class_weight": self.class_weight,
+            "objective": solution.objective,
+            "max_gradient": solution.max_gradient,
+            "iterations": solution.iterations,
+            "converged": solution.converged,
+            "n_train": len(train.X),
+            "n_refit": len(train.X) + (0 if validation is None else len(validation.X)),
+            "parameters": int(self.coef_.size + self.intercept_.size),
+        }
+        if validation is not None:
+            how = "chosen on validation and kept" if self.C is None else "as given"
+            self.notes_.append(f"C = {C:g} ({how}): refitted on train and validation, with the scaler of train.")
+        if not solution.converged:
+            from sklearn.exceptions import ConvergenceWarning
+
+            text = (
+                f"Logistic regression stopped after {solution.iterations} iterations with a largest gradient of "
+                f"{solution.max_gradient:.1e}, above {self.tol:g}: not converged."
+            )
+            self.notes_.append(text)
+            warnings.warn(text, ConvergenceWarning, stacklevel=4)
+
+    def _logits(self, X: Features) -> Matrix:
+        logits: Matrix = X.astype(np.float64, copy=False) @ self.coef_ + self.intercept_
+        return logits

@@ -1,0 +1,66 @@
+"""Standardisation of features: measured on the training part only, applied block by block, folded into weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.heads.base import Features, row_blocks
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Column means (d,) and scales (d,) of the training part; a constant column has scale 1, so it becomes 0."""
+
+    mean: Matrix
+    scale: Matrix
+
+    @classmethod
+    def measure(cls, X: Features) -> Self:
+        """Mean and population standard deviation in float64, in two passes over blocks of rows."""
+        n = len(X)
+        mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in row_blocks(X)), np.zeros(X.shape[1])) / n
+        squares = np.zeros(X.shape[1])
+        for rows in row_blocks(X):
+            centred = X[rows] - mean
+            squares += np.einsum("nd,nd->d", centred, centred)
+        variance = squares / n
+        rounding = n * np.finfo(np.float64).eps
+        constant = variance <= rounding * variance + (rounding * mean) ** 2  # as in scikit-learn's StandardScaler
+        return cls(mean, np.where(constant, 1.0, np.sqrt(variance)))
+
+    def apply(self, X: Features) -> Matrix:
+        """Standardised copy (n, d) float64."""
+        Z = X - self.mean
+        Z /= self.scale
+        return Z
+
+    def columns(self, X: Features, columns: slice) -> Matrix:
+        """Standardised copy of some columns (n, c) float64."""
+        Z = X[:, columns].astype(np.float64)
+        Z -= self.mean[columns]
+        Z /= self.scale[columns]
+        return Z
+
+    def fold(self, weights: Matrix, bias: Matrix) -> tuple[Matrix, Matrix]:
+        """Weights (d, k) and bias (k,) for standardised input -> the same function of raw input."""
+        raw = weights / self.scale[:, None]
+        return raw, bias - self.mean @ raw
+
+
+def standardised(parts: Sequence[Features], scaler: Scaler, dtype: type[np.floating]) -> NDArray[np.floating]:
+    """All parts below each other, standardised, as one matrix of `dtype`; made block by block."""
+    Z = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype)
+    start = 0
+    for X in parts:
+        for rows in row_blocks(X):
+            block = scaler.apply(X[rows])
+            Z[start : start + len(block)] = block
+            start += len(block)
+    return Z

@@ -1,0 +1,67 @@
+"""`load`: data as people name them -> `ImageSet`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import DataError, UserError, nearest
+from headstart.images.decode import DEFAULT_LIMITS, Limits
+from headstart.images.imageset import ImageSet
+from headstart.images.options import LoadOptions, Progress
+from headstart.images.sources import SOURCES, builtin
+
+
+def load(
+    data: Any,
+    *,
+    labelled: bool = True,
+    allow_empty_classes: bool = False,
+    follow_links: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Read a folder, table, `.npz`, folder of IDX files, built-in name, array, or list of paths or pictures.
+
+    A word that is both a built-in name and a folder here is refused as ambiguous: `./mnist` is the folder,
+    `builtin:mnist` the data set. Files are listed, not decoded. labelled=False takes every picture without labels;
+    for the other settings see `LoadOptions`. Raises `UserError` and its kinds.
+    """
+    options = LoadOptions(labelled, allow_empty_classes, follow_links, limits, progress)
+    if isinstance(data, ImageSet):
+        return data
+    target = _target(data) if isinstance(data, str | os.PathLike) else data
+    for source in SOURCES.values():
+        if source.accepts(target):
+            return source.load(target, options)
+    kinds = "; ".join(source.example for source in SOURCES.values())
+    raise DataError(f"Data of type {type(data).__name__} ('{str(data)[:100]}') are none of these: {kinds}.")
+
+
+def _target(data: str | os.PathLike[str]) -> Path | str:
+    """A path, or the name of a built-in data set."""
+    if isinstance(data, str):
+        name = data.removeprefix("builtin:")
+        if name in builtin.BUILTINS:
+            _unambiguous(data, name)
+            return name
+    path = Path(data).expanduser()
+    if not os.path.lexists(path):
+        near = nearest(str(data), builtin.BUILTINS)
+        hint = f"did you mean '{near[0]}'?" if near else f"built-in names are {', '.join(builtin.BUILTINS)}."
+        raise DataError(f"There is no file or folder '{data}', and no built-in data set of that name; {hint}")
+    return path
+
+
+def _unambiguous(data: str, name: str) -> None:
+    """Refuse a bare name that is also a folder here, unless it is the very folder that the name stands for."""
+    here = Path(name)
+    if data != name or not here.exists():
+        return
+    known = builtin.find(name)
+    if known is None or not here.samefile(known):
+        raise UserError(
+            f"'{name}' is both a folder here and a built-in data set: "
+            f"write './{name}' for the folder or 'builtin:{name}' for the data set."
+        )

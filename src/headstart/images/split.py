@@ -1,0 +1,179 @@
+"""Parts of a data set: stratified, seeded, written to `split.csv` and read back by name.
+
+train fits; val chooses (C, a stopping point); calibration fits the temperature alone, because a part that chose
+something is not reused (METHODS 5); test is looked at last.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import DataError
+from headstart.images.imageset import PART, ImageSet
+from headstart.images.order import allocate, shuffled
+from headstart.images.parts import check_classes_in_train, require_part
+
+TEST_SHARE, VAL_SHARE, CALIBRATION_SHARE = 0.2, 0.1, 0.1
+VAL_MOST, CALIBRATION_MOST = 5_000, 2_000
+COLUMNS = ("name", "label", "split")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the training pictures that are drawn for each part that the data do not bring."""
+
+    test: float = TEST_SHARE
+    val: float = VAL_SHARE
+    calibration: float = CALIBRATION_SHARE
+
+
+def split(images: ImageSet, *, seed: int = 0, shares: Shares | None = None) -> ImageSet:
+    """Fill `parts` with 'train', 'val', 'calibration' and 'test'.
+
+    Parts that the data bring are kept; undecided pictures count as train. Drawn from train where missing, each
+    stratified by class: test 20%; then val 10% (at most 5,000) and calibration 10% (at most 2,000) of what remains.
+    Where the data bring val, calibration is half of it if every class has two there. Every class keeps a training
+    picture; what came out empty or incomplete is said in `notes`. The listing order does not matter.
+    Raises `DataError` for unlabelled pictures and classes without training pictures.
+    """
+    shares = shares or Shares()
+    _check(images)
+    draw = _Draw(images, seed, np.where(images.parts == "", "train", images.parts).astype(PART))
+    brought = set(draw.parts.tolist())
+    if "test" not in brought:
+        draw.take("test", round(shares.test * draw.count("train")))
+    train = draw.count("train")
+    if "val" not in brought:
+        draw.take("val", min(round(shares.val * train), VAL_MOST))
+    if "calibration" not in brought:
+        if "val" in brought:
+            draw.halve_val()
+        else:
+            draw.take("calibration", min(round(shares.calibration * train), CALIBRATION_MOST))
+    return replace(images, parts=draw.parts, notes=(*images.notes, *draw.notes()))
+
+
+@dataclass
+class _Draw:
+    """The parts while they are drawn: parts (n,)."""
+
+    images: ImageSet
+    seed: int
+    parts: NDArray[np.str_]
+
+    def count(self, part: str) -> int:
+        return int((self.parts == part).sum())
+
+    def per_class(self, part: str) -> NDArray[np.int64]:
+        """Pictures of each class in a part (k,)."""
+        labels = self.images.labels[self.parts == part]
+        return np.bincount(labels, minlength=len(self.images.classes)).astype(np.int64)
+
+    def take(self, part: str, total: int) -> None:
+        """Move `total` pictures from train, in proportion to the classes, leaving each class at least one."""
+        counts = self.per_class("train")
+        self._move("train", part, allocate(counts, total, np.maximum(counts - 1, 0)))
+
+    def halve_val(self) -> None:
+        counts = self.per_class("val")
+        if counts.min() >= 2:
+            self._move("val", "calibration", counts // 2)
+
+    def _move(self, source: str, part: str, share: NDArray[np.int64]) -> None:
+        for k, n in enumerate(share.tolist()):
+            own = np.flatnonzero((self.parts == source) & (self.images.labels == k))
+            self.parts[shuffled(own, self.images.names, self.seed, part)[:n]] = part
+
+    def notes(self) -> list[str]:
+        """Sentences on parts that are empty or lack classes."""
+        notes = []
+        for part in ("val", "calibration", "test"):
+            counts = self.per_class(part)
+            lacking = [name for name, n in zip(self.images.classes, counts, strict=True) if n == 0]
+            if not counts.any():
+                notes.append(f"The {part} part is empty: too few pictures.")
+            elif lacking:
+                notes.append(f"The {part} part has no picture of {_some(lacking)}: too few pictures.")
+        return notes
+
+
+def _check(images: ImageSet) -> None:
+    if not len(images):
+        raise DataError(f"{images.title} holds no picture.")
+    if (images.labels < 0).any():
+        first = images.names[int(np.argmax(images.labels < 0))]
+        raise DataError(f"{images.title}: {int((images.labels < 0).sum())} pictures have no label, first '{first}'.")
+    if not np.isin(images.parts, ("", "train")).any():
+        raise DataError(f"{images.title} has no training pictures: every picture is in {_some(set(images.parts))}.")
+    check_classes_in_train(images.labels, images.parts, images.classes, images.title)
+
+
+def write_split(images: ImageSet, path: Path) -> None:
+    """Write `name,label,split` for every picture (CSV, UTF-8, sorted by name); the file appears whole or not at all."""
+    rows = sorted(
+        (name, images.classes[k] if k >= 0 else "", part)
+        for name, k, part in zip(images.names, images.labels, images.parts.tolist(), strict=True)
+    )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    temporary.replace(path)
+
+
+def apply_split(images: ImageSet, path: Path) -> ImageSet:
+    """The parts that `write_split` wrote, matched by name.
+
+    Raises `DataError` when pictures are missing, new, or have another label than the file says.
+    """
+    rows = _rows(path)
+    known = set(images.names)
+    new = [name for name in images.names if name not in rows]
+    gone = [name for name in rows if name not in known]
+    if new or gone:
+        raise DataError(f"{path} does not fit {images.title}: {_difference(new, gone)}. Draw a new split.")
+    for name, k in zip(images.names, images.labels, strict=True):
+        label = images.classes[k] if k >= 0 else ""
+        if rows[name][0] != label:
+            raise DataError(f"{path} gives '{name}' the label '{rows[name][0]}', {images.title} gives it '{label}'.")
+    return replace(images, parts=np.array([rows[name][1] for name in images.names], PART))
+
+
+def _rows(path: Path) -> dict[str, tuple[str, str]]:
+    """name -> (label, part)."""
+    rows: dict[str, tuple[str, str]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file))
+    except FileNotFoundError:
+        raise DataError(f"There is no split file {path}.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The split file {path} cannot be read: {error}.") from None
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise DataError(f"{path} must start with the line '{','.join(COLUMNS)}'.")
+    for number, line in enumerate(lines[1:], start=2):
+        if len(line) != 3 or line[0] in rows:
+            what = "does not have three columns" if len(line) != 3 else f"names '{line[0]}' again"
+            raise DataError(f"{path} row {number} {what}.")
+        rows[line[0]] = (line[1], require_part(line[2], f"{path} row {number}"))
+    return rows
+
+
+def _difference(new: Sequence[str], gone: Sequence[str]) -> str:
+    said = []
+    if gone:
+        said.append(f"{len(gone)} of its pictures are not there (first '{gone[0]}')")
+    if new:
+        said.append(f"{len(new)} pictures are not in it (first '{new[0]}')")
+    return " and ".join(said)
+
+
+def _some(names: Sequence[str] | set[str]) -> str:
+    listed = sorted(f"'{name}'" for name in names)
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")

@@ -1,0 +1,189 @@
+"""Scores of probabilities against labels, with intervals; the temperature that calibrates logits (METHODS 5).
+
+All functions take y (n,) int class indices, proba (n, k) float rows that sum to 1; log is natural.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int64]
+Matrix = NDArray[np.float64]
+BINS = 15
+Z95 = 1.959963984540054
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a proportion (Wilson 1927); (0, 1) when n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = correct / n, Z95**2 / n
+    centre = (share + z2 / 2) / (1 + z2)
+    half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def accuracy(y: Labels, proba: Matrix) -> float:
+    """Share of rows whose most probable class is the label."""
+    return float(np.mean(proba.argmax(axis=1) == y))
+
+
+def log_loss(y: Labels, proba: Matrix) -> float:
+    """Mean negative log-likelihood in nats; probabilities are clipped at float64's epsilon, as in scikit-learn."""
+    own = proba[np.arange(len(y)), y]
+    return float(-np.mean(np.log(np.clip(own, np.finfo(np.float64).eps, 1.0))))
+
+
+def brier(y: Labels, proba: Matrix) -> float:
+    """Mean over rows of the squared distance to the one-hot label, summed over classes: 0 to 2 (Brier 1950)."""
+    own = proba[np.arange(len(y)), y]
+    return float(np.mean(np.einsum("nk,nk->n", proba, proba) - 2 * own + 1))
+
+
+def confusion(y: Labels, predicted: Labels, k: int) -> NDArray[np.int64]:
+    """Counts (k, k): rows are true classes, columns predicted ones."""
+    return np.bincount(y * k + predicted, minlength=k * k).reshape(k, k)
+
+
+def per_class(table: NDArray[np.int64], classes: Sequence[Any]) -> list[dict[str, Any]]:
+    """Count, precision, recall and F1 of each class from a confusion table; 0 where nothing defines them."""
+    hit, true, called = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    precision = np.divide(hit, called, out=np.zeros(len(hit)), where=called > 0)
+    recall = np.divide(hit, true, out=np.zeros(len(hit)), where=true > 0)
+    f1 = np.divide(2 * hit, true + called, out=np.zeros(len(hit)), where=true + called > 0)
+    columns = zip(classes, true, precision, recall, f1, strict=True)
+    return [
+        {"class": str(c), "n": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
+        for c, n, p, r, f in columns
+    ]
+
+
+def macro_f1(y: Labels, proba: Matrix) -> float:
+    """Mean F1 of the classes that occur among labels or predictions."""
+    table = confusion(y, proba.argmax(axis=1), proba.shape[1])
+    seen = table.sum(axis=0) + table.sum(axis=1) > 0
+    f1 = np.array([row["f1"] for row in per_class(table, range(len(table)))])
+    return float(f1[seen].mean())
+
+
+def roc_auc(y: Labels, proba: Matrix) -> float | None:
+    """Area under the ROC curve: of class 1 for two classes, else one against the rest, mean over classes.
+
+    None when fewer than two classes occur; classes absent from y are left out of the mean.  By ranks with ties
+    shared (Mann and Whitney 1947).
+    """
+    present = np.unique(y)
+    if len(present) < 2:
+        return None
+    which = [1] if proba.shape[1] == 2 else present
+    return float(np.mean([_auc(y == c, proba[:, c]) for c in which]))
+
+
+def _auc(positive: NDArray[np.bool_], values: Matrix) -> float:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    n1 = int(positive.sum())
+    return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * (len(values) - n1)))
+
+
+def _bin_of(confidence: Matrix) -> NDArray[np.int64]:
+    """Index of the equal-width bin (lower, upper] of each confidence."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
+def ece(y: Labels, proba: Matrix) -> float:
+    """Expected calibration error of the top class, 15 equal-width bins (Guo et al. 2017)."""
+    confidence = proba.max(axis=1)
+    gap = (proba.argmax(axis=1) == y) - confidence
+    return float(np.abs(np.bincount(_bin_of(confidence), gap, minlength=BINS)).sum() / len(y))
+
+
+def ece_null_mean(proba: Matrix, draws: int = 200, seed: int = 0) -> float:
+    """The ECE that a perfectly calibrated model with these confidences would show on average, by simulation.
+
+    In each draw row i is right with probability equal to its confidence.
+    """
+    confidence = proba.max(axis=1)
+    bins = _bin_of(confidence)
+    order = np.argsort(bins, kind="stable")
+    confidence, starts = confidence[order], np.unique(bins[order], return_index=True)[1]
+    rng = np.random.default_rng(seed)
+    total = 0.0
+    for _ in range(draws):
+        gap = (rng.random(len(confidence)) < confidence) - confidence
+        total += np.abs(np.add.reduceat(gap, starts)).sum()
+    return float(total / (draws * len(confidence)))
+
+
+def log_softmax(logits: Matrix) -> Matrix:
+    """Log-probabilities (n, k) of logits (n, k)."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def apply_temperature(logits: Matrix, temperature: float) -> Matrix:
+    """Probabilities (n, k) of logits / temperature; the most probable class is unchanged."""
+    return np.exp(log_softmax(np.asarray(logits, dtype=np.float64) / temperature))
+
+
+def fit_temperature(logits: Matrix, y: Labels) -> float:
+    """Temperature T with the least log loss of softmax(logits / T) (Guo et al. 2017), within 0.01 to 100.
+
+    The loss is convex in 1/T: bisection on its slope.  T = 1 when no row is given or T = 1 is not improved upon.
+    """
+    if len(y) == 0:
+        return 1.0
+    logits = np.asarray(logits, dtype=np.float64)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    own = logits[np.arange(len(y)), y]
+
+    def slope(inverse: float) -> float:
+        weights = np.exp(log_softmax(inverse * logits))
+        return float(np.mean(np.einsum("nk,nk->n", weights, logits) - own))
+
+    low, high = np.log(0.01), np.log(100.0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if slope(float(np.exp(middle))) > 0 else (middle, high)
+    temperature = float(np.exp(-(low + high) / 2))
+    losses = [-float(np.mean(log_softmax(logits / t)[np.arange(len(y)), y])) for t in (temperature, 1.0)]
+    return temperature if losses[0] < losses[1] else 1.0
+
+
+METRICS: dict[str, Callable[[Labels, Matrix], float | None]] = {
+    "accuracy": accuracy,
+    "log_loss": log_loss,
+    "brier": brier,
+    "macro_f1": macro_f1,
+    "roc_auc": roc_auc,
+    "ece": ece,
+    "ece_null_mean": lambda y, proba: ece_null_mean(proba),
+}
+
+
+def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
+    """Every figure of `METRICS`, the count and Wilson interval, per class and confusion; JSON-able.
+
+    Classes that do not occur in y count nowhere but in the tables.  Raises ValueError for no rows or wrong shapes.
+    """
+    y, proba = np.asarray(y, dtype=np.int64), np.asarray(proba, dtype=np.float64)
+    if len(y) == 0 or proba.shape != (len(y), len(classes)):
+        raise ValueError(
+            f"Scores need at least one row and probabilities of shape (n, {len(classes)}); got {len(y)} labels and {proba.shape}."
+        )
+    table = confusion(y, proba.argmax(axis=1), len(classes))
+    correct = int(np.trace(table))
+    low, high = wilson(correct, len(y))
+    return {
+        "n": len(y),
+        "correct": correct,
+        **{name: metric(y, proba) for name, metric in METRICS.items()},
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "per_class": per_class(table, classes),
+        "confusion": table.tolist(),
+    }

@@ -1,0 +1,161 @@
+"""What a run came to: its scores, and the files that record it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart import records
+from headstart.classifier import Classifier
+from headstart.features.extract import Extraction
+from headstart.images import ImageSet, write_split
+from headstart.metrics import apply_temperature, score
+from headstart.recipe import Recipe
+
+PARTS = ("train", "val", "calibration", "test")
+
+
+def part_rows(images: ImageSet) -> dict[str, slice]:
+    """The rows of each part, which lie side by side: slices, so that features are viewed and not copied."""
+    found = {}
+    for part in PARTS:
+        rows = np.flatnonzero(images.parts == part)
+        found[part] = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+    return found
+
+
+def rows_in(rows: slice) -> int:
+    """The number of rows of a part."""
+    return int(rows.stop - rows.start)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A fitted and calibrated classifier with all that went into it. `images` are the pictures that could be used."""
+
+    recipe: Recipe
+    images: ImageSet
+    extraction: Extraction
+    parts: Mapping[str, slice]
+    classifier: Classifier
+    fit_s: float
+
+    @cached_property
+    def logits(self) -> NDArray[np.float64]:
+        """(n, k) before the temperature."""
+        return self.classifier.logits(self.extraction.features)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(n, k) calibrated."""
+        return apply_temperature(self.logits, self.classifier.temperature)
+
+    def scores(self, name: str, started: float) -> dict[str, Any]:
+        """The content of scores.json; `started` is the `time.perf_counter()` at which the run began."""
+        head = self.classifier.head
+        backbone = self.classifier.source.backbone
+        calibration = rows_in(self.parts["calibration"])
+        return {
+            "schema": 1,
+            "run": self._about(name),
+            "before": self._before(),
+            "after": self._after(),
+            "calibration": {
+                "temperature": self.classifier.temperature,
+                "n": calibration,
+                "fitted_on": "calibration" if calibration else None,
+            },
+            "head": {"name": self.recipe.head.name, **head.report_},
+            "timings": self._timings(time.perf_counter() - started),
+            "counts": {
+                **asdict(self.extraction.counts),
+                **{part: rows_in(rows) for part, rows in self.parts.items()},
+            },
+            "memory": {"peak_mb": round(records.peak_memory_mb(), 1)},
+            "notes": [
+                *self.images.notes,
+                *(backbone.notes if backbone else ()),
+                *self.extraction.notes,
+                *head.notes_,
+            ],
+        }
+
+    def write(self, folder: Path, scores: Mapping[str, Any]) -> None:
+        """Write every file of the run folder but the bundle and the report."""
+        images, classes = self.images, self.images.classes
+        records.write_text(folder / "recipe.toml", self.recipe.to_toml())
+        write_split(images, folder / "split.csv")
+        records.write_history(folder / "history.csv", self.classifier.head.history_)
+        records.write_json(folder / "environment.json", records.environment())
+        refused = [*images.refused, *self.extraction.refused]
+        columns = ["name", "reason", "detail"]
+        records.write_csv(folder / "refused.csv", columns, ((r.name, r.reason, r.detail) for r in refused))
+        cells = records.prediction_cells(self.probabilities, classes)
+        records.write_csv(
+            folder / "predictions.csv",
+            ["name", "split", "label", *records.prediction_columns(classes)],
+            ([images.names[i], images.parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
+        )
+        records.write_json(folder / "scores.json", scores)
+
+    def _before(self) -> dict[str, Any]:
+        """Scores before training: chance, that is the classes' shares of the training part for every picture."""
+        train, k = self.parts["train"], len(self.images.classes)
+        shares = np.bincount(self.images.labels[train], minlength=k) / rows_in(train)
+        return {
+            part: score(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)), self.images.classes)
+            for part, rows in self.parts.items()
+            if rows_in(rows)
+        }
+
+    def _after(self) -> dict[str, Any]:
+        """Scores with calibrated probabilities; log loss and ECE also without the temperature."""
+        found, plain = {}, apply_temperature(self.logits, 1.0)
+        for part, rows in self.parts.items():
+            if rows_in(rows):
+                labels, classes = self.images.labels[rows], self.images.classes
+                raw = score(labels, plain[rows], classes)
+                found[part] = score(labels, self.probabilities[rows], classes) | {
+                    "log_loss_uncalibrated": raw["log_loss"],
+                    "ece_uncalibrated": raw["ece"],
+                }
+        return found
+
+    def _about(self, name: str) -> dict[str, Any]:
+        source, backbone = self.classifier.source, self.classifier.source.backbone
+        engine = source.engine
+        return {
+            "name": name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": self.recipe.data.source,
+            "method": self.recipe.method,
+            "backbone": backbone.name if backbone else None,
+            "weights": self.recipe.backbone.weights if backbone else None,
+            "layer": source.layer,
+            "image_size": [source.preprocess.height, source.preprocess.width],
+            "engine": f"{engine.name} ({engine.device}, {engine.precision})" if backbone else None,
+            "head": self.recipe.head.name,
+            "n_features": int(self.extraction.features.shape[1]),
+            "classes": list(self.images.classes),
+        }
+
+    def _timings(self, total_s: float) -> dict[str, float]:
+        done = self.extraction
+        seconds = {
+            "decode_s": done.decode_s,
+            "infer_s": done.infer_s,
+            "open_s": done.open_s,
+            "extract_s": done.wall_s,
+            "fit_s": self.fit_s,
+            "total_s": total_s,
+            "images_per_s": done.images_per_s,
+        }
+        return {name: round(value, 3) for name, value in seconds.items()}

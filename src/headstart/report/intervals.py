@@ -1,0 +1,80 @@
+"""Accuracy with its 95% interval for each part, before and after, as two small plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.report.charts import Axis, Tick
+from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.numbers import percent
+
+LEFT, RIGHT = 92.0, 364.0
+_FIRST, _STEP = 22.0, 30.0
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One part in an interval plot, in drawing units; `before` is None where nothing was scored before."""
+
+    label: str
+    y: float
+    low: float
+    high: float
+    after: float
+    before: float | None
+    words: str
+
+
+@dataclass(frozen=True)
+class IntervalPlot:
+    """Accuracy with its 95% interval for each part."""
+
+    title: str
+    rows: list[IntervalRow]
+    ticks: list[Tick]
+    height: float
+    left: float
+    right: float
+
+
+def interval_plots(files: RunFiles) -> list[IntervalPlot]:
+    """Before and after on the whole scale, and, when the intervals are narrow, the same ones enlarged."""
+    parts = [part for part in PARTS if part in files.after and files.after[part].get("accuracy_low") is not None]
+    if not parts:
+        return []
+    lows = [files.after[part]["accuracy_low"] for part in parts]
+    highs = [files.after[part]["accuracy_high"] for part in parts]
+    room = 0.06 * (max(highs) - min(lows))
+    near = (max(0.0, min(lows) - room), min(1.0, max(highs) + room))
+    plots = [_interval_plot(files, parts, "Accuracy before and after", (0.0, 1.0))]
+    if near[1] - near[0] < 0.4:
+        plots.append(_interval_plot(files, parts, "The 95% intervals, enlarged", near, before=False))
+    return plots
+
+
+def _interval_plot(
+    files: RunFiles, parts: list[str], title: str, ends: tuple[float, float], before: bool = True
+) -> IntervalPlot:
+    axis = Axis(*ends, start=LEFT, end=RIGHT)
+    rows = [
+        _row(axis, _FIRST + _STEP * i, (part, files.after[part], files.before.get(part) if before else None))
+        for i, part in enumerate(parts)
+    ]
+    ticks = axis.ticks(lambda share: f"{100 * share:.6g}%")
+    return IntervalPlot(title, rows, ticks, _FIRST + _STEP * len(parts) - 12, LEFT, RIGHT)
+
+
+def _row(axis: Axis, y: float, scored: tuple[str, dict[str, Any], dict[str, Any] | None]) -> IntervalRow:
+    part, after, before = scored
+    label, low, high = PART_WORDS[part].capitalize(), after["accuracy_low"], after["accuracy_high"]
+    words = f"{label} {percent(after['accuracy'])}, interval {percent(low)} to {percent(high)}"
+    return IntervalRow(
+        label=label,
+        y=y,
+        low=axis.at(low),
+        high=axis.at(high),
+        after=axis.at(after["accuracy"]),
+        before=axis.at(before["accuracy"]) if before else None,
+        words=f"{words}, before {percent(before['accuracy'])}" if before else words,
+    )

@@ -1,0 +1,211 @@
+"""Extraction computes each picture once, whatever the order, the batch, the crash or the change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.backbones import resolve
+from headstart.engines import choose
+from headstart.errors import DataError
+from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.images import from_arrays, load
+
+NETWORK = "test_resnet"  # timm's smallest: the same code paths in milliseconds
+
+
+def source(**changes: object) -> FeatureSource:
+    """Features of a tiny untrained network at 48 px."""
+    seed = int(changes.pop("seed", 0))  # type: ignore[call-overload]
+    layer = str(changes.pop("layer", "pooled"))
+    engine = choose(str(changes.pop("engine", "openvino")), "cpu")
+    backbone = resolve(NETWORK, "none", seed=seed)
+    preprocess = replace(backbone.preprocess, height=48, width=48, crop_pct=0.9)
+    return FeatureSource(replace(preprocess, **changes), backbone, layer, engine)  # type: ignore[arg-type]
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, size=(n, 60, 50, 3), dtype=np.uint8)
+
+
+def write_pictures(folder: Path, n: int, seed: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, pixels in enumerate(noise(n, seed)):
+        Image.fromarray(pixels).save(folder / f"{i:04d}.png")
+    return folder
+
+
+def unlabelled(folder: Path):
+    return load(folder, labelled=False)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_a_row_depends_on_its_own_picture_alone_to_the_last_bit(engine: str) -> None:
+    pictures, made = noise(21), source(engine=engine)
+    together = extract(from_arrays(pictures), made).features
+    order = np.random.default_rng(1).permutation(21)
+    shuffled = extract(from_arrays(pictures[order]), made).features
+    assert shuffled.tobytes() == together[order].tobytes()
+    alone = extract(from_arrays(pictures[5:6]), made).features
+    assert alone.tobytes() == together[5:6].tobytes()
+
+
+@pytest.mark.parametrize("layer", ["pooled", "last_conv", "layer2"])
+def test_both_engines_agree_within_1e_4(layer: str) -> None:
+    images = from_arrays(noise(6))
+    one = extract(images, source(layer=layer)).features
+    other = extract(images, source(layer=layer, engine="torch")).features
+    assert one.shape == other.shape
+    assert np.abs(one - other).max() <= 1e-4 * np.abs(other).max()
+
+
+def test_the_second_extraction_computes_decodes_and_opens_nothing(tmp_path: Path) -> None:
+    images, settings = from_arrays(noise(30)), Settings(tmp_path)
+    first = extract(images, source(), settings)
+    second = extract(images, source(), settings)
+    assert (first.counts.computed, first.counts.decoded, first.counts.reused) == (30, 30, 0)
+    assert (second.counts.computed, second.counts.decoded, second.counts.reused) == (0, 0, 30)
+    assert second.open_s == 0
+    assert first.features.tobytes() == second.features.tobytes()
+
+
+def test_pictures_with_equal_content_are_computed_once(tmp_path: Path) -> None:
+    pictures = noise(4)
+    done = extract(from_arrays(np.concatenate([pictures, pictures[::-1]])), source(), Settings(tmp_path))
+    assert (done.counts.computed, done.counts.repeated) == (4, 4)
+    assert done.features[:4].tobytes() == done.features[4:][::-1].tobytes()
+
+
+def test_a_refused_picture_is_left_out_listed_and_not_replaced(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", 6)
+    (folder / "0002.png").write_bytes((folder / "0002.png").read_bytes()[:200])
+    (folder / "0004.png").write_bytes(b"")
+    (folder / "0005.png").write_bytes((folder / "0002.png").read_bytes())
+    images = unlabelled(folder)
+    done = extract(images, source())
+    assert [images.names[i] for i in done.kept] == ["0000.png", "0001.png", "0003.png"]
+    listed = {r.name: r.reason for r in (*images.refused, *done.refused)}
+    assert set(listed) == {"0002.png", "0004.png", "0005.png"}
+    assert listed["0002.png"] == listed["0005.png"] == "truncated"
+    whole = extract(from_arrays(noise(6)[[0, 1, 3]]), source()).features
+    np.testing.assert_array_equal(done.features, whole)
+
+
+def test_strict_stops_at_a_refused_picture_and_names_it(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", 3)
+    (folder / "0001.png").write_bytes((folder / "0001.png").read_bytes()[:100])
+    with pytest.raises(DataError, match=r"0001\.png.*truncated"):
+        extract(unlabelled(folder), source(), Settings(strict=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 64, "width": 64},
+        {"crop_pct": 1.0},
+        {"interpolation": "nearest"},
+        {"mean": (0.4, 0.5, 0.5)},
+        {"std": (0.4, 0.5, 0.5)},
+        {"seed": 1},
+        {"layer": "layer2"},
+        {"engine": "torch"},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_a_change_of_any_setting_computes_anew(tmp_path: Path, change: dict) -> None:
+    images, settings = from_arrays(noise(3)), Settings(tmp_path)
+    extract(images, source(), settings)
+    assert extract(images, source(), settings).counts.reused == 3
+    changed = extract(images, source(**change), settings)
+    assert (changed.counts.computed, changed.counts.reused) == (3, 0)
+
+
+def test_changed_content_under_the_same_name_size_and_time_is_computed_anew(tmp_path: Path) -> None:
+    folder, settings = tmp_path / "p", Settings(tmp_path / "store")
+    folder.mkdir()
+    for i, pixels in enumerate(noise(3)):
+        Image.fromarray(pixels).save(folder / f"{i}.bmp")
+    extract(unlabelled(folder), source(), settings)
+    before = (folder / "1.bmp").stat()
+    data = bytearray((folder / "1.bmp").read_bytes())
+    data[500] ^= 64
+    (folder / "1.bmp").write_bytes(data)
+    os.utime(folder / "1.bmp", ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = extract(unlabelled(folder), source(), settings)
+    assert (again.counts.computed, again.counts.reused) == (1, 2)
+
+
+def test_moved_and_touched_files_are_not_computed_again(tmp_path: Path) -> None:
+    folder, settings = write_pictures(tmp_path / "p", 4), Settings(tmp_path / "store")
+    extract(unlabelled(folder), source(), settings)
+    moved = shutil.move(folder, tmp_path / "elsewhere")
+    (Path(moved) / "0000.png").rename(Path(moved) / "renamed.png")
+    os.utime(Path(moved) / "0001.png", (1, 1))
+    assert extract(unlabelled(Path(moved)), source(), settings).counts.computed == 0
+
+
+def test_a_store_that_cannot_be_written_costs_a_note_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = extract(from_arrays(noise(3)), source(), Settings(tmp_path / "file" / "store"))
+    assert done.counts.computed == 3
+    assert len(done.notes) == 1 and "not stored" in done.notes[0]
+
+
+def test_no_usable_picture_is_an_error_that_names_the_first_and_why(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    with pytest.raises(DataError, match=r"a\.png"):
+        extract(unlabelled(tmp_path), source())
+
+
+def test_raw_pixels_are_the_picture_itself_scaled_to_one() -> None:
+    pictures = noise(3)
+    plain = replace(source().preprocess, height=60, width=50, crop_pct=1.0)
+    rows = extract(from_arrays(pictures), FeatureSource(plain)).features
+    np.testing.assert_allclose(rows, pictures.reshape(3, -1) / 255, rtol=1e-6)
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from pathlib import Path
+import headstart.features.store as s
+s.COMMIT_ROWS, s.COMMIT_SECONDS = 16, 0.02
+from headstart.features.extract import Settings, extract
+from test_extract import source, unlabelled
+def tell(stage, done, total):
+    if done == 60:
+        print("sixty", flush=True)
+try:
+    extract(unlabelled(Path(sys.argv[1])), source(), Settings(Path(sys.argv[2])), tell)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_after_a_kill_or_an_interrupt_the_rest_is_computed_and_equals_a_clean_run(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    folder = write_pictures(tmp_path / "p", 1500)
+    arguments = [sys.executable, "-c", CHILD, str(folder), str(tmp_path / "store"), str(Path(__file__).parent)]
+    child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert child.stdout is not None and child.stdout.readline() == b"sixty\n"
+    time.sleep(0.1)
+    child.send_signal(how)
+    assert child.wait(60) == (-9 if how == signal.SIGKILL else 130)
+    child.stdout.close()
+    resumed = extract(unlabelled(folder), source(), Settings(tmp_path / "store"))
+    clean = extract(unlabelled(folder), source())
+    assert 0 < resumed.counts.reused < 1500
+    assert resumed.counts.reused + resumed.counts.computed == 1500
+    assert resumed.features.tobytes() == clean.features.tobytes()

@@ -1,0 +1,143 @@
+"""Downloads from a real server on this machine, and archives that try to leave their folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DataError, Offline
+from headstart.images.download import Remote, extract, fetch_all, is_complete
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """No lines on the console."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """(folder that is served, its address)."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def md5(raw: bytes) -> str:
+    return hashlib.md5(raw, usedforsecurity=False).hexdigest()
+
+
+def test_files_arrive_whole_with_the_marker_last(server: tuple[Path, str], tmp_path: Path) -> None:
+    """The second mirror serves when the first has nothing; progress is reported; the marker holds the SHA-256."""
+    folder, url = server
+    raw = bytes(range(256)) * 9000
+    (folder / "a.bin").write_bytes(raw)
+    seen: list[tuple[str, int, int]] = []
+    remote = Remote("a.bin", [f"{url}/none/a.bin", f"{url}/a.bin"], md5(raw))
+    fetch_all([remote], tmp_path / "got", lambda *step: seen.append(step))
+    assert (tmp_path / "got" / "a.bin").read_bytes() == raw
+    assert seen[-1][1:] == (len(raw), len(raw)) and len(seen) > 1
+    marker = json.loads((tmp_path / "got" / "complete.json").read_text())
+    assert marker == {"a.bin": hashlib.sha256(raw).hexdigest()}
+    assert sorted(p.name for p in (tmp_path / "got").iterdir()) == ["a.bin", "complete.json"]
+
+
+def test_a_changed_file_is_not_kept(server: tuple[Path, str], tmp_path: Path) -> None:
+    """Another checksum than published: an error, no file, no marker."""
+    folder, url = server
+    (folder / "a.bin").write_bytes(b"other")
+    with pytest.raises(DataError, match="MD5"):
+        fetch_all([Remote("a.bin", [f"{url}/a.bin"], md5(b"mine"))], tmp_path / "got")
+    assert list((tmp_path / "got").iterdir()) == [] and not is_complete(tmp_path / "got")
+
+
+def test_a_download_that_fails_half_way_is_not_complete(server: tuple[Path, str], tmp_path: Path) -> None:
+    """The first file arrives, the second does not: Offline names it, and there is no marker."""
+    folder, url = server
+    (folder / "a.bin").write_bytes(b"a")
+    with pytest.raises(Offline, match=r"b\.bin"):
+        fetch_all([Remote("a.bin", [f"{url}/a.bin"]), Remote("b.bin", [f"{url}/b.bin"])], tmp_path / "got")
+    assert not is_complete(tmp_path / "got")
+
+
+def test_an_archive_is_unpacked_and_removed(server: tuple[Path, str], tmp_path: Path) -> None:
+    """A zip that is served becomes its files."""
+    folder, url = server
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("top/cat/1.jpg", b"x")
+    fetch_all([Remote("a.zip", [f"{url}/a.zip"])], tmp_path / "got")
+    assert (tmp_path / "got" / "top" / "cat" / "1.jpg").read_bytes() == b"x"
+    assert not (tmp_path / "got" / "a.zip").exists()
+
+
+def tar_with(path: Path, **member: object) -> Path:
+    """A tar.gz with one member."""
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo(str(member["name"]))
+        info.type = member.get("type", tarfile.REGTYPE)  # type: ignore[assignment]
+        info.linkname = str(member.get("linkname", ""))
+        raw = bytes(member.get("raw", b"x"))  # type: ignore[arg-type]
+        info.size = len(raw) if info.type == tarfile.REGTYPE else 0
+        archive.addfile(info, io.BytesIO(raw))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "/out.txt", "a/../../out.txt", "..\\out.txt", "C:\\out.txt"])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str, kind: str) -> None:
+    """Neither a zip nor a tar writes outside."""
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo(name), b"x")
+    else:
+        tar_with(path, name=name)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match="not trusted"):
+        extract(path, tmp_path / "in")
+    assert not list(tmp_path.rglob("*out.txt"))
+
+
+def test_links_and_devices_are_refused(tmp_path: Path) -> None:
+    """Symbolic and hard links and devices in a tar, and symbolic links in a zip."""
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+        with pytest.raises(DataError, match="not trusted"):
+            extract(tar_with(tmp_path / "a.tar.gz", name="link", type=kind, linkname="/etc/passwd"), tmp_path / "in")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    with pytest.raises(DataError, match="not trusted"):
+        extract(tmp_path / "a.zip", tmp_path / "in")
+    assert not (tmp_path / "in" / "link").exists()
+
+
+def test_an_archive_that_expands_too_far_is_stopped(tmp_path: Path) -> None:
+    """One MiB of zeros is over a bound of 1,000 bytes, as zip and as tar."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(2**20))
+    tar_with(tmp_path / "a.tar.gz", name="zeros", raw=bytes(2**20))
+    for name in ("a.zip", "a.tar.gz"):
+        with pytest.raises(DataError, match="expands"):
+            extract(tmp_path / name, tmp_path / "in", most=1000)
+
+
+def test_garbage_is_no_archive(tmp_path: Path) -> None:
+    """One sentence instead of a traceback."""
+    (tmp_path / "a.tar.gz").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="unpacked"):
+        extract(tmp_path / "a.tar.gz", tmp_path / "in")

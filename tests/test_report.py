@@ -1,0 +1,475 @@
+"""The report: one self-contained page that says what the run folder's files say, and nothing that they smuggle in."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart import records
+from headstart.errors import Refused, UserError
+from headstart.metrics import score
+from headstart.report import write_report
+from headstart.report.charts import Axis, round_values
+from headstart.report.examples import data_uri
+from headstart.report.numbers import NOTHING, count, duration, percent, shown
+
+SECTIONS = [
+    "done", "scores", "confusion", "classes", "examples", "reliability", "history", "balance", "refused", "resources",
+    "notes", "recipe", "use",
+]  # fmt: skip
+PARTS = {"train": 90, "val": 30, "calibration": 30, "test": 60}
+HISTORY = [
+    {"C": 10.0**p, "train_log_loss": 0.9 / (p + 5), "val_log_loss": 0.3 + 0.1 * (p + 1) ** 2, "val_accuracy": 0.9}
+    for p in range(-4, 3)
+]
+
+
+def blobs(n: int, classes: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """True classes and softmax probabilities by distance to the class means, of n noisy points."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    points = np.eye(classes)[labels] + rng.normal(scale=0.45, size=(n, classes))
+    logits = -6 * ((points[:, None, :] - np.eye(classes)[None]) ** 2).sum(axis=2)
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return labels, proba / proba.sum(axis=1, keepdims=True)
+
+
+def write_run(
+    folder: Path,
+    classes: tuple[str, ...] = ("ant", "bee", "cat"),
+    *,
+    parts: dict[str, int] = PARTS,
+    refused: list[tuple[str, str, str]] | None = None,
+    file: str = "{part}/{i:03d}.png",
+    **run: Any,
+) -> dict[str, Any]:
+    """A run folder with real scores of simulated predictions; returns what is in scores.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before, after, rows = {}, {}, []
+    for seed, (part, n) in enumerate(parts.items()):
+        labels, proba = blobs(n, len(classes), seed)
+        before[part] = score(labels, np.full_like(proba, 1 / len(classes)), classes)
+        after[part] = score(labels, proba, classes) | {"log_loss_uncalibrated": 0.4321, "ece_uncalibrated": 0.0987}
+        cells = records.prediction_cells(proba, classes)
+        rows += [[file.format(part=part, i=i), part, classes[labels[i]], *cells[i]] for i in range(n)]
+    scores = {
+        "schema": 1,
+        "run": {
+            "name": folder.name, "created": "2026-01-02T03:04:05+00:00", "data": "insects", "method": "features",
+            "backbone": "mobilenetv2_100", "weights": "imagenet", "layer": "pooled", "image_size": [224, 224],
+            "engine": "openvino (cpu, float32)", "head": "logistic", "n_features": 1280,
+            "classes": list(classes), **run,
+        },
+        "before": before,
+        "after": after,
+        "calibration": {"temperature": 1.25, "n": parts.get("calibration", 0), "fitted_on": "calibration"},
+        "head": {"name": "logistic", "C": 0.1, "converged": True},
+        "timings": {"decode_s": 2.5, "infer_s": 80.0, "extract_s": 41.0, "fit_s": 0.25, "total_s": 43.0},
+        "counts": {"images": sum(parts.values()), "computed": 150, "reused": 60, "refused": len(refused or [])},
+        "memory": {"peak_mb": 1234.5},
+        "notes": ["The classes are balanced."],
+    }  # fmt: skip
+    records.write_json(folder / "scores.json", scores)
+    records.write_csv(
+        folder / "predictions.csv", ["name", "split", "label", *records.prediction_columns(classes)], rows
+    )
+    records.write_csv(folder / "refused.csv", ["name", "reason", "detail"], refused or [])
+    records.write_history(folder / "history.csv", HISTORY)
+    records.write_json(folder / "environment.json", {"python": "3.11.9", "cores": 2, "packages": {"numpy": "2.4.6"}})
+    records.write_text(folder / "recipe.toml", 'version = 1\n\n[data]\nsource = "insects"\n')
+    return scores
+
+
+def picture(name: str) -> Image.Image:
+    """A photo-sized picture whose colour depends on the name."""
+    return Image.new("RGB", (400, 300), (len(name) * 7 % 256, 90, 160))
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, the ids, and the text without style sheets."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.inside_style = False
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        self.inside_style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside_style:
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    write_run(tmp_path / "insects", refused=[("train/broken.jpg", "truncated", "ends at byte 411")])
+    return tmp_path / "insects"
+
+
+def test_every_section_is_on_the_page_with_a_heading(run: Path) -> None:
+    """Each thing the page promises is a section with its own heading, and every link in the page leads to one."""
+    page = Page(write_report(run, picture))
+    sections = {section["id"]: section for section in page.all("section")}
+    assert list(sections) == SECTIONS
+    headings = {heading.get("id") for heading in page.all("h2")}
+    assert {section["aria-labelledby"] for section in sections.values()} == headings
+    assert {link["href"] for link in page.all("a")} <= {f"#{name}" for name in sections}
+    assert len(page.all("h1")) == 1
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(image["alt"] for image in page.all("img"))
+
+
+def test_the_headline_says_the_test_accuracy_its_interval_and_chance(run: Path) -> None:
+    """The headline's figures are those of the test part in scores.json."""
+    page, test = Page(write_report(run)), json.loads((run / "scores.json").read_text())["after"]["test"]
+    expected = (
+        f"{100 * test['accuracy']:.1f}% of 60 test pictures named correctly (95% interval "
+        f"{100 * test['accuracy_low']:.1f} to {100 * test['accuracy_high']:.1f}%), against 33.3% by chance."
+    )
+    assert expected in page.text
+
+
+def test_the_numbers_shown_are_those_in_the_scores(run: Path) -> None:
+    """Every score of every part, before and after, every cell of the confusion matrix and every class row is shown."""
+    page, scores = Page(write_report(run)), json.loads((run / "scores.json").read_text())
+    for block in (scores["before"], scores["after"]):
+        for s in block.values():
+            for key in ("log_loss", "brier", "macro_f1", "roc_auc", "ece"):
+                assert f" {s[key]:.4f} " in page.text, key
+    test = scores["after"]["test"]
+    for row in test["per_class"]:
+        cells = f"{row['class']} {row['n']} {row['precision']:.3f} {row['recall']:.3f} {row['f1']:.3f}"
+        assert cells in re.sub(r"\s+", " ", page.text)
+    shown_cells = [int(n) for n in re.findall(r'<td class="(?:right|wrong)[^>]*>(\d+)<', page.source)]
+    assert shown_cells == [n for row in test["confusion"] for n in row if n]
+    assert f"{test['ece']:.3f}" in page.text and f"{test['ece_null_mean']:.3f}" in page.text
+
+
+def test_the_page_tells_what_was_done(run: Path) -> None:
+    """The story names the data, the split, the network and layer, the choice on validation and the temperature."""
+    text = Page(write_report(run)).text
+    for words in (
+        "210 pictures in 3 classes (“ant”, “bee”, “cat”) from insects.",
+        "1 file could not be used",
+        "90 to train, 30 to choose settings (validation)",
+        "every class has 20 pictures",
+        "resized to 224 × 224 pixels and passed once through mobilenetv2_100 with its ImageNet weights",
+        "its layer “pooled” gave 1,280 numbers per picture",
+        "60 of 210 feature rows were reused",
+        "C = 0.1 was chosen among 7 values by the log loss on the 30 validation pictures",
+        "divided by a temperature of 1.250, fitted on 30 calibration pictures",
+        "The whole run took 43 s.",
+        "The classes are balanced.",
+    ):
+        assert words in text
+
+
+def test_a_raw_pixel_run_does_not_claim_a_network(tmp_path: Path) -> None:
+    """With `method = pixels` the story says so and names no backbone."""
+    write_run(
+        tmp_path / "r", method="pixels", backbone=None, weights=None, layer=None, image_size=[8, 8], n_features=64
+    )
+    text = Page(write_report(tmp_path / "r")).text
+    assert "The pixels themselves, at 8 × 8 pixels, were the features: 64 numbers per picture" in text
+    assert "mobilenet" not in text and "None" not in text.replace("None: every file", "").replace("None of", "")
+
+
+def test_unequal_classes_are_compared_with_the_commonest_one(run: Path) -> None:
+    """Where one class is commoner, the headline compares with always answering it, on the judged part."""
+    scores = json.loads((run / "scores.json").read_text())
+    for part, sizes in (("train", (60, 15, 15)), ("test", (45, 10, 5))):
+        for row, n in zip(scores["after"][part]["per_class"], sizes, strict=True):
+            row["n"] = n
+    records.write_json(run / "scores.json", scores)
+    assert "against 75.0% for always answering “ant”." in Page(write_report(run)).text
+
+
+def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
+    """Markup, newlines, bytes that are not UTF-8 and direction marks in any name are shown, never obeyed."""
+    evil = "</style><script>alert(1)</script>"
+    folder = tmp_path / "r"
+    refused = [(f"a\nb{evil}.jpg", "<b>reason</b>", "<img src=x onerror=alert(3)>"), ("\u202egpj.exe", "truncated", "")]
+    write_run(
+        folder,
+        (evil, '" onmouseover="alert(2)', "{{ 7 * 7 }}"),
+        refused=refused,
+        file="{part}/{i:03d}<svg onload=alert(4)>\n.png",
+        data="<iframe src=//example.org>", backbone="<object>", name="<h1>run</h1>",
+    )  # fmt: skip
+    records.write_text(folder / "recipe.toml", 'source = "</pre><script>alert(5)</script>"\n')
+    with (folder / "refused.csv").open("ab") as file:
+        file.write(b"train/\xff\xfe.jpg,unreadable,\xff\n")
+    page = Page(write_report(folder, picture))
+    assert {"script", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+    assert len(page.all("h1")) == 1 and len(page.all("style")) == 1
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert evil in page.text and "{{ 7 * 7 }}" in page.text
+    assert "train/\\xff\\xfe.jpg" in page.text and "\\u202egpj.exe" in page.text and "a\\nb" in page.text
+    page.source.encode("utf-8")
+
+
+def test_the_page_needs_nothing_from_outside(run: Path) -> None:
+    """No script, no address, no imported or linked file: everything is inside the page."""
+    page = Page(write_report(run, picture))
+    assert not page.all("script") and not page.all("link") and not page.all("iframe")
+    assert all(image["src"].startswith("data:image/") for image in page.all("img"))
+    rest = re.sub(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+", "", page.source)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|javascript:", rest)
+
+
+def test_equal_files_give_an_equal_page(run: Path) -> None:
+    """Writing the report twice changes no byte, and leaves no other file behind."""
+    first = write_report(run, picture).read_bytes()
+    assert write_report(run, picture).read_bytes() == first
+    assert len(list(run.iterdir())) == 7
+
+
+@pytest.mark.parametrize(
+    "missing", ["predictions.csv", "refused.csv", "history.csv", "environment.json", "recipe.toml", "all"]
+)
+def test_every_file_but_the_scores_may_be_missing(run: Path, missing: str) -> None:
+    """A run folder with scores.json alone still gives all sections."""
+    for path in run.iterdir():
+        if path.name == missing or (missing == "all" and path.name != "scores.json"):
+            path.unlink()
+    page = Page(write_report(run, picture))
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+
+
+def test_scores_of_the_future_or_the_past_may_lack_blocks(run: Path) -> None:
+    """Only `run` and `after` are needed; a missing figure is a dash and never an error."""
+    scores = json.loads((run / "scores.json").read_text())
+    slim = {"run": {"classes": scores["run"]["classes"]}, "after": {"test": scores["after"]["test"]}}
+    slim["after"]["test"]["roc_auc"] = None
+    records.write_json(run / "scores.json", slim)
+    page = Page(write_report(run))
+    assert NOTHING in page.text
+    assert "without a temperature" in page.text
+
+
+def test_a_folder_without_scores_is_not_a_finished_run(tmp_path: Path) -> None:
+    """The error says which file is missing; a broken one is named too; no half report is left."""
+    with pytest.raises(UserError, match=r"no scores\.json"):
+        write_report(tmp_path)
+    (tmp_path / "scores.json").write_text("{")
+    with pytest.raises(UserError, match=r"scores\.json is not readable"):
+        write_report(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_the_most_confident_mistakes_come_first(run: Path) -> None:
+    """The first examples are the test mistakes in order of falling confidence, and no picture is shown twice."""
+    page = Page(write_report(run, picture))
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test" and row["label"] != row["predicted"]]
+    rows.sort(key=lambda row: -float(row["confidence"]))
+    assert rows, "the simulated classifier must make mistakes for this test to mean anything"
+    texts = [image["alt"] for image in page.all("img")]
+    wanted = [f"{row['name']}: true class {row['label']}, named {row['predicted']}" for row in rows[:12]]
+    assert texts[: len(wanted)] == wanted
+    assert len(set(texts)) == len(texts)
+
+
+def test_pictures_that_cannot_be_had_leave_their_names(run: Path) -> None:
+    """Without a callback, with None, and with a refused or deleted picture the examples are text."""
+
+    def refuse(name: str) -> Image.Image | None:
+        if name.endswith("0.png"):
+            raise Refused("truncated")
+        if name.endswith("1.png"):
+            raise FileNotFoundError(name)
+        return None
+
+    for thumbnail in (None, refuse):
+        page = Page(write_report(run, thumbnail))
+        assert not page.all("img") and "test/0" in page.text
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_a_small_picture_is_enlarged_in_whole_steps_without_loss(mode: str) -> None:
+    """An 8x8 picture becomes 144x144 whose blocks are the original pixels exactly."""
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    small = Image.fromarray(pixels).convert(mode)
+    uri, enlarged = data_uri(small)
+    shown_picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert enlarged and shown_picture.size == (144, 144)
+    assert np.array_equal(np.asarray(shown_picture.convert("RGB"))[9::18, 9::18], np.asarray(small.convert("RGB")))
+
+
+def test_a_large_picture_is_a_small_jpeg_and_the_callers_picture_is_left_alone() -> None:
+    """At most 150 pixels a side, with the aspect kept; extreme shapes do not fail."""
+    for size in ((3000, 2000), (4000, 3), (65, 65)):
+        original = Image.new("RGB", size, "orange")
+        uri, enlarged = data_uri(original)
+        small = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+        assert uri.startswith("data:image/jpeg") and not enlarged
+        assert max(small.size) <= 150 and original.size == size
+
+
+def test_the_page_stays_under_a_megabyte_and_a_half(tmp_path: Path) -> None:
+    """1,000 classes with long names, 20,000 refused files and pictures of pure noise do not make it grow further."""
+    noise = np.random.default_rng(0)
+    classes = tuple(f"{i:04d} " + "a long class name " * 8 for i in range(1000))
+    refused = [
+        (f"train/{'deep/' * 30}{i}.jpg", "truncated" if i % 3 else "not-an-image", "x" * 300) for i in range(20000)
+    ]
+    write_run(tmp_path / "r", classes, parts={"train": 1000, "test": 1000}, refused=refused)
+    path = write_report(
+        tmp_path / "r", lambda _: Image.fromarray(noise.integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    )
+    assert path.stat().st_size < 1_500_000
+    text = Page(path).text
+    assert "20,000 files were left out" in text
+    assert "more, listed in refused.csv" in text
+    assert "The other 800 classes are in scores.json" in text
+
+
+def test_every_refused_file_is_listed_with_its_reason(tmp_path: Path) -> None:
+    """Few or many: each refused file's name and detail is on the page, and each reason is counted."""
+    for n in (3, 500):
+        refused = [(f"train/broken {i}.jpg", ["truncated", "empty-file"][i % 2], f"detail {i}") for i in range(n)]
+        write_run(tmp_path / str(n), refused=refused)
+        text = Page(write_report(tmp_path / str(n))).text
+        assert all(f"broken {i}.jpg" in text and f"detail {i} " in text for i in range(n))
+        assert f"{n} files were left out" in text
+    assert "truncated · 250" in text
+
+
+def test_many_classes_give_the_worst_confusions_as_a_list(tmp_path: Path) -> None:
+    """Up to 30 classes there is a matrix; with 31 the list holds the true and the named class and how often."""
+    for k in (30, 31):
+        names = tuple(f"kind{i:02d}" for i in range(k))
+        scores = write_run(tmp_path / str(k), names, parts={"train": 310, "test": 310})
+        page = Page(write_report(tmp_path / str(k)))
+        assert any("matrix" in table.get("class", "") for table in page.all("table")) == (k == 30)
+    confusion = np.array(scores["after"]["test"]["confusion"])
+    np.fill_diagonal(confusion, 0)
+    i, j = np.unravel_index(confusion.argmax(), confusion.shape)
+    share = percent(confusion[i, j] / sum(scores["after"]["test"]["confusion"][i]))
+    assert f"kind{i:02d} kind{j:02d} {confusion[i, j]} {share}" in page.text
+
+
+def test_the_reliability_table_agrees_with_the_predictions(run: Path) -> None:
+    """Bins hold all test pictures, and the ECE computed from the table equals the one in scores.json."""
+    source = write_report(run).read_text()
+    section = re.sub(r"<[^>]+>", " ", source.split('id="reliability"')[1].split("</section>")[0])
+    rows = re.findall(r"\d+% to \d+%\s+(\d+)\s+([\d.<>]+)%\s+([\d.<>]+)%", section)
+    n = [int(row[0]) for row in rows]
+    assert sum(n) == 60
+    gaps = [int(m) / 60 * abs(float(c.strip("<>")) - float(a.strip("<>"))) / 100 for m, c, a in rows]
+    assert sum(gaps) == pytest.approx(json.loads((run / "scores.json").read_text())["after"]["test"]["ece"], abs=1e-3)
+
+
+def test_the_chosen_C_is_marked_in_the_history(run: Path) -> None:
+    """The search is drawn over a logarithmic axis and the chosen value has a mark and a legend."""
+    page = Page(write_report(run))
+    assert "inverse penalty C = 0.1, chosen" in page.text
+    charts = [svg for svg in page.all("svg") if "against Inverse penalty C" in svg.get("aria-label", "")]
+    assert charts and all("marked" in chart["aria-label"] for chart in charts)
+    places = [float(point.split(",")[0]) for point in page.all("polyline")[0]["points"].split()]
+    assert np.allclose(np.diff(places), places[1] - places[0], atol=0.2), "the values of C are powers of ten"
+
+
+def test_an_epoch_history_shows_loss_and_accuracy_with_the_kept_epoch(run: Path) -> None:
+    """Row 0 is drawn too, and the kept epoch is the one with the least validation loss."""
+    epochs = [
+        {"epoch": e, "train_loss": 1 / (e + 1), "val_loss": 0.5 + (e - 4) ** 2 / 50, "val_accuracy": 0.5 + e / 30}
+        for e in range(9)
+    ]
+    records.write_history(run / "history.csv", epochs)
+    scores = json.loads((run / "scores.json").read_text())
+    records.write_json(run / "scores.json", scores | {"head": {"name": "mlp"}})
+    page = Page(write_report(run))
+    assert "It trained for 8 epochs; the weights of epoch 4, the best on validation, were kept." in page.text
+    labels = [svg.get("aria-label", "") for svg in page.all("svg")]
+    assert sum("against Epoch" in label for label in labels) == 2
+    lines = [line["points"].split() for line in page.all("polyline")]
+    assert [len(points) for points in lines] == [9, 9, 9]
+
+
+def test_a_head_without_a_history_says_so(run: Path) -> None:
+    """No history, one row, or a row without numbers give a sentence in place of a chart."""
+    for rows in ([], [{"C": 1.0, "val_log_loss": 0.5}], [{"C": float("nan"), "val_log_loss": float("inf")}]):
+        records.write_history(run / "history.csv", rows)
+        page = Page(write_report(run))
+        assert "no learning history" in page.text and not page.all("polyline")
+
+
+def test_the_commands_shown_name_this_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are typed from where the report was written: relative below it, and quoted where a shell needs it."""
+    monkeypatch.chdir(run.parent)
+    text = Page(write_report(run)).text
+    assert "headstart predict insects PATHS..." in text
+    assert "headstart evaluate insects insects" in text
+    assert "headstart run insects/recipe.toml" in text
+    assert 'Classifier.load("insects/bundle")' in text
+    write_run(run.parent / "my run")
+    assert "headstart run 'my run/recipe.toml'" in Page(write_report(Path("my run"))).text
+
+
+def test_the_notes_the_recipe_and_the_environment_are_copied_as_they_are(run: Path) -> None:
+    """The recipe keeps its lines; package versions and the processor count are there."""
+    page = Page(write_report(run))
+    assert html.escape('version = 1\n\n[data]\nsource = "insects"', quote=False) in html.unescape(page.source)
+    assert "numpy 2.4.6" in page.text and "cores 2" in page.text
+
+
+def test_percentages_never_round_to_all_or_nothing() -> None:
+    """Only everything is 100% and only nothing is 0%."""
+    assert [percent(x) for x in (1.0, 0.99999, 0.5, 0.00001, 0.0)] == ["100%", ">99.9%", "50.0%", "<0.1%", "0%"]
+    assert percent(0.99985, 2) == "99.98%" or percent(0.99985, 2) == "99.99%"
+    assert percent(None) == percent(float("nan")) == count(None) == duration(None) == NOTHING
+
+
+def test_durations_and_names_read_as_people_write_them() -> None:
+    """Seconds, minutes and hours; hidden characters become visible, ordinary letters of any script stay."""
+    assert [duration(s) for s in (0.42, 7.13, 42.4, 200, 7500)] == [
+        "0.42 s",
+        "7.1 s",
+        "42 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
+    assert shown("chat écorché 猫 🐱") == "chat écorché 猫 🐱"
+    assert shown("a\tb\x00\u2028c") == "a\\tb\\x00\\u2028c"
+    assert len(shown("x" * 300)) == 121
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(0, 1), (0.93, 0.97), (1e-6, 2e-6), (-3, 12345), (99.1, 99.2)])
+def test_ticks_are_round_inside_the_axis_and_few(lo: float, hi: float) -> None:
+    """Between two and six ticks on any range, evenly spaced, none outside."""
+    values = round_values(lo, hi)
+    assert 2 <= len(values) <= 6
+    assert min(values) >= lo - 1e-9 * (hi - lo) and max(values) <= hi + 1e-9 * (hi - lo)
+    assert np.allclose(np.diff(values), values[1] - values[0])
+
+
+def test_an_axis_holds_values_inside_and_a_logarithmic_one_is_even_in_decades() -> None:
+    """Values beyond the range stay on the edge; each power of ten is equally far from the next."""
+    assert Axis(0, 1, 10, 110).at(2) == 110 and Axis(0, 1, 10, 110).at(-1) == 10
+    places = [place for place, _ in Axis(1e-4, 1e2, 0, 600, log=True).ticks("{:g}".format)]
+    assert np.allclose(np.diff(places), 100)
