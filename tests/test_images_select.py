@@ -77,6 +77,12 @@ def test_a_limit_is_met_exactly_in_proportion(rows: list[tuple[str, str]], limit
         assert all(abs(after.get(key, 0) - n * len(chosen) / len(rows)) < 1 for key, n in before.items())
 
 
+def test_a_small_limit_takes_no_class_out_of_training() -> None:
+    """With two pictures for two classes each keeps one, although most pictures belong to the validation of one."""
+    images = images_of([("ant", ""), ("ant", "val"), ("ant", "val"), ("bee", "")])
+    assert counted(select(images, limit=2)) == {("ant", "train"): 1, ("bee", "train"): 1}
+
+
 @settings(max_examples=40, deadline=None)
 @given(sets, st.integers(4, 60), st.integers(0, 3), st.randoms())
 def test_the_choice_does_not_depend_on_the_listing_order(

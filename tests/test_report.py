@@ -19,11 +19,12 @@ from PIL import Image
 
 from headstart import records
 from headstart.errors import Refused, UserError
+from headstart.heads import make_head
 from headstart.metrics import score
 from headstart.report import write_report
 from headstart.report.charts import Axis, round_values
 from headstart.report.examples import data_uri
-from headstart.report.numbers import NOTHING, count, duration, percent, shown
+from headstart.report.numbers import NOTHING, count, decimal, duration, percent, shown
 
 SECTIONS = [
     "done", "scores", "confusion", "classes", "examples", "reliability", "history", "balance", "refused", "resources",
@@ -75,7 +76,7 @@ def write_run(
         "before": before,
         "after": after,
         "calibration": {"temperature": 1.25, "n": parts.get("calibration", 0), "fitted_on": "calibration"},
-        "head": {"name": "logistic", "C": 0.1, "converged": True},
+        "head": {"name": "logistic", "C": 0.1, "converged": True, "n_train": 90, "n_refit": 120},
         "timings": {"decode_s": 2.5, "infer_s": 80.0, "extract_s": 41.0, "fit_s": 0.25, "total_s": 43.0},
         "counts": {"images": sum(parts.values()), "computed": 150, "reused": 60, "refused": len(refused or [])},
         "memory": {"peak_mb": 1234.5},
@@ -181,6 +182,7 @@ def test_the_page_tells_what_was_done(run: Path) -> None:
         "its layer “pooled” gave 1,280 numbers per picture",
         "60 of 210 feature rows were reused",
         "C = 0.1 was chosen among 7 values by the log loss on the 30 validation pictures",
+        "fitted again on all 120 training and validation pictures",
         "divided by a temperature of 1.250, fitted on 30 calibration pictures",
         "The whole run took 43 s.",
         "The classes are balanced.",
@@ -331,13 +333,13 @@ def test_a_large_picture_is_a_small_jpeg_and_the_callers_picture_is_left_alone()
 
 
 def test_the_page_stays_under_a_megabyte_and_a_half(tmp_path: Path) -> None:
-    """1,000 classes with long names, 20,000 refused files and pictures of pure noise do not make it grow further."""
+    """300 classes with long names, 20,000 refused files and pictures of pure noise do not make it grow further."""
     noise = np.random.default_rng(0)
-    classes = tuple(f"{i:04d} " + "a long class name " * 8 for i in range(1000))
+    classes = tuple(f"{i:04d} " + "a long class name " * 8 for i in range(300))
     refused = [
         (f"train/{'deep/' * 30}{i}.jpg", "truncated" if i % 3 else "not-an-image", "x" * 300) for i in range(20000)
     ]
-    write_run(tmp_path / "r", classes, parts={"train": 1000, "test": 1000}, refused=refused)
+    write_run(tmp_path / "r", classes, parts={"test": 300}, refused=refused)
     path = write_report(
         tmp_path / "r", lambda _: Image.fromarray(noise.integers(0, 256, (300, 300, 3), dtype=np.uint8))
     )
@@ -345,7 +347,7 @@ def test_the_page_stays_under_a_megabyte_and_a_half(tmp_path: Path) -> None:
     text = Page(path).text
     assert "20,000 files were left out" in text
     assert "more, listed in refused.csv" in text
-    assert "The other 800 classes are in scores.json" in text
+    assert "The other 100 classes are in scores.json" in text
 
 
 def test_every_refused_file_is_listed_with_its_reason(tmp_path: Path) -> None:
@@ -394,6 +396,48 @@ def test_the_chosen_C_is_marked_in_the_history(run: Path) -> None:
     assert np.allclose(np.diff(places), places[1] - places[0], atol=0.2), "the values of C are powers of ten"
 
 
+@pytest.mark.parametrize(
+    ("name", "by"), [("logistic", "log loss"), ("knn", "log loss"), ("ridge", "squared error"), ("prototype", "")]
+)
+def test_what_a_real_head_searched_is_told_and_drawn(run: Path, name: str, by: str) -> None:
+    """The value the head kept, how many it tried and its criterion are in the story and in the charts."""
+    labels, points = blobs(90, 3, seed=5)
+    head = make_head(name).fit(points[:60], labels[:60], validation=(points[60:], labels[60:]))
+    scores = json.loads((run / "scores.json").read_text())
+    scores["run"]["head"], scores["head"] = name, {"name": name, **head.report_}
+    records.write_json(run / "scores.json", scores)
+    records.write_history(run / "history.csv", head.history_)
+    page = Page(write_report(run))
+    if not by:
+        assert "was chosen" not in page.text
+        return
+    key = next(key for key in ("C", "k", "alpha") if key in head.report_)
+    tried = sum(row[key] > 0 for row in head.history_)
+    assert tried > 2
+    assert f"{key} = {head.report_[key]:g} was chosen among {tried} values by the {by} on" in page.text
+    labels_of_charts = [svg.get("aria-label", "") for svg in page.all("svg")]
+    assert any(label.lower().startswith(f"{by} against") and "chosen" in label for label in labels_of_charts)
+
+
+def test_a_temperature_that_did_harm_is_said_to_have_done_harm(run: Path) -> None:
+    """The story compares the log loss of the judged part with and without the temperature."""
+    scores = json.loads((run / "scores.json").read_text())
+    loss = scores["after"]["test"]["log_loss"]
+    for raw, harmed in ((loss - 0.2, True), (loss + 0.2, False)):
+        scores["after"]["test"]["log_loss_uncalibrated"] = raw
+        records.write_json(run / "scores.json", scores)
+        text = Page(write_report(run)).text
+        assert f"{raw:.4f} without it, {loss:.4f} with it" in text
+        assert ("it made the probabilities worse" in text) == harmed
+
+
+def test_a_C_that_was_given_is_not_said_to_be_chosen(run: Path) -> None:
+    """A history without validation losses, as a head writes when nothing was searched, makes no claim of a choice."""
+    records.write_history(run / "history.csv", [{"C": 0.0, "train_log_loss": 1.1}, {"C": 0.1, "train_log_loss": 0.2}])
+    text = Page(write_report(run)).text
+    assert "It used the inverse penalty C = 0.1." in text and "was chosen" not in text
+
+
 def test_an_epoch_history_shows_loss_and_accuracy_with_the_kept_epoch(run: Path) -> None:
     """Row 0 is drawn too, and the kept epoch is the one with the least validation loss."""
     epochs = [
@@ -409,6 +453,10 @@ def test_an_epoch_history_shows_loss_and_accuracy_with_the_kept_epoch(run: Path)
     assert sum("against Epoch" in label for label in labels) == 2
     lines = [line["points"].split() for line in page.all("polyline")]
     assert [len(points) for points in lines] == [9, 9, 9]
+    records.write_history(
+        run / "history.csv", [{"epoch": row["epoch"], "train_loss": row["train_loss"]} for row in epochs]
+    )
+    assert "without validation pictures, the last weights were kept" in Page(write_report(run)).text
 
 
 def test_a_head_without_a_history_says_so(run: Path) -> None:
@@ -426,7 +474,7 @@ def test_the_commands_shown_name_this_run(run: Path, monkeypatch: pytest.MonkeyP
     assert "headstart predict insects PATHS..." in text
     assert "headstart evaluate insects insects" in text
     assert "headstart run insects/recipe.toml" in text
-    assert 'Classifier.load("insects/bundle")' in text
+    assert 'load_classifier("insects/bundle")' in text
     write_run(run.parent / "my run")
     assert "headstart run 'my run/recipe.toml'" in Page(write_report(Path("my run"))).text
 
@@ -442,6 +490,7 @@ def test_percentages_never_round_to_all_or_nothing() -> None:
     """Only everything is 100% and only nothing is 0%."""
     assert [percent(x) for x in (1.0, 0.99999, 0.5, 0.00001, 0.0)] == ["100%", ">99.9%", "50.0%", "<0.1%", "0%"]
     assert percent(0.99985, 2) == "99.98%" or percent(0.99985, 2) == "99.99%"
+    assert decimal(-1e-17) == "0.0000" and decimal(float("inf")) == NOTHING
     assert percent(None) == percent(float("nan")) == count(None) == duration(None) == NOTHING
 
 

@@ -127,9 +127,9 @@ def test_a_class_that_a_part_lacks_is_named() -> None:
 
 
 def test_shares_can_be_chosen() -> None:
-    """Half for test, nothing for the others."""
+    """Half for test, nothing for the others; what was not asked for is not noted as empty."""
     parted = split(images_of(["ant", "bee"] * 20), seed=0, shares=Shares(test=0.5, val=0, calibration=0))
-    assert counts(parted) == {"test": 20, "train": 20}
+    assert counts(parted) == {"test": 20, "train": 20} and parted.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ FAMILIES = [
     Family("Xception", 96, 2048, (2048, 10, 10), "block7", "block7.rep.4.conv1", 2),
     Family("MobileNet", 64, 1024, (1024, 7, 7), "blocks.3.0", "blocks.3.1.bn1", 1),
     Family("MobileNetV2", 64, 1280, (1280, 7, 7), "blocks.3.1", "blocks.3.1.conv_dw", 2),
-    Family("DenseNet121", 64, 1024, (1024, 7, 7), "features.transition2", "features.denseblock3.denselayer12.norm1", 13),
+    Family(
+        "DenseNet121", 64, 1024, (1024, 7, 7), "features.transition2", "features.denseblock3.denselayer12.norm1", 13
+    ),
     Family("efficientnet_b0", 64, 1280, (1280, 7, 7), "blocks.4.0", "blocks.4.1.se.conv_reduce", 3),
     Family("SqueezeNet", 64, 512, (512, 13, 13), "features.7", "features.9.expand1x1", 2),
     Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
@@ -46,7 +48,10 @@ FAMILIES = [
 SLOW = [Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8)]
 EVERY = pytest.mark.parametrize(
     "family",
-    [*(pytest.param(f, id=f.name) for f in FAMILIES), *(pytest.param(f, id=f.name, marks=pytest.mark.slow) for f in SLOW)],
+    [
+        *(pytest.param(f, id=f.name) for f in FAMILIES),
+        *(pytest.param(f, id=f.name, marks=pytest.mark.slow) for f in SLOW),
+    ],
 )
 
 
@@ -63,7 +68,7 @@ def pictures(family: Family, n: int) -> torch.Tensor:
 @EVERY
 @torch.no_grad()
 def test_trunk_and_tail_are_the_network(family: Family) -> None:
-    """At a block boundary, within a block, and at `pooled`, `tail(*trunk(x))` equals `network(x)`, and no input changes."""
+    """At a block, within one, and at `pooled`, `tail(*trunk(x))` equals `network(x)`, and the tail changes no input."""
     whole, x = backbone(family.name).network(), pictures(family, 2)
     wanted = whole(x)
     for layer in (family.block, family.inside, "pooled"):
@@ -144,14 +149,16 @@ def test_last_conv_of_torchvision_networks_is_their_features(name: str) -> None:
 
 
 def test_a_layer_of_windows_is_no_layer() -> None:
-    """Swin's attention works on windows, several to a picture; such a module is not offered, as rows would mix pictures."""
+    """Swin's attention works on windows, several to a picture, so its rows are not one a picture: it is not offered."""
     with pytest.raises(UnknownName):
         backbone("swin_tiny_patch4_window7_224").features("layers.0.blocks.0.attn")
 
 
 def test_a_wrong_layer_lists_what_exists_with_shapes() -> None:
     """The nearest names come first, then every block with its shape."""
-    with pytest.raises(UnknownName, match=r"'layer3\.1\.conv': did you mean layer3\.1\.conv\d.*layer2\.1 \(512x28x28\)"):
+    with pytest.raises(
+        UnknownName, match=r"'layer3\.1\.conv': did you mean layer3\.1\.conv\d.*layer2\.1 \(512x28x28\)"
+    ):
         backbone("ResNet50").features("layer3.1.conv")
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.bundle import load as load
+    from headstart.bundle import load_classifier as load_classifier
     from headstart.classifier import Classifier as Classifier
     from headstart.estimators import FeatureExtractor as FeatureExtractor
     from headstart.estimators import TransferClassifier as TransferClassifier
@@ -27,10 +27,19 @@ _HOME = {
     "Run": "run",
     "TransferClassifier": "estimators",
     "execute": "run",
-    "load": "bundle",
+    "load_classifier": "bundle",
 }
 
-__all__ = ["Classifier", "FeatureExtractor", "ImageSet", "Recipe", "Run", "TransferClassifier", "execute", "load"]
+__all__ = [
+    "Classifier",
+    "FeatureExtractor",
+    "ImageSet",
+    "Recipe",
+    "Run",
+    "TransferClassifier",
+    "execute",
+    "load_classifier",
+]
 __version__ = version("headstart")
 
 

@@ -70,7 +70,7 @@ def _save_backbone(classifier: Classifier, part: Path) -> dict[str, Any] | None:
     return {"name": backbone.name, "weights": backbone.save(part).name}
 
 
-def load(path: Path | str) -> Classifier:
+def load_classifier(path: Path | str) -> Classifier:
     """The classifier in a bundle folder, or in the run folder that holds one.
 
     Raises BundleError with one sentence when a file lacks, was changed, or is of another version.

@@ -60,13 +60,6 @@ class Classifier:
         probabilities, _ = self.predict_proba(from_arrays(pictures), strict)
         return [self.classes[k] for k in probabilities.argmax(axis=1)]
 
-    @classmethod
-    def load(cls, bundle: Any) -> Classifier:
-        """The classifier in a bundle folder or a run folder. See `headstart.bundle.load`."""
-        from headstart.bundle import load
-
-        return load(bundle)
-
 
 def top(probabilities: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     """(n, c) probabilities -> (n, min(k, c)) class indices, the most probable first."""

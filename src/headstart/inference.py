@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.classifier import Classifier, match_classes, top
+from headstart.bundle import load_classifier
+from headstart.classifier import match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.images import ImageSet, Refusal, load
@@ -56,7 +57,7 @@ def predict(
     Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
     refused one.
     """
-    classifier = Classifier.load(run)
+    classifier = load_classifier(run)
     images = load(list(paths), labelled=False)
     strict = settings is not None and settings.strict
     if strict and images.refused:
@@ -76,7 +77,7 @@ def evaluate(
     Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used.
     Raises DataError when the data have a class that the run does not know.
     """
-    classifier = Classifier.load(run)
+    classifier = load_classifier(run)
     images = load(data)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":

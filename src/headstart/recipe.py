@@ -26,15 +26,15 @@ class DataRecipe(_Section):
     """A folder, table, IDX folder, `.npz` or built-in name."""
     classes: list[str] | None = None
     """Only these classes, by name."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """At most this many pictures in all, stratified by part and class."""
-    train_per_class: int | None = Field(None, ge=1)
-    """This many training pictures of each class."""
+    train_per_class: int | None = Field(default=None, ge=1)
+    """This many labelled pictures of each class beside the test part; val and calibration are drawn from them."""
     split: str | None = None
     """A `split.csv` of an earlier run to use again."""
     test: str | None = None
     """A separate source whose pictures are the test set."""
-    max_pixels: int = Field(50_000_000, ge=1)
+    max_pixels: int = Field(default=50_000_000, ge=1)
     """A file with more pixels than this is refused before it is decoded."""
     strict: bool = False
     """Stop at the first picture that cannot be used instead of leaving it out."""
@@ -50,7 +50,7 @@ class BackboneRecipe(_Section):
     """`imagenet`, `none` (random, seeded), or a file."""
     layer: str = "pooled"
     """`pooled`, `last_conv`, or a named layer."""
-    image_size: int | None = Field(None, ge=1)
+    image_size: int | None = Field(default=None, ge=1)
     """Side of the network's input in pixels; chosen by the size rule when left out."""
 
 
@@ -76,7 +76,7 @@ class Recipe(_Section):
 
     version: Literal[1] = 1
     method: Literal["features", "pixels"] = "features"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     data: DataRecipe
     backbone: BackboneRecipe = BackboneRecipe()
     engine: EngineRecipe = EngineRecipe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from headstart.engines import choose
 from headstart.errors import DataError, Refused, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.heads import HEADS, Head, make_head
-from headstart.images import ImageSet, Limits, Probe, apply_split, decode, load, select, split
+from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, decode, load, select, split
 from headstart.metrics import fit_temperature
 from headstart.outcome import PARTS, Outcome, part_rows, rows_in
 from headstart.paths import features_dir
@@ -101,9 +101,12 @@ def prepare(recipe: Recipe) -> ImageSet:
     data = recipe.data
     limits = Limits(data.max_pixels)
     images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
-    images = select(
-        images, classes=data.classes, limit=data.limit, train_per_class=data.train_per_class, seed=recipe.seed
-    )
+    images = select(images, classes=data.classes, limit=data.limit, seed=recipe.seed)
+    if (
+        data.train_per_class is not None
+    ):  # the test part is drawn first, so that it does not shrink with the training part
+        parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
+        images = select(replace(parted, notes=()), train_per_class=data.train_per_class, seed=recipe.seed)
     images = split(images, seed=recipe.seed) if data.split is None else apply_split(images, Path(data.split))
     return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
 

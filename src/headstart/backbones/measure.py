@@ -86,6 +86,9 @@ def _modules(backbone: Backbone) -> tuple[Layer, ...]:
 
 
 def _licence(backbone: Backbone) -> str:
+    """The licence of the file, or of the library's default weights."""
+    if backbone.weights.kind == "file" and backbone.weights.licence != "unknown":
+        return backbone.weights.licence
     parsed = Architecture.of(backbone.architecture)
     return parsed.source.facts(parsed.name).licence
 

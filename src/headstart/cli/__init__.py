@@ -7,12 +7,15 @@ imported before a command runs, so `headstart --help` answers at once.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from headstart.cli import backbones, cache, fit, use
 from headstart.errors import HeadstartError, UserError
+
+# Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
+ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 app = typer.Typer(
     name="headstart",
@@ -40,17 +43,24 @@ def _main(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="headstart", standalone_mode=False)
         return int(code or 0)
-    except click.exceptions.NoArgsIsHelpError as help_text:
-        print(help_text.format_message())
-        return 0
-    except click.ClickException as mistake:
-        return _say(mistake.format_message(), 2)
+    except ClickException as mistake:
+        if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
+            return 0
+        return _say(f"{mistake.format_message().rstrip('.')}. See: headstart {_command(arguments)}--help", 2)
     except UserError as mistake:
         return _say(str(mistake), 2)
     except HeadstartError as failure:
         return _say(str(failure), 1)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _say("Interrupted. What was computed is kept; the same command goes on from there.", 130)
+
+
+def _command(arguments: list[str]) -> str:
+    known = {
+        command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands
+    }
+    known |= {group.name or "" for group in app.registered_groups}
+    return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 
 def _say(message: str, code: int) -> int:

@@ -23,18 +23,18 @@ def info() -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, side in (("id", "left"), ("backbone", "left"), ("layer", "left"), ("pixels", "left"),
                          ("engine", "left"), ("rows", "right"), ("size", "right"), ("last used", "right")):  # fmt: skip
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
+        table.add_column(column, justify=side, no_wrap=True)  # type: ignore[arg-type]
     found = list(spaces(features_dir()))
     for s in found:
         p = s.space.get("preprocess", {})
-        used = f"{datetime.fromtimestamp(s.used):%Y-%m-%d %H:%M}"
+        used = f"{datetime.fromtimestamp(s.used):%Y-%m-%d}"
         table.add_row(
             s.id[:8], str(s.space.get("backbone", "?")), str(s.space.get("layer", "")),
-            f"{p.get('height', '?')}x{p.get('width', '?')}", str(s.space.get("engine", "")),
+            "x".join(map(str, p.get("size", "?"))), str(s.space.get("engine", "")).split("-")[0],
             f"{s.rows:,}", show.size(s.bytes), used,
         )  # fmt: skip
     if found:
-        show.console().print(table)
+        show.console(110).print(table)
     print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))} in {features_dir()}")
 
 

@@ -31,7 +31,9 @@ def fit(
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
     classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
-    train_per_class: Annotated[int | None, typer.Option(help="This many training pictures of each class.")] = None,
+    train_per_class: Annotated[
+        int | None, typer.Option(help="This many labelled pictures of each class beside the test part.")
+    ] = None,
     split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",

@@ -70,7 +70,7 @@ def scores_table(scores: Mapping[str, Any]) -> None:
             f"{after['log_loss']:.4f}",
             f"{after['macro_f1']:.4f}",
         )
-    console().print(table)
+    console(80).print(table)
 
 
 def run_facts(scores: Mapping[str, Any]) -> None:
@@ -103,11 +103,12 @@ def refusals(refused: Sequence[Refusal]) -> None:
         )
 
 
-def console() -> Any:
-    """Rich's console for standard output."""
+def console(at_least: int = 0) -> Any:
+    """Rich's console for standard output, no narrower than a table needs: a terminal wraps, nothing is cut."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    found = Console(highlight=False)
+    return found if found.width >= at_least else Console(highlight=False, width=at_least)
 
 
 def size(count: float) -> str:

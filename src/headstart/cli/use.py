@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from headstart.features.extract import Settings
+    from headstart.inference import Predictions
 
 RUN = "A run folder or its bundle."
 
@@ -107,14 +111,14 @@ def features(
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
 
 
-def _settings(strict: bool):  # type: ignore[no-untyped-def]
+def _settings(strict: bool) -> Settings:
     from headstart.features.extract import Settings
     from headstart.paths import features_dir
 
     return Settings(features_dir(), strict=strict)
 
 
-def _print(found, topk: int) -> None:  # type: ignore[no-untyped-def]
+def _print(found: Predictions, topk: int) -> None:
     from headstart.classifier import top
 
     for name, p, ranks in zip(found.names, found.probabilities, top(found.probabilities, topk), strict=True):

@@ -8,6 +8,7 @@ the store.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class TorchEngine:
         self._device = torch.device(device)
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
-        self._module = backbone.features(layer).to(self._device, memory_format=torch.channels_last).eval()
+        module = backbone.features(layer).to(self._device).eval()
+        self._module = module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(1, -1, 1, 1) * 255
         self._std = torch.tensor(preprocess.std, device=self._device).view(1, -1, 1, 1) * 255
 
@@ -66,11 +68,14 @@ class TorchEngine:
         return rows.float().cpu().numpy()
 
 
-def _exact(mixed: bool) -> torch.backends.cudnn.flags:  # type: ignore[name-defined]
+def _exact(mixed: bool) -> AbstractContextManager[None]:
     """No TF32 and no autotuned choice of algorithm in float32, so that a row is the same on every run."""
     import torch
 
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=mixed)
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(  # type: ignore[no-untyped-call]
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=mixed
+    )
+    return flags
 
 
 def _check(device: str) -> None:

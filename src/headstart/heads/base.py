@@ -52,14 +52,21 @@ def require_finite(X: Features, what: str) -> None:
             )
 
 
-def class_weights(codes: Codes, n_classes: int, rule: str | None) -> NDArray[np.float64]:
-    """Weight of each class (k,): 1, or for 'balanced' n / (k n_c) as in scikit-learn's `compute_class_weight`."""
+ClassWeight = dict[Any, float] | str | None
+
+
+def class_weights(codes: Codes, classes: NDArray[Any], rule: ClassWeight) -> NDArray[np.float64]:
+    """Weight of each class (k,): 1, for 'balanced' n / (k n_c) as in scikit-learn, or a dictionary's (else 1)."""
+    if isinstance(rule, dict):
+        unknown = sorted(str(name) for name in rule.keys() - set(classes.tolist()))
+        if unknown:
+            raise HeadSettingError(f"class_weight names the class '{unknown[0]}', which training does not hold.")
+        return np.array([float(rule.get(name, 1.0)) for name in classes.tolist()])
     if rule is None:
-        return np.ones(n_classes)
+        return np.ones(len(classes))
     if rule != "balanced":
-        raise HeadSettingError(f"class_weight is {rule!r}: use None or 'balanced'.")
-    counts = np.bincount(codes, minlength=n_classes)
-    return len(codes) / (n_classes * np.maximum(counts, 1))
+        raise HeadSettingError(f"class_weight is {rule!r}: use None, 'balanced' or a dictionary.")
+    return len(codes) / (len(classes) * np.maximum(np.bincount(codes, minlength=len(classes)), 1))
 
 
 class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -88,8 +95,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise HeadDataError(
-                f"Training needs at least two classes, and all {len(codes)} labels are "
-                f"'{self.classes_[0]}': add images of one more class."
+                f"Training needs two or more classes and got one class, '{self.classes_[0]}' "
+                f"({len(codes)} rows): add images of another class."
             )
         self.history_, self.notes_, self.report_ = [], [], {}
         self._fit(Examples(X, codes.astype(np.int64)), self._validation(validation))
@@ -135,7 +142,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable class (n,) of each row."""
-        best: NDArray[Any] = self.classes_[np.argmax(self.logits(X), axis=1)]
+        codes = np.argmax(self.logits(X), axis=1)
+        best: NDArray[Any] = self.classes_[codes]
         return best
 
     def config(self) -> dict[str, Any]:
@@ -166,15 +174,24 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         missing |= {"params", "classes", "n_features"} - config.keys()
         if missing:
             raise BundleError(f"A {cls.__name__} cannot be restored: {', '.join(sorted(missing))} missing.")
-        head = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config["params"].items()})
         dtype = config.get("classes_dtype", "O")
-        head.classes_ = np.array(config["classes"], dtype=object if dtype.endswith("O") else dtype)
+        classes = np.array(config["classes"], dtype=object if dtype.endswith("O") else dtype)
+        head = cls(**_restored_params(config["params"], classes))
+        head.classes_ = classes
         head.n_features_in_ = int(config["n_features"])
         head.history_, head.notes_ = config.get("history", []), config.get("notes", [])
         head.report_ = config.get("report", {})
         for name in cls.ARRAYS:
             setattr(head, name, np.asarray(arrays[name.rstrip("_")]))
         return head
+
+
+def _restored_params(params: dict[str, Any], classes: NDArray[Any]) -> dict[str, Any]:
+    """Constructor parameters after JSON: tuples again, and class names again as keys of class_weight."""
+    restored = {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
+    if isinstance(rule := params.get("class_weight"), dict):
+        restored["class_weight"] = {c: rule[str(c)] for c in classes.tolist() if str(c) in rule}
+    return restored
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,7 @@ def _reduced(parts: Sequence[Features], scaler: Scaler) -> Design:
     def unmap(W: Matrix) -> Matrix:
         alpha = np.zeros((len(order), W.shape[1]))
         alpha[leading] = solve_triangular(L[leading], W, lower=True, trans="T")
-        return _transposed_times(parts, scaler, alpha)
+        return columns_of(parts, scaler, alpha)
 
     exact = Dense(L)
     fast = exact if L.nbytes <= EXACT_BYTES else Dense(L.astype(np.float32))
@@ -112,7 +112,7 @@ def gram_matrix(parts: Sequence[Features], scaler: Scaler) -> Matrix:
     return gram
 
 
-def _transposed_times(parts: Sequence[Features], scaler: Scaler, alpha: Matrix) -> Matrix:
+def columns_of(parts: Sequence[Features], scaler: Scaler, alpha: Matrix) -> Matrix:
     d = parts[0].shape[1]
     out = np.empty((d, alpha.shape[1]))
     for start in range(0, d, COLUMNS):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.design import Design, design_for
 from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Curvature, Problem, Rows, Solution, minimise, row_weights, sketch_of
@@ -50,7 +50,7 @@ class LogisticHead(Head):
     def __init__(
         self,
         C: float | None = None,
-        class_weight: str | None = None,
+        class_weight: ClassWeight = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
     ) -> None:
@@ -78,7 +78,7 @@ class LogisticHead(Head):
         self._describe(solution, C, train, validation)
 
     def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
-        weights = row_weights(codes, class_weights(codes, len(self.classes_), self.class_weight))
+        weights = row_weights(codes, class_weights(codes, self.classes_, self.class_weight))
         return Problem(rows, codes, weights, 1.0 / (C * len(codes)))
 
     def _choose(
@@ -88,7 +88,7 @@ class LogisticHead(Head):
         theta, sketch = state
         rows, held_out = design.split(len(train.X))
         grid = c_grid(self.n_features_in_) if self.C is None else [float(self.C)]
-        shares = class_weights(train.y, len(self.classes_), self.class_weight)
+        shares = class_weights(train.y, self.classes_, self.class_weight)
         check = Problem(held_out, validation.y, row_weights(validation.y, shares), 0.0)
         best = (np.inf, grid[0], theta)
         self._record(0.0, self._problem(rows, train.y, 1.0), check, Solution(theta, np.nan, np.nan, 0, True))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import BundleError, NotConverged
-from headstart.heads.base import Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.scaler import Scaler, standardised
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class MLPHead(Head):
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
         patience: int = 8,
-        class_weight: str | None = None,
+        class_weight: ClassWeight = None,
         seed: int = 0,
         on_epoch: Callable[[Row], None] | None = None,
     ) -> None:
@@ -101,7 +101,7 @@ class MLPHead(Head):
             network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        weights = class_weights(train.y, len(self.classes_), self.class_weight)
+        weights = class_weights(train.y, self.classes_, self.class_weight)
         held_out = None if validation is None else tensors(validation)
         return Training(
             network,
@@ -234,9 +234,7 @@ def _parameters(network: torch.nn.Module) -> list[torch.Tensor]:
     return [p.detach().clone() for p in network.parameters()]
 
 
-def _evaluate(
-    network: torch.nn.Module, X: torch.Tensor, y: torch.Tensor, weights: torch.Tensor
-) -> tuple[float, float]:
+def _evaluate(network: torch.nn.Module, X: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tuple[float, float]:
     """Weighted log loss and plain accuracy without dropout."""
     import torch
 

@@ -57,7 +57,8 @@ def split(images: ImageSet, *, seed: int = 0, shares: Shares | None = None) -> I
             draw.halve_val()
         else:
             draw.take("calibration", min(round(shares.calibration * train), CALIBRATION_MOST))
-    return replace(images, parts=draw.parts, notes=(*images.notes, *draw.notes()))
+    asked = [part for part in ("val", "calibration", "test") if part in brought or getattr(shares, part) > 0]
+    return replace(images, parts=draw.parts, notes=(*images.notes, *draw.notes(asked)))
 
 
 @dataclass
@@ -91,10 +92,10 @@ class _Draw:
             own = np.flatnonzero((self.parts == source) & (self.images.labels == k))
             self.parts[shuffled(own, self.images.names, self.seed, part)[:n]] = part
 
-    def notes(self) -> list[str]:
-        """Sentences on parts that are empty or lack classes."""
+    def notes(self, asked: Sequence[str]) -> list[str]:
+        """Sentences on parts that were asked for and are empty or lack classes."""
         notes = []
-        for part in ("val", "calibration", "test"):
+        for part in asked:
             counts = self.per_class(part)
             lacking = [name for name, n in zip(self.images.classes, counts, strict=True) if n == 0]
             if not counts.any():

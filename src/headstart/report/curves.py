@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from headstart.report.charts import LineChart, Series, line_chart
 from headstart.report.files import PART_WORDS, RunFiles
 from headstart.report.numbers import plain
-from headstart.report.story import CHOICES, CHOSEN_WORDS, best_epoch
+from headstart.report.story import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 
 TABLE_ROWS = 300
+TITLES = {"log_loss": "Log loss", "loss": "Log loss", "squared_error": "Squared error", "accuracy": "Accuracy"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def history(files: RunFiles) -> History | None:
         return None
     rows = sorted((row for row in files.history if x == "epoch" or row.get(x, 0) > 0), key=lambda row: row.get(x, 0))
     mark, words = _mark(files, x, rows)
-    charts = [chart for chart in (_chart(rows, x, kind, mark) for kind in ("loss", "accuracy")) if chart]
+    charts = [chart for chart in (_chart(rows, x, kinds, mark) for kinds in (tuple(CRITERIA), ("accuracy",))) if chart]
     if not charts:
         return None
     return History(charts, words, keys, [[plain(row.get(key)) for key in keys] for row in files.history[:TABLE_ROWS]])
@@ -50,11 +51,12 @@ def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[fl
     return mark, f"{CHOSEN_WORDS[x]} = {said:g}, chosen"
 
 
-def _chart(rows: Sequence[dict[str, float]], x: str, kind: str, mark: float | None) -> LineChart | None:
-    """Training and validation curves of one kind; a head that searched shows no training curve of accuracy."""
+def _chart(rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark: float | None) -> LineChart | None:
+    """Training and validation curves of the first of `kinds` that the history has; None with fewer than two points."""
+    kind = next((kind for kind in kinds if rows and any(f"{p}_{kind}" in rows[-1] for p in ("train", "val"))), "")
     series: list[Series] = []
     for part in ("train", "val"):
-        key = next((key for key in (f"{part}_{kind}", f"{part}_log_{kind}") if rows and key in rows[-1]), "")
+        key = f"{part}_{kind}"
         points = [(row[x], row[key]) for row in rows if key in row and math.isfinite(row[key])]
         series.append((PART_WORDS[part].capitalize(), part, points))
     values = [at for _, _, points in series for at, _ in points]
@@ -62,10 +64,8 @@ def _chart(rows: Sequence[dict[str, float]], x: str, kind: str, mark: float | No
         return None
     log = x != "epoch" and max(values) > 20 * min(values)
     label = (lambda v: f"{100 * v:g}%") if kind == "accuracy" else "{:g}".format
-    title = "Accuracy" if kind == "accuracy" else "Log loss"
-    return line_chart(title, "Epoch" if x == "epoch" else _sentence(x), series, label=label, mark=mark, log=log)
+    return line_chart(TITLES[kind], _sentence(CHOSEN_WORDS.get(x, x)), series, label=label, mark=mark, log=log)
 
 
-def _sentence(key: str) -> str:
-    words = CHOSEN_WORDS[key]
+def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]

@@ -36,7 +36,9 @@ def digits_for(n: int) -> int:
 
 def decimal(value: float | None, digits: int = 4) -> str:
     """A score with a fixed number of decimals, so that columns line up."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no minus sign before a zero
 
 
 def duration(seconds: float | None) -> str:

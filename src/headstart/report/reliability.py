@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.metrics import BINS, wilson
 from headstart.report.charts import Axis, Tick
 from headstart.report.files import Prediction
 from headstart.report.numbers import count, percent
-
-BINS = 15  # of equal width, as in the ECE
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def reliability(predictions: Sequence[Prediction]) -> Reliability | None:
         return None
     groups: dict[int, list[Prediction]] = {}
     for row in rows:
-        groups.setdefault(min(BINS - 1, int(row.confidence * BINS)), []).append(row)
+        groups.setdefault(max(0, math.ceil(row.confidence * BINS) - 1), []).append(row)  # bins (a, b], as in the ECE
     left, top, right, bottom = BOX
     lo = _floor(groups)
     across, up = Axis(lo, 1, left, right), Axis(lo, 1, bottom, top)
@@ -80,7 +79,7 @@ def _floor(groups: dict[int, list[Prediction]]) -> float:
 def _bin(index: int, group: list[Prediction], axes: tuple[Axis, Axis], tallest: int) -> Bin:
     across, up = axes
     n, confidence, accuracy = len(group), _mean([r.confidence for r in group]), _mean([r.right for r in group])
-    low, high = _wilson(accuracy, n)
+    low, high = wilson(sum(r.right for r in group), n)
     left, right = across.at(index / BINS), across.at((index + 1) / BINS)
     return Bin(
         x=across.at(confidence),
@@ -92,12 +91,6 @@ def _bin(index: int, group: list[Prediction], axes: tuple[Axis, Axis], tallest: 
         width=round(right - left, 1),
         words=(f"{index / BINS:.0%} to {(index + 1) / BINS:.0%}", count(n), percent(confidence), percent(accuracy)),
     )
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson 95% interval of a share."""
-    centre, room = share + _Z**2 / (2 * n), _Z * (share * (1 - share) / n + _Z**2 / (4 * n * n)) ** 0.5
-    return (centre - room) / (1 + _Z**2 / n), (centre + room) / (1 + _Z**2 / n)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -22,6 +22,7 @@ CHOSEN_WORDS = {
     "n_neighbors": "number of neighbours",
 }
 CHOICES = tuple(CHOSEN_WORDS)
+CRITERIA = {"log_loss": "log loss", "loss": "log loss", "squared_error": "squared error"}
 
 
 def headline(files: RunFiles) -> str:
@@ -147,7 +148,7 @@ def _weights(run: dict[str, Any]) -> str:
 def _head(files: RunFiles) -> str:
     name = str(files.run.get("head"))
     text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was fitted."
-    return " ".join(filter(None, (text, chosen(files), _epochs(files))))
+    return " ".join(filter(None, (text, chosen(files), refitted(files), _epochs(files))))
 
 
 def chosen(files: RunFiles) -> str:
@@ -156,23 +157,32 @@ def chosen(files: RunFiles) -> str:
     key = next((key for key in CHOICES if isinstance(head.get(key), int | float)), None)
     if key is None:
         return ""
-    value = f"{CHOSEN_WORDS[key]} = {head[key]:g}"
-    tried = len({row[key] for row in files.history if key in row})
-    if "val" not in files.after or tried < 2:
+    value = f"{CHOSEN_WORDS[key]}\u00a0=\u00a0{head[key]:g}"
+    by = next((c for c in CRITERIA if any(f"val_{c}" in row for row in files.history)), "")
+    tried = len({row[key] for row in files.history if row.get(key, 0) > 0})  # row 0: before training
+    if not by or tried < 2 or "val" not in files.after:
         return f"It used the {value}."
-    return (
-        f"Its {value} was chosen among {tried} values by the log loss on the "
-        f"{plural(files.after['val']['n'], 'validation picture')}."
-    )
+    pictures = plural(files.after["val"]["n"], "validation picture")
+    return f"Its {value} was chosen among {tried} values by the {CRITERIA[by]} on the {pictures}."
+
+
+def refitted(files: RunFiles) -> str:
+    """Whether validation pictures were used again to fit, after they had served to choose."""
+    head = files.scores.get("head") or {}
+    if not (head.get("n_refit") or 0) > (head.get("n_train") or 0):
+        return ""
+    n = plural(head["n_refit"], "training and validation picture")
+    return f"It was then fitted again on all {n}, so the validation scores below are not of unseen pictures."
 
 
 def _epochs(files: RunFiles) -> str:
     epochs = [row for row in files.history if "epoch" in row]
     if not epochs:
         return ""
-    best = best_epoch(files)
-    text = f"It trained for {plural(round(epochs[-1]['epoch']), 'epoch')}"
-    return f"{text}; the weights of epoch {best:g}, the best on validation, were kept." if best else f"{text}."
+    best, text = best_epoch(files), f"It trained for {plural(round(epochs[-1]['epoch']), 'epoch')}"
+    if best is None or "val_loss" not in epochs[-1]:
+        return f"{text}; without validation pictures, the last weights were kept."
+    return f"{text}; the weights of epoch {best:g}, the best on validation, were kept."
 
 
 def best_epoch(files: RunFiles) -> float | None:
@@ -195,8 +205,9 @@ def _temperature(files: RunFiles) -> str:
     )
     if s.get("log_loss_uncalibrated") is None:
         return text
-    then, now = decimal(s["log_loss_uncalibrated"]), decimal(s["log_loss"])
-    return f"{text} Log loss on the {PART_WORDS[files.judged]} pictures: {then} without it, {now} with it."
+    then, now = s["log_loss_uncalibrated"], s["log_loss"]
+    part, verdict = PART_WORDS[files.judged], ": it made the probabilities worse" if now > then + 0.0005 else ""
+    return f"{text} Log loss on the {part} pictures: {decimal(then)} without it, {decimal(now)} with it{verdict}."
 
 
 def _result(files: RunFiles) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,7 +54,8 @@ def _paths(given: Sequence[Path], options: LoadOptions) -> ImageSet:
         for key, item in found:
             if key in files:
                 refused.append(Refusal(key, "same-file", "named more than once"))
-            files[key] = Path(str(item)) if not isinstance(item, Path) else item
+            else:
+                files[key] = cast(Path, item)
     labels, parts = np.full(len(files), -1), np.full(len(files), "", "U11")
     title = escape(str(given[0])) if len(given) == 1 else f"{len(given)} paths"
     return ImageSet(list(files.values()), tuple(files), labels, (), parts, tuple(refused), title, limits=options.limits)

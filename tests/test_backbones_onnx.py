@@ -1,0 +1,201 @@
+"""ONNX files as backbones, and the conversion of PyTorch networks to OpenVINO."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from headstart import tensors
+from headstart.backbones import Backbone, OnnxBackbone, resolve
+from headstart.errors import UnknownName, UserError, WeightsError
+
+KERNEL = np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32)
+
+
+def write(path: Path, shape: list[Any]) -> Path:
+    """A network of one convolution: outputs `last_conv` (5, h, w) and `pooled` (5, 1, 1)."""
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["last_conv"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["last_conv"], ["pooled"]),
+    ]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("last_conv", "pooled")]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    graph = helper.make_graph(nodes, "net", [image], outputs, [numpy_helper.from_array(KERNEL, "kernel")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def run(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    import openvino as ov
+
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(compiled(x)[0])
+
+
+def test_the_outputs_of_a_file_are_its_layers(tmp_path: Path) -> None:
+    """Names and shapes are the file's; a static input is the only size it takes."""
+    backbone = resolve(str(write(tmp_path / "net.onnx", ["n", 3, 8, 6])))
+    assert [(layer.name, layer.shape) for layer in backbone.layers()] == [
+        ("last_conv", (5, 8, 6)),
+        ("pooled", (5, 1, 1)),
+    ]
+    assert backbone.fixed_size == (8, 6)
+    with pytest.raises(UserError, match="8x6 pixels only"):
+        backbone.openvino_model("pooled", (8, 8))
+
+
+def test_a_file_of_free_size_takes_any_size(tmp_path: Path) -> None:
+    """Its outputs are flattened in C order and agree with PyTorch's convolution."""
+    backbone = resolve(str(write(tmp_path / "net.onnx", ["n", 3, "h", "w"])))
+    assert backbone.fixed_size is None
+    x = np.random.default_rng(1).normal(size=(1, 3, 10, 12)).astype(np.float32)
+    wanted = torch.conv2d(torch.from_numpy(x), torch.from_numpy(KERNEL), padding=1)
+    np.testing.assert_allclose(
+        run(backbone.openvino_model("last_conv", (10, 12)), x), wanted.flatten(1), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        run(backbone.openvino_model("pooled", (10, 12)), x), wanted.mean((2, 3)), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_without_a_sidecar_the_assumed_normalisation_is_noted(tmp_path: Path) -> None:
+    """ImageNet's mean and deviation on 0..1, and a note that says so."""
+    backbone = resolve(str(write(tmp_path / "net.onnx", ["n", 3, 8, 8])))
+    assert backbone.preprocess.mean == (0.485, 0.456, 0.406)
+    assert "net.onnx has no sidecar" in backbone.notes[0]
+
+
+def test_a_sidecar_states_preprocessing_and_checksum(tmp_path: Path) -> None:
+    """Its figures are used, its checksum holds, and a changed file is refused."""
+    path = write(tmp_path / "net.onnx", ["n", 3, 8, 8])
+    preprocess = {"size": [8, 8], "mean": [0.5] * 3, "std": [0.25] * 3, "range": "0..1"}
+    sidecar = {"architecture": "onnx:tiny", "preprocess": preprocess, "license": "CC0", "sha256": tensors.sha256(path)}
+    path.with_suffix(".json").write_text(json.dumps(sidecar))
+    backbone = resolve(str(path))
+    assert (backbone.name, backbone.weights.licence, backbone.preprocess.std) == ("tiny", "CC0", (0.25,) * 3)
+    write(path, ["n", 3, 9, 9])
+    with pytest.raises(WeightsError, match="sha256"):
+        resolve(str(path))
+
+
+def test_a_saved_file_is_the_same_backbone(tmp_path: Path) -> None:
+    """With or without a sidecar before; afterwards it has one, with the shapes of its outputs."""
+    backbone = resolve(str(write(tmp_path / "net.onnx", ["n", 3, 8, 6])))
+    again = resolve(str(backbone.save(tmp_path / "bundle")))
+    assert (again.name, again.fingerprint, again.preprocess) == (
+        backbone.name,
+        backbone.fingerprint,
+        backbone.preprocess,
+    )
+    assert again.layers() == backbone.layers()
+    assert again.fixed_size == (8, 6)
+
+
+def test_a_wrong_output_lists_what_exists(tmp_path: Path) -> None:
+    """With shapes."""
+    backbone = resolve(str(write(tmp_path / "net.onnx", ["n", 3, 8, 6])))
+    with pytest.raises(UnknownName, match=r"did you mean pooled.*last_conv \(5x8x6\)"):
+        backbone.openvino_model("pool", (8, 6))
+
+
+def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:
+    """A missing file, noise, an input of other shape, weights beside an ONNX file, and PyTorch for one."""
+    good = write(tmp_path / "net.onnx", ["n", 3, 8, 6])
+    (tmp_path / "noise.onnx").write_bytes(b"noise" * 100)
+    flat = write(tmp_path / "flat.onnx", ["n", 7, 8, 6])
+    for name, weights, message in (
+        (tmp_path / "none.onnx", "imagenet", "no file"),
+        (tmp_path / "noise.onnx", "imagenet", "cannot be read as an ONNX network"),
+        (flat, "imagenet", r"\[None, 7, 8, 6\]|cannot be read"),
+        (good, "none", "holds its own weights"),
+    ):
+        with pytest.raises(UserError, match=message):
+            resolve(str(name), weights)
+    with pytest.raises(UserError, match="--engine openvino only"):
+        resolve(str(good)).features("pooled")
+
+
+@pytest.mark.data
+def test_the_real_file_is_resolved_without_any_library(weights_dir: Path) -> None:
+    """Its sidecar has the shapes, so neither OpenVINO nor torch is imported."""
+    path = str(weights_dir / "mobilenetv1_075.onnx")
+    code = f"""
+import sys
+from headstart.backbones import resolve
+b = resolve({path!r})
+heavy = [m for m in ('torch', 'timm', 'openvino') if m in sys.modules]
+print([str(layer) for layer in b.layers()], b.fixed_size, heavy)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == ("['logits (1000)', 'last_conv (768x7x7)', 'pooled (768)'] (224, 224) []")
+
+
+@pytest.mark.data
+def test_the_real_files_pooled_output_is_the_mean_of_its_last_conv(weights_dir: Path) -> None:
+    """Two outputs of the real network, cut separately, agree."""
+    backbone = resolve(str(weights_dir / "mobilenetv1_075.onnx"))
+    assert isinstance(backbone, OnnxBackbone)
+    x = np.random.default_rng(0).uniform(-1, 1, size=(1, 3, 224, 224)).astype(np.float32)
+    conv = run(backbone.openvino_model("last_conv", (224, 224)), x)
+    pooled = run(backbone.openvino_model("pooled", (224, 224)), x)
+    assert conv.shape == (1, 37632)
+    np.testing.assert_allclose(conv.reshape(1, 768, 49).mean(2), pooled, rtol=1e-4, atol=1e-5)
+
+
+def difference(backbone: Backbone, layer: str, size: int) -> float:
+    """Largest difference between OpenVINO and PyTorch, relative to the largest value."""
+    x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = backbone.features(layer)(x).numpy()
+    got = run(backbone.openvino_model(layer, (size, size)), x.numpy())
+    assert got.shape == wanted.shape
+    return float(np.abs(got - wanted).max() / np.abs(wanted).max())
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "file", "layer"),
+    [
+        ("mobilenetv2_100", "mobilenetv2_100", "pooled"),
+        ("mobilenetv2_035", "mobilenetv2_035", "blocks.3.1.conv_dw"),
+        ("squeezenet1_0", "squeezenet1_0", "last_conv"),
+    ],
+)
+def test_openvino_agrees_with_torch_on_real_weights(weights_dir: Path, name: str, file: str, layer: str) -> None:
+    """Within 1e-4 relative, padding as TensorFlow does included."""
+    assert difference(resolve(name, weights_dir / f"{file}.safetensors"), layer, 96) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size", "layer"),
+    [
+        ("ResNet50", 64, "layer3.1.conv2"),
+        ("DenseNet121", 64, "features.denseblock3.denselayer5"),
+        ("VGG16", 64, "last_conv"),
+        ("vit_tiny_patch16_224", 224, "pooled"),
+        ("swin_tiny_patch4_window7_224", 224, "pooled"),
+        ("ConvNeXtTiny", 64, "stages.2.blocks.3"),
+        ("InceptionResNetV2", 96, "pooled"),
+        ("NASNetLarge", 96, "cell_8"),
+    ],
+)
+def test_openvino_agrees_with_torch_on_random_weights(name: str, size: int, layer: str) -> None:
+    """Within 1e-4 relative, at ends, blocks and layers within blocks."""
+    assert difference(resolve(name, "none"), layer, size) < 1e-4
+
+
+def test_a_picture_too_small_for_the_network_is_refused() -> None:
+    """In one sentence that tells what to change."""
+    with pytest.raises(UserError, match=r"inception_v3 cannot take pictures of 32x32 pixels.*--image-size"):
+        resolve("inception_v3", "none").openvino_model("pooled", (32, 32))

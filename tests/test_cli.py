@@ -1,0 +1,129 @@
+"""The command line: one clear line for a mistake, exit codes, and nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+COMMANDS = ["fit", "run", "evaluate", "predict", "features", "backbones", "cache"]
+
+
+def headstart(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from headstart.cli import main; main()", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, check=False
+    )
+
+
+def modules_after(code: str, **environment: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after running `code`."""
+    tail = "\nimport sys; print('MODULES', *sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tail],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=True,
+    )
+    return set(done.stdout.split("MODULES ")[1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"torch", "timm", "torchvision", "sklearn", "scipy", "openvino", "numpy", "PIL", "pydantic", "matplotlib"}
+    assert not modules_after("import headstart") & heavy
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; sys.argv = ['headstart', '--help']\nfrom headstart.cli import _main; _main(['--help'])"
+    assert not modules_after(code) & {"torch", "timm", "sklearn", "scipy", "openvino", "numpy", "pydantic"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = headstart(command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_every_name_of_the_public_surface_can_be_had() -> None:
+    import headstart as package
+
+    for name in package.__all__:
+        assert getattr(package, name).__doc__
+    assert sorted(package.__all__) == sorted(package._HOME)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fit"], "Missing argument 'data'"),
+        (["fti"], "Did you mean 'fit'"),
+        (["fit", "digits", "--hed", "x"], "--head"),
+        (["fit", "nowhere"], "no file or folder 'nowhere'"),
+        (["fit", "digits", "--method", "pixel"], "method"),
+        (["fit", "digits", "--method", "pixels", "--head", "logistik"], "did you mean logistic"),
+        (["fit", "digits", "--method", "pixels", "--set", "CC=1"], "no parameter 'CC'"),
+        (["fit", "digits", "--backbone", "resnet5O", "--weights", "none"], "ResNet50"),
+        (["fit", "digits", "--backbone", "test_resnet", "--weights", "none", "--layer", "pooledd"], "pooled"),
+        (["fit", "digits", "--backbone", "test_resnet", "--weights", "no.safetensors"], "no such file"),
+        (["run", "nowhere.toml"], "cannot be read"),
+        (["predict", "nowhere", "a.jpg"], "no bundle"),
+        (["evaluate", "nowhere", "digits"], "no bundle"),
+        (["features", "digits", "--out", "x.txt"], ".npz, .parquet"),
+        (["cache", "clear", "abcdef"], "Unknown space"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = headstart(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not re.search("Warning|warn", line)]
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and said in lines[0]
+    assert list(tmp_path.rglob("scores.json")) == []
+
+
+def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> None:
+    store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
+    network = ["--backbone", "test_resnet", "--weights", "none", "--image-size", "32"]
+    fitted = headstart("fit", "digits", "--limit", "250", *network, "--out", "run", cwd=tmp_path, **store)
+    assert fitted.returncode == 0, fitted.stderr
+    assert "250 computed" in fitted.stdout and "Report: " in fitted.stdout
+    again = headstart("run", "run/recipe.toml", "--out", "again", cwd=tmp_path, **store)
+    assert "0 computed, 250 reused, 0 decoded" in again.stdout
+    predictions = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("run", "again")]
+    assert predictions[0] == predictions[1]
+
+    Image.new("L", (8, 8), 200).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    answered = headstart("predict", "run", "good.png", "bad.png", cwd=tmp_path, **store)
+    assert answered.returncode == 0
+    assert answered.stdout.startswith("good.png\t")
+    assert answered.stderr.splitlines() == ["refused: bad.png: not-an-image (no known signature)"]
+    assert headstart("predict", "run", "good.png", "bad.png", "--strict", cwd=tmp_path, **store).returncode == 2
+    assert headstart("predict", "run", "good.png", "--strict", cwd=tmp_path, **store).returncode == 0
+
+    info = headstart("cache", "info", cwd=tmp_path, **store)
+    assert "test_resnet" in info.stdout and "32x32" in info.stdout
+    assert headstart("cache", "verify", cwd=tmp_path, **store).returncode == 0
+    assert headstart("cache", "clear", "--yes", cwd=tmp_path, **store).returncode == 0
+    assert "0 spaces" in headstart("cache", "info", cwd=tmp_path, **store).stdout
+
+
+@pytest.mark.data
+def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(
+    data_dir: Path, weights_dir: Path, tmp_path: Path
+) -> None:
+    weights = weights_dir / "mobilenetv2_035.safetensors"
+    arguments = [
+        "fit", str(data_dir / "hymenoptera"), "--backbone", "mobilenetv2_035", "--weights", str(weights),
+        "--limit", "80", "--out", str(tmp_path / "run"),
+    ]  # fmt: skip
+    store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
+    assert headstart(*arguments, **store).returncode == 0
+    loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", **store)
+    assert not loaded & {"torch", "timm", "torchvision", "openvino", "matplotlib"}

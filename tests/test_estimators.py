@@ -1,0 +1,94 @@
+"""The estimators behave as scikit-learn's tools expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from headstart import FeatureExtractor, TransferClassifier
+from headstart.errors import DataError
+
+SMALL = {"backbone": "test_resnet", "weights": "none", "image_size": 32}
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    bunch = load_digits()
+    return np.rint(bunch.images * 255 / 16).astype(np.uint8)[:300], bunch.target[:300]
+
+
+def test_cross_validation_on_arrays_beats_chance_by_far(digits) -> None:
+    X, y = digits
+    assert cross_val_score(TransferClassifier(method="pixels"), X, y, cv=3).mean() > 0.8
+
+
+def test_a_grid_search_sets_the_head_and_its_parameters(digits) -> None:
+    X, y = digits
+    grid = {"head": ["logistic", "knn"], "class_weight": [None]}
+    search = GridSearchCV(TransferClassifier(method="pixels"), grid, cv=2).fit(X, y)
+    assert search.best_params_["head"] in ("logistic", "knn")
+    assert search.best_estimator_.score(X, y) > 0.8
+
+
+def test_the_extractor_is_a_step_of_a_pipeline(digits) -> None:
+    X, y = digits
+    pipeline = make_pipeline(FeatureExtractor(**SMALL), StandardScaler(), LogisticRegression(max_iter=300))
+    assert pipeline.fit(X, y).score(X, y) > 0.8
+
+
+def test_a_clone_is_unfitted_and_has_the_same_parameters() -> None:
+    one = TransferClassifier(head="mlp", head_options={"hidden": [8]}, seed=3)
+    other = clone(one)
+    assert other.get_params() == one.get_params() and not hasattr(other, "classes_")
+
+
+def test_arrays_files_and_pil_pictures_give_the_same_features(digits, tmp_path: Path) -> None:
+    X = digits[0][:5]
+    pictures = [Image.fromarray(x) for x in X]
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for picture, path in zip(pictures, paths, strict=True):
+        picture.save(path)
+    extractor = FeatureExtractor(**SMALL).fit(X)
+    whole = extractor.transform(X)
+    np.testing.assert_array_equal(extractor.transform(pictures), whole)
+    np.testing.assert_array_equal(extractor.transform([str(p) for p in paths]), whole)
+
+
+@pytest.mark.parametrize("labels", ["int", "str", "bool"])
+def test_labels_come_back_as_they_were_given(digits, labels: str) -> None:
+    X, y = digits
+    given = {"int": y * 7 - 20, "str": np.array([f"digit {k}" for k in y]), "bool": y > 4}[labels]
+    fitted = TransferClassifier(method="pixels").fit(X, given)
+    answers = fitted.predict(X[:50])
+    assert answers.dtype == given.dtype and set(answers) <= set(given)
+    assert fitted.predict_proba(X[:50]).shape == (50, len(np.unique(given)))
+    assert (answers == given[:50]).mean() > 0.9
+
+
+def test_a_fitted_classifier_can_be_saved_and_loaded(digits, tmp_path: Path) -> None:
+    from headstart import bundle, load_classifier
+
+    X, y = digits
+    fitted = TransferClassifier(method="pixels").fit(X, y)
+    bundle.save(fitted.classifier_, tmp_path / "bundle")
+    assert [int(name) for name in load_classifier(tmp_path / "bundle").predict(X[:20])] == fitted.predict(
+        X[:20]
+    ).tolist()
+
+
+def test_a_broken_picture_and_a_single_class_are_errors(digits, tmp_path: Path) -> None:
+    X = digits[0]
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"bad\.png"):
+        FeatureExtractor(**SMALL).fit(X).transform([str(tmp_path / "bad.png")])
+    with pytest.raises(DataError, match="one class"):
+        TransferClassifier(method="pixels").fit(X, np.zeros(len(X)))

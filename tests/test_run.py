@@ -1,0 +1,310 @@
+"""A run is complete, repeats to the same scores, and its bundle says the same thing elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart import Recipe, execute, inference, load_classifier
+from headstart.errors import BundleError, DataError, UnknownName, UserError
+from headstart.images import load
+from headstart.report import write_report
+from headstart.run import feature_source, with_split_beside
+
+FILES = {"recipe.toml", "split.csv", "history.csv", "scores.json", "predictions.csv", "refused.csv", "environment.json"}
+
+
+def recipe(source: str = "digits", **sections: dict) -> Recipe:
+    data = {"source": source, "limit": 300, **sections.pop("data", {})}
+    return Recipe.from_dict({"method": "pixels", "data": data, **sections})
+
+
+def tiny(source: str = "digits", **backbone: object) -> Recipe:
+    """A run on features of timm's smallest network, untrained."""
+    network = {"name": "test_resnet", "weights": "none", "image_size": 32, **backbone}
+    return Recipe.from_dict({"data": {"source": source, "limit": 200}, "backbone": network})
+
+
+def lasting(scores: dict) -> dict:
+    """What must be the same whenever a run is repeated."""
+    return {part: scores[part] for part in ("before", "after", "calibration", "head")}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory):
+    return execute(recipe(), tmp_path_factory.mktemp("runs") / "digits")
+
+
+@pytest.fixture(scope="module")
+def network_run(tmp_path_factory: pytest.TempPathFactory):
+    return execute(tiny(), tmp_path_factory.mktemp("runs") / "network")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes that differ in colour, larger than the size rule's bound."""
+    rng = np.random.default_rng(0)
+    for name, base in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(30):
+            pixels = np.clip(rng.normal(base, 40, size=(100, 120, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i:02d}.jpg")
+    return tmp_path / "photos"
+
+
+def test_a_run_folder_holds_every_file_of_the_design(digits_run) -> None:
+    assert {p.name for p in digits_run.folder.iterdir()} == FILES | {"bundle"}
+    write_report(digits_run.folder, digits_run.thumbnail)
+    assert (digits_run.folder / "report.html").stat().st_size > 5000
+
+
+def test_the_accuracy_in_scores_is_the_one_counted_from_the_predictions(digits_run) -> None:
+    told = rows(digits_run.folder / "predictions.csv")
+    for part, scores in digits_run.scores["after"].items():
+        own = [r for r in told if r["split"] == part]
+        assert len(own) == scores["n"]
+        assert sum(r["label"] == r["predicted"] for r in own) == scores["correct"]
+    assert digits_run.scores["after"]["test"]["accuracy"] > 0.85 > digits_run.scores["before"]["test"]["accuracy"]
+
+
+def test_the_parts_in_split_csv_are_those_of_the_counts(digits_run) -> None:
+    parts = [r["split"] for r in rows(digits_run.folder / "split.csv")]
+    for part in ("train", "val", "calibration", "test"):
+        assert parts.count(part) == digits_run.scores["counts"][part] > 0
+
+
+def test_the_recipe_in_the_folder_repeats_the_run_to_the_same_scores(network_run, tmp_path: Path) -> None:
+    written = network_run.folder / "recipe.toml"
+    again = execute(with_split_beside(Recipe.load(written), written), tmp_path / "again")
+    assert lasting(again.scores) == lasting(network_run.scores)
+    assert (again.folder / "predictions.csv").read_bytes() == (network_run.folder / "predictions.csv").read_bytes()
+
+
+def test_another_seed_draws_another_split_unless_the_split_is_given(digits_run, tmp_path: Path) -> None:
+    other = execute(recipe(seed=1), tmp_path / "other")
+    assert (other.folder / "split.csv").read_text() != (digits_run.folder / "split.csv").read_text()
+    assert with_split_beside(recipe(seed=1), tmp_path / "recipe.toml").data.split is None
+
+
+def test_a_second_run_with_another_head_reuses_every_feature(network_run, tmp_path: Path) -> None:
+    other = tiny().model_copy(update={"head": recipe(head={"name": "prototype"}).head})
+    counts = execute(other, tmp_path / "prototype").scores["counts"]
+    assert (counts["computed"], counts["decoded"]) == (0, 0)
+    assert counts["reused"] + counts["repeated"] == counts["images"] == 200
+
+
+@pytest.mark.parametrize("head", ["logistic", "mlp", "ridge", "knn", "prototype"])
+def test_every_head_learns_digits_from_pixels(head: str, tmp_path: Path) -> None:
+    options = {"epochs": 15} if head == "mlp" else {}
+    done = execute(recipe(head={"name": head, "class_weight": "balanced", "options": options}), tmp_path / head)
+    assert done.scores["after"]["test"]["accuracy"] > 0.7
+    assert len(rows(done.folder / "history.csv")) >= 1
+
+
+def test_raw_pixels_of_small_equal_pictures_are_taken_at_their_own_size(digits_run) -> None:
+    assert digits_run.scores["run"]["n_features"] == 64
+
+
+def test_raw_pixels_of_photos_are_taken_at_64_by_64(photos: Path, tmp_path: Path) -> None:
+    done = execute(recipe(str(photos)), tmp_path / "run")
+    assert done.scores["run"]["n_features"] == 64 * 64 * 3
+    assert done.scores["after"]["test"]["accuracy"] == 1.0
+
+
+def test_small_pictures_get_an_input_of_128_and_the_user_s_size_goes_before(photos: Path) -> None:
+    by_rule = Recipe.from_dict({"data": {"source": "digits"}, "backbone": {"name": "vgg11", "weights": "none"}})
+    assert feature_source(by_rule, load("digits")).preprocess.height == 128
+    assert feature_source(by_rule, load(str(photos))).preprocess.height == 224
+    asked = by_rule.model_copy(update={"backbone": by_rule.backbone.model_copy(update={"image_size": 96})})
+    assert feature_source(asked, load("digits")).preprocess.height == 96
+    assert feature_source(asked, load("digits")).preprocess.crop_pct == 1.0
+
+
+def test_a_bad_picture_is_listed_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
+    (photos / "red" / "broken.jpg").write_bytes((photos / "red" / "01.jpg").read_bytes()[:700])
+    done = execute(recipe(str(photos)), tmp_path / "run")
+    assert [(r["name"], r["reason"]) for r in rows(done.folder / "refused.csv")] == [("red/broken.jpg", "truncated")]
+    assert done.scores["counts"]["refused"] == 1
+    strict = recipe(str(photos), data={"strict": True})
+    with pytest.raises(DataError, match=r"red/broken\.jpg"):
+        execute(strict, tmp_path / "strict")
+
+
+def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        execute(recipe(), tmp_path)
+
+
+# ---- the bundle
+
+
+def test_a_bundle_predicts_what_the_run_wrote(network_run) -> None:
+    images = network_run.images
+    classifier = load_classifier(network_run.folder)
+    probabilities, _ = classifier.predict_proba(images)
+    written = rows(network_run.folder / "predictions.csv")
+    assert [classifier.classes[k] for k in probabilities.argmax(axis=1)] == [r["predicted"] for r in written]
+    np.testing.assert_allclose(probabilities.max(axis=1), [float(r["confidence"]) for r in written], atol=1e-6)
+
+
+def test_a_bundle_names_the_class_of_a_file_an_array_and_a_pil_picture_alike(network_run, tmp_path: Path) -> None:
+    pixels = network_run.images.read(3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    classifier = load_classifier(network_run.folder / "bundle")
+    answers = [classifier.predict(p) for p in ([tmp_path / "a.png"], pixels[None], [Image.fromarray(pixels)])]
+    assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "manifest.json"])
+def test_a_bundle_that_lacks_a_file_or_was_changed_is_refused(digits_run, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(digits_run.folder / "bundle", tmp_path / "bundle")
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    if name == "head.safetensors":
+        with pytest.raises(BundleError, match="was changed"):
+            load_classifier(copy)
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=r"lacks|no manifest"):
+        load_classifier(copy)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_bundle_with_values_that_are_not_finite_is_refused(digits_run, tmp_path: Path, value: float) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    from headstart.tensors import sha256
+
+    copy = shutil.copytree(digits_run.folder / "bundle", tmp_path / "bundle")
+    arrays = load_file(copy / "head.safetensors")
+    first = sorted(arrays)[0]
+    arrays[first] = arrays[first].copy()
+    arrays[first].flat[0] = value
+    save_file(arrays, copy / "head.safetensors")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    entry = manifest["files"]["head.safetensors"]
+    entry["sha256"], entry["bytes"] = sha256(copy / "head.safetensors"), (copy / "head.safetensors").stat().st_size
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="not finite"):
+        load_classifier(copy)
+
+
+def test_no_file_of_a_run_is_a_pickle(network_run) -> None:
+    endings = {p.suffix for p in network_run.folder.rglob("*") if p.is_file()}
+    assert endings <= {".toml", ".csv", ".json", ".html", ".safetensors"}
+
+
+# ---- a run on other pictures
+
+
+def test_evaluating_on_the_run_s_own_data_gives_its_own_test_scores(photos: Path, tmp_path: Path) -> None:
+    for i, file in enumerate(sorted(photos.rglob("*.jpg"))):
+        place = photos.parent / "parted" / ("test" if i % 3 == 0 else "train") / file.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    done = execute(recipe(str(photos.parent / "parted"), data={"limit": None}), tmp_path / "run")
+    again = inference.evaluate(done.folder, str(photos.parent / "parted"))
+    told = {k: v for k, v in done.scores["after"]["test"].items() if not k.endswith("uncalibrated")}
+    assert {k: again[k] for k in told} == told
+
+
+def test_classes_are_matched_by_name_and_unknown_ones_named(photos: Path, tmp_path: Path) -> None:
+    done = execute(recipe(str(photos)), tmp_path / "run")
+    only = tmp_path / "only"
+    shutil.copytree(photos / "red", only / "red")  # alone, 'red' is class 0; in the run it is class 1
+    assert inference.evaluate(done.folder, str(only))["accuracy"] == 1.0
+    shutil.copytree(photos / "blue", only / "green")
+    with pytest.raises(DataError, match=r"does not know: green; it knows blue, red"):
+        inference.evaluate(done.folder, str(only))
+
+
+def test_predict_answers_for_good_files_and_gives_a_reason_for_each_bad_one(photos: Path, tmp_path: Path) -> None:
+    done = execute(recipe(str(photos)), tmp_path / "run")
+    (photos / "blue" / "empty.jpg").write_bytes(b"")
+    (photos / "blue" / "note.jpg").write_text("no picture")
+    found = inference.predict(done.folder, [str(photos / "blue"), str(photos / "red" / "01.jpg"), "gone.jpg"])
+    assert len(found.names) == 31
+    assert {(Path(r.name).name, r.reason) for r in found.refused} == {
+        ("empty.jpg", "empty-file"),
+        ("note.jpg", "not-an-image"),
+        ("gone.jpg", "missing-file"),
+    }
+    first = found.rows(2)[0]
+    assert first["predicted"] == "blue" and first["predicted_2"] == "red"
+    assert first["confidence"] + first["confidence_2"] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_predictions_are_written_in_three_formats_with_equal_content(network_run, tmp_path: Path, kind: str) -> None:
+    Image.fromarray(network_run.images.read(0)).save(tmp_path / "a.png")
+    found = inference.predict(network_run.folder, [str(tmp_path / "a.png")])
+    out = tmp_path / f"answer.{kind}"
+    inference.write_predictions(found, out, 2)
+    if kind == "parquet":
+        import pyarrow.parquet as pq
+
+        read = pq.read_table(out).to_pylist()
+    else:
+        read = json.loads(out.read_text())["predictions"] if kind == "json" else rows(out)
+    expected = found.rows(2)
+    assert [{k: str(v) for k, v in row.items()} for row in read] == [
+        {k: str(v) for k, v in row.items()} for row in expected
+    ]
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_features_are_written_with_names_labels_and_parts(tmp_path: Path, kind: str) -> None:
+    out = tmp_path / f"features.{kind}"
+    done = inference.features(tiny(), out)
+    if kind == "npz":
+        with np.load(out, allow_pickle=False) as file:
+            matrix, labels = file["features"], file["labels"]
+    else:
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(out)
+        matrix, labels = np.stack(table["features"].to_pylist()), np.array(table["label"].to_pylist())
+    np.testing.assert_array_equal(matrix.astype(np.float32), done.features)
+    assert matrix.shape[0] == len(labels) == 1797 and set(labels) == set("0123456789")
+
+
+# ---- the recipe
+
+
+def test_a_recipe_survives_toml() -> None:
+    one = recipe(head={"name": "mlp", "options": {"hidden": [64], "dropout": 0.2}}, seed=7)
+    assert Recipe.from_toml(one.to_toml()) == one
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownName, match=r"'imagesize' ?.*image_size"):
+        Recipe.from_toml('[data]\nsource = "x"\n[backbone]\nimagesize = 3')
+    with pytest.raises(UnknownName, match=r"'sed'.*seed"):
+        Recipe.from_toml('sed = 1\n[data]\nsource = "x"')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[data", "not valid TOML"),
+        ('[data]\nsource = "x"\nlimit = 0', r"data\.limit"),
+        ("seed = 1", "data"),
+        ('method = "magic"\n[data]\nsource = "x"', "method"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence_that_names_the_key(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        Recipe.from_toml(text)
+    assert "\n" not in str(caught.value).strip() or "TOML" in str(caught.value)
