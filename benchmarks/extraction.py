@@ -4,7 +4,8 @@
 
 Each round measures, one after the other, on the same pictures: bare decoding (threads, as extraction decodes, nothing
 else), a bare OpenVINO loop over pictures already decoded (asynchronous, the same compiled model), and extraction
-(reading, hashing, decoding, inference and storing). The figure is the median over rounds of extraction's rate over the slower bare rate.
+(reading, hashing, decoding, inference and storing). The figure is the median over rounds of extraction's rate over the
+slower bare rate.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from headstart.backbones import Backbone, Layer, resolve
+from headstart.backbones.trace import trace
 from headstart.errors import UnknownName, UserError
 
 torch.set_num_threads(1)  # the pictures are small
@@ -43,9 +44,11 @@ FAMILIES = [
     Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
     Family("vit_tiny_patch16_224", 224, 192, None, "blocks.5", "blocks.8.norm1", 2),
     Family("swin_tiny_patch4_window7_224", 224, 768, None, "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
+]
+SLOW = [
+    Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8),
     Family("torchvision:vit_b_32", 224, 768, None, "encoder.layers.encoder_layer_5", "encoder.ln", 1),
 ]
-SLOW = [Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8)]
 EVERY = pytest.mark.parametrize(
     "family",
     [
@@ -154,6 +157,24 @@ def test_a_layer_of_windows_is_no_layer() -> None:
         backbone("swin_tiny_patch4_window7_224").features("layers.0.blocks.0.attn")
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "count"),
+    [
+        ("ResNet50", "layer", 3 + 4 + 6 + 3),
+        ("DenseNet121", "features.denseblock", 4),
+        ("ConvNeXtTiny", "stages.2.blocks.", 9),
+        ("vit_tiny_patch16_224", "blocks.", 12),
+        ("MobileNetV2", "blocks.", 17),
+        ("InceptionV3", "Mixed_", 11),
+        ("torchvision:shufflenet_v2_x0_5", "stage3.", 8),
+        ("torchvision:mnasnet0_5", "layers.8.", 3),
+    ],
+)
+def test_blocks_are_those_of_the_paper(name: str, start: str, count: int) -> None:
+    """Residual blocks, dense blocks, encoder layers and inception modules are listed one by one."""
+    assert sum(layer.name.startswith(start) for layer in backbone(name).layers()) == count
+
+
 def test_a_wrong_layer_lists_what_exists_with_shapes() -> None:
     """The nearest names come first, then every block with its shape."""
     with pytest.raises(
@@ -173,6 +194,31 @@ def test_any_module_is_a_layer() -> None:
         network(x)
         handle.remove()
         assert torch.equal(backbone("ResNet50").features(path)(x), seen[0].flatten(1)), path
+
+
+class Remembering(torch.nn.Module):
+    """Keeps a tensor of its first run, as ConViT keeps its relative positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+        self.kept: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kept is None:
+            self.kept = torch.ones(4, 1, 1, device=x.device)
+        return self.conv(x) * self.kept
+
+
+@torch.no_grad()
+def test_finding_shapes_leaves_no_trace_in_the_network() -> None:
+    """Shapes are found with tensors that have no content; a module that keeps one of them must not have it after."""
+    timm = pytest.importorskip("timm")
+    timm.layers.register_notrace_module(Remembering)
+    network = torch.nn.Sequential(Remembering(), torch.nn.Flatten(), torch.nn.Linear(4 * 6 * 6, 2)).eval()
+    assert trace(network, (8, 8)) is not None
+    assert network[0].kept is None
+    assert bool(torch.isfinite(network(torch.ones(1, 3, 8, 8))).all())
 
 
 class Untraceable(torch.nn.Module):

@@ -33,7 +33,7 @@ class Classifier:
     def logits(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """(n, d) features -> (n, k) unnormalised log-probabilities before the temperature, one column per class."""
         known: NDArray[np.float64] = self.head.logits(features)
-        full = np.full((len(known), len(self.classes)), -np.inf)
+        full = np.tile(known.min(axis=1, keepdims=True) - 1e3, len(self.classes))  # finite, and probability 0
         full[:, np.asarray(self.head.classes_, dtype=np.int64)] = known
         return full
 

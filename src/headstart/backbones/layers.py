@@ -18,6 +18,7 @@ from headstart.errors import UnknownName, UserError
 
 HEADS = {"classifier", "fc", "head", "heads", "avgpool", "global_pool", "last_linear", "head_drop"}
 STAGES = ("blocks", "layers", "stages")
+SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 MOST_CARRIED = 2
 """A block boundary carries few tensors; NASNet's always two."""
 
@@ -147,14 +148,18 @@ def _candidates(module: nn.Module, path: str) -> list[str]:
 
 
 def _is_stage(module: nn.Module) -> bool:
-    """A sequence, a module that holds one under a usual name, or one whose parts are all of one class."""
-    children = list(module.children())
-    if type(module) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
-        return len(children) > 0
-    if any(isinstance(getattr(module, name, None), nn.Sequential | nn.ModuleList) for name in STAGES):
-        return True
-    alike = len({type(child) for child in children}) == 1
-    return len(children) > 1 and alike and any(True for _ in children[0].children())
+    """A sequence, a module that holds one of like parts under a usual name, or one whose parts are all alike."""
+    if type(module) in SEQUENCES:
+        return any(True for _ in module.children())
+    return _alike(module) or any(_alike(getattr(module, name, None)) for name in STAGES)
+
+
+def _alike(module: nn.Module | None) -> bool:
+    """Whether all parts are of one class of the library's own, which has parts itself."""
+    parts = list(module.children()) if module is not None else []
+    kinds = {type(part) for part in parts}
+    own = len(kinds) == 1 and not kinds & set(SEQUENCES) and any(True for _ in parts[0].children())
+    return own and (len(parts) > 1 or isinstance(module, SEQUENCES))
 
 
 def _parent(path: str) -> str:

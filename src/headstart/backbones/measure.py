@@ -44,8 +44,15 @@ def measure(name: str) -> Row:
 
 def describe_built(backbone: Backbone) -> Description:
     """The figures and layers of a resolved backbone, whose weights are not loaded."""
+    try:
+        return _describe(backbone, "meta")
+    except (NotImplementedError, RuntimeError):  # some compute widths or indices with tensors, which need content
+        return _describe(backbone, "cpu")
+
+
+def _describe(backbone: Backbone, device: str) -> Description:
     hollow = replace(backbone)
-    hollow.__dict__["_network"] = network = _hollow_network(backbone)
+    hollow.__dict__["_network"] = network = _hollow_network(backbone, device)
     layers = hollow.layers()
     shapes = {layer.name: layer.shape for layer in layers}
     size = (backbone.preprocess.height, backbone.preprocess.width)
@@ -73,11 +80,11 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _hollow_network(backbone: Backbone) -> nn.Module:
+def _hollow_network(backbone: Backbone, device: str) -> nn.Module:
     parsed = Architecture.of(backbone.architecture)
-    weights = backbone.weights
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return parsed.source.build(parsed.name, weights.kwargs, weights.num_classes).eval()
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        network = parsed.source.build(parsed.name, backbone.weights.kwargs, backbone.weights.num_classes)
+    return network.requires_grad_(False).eval()
 
 
 def _modules(backbone: Backbone) -> tuple[Layer, ...]:

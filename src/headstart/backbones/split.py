@@ -1,4 +1,4 @@
-"""The split: a frozen trunk and a trainable tail, cut behind any layer. See `docs` "the one idea".
+"""The split: a frozen trunk and a trainable tail, cut behind any layer.
 
 Everything up to and including the layer is trunk; what the rest needs of it besides is carried along. Parameters that
 a forward reads directly, and sizes, go to the part that uses them: only tensors made from the picture are carried.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from headstart.backbones.trace import Traced, copy_nodes, finish
+from headstart.backbones.trace import Traced, ancestors, copy_nodes, finish
 
 IN_PLACE = {"iadd", "isub", "imul", "itruediv"}
 
@@ -54,16 +54,10 @@ def _sides(traced: Traced, node: fx.Node) -> tuple[list[fx.Node], list[fx.Node]]
     nodes = list(traced.graph.nodes)
     place = nodes.index(node) + 1
     live = traced.live()
-    own = live | _ancestors_of(node)
+    own = live | ancestors([node])
     picture = [n for n in nodes if n.op == "placeholder"]
     above = picture + [n for n in nodes[:place] if n in own and n not in picture]
     return above, [n for n in nodes[place:] if n in live and n not in picture]
-
-
-def _ancestors_of(node: fx.Node) -> set[fx.Node]:
-    from headstart.backbones.trace import ancestors
-
-    return ancestors([node])
 
 
 def _needed(traced: Traced, above: list[fx.Node], below: list[fx.Node]) -> list[fx.Node]:

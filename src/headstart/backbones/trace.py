@@ -145,14 +145,33 @@ class _Shapes(fx.Interpreter):
         return value
 
 
+@contextmanager
+def _restoring(network: nn.Module) -> Iterator[None]:
+    """Put back every module's attributes and buffers: some keep tensors of their last run, here without content."""
+    saved = [(m, dict(m.__dict__), dict(m._buffers)) for m in network.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in saved:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
 def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
     """Shapes for a batch of BATCH pictures, of the tensors that depend on it."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    interpreter = _Shapes(network, graph)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        interpreter.run(torch.empty(BATCH, 3, *size, device=device))
+    interpreter = _Shapes(network, graph)
+    with torch.no_grad():
+        try:
+            with _restoring(network), FakeTensorMode(allow_non_fake_inputs=True):
+                interpreter.run(torch.empty(BATCH, 3, *size, device=device))
+        except RuntimeError:  # an index that is computed from tensors needs their content
+            interpreter = _Shapes(network, graph)
+            interpreter.run(torch.zeros(BATCH, 3, *size, device=device))
     picture = next(n for n in graph.nodes if n.op == "placeholder")
     depends: set[fx.Node] = {picture}
     for node in graph.nodes:

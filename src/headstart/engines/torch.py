@@ -72,7 +72,7 @@ def _exact(mixed: bool) -> AbstractContextManager[None]:
     """No TF32 and no autotuned choice of algorithm in float32, so that a row is the same on every run."""
     import torch
 
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(  # type: ignore[no-untyped-call]
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=mixed
     )
     return flags

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import Features, row_blocks
+from headstart.heads.blocks import map_all, single_threaded_blas
 from headstart.heads.scaler import Matrix, Scaler, standardised
 from headstart.heads.softmax import Dense, Rows
 
 EXACT_BYTES = 128 * 2**20  # up to here one float64 copy serves as both the fast and the exact rows
-COLUMNS = 1024
+COLUMNS = 2048  # of features standardised at once
+TILE = 512  # rows of the Gram matrix computed at once
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,28 @@ class Streamed:
     parts: Sequence[Features]
     scaler: Scaler
 
+    def _blocks(self) -> list[tuple[Features, slice, slice]]:
+        """(features, rows in them, rows in the whole) that cover all parts in order."""
+        starts = np.cumsum([0, *map(len, self.parts)])
+        return [
+            (X, rows, slice(start + rows.start, start + min(rows.stop, len(X))))
+            for X, start in zip(self.parts, starts.tolist(), strict=False)
+            for rows in row_blocks(X)
+        ]
+
     def times(self, W: Matrix) -> Matrix:
         """Z W (n, k)."""
-        return np.concatenate([self.scaler.apply(X[rows]) @ W for X in self.parts for rows in row_blocks(X)])
+        return np.concatenate(map_all(lambda block: self.scaler.apply(block[0][block[1]]) @ W, self._blocks()))
 
     def transposed_times(self, R: Matrix) -> Matrix:
         """Z' R (d, k)."""
-        out = np.zeros((self.parts[0].shape[1], R.shape[1]))
-        start = 0
-        for X in self.parts:
-            for rows in row_blocks(X):
-                block = self.scaler.apply(X[rows])
-                out += block.T @ R[start : start + len(block)]
-                start += len(block)
-        return out
+
+        def part(block: tuple[Features, slice, slice]) -> Matrix:
+            X, rows, place = block
+            product: Matrix = R[place].T @ self.scaler.apply(X[rows])
+            return product
+
+        return sum(map_all(part, self._blocks()), np.zeros((R.shape[1], self.parts[0].shape[1]))).T
 
     def sample(self, indices: NDArray[np.intp]) -> Matrix:
         """Some rows (m, d)."""
@@ -101,18 +111,26 @@ def _reduced(parts: Sequence[Features], scaler: Scaler) -> Design:
 
 
 def gram_matrix(parts: Sequence[Features], scaler: Scaler) -> Matrix:
-    """Z Z' (n, n) float64, lower triangle, in Fortran order; features are standardised a few columns at a time."""
-    from scipy.linalg.blas import dsyrk
+    """Z Z' (n, n) float64, lower triangle (tiles on the diagonal are full), in Fortran order.
 
+    Features are standardised a few columns at a time; tiles of rows are multiplied in threads.
+    """
     n, d = sum(map(len, parts)), parts[0].shape[1]
-    gram = np.zeros((n, n), order="F")
+    upper = np.zeros((n, n))  # in C order, the same bytes as the lower triangle in Fortran order
+    tiles = [slice(start, start + TILE) for start in range(0, n, TILE)]
     for start in range(0, d, COLUMNS):
-        block = _columns(parts, scaler, slice(start, min(start + COLUMNS, d)))
-        gram = dsyrk(1.0, block.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
-    return gram
+        Z = _columns(parts, scaler, slice(start, min(start + COLUMNS, d)))
+
+        def add(rows: slice, Z: Matrix = Z) -> None:
+            upper[rows, rows.start :] += Z[rows] @ Z[rows.start :].T
+
+        with single_threaded_blas():
+            map_all(add, tiles)
+    return upper.T
 
 
 def columns_of(parts: Sequence[Features], scaler: Scaler, alpha: Matrix) -> Matrix:
+    """Z' alpha (d, k) for alpha (n, k), a few columns of Z at a time."""
     d = parts[0].shape[1]
     out = np.empty((d, alpha.shape[1]))
     for start in range(0, d, COLUMNS):
@@ -122,4 +140,5 @@ def columns_of(parts: Sequence[Features], scaler: Scaler, alpha: Matrix) -> Matr
 
 
 def _columns(parts: Sequence[Features], scaler: Scaler, columns: slice) -> Matrix:
+    """Some columns of Z (n, c)."""
     return np.concatenate([scaler.columns(X, columns) for X in parts])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.design import Design, design_for
 from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Curvature, Problem, Rows, Solution, minimise, row_weights, sketch_of
@@ -65,17 +66,21 @@ class LogisticHead(Head):
         parts = [train] if validation is None else [train, validation]
         scaler = Scaler.measure(train.X)
         design = design_for([part.X for part in parts], scaler)
+        with single_threaded_blas():
+            solution, C = self._solve(design, train, validation)
+        self.coef_, self.intercept_ = scaler.fold(design.unmap(solution.theta[:-1]), solution.theta[-1])
+        self._describe(solution, C, train, validation)
+
+    def _solve(self, design: Design, train: Examples, validation: Examples | None) -> tuple[Solution, float]:
+        """The kept solution on the design's rows, and its C."""
         sketch = sketch_of(design.fast, design.width)
         start = np.zeros((design.width + 1, len(self.classes_)))
         if validation is None:
             C = default_c(self.n_features_in_) if self.C is None else float(self.C)
             self.report_["grid"] = [C]
-        else:
-            C, start = self._choose(design, train, validation, (start, sketch))
-        codes = np.concatenate([part.y for part in parts])
-        solution = self._finish(design, codes, C, (start, sketch))
-        self.coef_, self.intercept_ = scaler.fold(design.unmap(solution.theta[:-1]), solution.theta[-1])
-        self._describe(solution, C, train, validation)
+            return self._finish(design, train.y, C, (start, sketch)), C
+        C, start = self._choose(design, train, validation, (start, sketch))
+        return self._finish(design, np.concatenate([train.y, validation.y]), C, (start, sketch)), C
 
     def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
         weights = row_weights(codes, class_weights(codes, self.classes_, self.class_weight))
@@ -117,8 +122,8 @@ class LogisticHead(Head):
         """One row of the history; returns the validation loss."""
         theta = found.theta
         logits = check.logits(theta)
-        loss, _ = check.data_term(logits)
-        train_loss, _ = problem.data_term(problem.logits(theta))
+        loss = check.point(logits).loss
+        train_loss = problem.point(problem.logits(theta)).loss
         self.history_.append(
             {
                 "C": C,
@@ -158,7 +163,7 @@ class LogisticHead(Head):
         return replace(found, iterations=found.iterations + spent)
 
     def _record_without_validation(self, exact: Problem, C: float, found: Solution, spent: int) -> None:
-        start, _ = exact.data_term(np.zeros((len(exact.codes), len(self.classes_))))
+        start = exact.point(np.zeros((len(exact.codes), len(self.classes_)))).loss
         penalty = 0.5 * exact.penalty * float(np.vdot(found.theta[:-1], found.theta[:-1]))
         self.history_ = [
             {"C": 0.0, "train_log_loss": start, "iterations": 0.0},

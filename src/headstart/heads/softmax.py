@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headstart.heads.blocks import SMALL, map_all, map_rows
 
 Matrix = NDArray[np.float64]
 Operator = Callable[[Matrix], Matrix]
@@ -49,17 +51,35 @@ class Dense:
 
     def times(self, W: Matrix) -> Matrix:
         """Z W (n, k) as float64."""
-        product: Matrix = (self.Z @ W.astype(self.Z.dtype, copy=False)).astype(np.float64, copy=False)
-        return product
+        weights = W.astype(self.Z.dtype, copy=False)
+        out = np.empty((len(self.Z), W.shape[1]))
+
+        def fill(rows: slice) -> None:
+            out[rows] = self.Z[rows] @ weights
+
+        map_rows(fill, *self.Z.shape)
+        return out
 
     def transposed_times(self, R: Matrix) -> Matrix:
         """Z' R (d, k) as float64."""
-        product = np.ascontiguousarray(R.T).astype(self.Z.dtype, copy=False) @ self.Z
-        return product.T.astype(np.float64)
+
+        def part(rows: slice) -> NDArray[Any]:
+            return np.ascontiguousarray(R[rows].T, dtype=self.Z.dtype) @ self.Z[rows]
+
+        return sum(map_rows(part, *self.Z.shape), np.zeros((R.shape[1], self.Z.shape[1]))).T
 
     def sample(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Some rows (m, d)."""
         return self.Z[indices]
+
+
+class Point(NamedTuple):
+    """Weighted NLL at some logits, the probabilities (n, k), and its first two derivatives along a direction."""
+
+    loss: float
+    P: Matrix
+    slope: float
+    bend: float
 
 
 @dataclass(frozen=True)
@@ -79,18 +99,30 @@ class Problem:
 
     def value(self, logits: Matrix, theta: Matrix) -> tuple[float, Matrix]:
         """Objective and probabilities (n, k)."""
-        loss, P = self.data_term(logits)
-        return loss + 0.5 * self.penalty * float(np.vdot(theta[:-1], theta[:-1])), P
+        point = self.point(logits)
+        return point.loss + 0.5 * self.penalty * float(np.vdot(theta[:-1], theta[:-1])), point.P
 
-    def data_term(self, logits: Matrix) -> tuple[float, Matrix]:
-        """Weighted NLL and probabilities (n, k)."""
-        top = logits.max(axis=1)
-        P = logits - top[:, None]
-        own = P[np.arange(len(P)), self.codes]
-        np.exp(P, out=P)
-        total = P.sum(axis=1)
-        P /= total[:, None]
-        return float(self.weights @ (np.log(total) - own)), P
+    def point(self, logits: Matrix, change: Matrix | None = None) -> Point:
+        """The data term at logits (n, k), and along `change` (n, k) if given."""
+        P = np.empty_like(logits)
+
+        def block(rows: slice) -> NDArray[np.float64]:
+            weights, own = self.weights[rows], (np.arange(len(P[rows])), self.codes[rows])
+            here = np.subtract(logits[rows], logits[rows].max(axis=1, keepdims=True), out=P[rows])
+            own_logit = here[own]
+            np.exp(here, out=here)
+            total = here.sum(axis=1)
+            here /= total[:, None]
+            loss = weights @ (np.log(total) - own_logit)
+            if change is None:
+                return np.array([loss, 0.0, 0.0])
+            along = change[rows]
+            mean = np.einsum("nk,nk->n", here, along)
+            bend = weights @ (np.einsum("nk,nk->n", here, along * along) - mean * mean)
+            return np.array([loss, weights @ (mean - along[own]), bend])
+
+        loss, slope, bend = sum(map_rows(block, *logits.shape), np.zeros(3))
+        return Point(float(loss), P, float(slope), float(bend))
 
     def gradient(self, P: Matrix, theta: Matrix) -> Matrix:
         """Gradient (d + 1, k) at theta, where the probabilities are P."""
@@ -160,7 +192,7 @@ def block_curvature(problem: Problem, P: Matrix, sketch: Matrix | None) -> Opera
         blocks = [_block(problem, shared, sketch)] * k
     else:
         spread = k / (k - 1) * problem.weights[:, None] * P * (1.0 - P)
-        blocks = [_block(problem, spread[:, c], sketch) for c in range(k)]
+        blocks = map_all(lambda c: _block(problem, spread[:, c], sketch), range(k), threads=k * q * q >= SMALL)
 
     def solve(grad: Matrix) -> Matrix:
         out = np.stack([block(grad[:, c]) for c, block in enumerate(blocks)], axis=1)
@@ -250,6 +282,10 @@ def minimise(
             curvature.refresh(problem, P, iteration)
         direction = curvature.direction(grad)
         found = _line_search(problem, theta, logits, direction, (objective, float(np.vdot(grad, direction))))
+        if found is None and curvature.pairs:
+            curvature.pairs = []  # rounding has spoilt them: one plain step
+            direction = curvature.direction(grad)
+            found = _line_search(problem, theta, logits, direction, (objective, float(np.vdot(grad, direction))))
         if found is None:
             break
         size, logits, objective, P = found
@@ -275,7 +311,6 @@ def _line_search(
     if not slope < 0:
         return None
     change = problem.rows.times(direction[:-1]) + direction[-1]
-    own = change[np.arange(len(change)), problem.codes]
     bend = problem.penalty * float(np.vdot(direction[:-1], direction[:-1]))
     pull = problem.penalty * float(np.vdot(theta[:-1], direction[:-1]))
     weight = 0.5 * problem.penalty * float(np.vdot(theta[:-1], theta[:-1]))
@@ -283,15 +318,13 @@ def _line_search(
     low, high, size = 0.0, np.inf, 1.0
     for _ in range(30):
         trial = logits + size * change
-        loss, P = problem.data_term(trial)
-        value = loss + weight + size * pull + 0.5 * size * size * bend
-        mean = np.einsum("nk,nk->n", P, change)
-        here = float(problem.weights @ (mean - own)) + pull + size * bend
+        point = problem.point(trial, change)
+        value = point.loss + weight + size * pull + 0.5 * size * size * bend
+        here = point.slope + pull + size * bend
         if abs(here) <= 0.5 * abs(slope) and value <= objective + noise:
-            return size, trial, value, P
+            return size, trial, value, point.P
         low, high = (low, size) if here > 0 or value > objective + noise else (size, high)
-        second = float(problem.weights @ (np.einsum("nk,nk,nk->n", P, change, change) - mean**2)) + bend
-        newton = size - here / second if second > 0 else np.inf
+        newton = size - here / (point.bend + bend) if point.bend + bend > 0 else np.inf
         size = newton if low < newton < high else (0.5 * (low + high) if np.isfinite(high) else 2.0 * size)
     return None
 

@@ -1,0 +1,45 @@
+"""Row blocks on all cores: each thread multiplies with a single-threaded BLAS, so sums do not depend on the machine.
+
+BLAS's own threads wait in busy loops, which on a shared or small machine costs several times the work itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+A = TypeVar("A")
+T = TypeVar("T")
+BLOCK = 4096
+SMALL = 2**20  # numbers in a matrix below which threads cost more than they bring
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_rows(function: Callable[[slice], T], n: int, width: int) -> list[T]:
+    """`function` of each block of up to 4,096 of n rows, in order; in threads when n * width is large."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+    return map_all(function, blocks, threads=n * width >= SMALL)
+
+
+def map_all(function: Callable[[A], T], items: Sequence[A], *, threads: bool = True) -> list[T]:
+    """`function` of each item, in order, in threads if asked."""
+    if not threads or len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(function, items))
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """BLAS uses one thread per call while the block runs."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield

@@ -1,0 +1,82 @@
+"""What the core path must reach on real pictures with real ImageNet weights, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.data]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("acceptance-cache")
+
+
+def fit(cache: Path, out: Path, *arguments: str | Path) -> dict[str, Any]:
+    """scores.json of `headstart fit ARGUMENTS` in a process of its own, so that its peak memory is its own."""
+    command = [sys.executable, "-c", "from headstart.cli import main; main()", "fit", *map(str, arguments)]
+    done = subprocess.run(
+        [*command, "--out", str(out)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HEADSTART_CACHE": str(cache)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (out / "report.html").is_file()
+    return json.loads((out / "scores.json").read_text())
+
+
+def accuracy(scores: dict[str, Any]) -> float:
+    return scores["after"]["test"]["accuracy"]
+
+
+def test_cats_and_dogs_reach_98_percent_and_a_second_head_computes_nothing_again(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        data_dir / "cats_vs_dogs", "--backbone", "mobilenetv2_100",
+        "--weights", weights_dir / "mobilenetv2_100.safetensors",
+    ]  # fmt: skip
+    first = fit(cache, tmp_path / "cd", *arguments, "--head", "logistic")
+    assert first["after"]["test"]["n"] == 2000
+    assert accuracy(first) >= 0.98
+    assert first["memory"]["peak_mb"] < 2000
+    second = fit(cache, tmp_path / "cd-mlp", *arguments, "--head", "mlp")
+    assert accuracy(second) >= 0.98
+    assert (second["counts"]["decoded"], second["counts"]["computed"], second["counts"]["reused"]) == (0, 0, 4000)
+
+
+def test_raw_pixels_tell_7_from_8_in_985_of_1000(data_dir: Path, cache: Path, tmp_path: Path) -> None:
+    arguments = [data_dir / "mnist", "--classes", "7,8", "--limit", "8000"]
+    scores = fit(cache, tmp_path / "pixels", *arguments, "--method", "pixels")
+    assert scores["run"]["n_features"] == 784
+    assert accuracy(scores) >= 0.985
+
+
+def test_the_flattened_last_convolution_tells_7_from_8_in_998_of_1000_under_4_gb(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    network = ["--backbone", weights_dir / "mobilenetv1_075.onnx", "--layer", "last_conv"]
+    arguments = [data_dir / "mnist", "--classes", "7,8", "--limit", "8000"]
+    scores = fit(cache, tmp_path / "conv", *arguments, *network)
+    assert scores["run"]["n_features"] == 37632
+    assert accuracy(scores) >= 0.998
+    assert scores["memory"]["peak_mb"] < 4000
+
+
+def test_all_of_fashion_mnist_reaches_885_of_1000_under_2_gb(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    network = ["--backbone", "squeezenet1_0", "--weights", weights_dir / "squeezenet1_0.safetensors"]
+    scores = fit(cache, tmp_path / "fashion", data_dir / "fashion_mnist", *network, "--image-size", "96")
+    assert scores["counts"]["images"] == 70000
+    assert accuracy(scores) >= 0.885
+    assert scores["memory"]["peak_mb"] < 2000
