@@ -415,3 +415,13 @@ def test_every_hard_file_has_exactly_one_verdict(data_dir: Path, tmp_path: Path)
         else:
             assert image.mode in ("L", "RGB")
             assert decodable and allowed, row
+
+
+def test_a_preview_is_smaller_but_no_side_is_less_than_asked_and_the_size_limit_still_holds() -> None:
+    stream = io.BytesIO()
+    Image.effect_noise((1600, 1200), 50).convert("RGB").save(stream, "JPEG")
+    shown = decode(stream.getvalue(), preview=150)
+    assert shown.size == (200, 150)
+    assert decode(stream.getvalue()).size == (1600, 1200)
+    with pytest.raises(Refused, match="too-many-pixels"):
+        decode(stream.getvalue(), Limits(max_pixels=1000), preview=150)

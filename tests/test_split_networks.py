@@ -203,10 +203,11 @@ class Remembering(torch.nn.Module):
         super().__init__()
         self.conv = torch.nn.Conv2d(3, 4, 3)
         self.kept: torch.Tensor | None = None
+        self.cache: dict[str, torch.Tensor] = {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.kept is None:
-            self.kept = torch.ones(4, 1, 1, device=x.device)
+            self.kept = self.cache["ones"] = torch.ones(4, 1, 1, device=x.device)
         return self.conv(x) * self.kept
 
 
@@ -218,6 +219,7 @@ def test_finding_shapes_leaves_no_trace_in_the_network() -> None:
     network = torch.nn.Sequential(Remembering(), torch.nn.Flatten(), torch.nn.Linear(4 * 6 * 6, 2)).eval()
     assert trace(network, (8, 8)) is not None
     assert network[0].kept is None
+    assert not network[0].cache
     assert bool(torch.isfinite(network(torch.ones(1, 3, 8, 8))).all())
 
 

@@ -121,8 +121,9 @@ def ece_null_mean(proba: Matrix, draws: int = 200, seed: int = 0) -> float:
 
 def log_softmax(logits: Matrix) -> Matrix:
     """Log-probabilities (n, k) of logits (n, k)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    shifted: Matrix = logits - logits.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def apply_temperature(logits: Matrix, temperature: float) -> Matrix:
@@ -179,7 +180,8 @@ def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
     y, proba = np.asarray(y, dtype=np.int64), np.asarray(proba, dtype=np.float64)
     if len(y) == 0 or proba.shape != (len(y), len(classes)):
         raise ValueError(
-            f"Scores need at least one row and probabilities of shape (n, {len(classes)}); got {len(y)} labels and {proba.shape}."
+            f"Scores need at least one row and probabilities of shape (n, {len(classes)}); "
+            f"got {len(y)} labels and {proba.shape}."
         )
     table = confusion(y, proba.argmax(axis=1), len(classes))
     correct = int(np.trace(table))

@@ -26,6 +26,7 @@ from headstart.paths import features_dir
 from headstart.preprocess import Preprocess
 from headstart.recipe import Recipe
 
+THUMBNAIL = 150
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
 
@@ -40,11 +41,11 @@ class Run:
     images: ImageSet
 
     def thumbnail(self, name: str) -> Image.Image | None:
-        """The decoded picture of a name in predictions.csv; None when it cannot be had any more."""
+        """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
         if name not in self._places:
             return None
         try:
-            return decode(self.images.raw(self._places[name]), self.images.limits)
+            return decode(self.images.raw(self._places[name]), self.images.limits, preview=THUMBNAIL)
         except Refused:
             return None
 

@@ -80,7 +80,7 @@ class Backbone:
         if self._table is None:
             from headstart.backbones.untraced import layers
 
-            return layers(self.network(), (self.preprocess.height, self.preprocess.width))
+            return layers(self.network(), (self.preprocess.height, self.preprocess.width), self.name)
         return self._table.layers()
 
     def split(self, layer: str) -> Split:

@@ -56,6 +56,8 @@ class TorchvisionSource:
         classes = {"num_classes": num_classes} if num_classes else {}
         if name in ("googlenet", "inception_v3"):
             kwargs = {"init_weights": True, **kwargs}
+        if name.startswith("vit_"):  # its positions fit one size, that of the weights
+            kwargs = {"image_size": self.facts(name).preprocess.height, **kwargs}
         network: nn.Module = models.get_model(name, weights=None, **classes, **kwargs)
         if num_classes == 0:
             _without_classifier(network)

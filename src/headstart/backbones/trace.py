@@ -6,6 +6,7 @@ any batch and, where the network allows it, any picture size.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,15 +149,18 @@ class _Shapes(fx.Interpreter):
 @contextmanager
 def _restoring(network: nn.Module) -> Iterator[None]:
     """Put back every module's attributes and buffers: some keep tensors of their last run, here without content."""
-    saved = [(m, dict(m.__dict__), dict(m._buffers)) for m in network.modules()]
+    saved = [(m, {k: _copied(v) for k, v in m.__dict__.items()}) for m in network.modules()]
     try:
         yield
     finally:
-        for module, attributes, buffers in saved:
+        for module, attributes in saved:
             module.__dict__.clear()
             module.__dict__.update(attributes)
-            module._buffers.clear()
-            module._buffers.update(buffers)
+
+
+def _copied(value: Any) -> Any:
+    """Dictionaries and lists as they are now, for the caches and the buffers that modules keep in them."""
+    return copy.copy(value) if type(value) in (dict, list) else value
 
 
 def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:

@@ -56,14 +56,15 @@ class Flat(nn.Module):
         return layer.flatten(1).float()
 
 
-def layers(network: nn.Module, size: tuple[int, int]) -> tuple[Layer, ...]:
+def layers(network: nn.Module, size: tuple[int, int], name: str) -> tuple[Layer, ...]:
     """`pooled` and, where there is a map, `last_conv`."""
     names = ["pooled"]
     with torch.no_grad():
-        picture = torch.zeros(1, 3, *size)
-        if _is_map(network, Trunk(network, "pooled")(picture)[1]):
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        picture = torch.zeros(1, 3, *size, device=device)
+        if _is_map(network, _trunk(network, "pooled", name)(picture)[1]):
             names.append("last_conv")
-        return tuple(Layer(name, tuple(Trunk(network, name)(picture)[0].shape[1:])) for name in names)
+        return tuple(Layer(n, tuple(Trunk(network, n)(picture)[0].shape[1:])) for n in names)
 
 
 def split(network: nn.Module, layer: str, name: str) -> Split:

@@ -81,8 +81,7 @@ def _finish(request: Any) -> Row:
 
 def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any, Path | None]:
     """The converted model: its path in the cache, and the folder for compiled ones; in memory if the disk refuses."""
-    text = json.dumps([backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), 1], sort_keys=True)
-    folder = models_dir() / hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    folder = _folder(backbone, layer, preprocess)
     if _is_whole(folder):
         return folder / "model.xml", folder / "compiled"
     model = _convert(backbone, layer, preprocess)
@@ -91,6 +90,19 @@ def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any,
     except (OSError, RuntimeError):
         return model, None
     return folder / "model.xml", folder / "compiled"
+
+
+def _folder(backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
+    text = json.dumps([backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), 1], sort_keys=True)
+    return models_dir() / hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def model_path(backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
+    """The converted model, (1, h, w, 3) uint8 -> (1, d) float32, as an OpenVINO file; made if it is not there."""
+    folder = _folder(backbone, layer, preprocess)
+    if not _is_whole(folder):
+        _save(_convert(backbone, layer, preprocess), folder)
+    return folder / "model.xml"
 
 
 def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:

@@ -89,35 +89,37 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises `HeadDataError` (a ValueError) for NaN, fewer than two classes, or validation classes never seen.
         """
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
-        require_finite(X, "training features")
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        features, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        require_finite(features, "training features")
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise HeadDataError(
                 f"Training needs two or more classes and got one class, '{self.classes_[0]}' "
                 f"({len(codes)} rows): add images of another class."
             )
         self.history_, self.notes_, self.report_ = [], [], {}
-        self._fit(Examples(X, codes.astype(np.int64)), self._validation(validation))
+        self._fit(Examples(features, codes.astype(np.int64)), self._validation(validation))
         return self
 
     def _validation(self, validation: tuple[ArrayLike, ArrayLike] | None) -> Examples | None:
         if validation is None or len(np.asarray(validation[1])) == 0:
             return None
-        X = self._checked(validation[0], "validation features")
+        features = self._checked(validation[0], "validation features")
         y = np.asarray(validation[1])
-        if len(y) != len(X):
-            raise HeadDataError(f"Validation has {len(X)} rows of features and {len(y)} labels.")
+        if len(y) != len(features):
+            raise HeadDataError(f"Validation has {len(features)} rows of features and {len(y)} labels.")
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise HeadDataError(f"Validation holds the class '{unknown[0]}', which training never saw.")
-        return Examples(X, np.searchsorted(self.classes_, y).astype(np.int64))
+        return Examples(features, np.searchsorted(self.classes_, y).astype(np.int64))
 
     def _checked(self, X: ArrayLike, what: str = "features") -> Features:
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False)
-        require_finite(X, what)
-        return X
+        features: Features = validate_data(
+            self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
+        require_finite(features, what)
+        return features
 
     def _fit(self, train: Examples, validation: Examples | None) -> None:
         raise NotImplementedError
@@ -128,8 +130,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def logits(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores (n, k) whose softmax is `predict_proba`; what a temperature divides."""
         check_is_fitted(self, "classes_")
-        X = self._checked(X)
-        return np.concatenate([self._logits(X[rows]) for rows in row_blocks(X)])
+        features = self._checked(X)
+        return np.concatenate([self._logits(features[rows]) for rows in row_blocks(features)])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """scikit-learn's form of `logits`: (n, k), or (n,) = log odds of `classes_[1]` for two classes."""

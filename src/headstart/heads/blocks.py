@@ -22,9 +22,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_rows(function: Callable[[slice], T], n: int, width: int) -> list[T]:
-    """`function` of each block of up to 4,096 of n rows, in order; in threads when n * width is large."""
-    blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+def map_rows(function: Callable[[slice], T], n: int, width: int, block: int = BLOCK) -> list[T]:
+    """`function` of each block of up to `block` of n rows, in order; in threads when n * width is large."""
+    blocks = [slice(start, start + block) for start in range(0, n, block)]
     return map_all(function, blocks, threads=n * width >= SMALL)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import Features, row_blocks
-from headstart.heads.blocks import map_all, single_threaded_blas
+from headstart.heads.blocks import map_all, map_rows, single_threaded_blas
 from headstart.heads.scaler import Matrix, Scaler, standardised
 from headstart.heads.softmax import Dense, Rows
 
@@ -135,10 +135,21 @@ def columns_of(parts: Sequence[Features], scaler: Scaler, alpha: Matrix) -> Matr
     out = np.empty((d, alpha.shape[1]))
     for start in range(0, d, COLUMNS):
         columns = slice(start, min(start + COLUMNS, d))
-        out[columns] = _columns(parts, scaler, columns).T @ alpha
+        with single_threaded_blas():
+            out[columns] = _columns(parts, scaler, columns).T @ alpha
     return out
 
 
 def _columns(parts: Sequence[Features], scaler: Scaler, columns: slice) -> Matrix:
-    """Some columns of Z (n, c)."""
-    return np.concatenate([scaler.columns(X, columns) for X in parts])
+    """Some columns of Z (n, c), made in threads."""
+    Z = np.empty((sum(map(len, parts)), columns.stop - columns.start))
+    start = 0
+    for X in parts:
+        here = Z[start : start + len(X)]
+
+        def fill(rows: slice, X: Features = X, here: Matrix = here) -> None:
+            here[rows] = scaler.columns(X[rows], columns)
+
+        map_rows(fill, len(here), here.shape[1], block=256)
+        start += len(X)
+    return Z

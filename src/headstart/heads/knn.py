@@ -76,7 +76,8 @@ class KNNHead(Head):
         if self.metric == "euclidean":
             return Z
         length = np.linalg.norm(Z, axis=1, keepdims=True)
-        return np.divide(Z, length, out=np.zeros_like(Z), where=length > 0)
+        np.divide(Z, length, out=Z, where=length > 0)
+        return Z
 
     def _neighbours(self, X: Features, k: int) -> NDArray[np.intp]:
         """Indices (n, k) of the nearest training rows, nearest first."""

@@ -15,7 +15,7 @@ from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Curvature, Problem, Rows, Solution, minimise, row_weights, sketch_of
 
 Matrix = NDArray[np.float64]
-PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C
+PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1
 FAST_TOLERANCE = 1e-5  # where float32 rows hand over to exact ones
 
 
@@ -103,7 +103,7 @@ class LogisticHead(Head):
             found = minimise(
                 problem,
                 theta,
-                tol=max(self.tol, PATH_TOLERANCE),
+                tol=max(self.tol, PATH_TOLERANCE * min(1.0, 10 * self.history_[-1]["train_log_loss"])),
                 max_iter=self.max_iter,
                 curvature=Curvature(sketch),
             )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -119,9 +120,11 @@ class MLPHead(Head):
 
         sizes = [width, *self.hidden, len(self.classes_)]
         modules: list[torch.nn.Module] = []
-        for index, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             last = index == len(sizes) - 2
-            linear = torch.nn.utils.skip_init(torch.nn.Linear, fan_in, fan_out)
+            linear = torch.nn.utils.skip_init(  # type: ignore[no-untyped-call]
+                torch.nn.Linear, fan_in, fan_out
+            )
             with torch.no_grad():
                 linear.weight.normal_(0.0, (1.0 if last else 2.0) ** 0.5 / fan_in**0.5, generator=generator)
                 linear.bias.zero_()
@@ -151,7 +154,7 @@ class MLPHead(Head):
 
         X, y = run.train
         order = torch.randperm(len(y), generator=run.generator)
-        for batch in order.split(self.batch_size):
+        for batch in torch.split(order, self.batch_size):
             hidden = X[batch]
             for module in run.network[:-1]:
                 hidden = module(hidden)
@@ -240,7 +243,7 @@ def _evaluate(network: torch.nn.Module, X: torch.Tensor, y: torch.Tensor, weight
 
     loss, right = 0.0, 0
     with torch.no_grad():
-        for rows, labels in zip(X.split(4096), y.split(4096), strict=True):
+        for rows, labels in zip(torch.split(X, 4096), torch.split(y, 4096), strict=True):
             logits = network(rows)
             losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
             loss += float((losses * weights[labels]).sum(dtype=torch.float64))

@@ -89,8 +89,11 @@ class PrototypeHead(Head):
     def _distances(self, X: Features) -> Matrix:
         """Squared distances (n, k) to the prototypes."""
         Z = self._placed(X)
-        squares = np.einsum("nd,nd->n", Z, Z)[:, None] + np.einsum("kd,kd->k", self.prototypes_, self.prototypes_)
-        return np.maximum(squares - 2 * Z @ self.prototypes_.T, 0.0)
+        squares: Matrix = np.einsum("nd,nd->n", Z, Z)[:, None] + np.einsum(
+            "kd,kd->k", self.prototypes_, self.prototypes_
+        )
+        squares -= 2 * Z @ self.prototypes_.T
+        return np.maximum(squares, 0.0)
 
     def _from_distances(self, distances: Matrix) -> Matrix:
         logits: Matrix = self.log_shares_ - distances / self.temperature_[0]

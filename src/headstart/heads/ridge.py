@@ -112,7 +112,7 @@ def _closed_form(X: Features, scaler: Scaler, weights: Matrix, targets: Matrix) 
     if n >= d:
         Z = standardised([X], scaler, np.float64) * root[:, None]
         A, right = Z.T @ Z, Z.T @ (root[:, None] * targets)
-        return lambda alpha: solve(A + alpha * np.eye(d), right, assume_a="pos")  # type: ignore[no-any-return]
+        return lambda alpha: solve(A + alpha * np.eye(d), right, assume_a="pos")
     G = gram_matrix([X], scaler)
     G *= root[:, None]
     G *= root

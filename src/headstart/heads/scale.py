@@ -16,7 +16,7 @@ def fit_scale(scores: Matrix, codes: NDArray[np.int64], offset: Matrix | float =
     Targets are smoothed by 1 / (n + 1) as in Platt 1999, so that separable rows give a finite s.  Convex in s:
     bisection on the slope over 1e-8 to 1e8.
     """
-    n, k = scores.shape
+    n = len(scores)
     smooth = 1.0 / (n + 1)
     own = (1 - smooth) * scores[np.arange(n), codes].mean() + smooth * scores.mean()
     low, high = np.log(1e-8), np.log(1e8)

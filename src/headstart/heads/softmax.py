@@ -29,7 +29,7 @@ CURVATURE_DOUBLES = 3 * 10**7  # largest preconditioner, in numbers; above, all 
 
 def softmax(logits: Matrix) -> Matrix:
     """Probabilities (n, k) from logits (n, k), without overflow."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    shifted: Matrix = logits - logits.max(axis=1, keepdims=True)
     np.exp(shifted, out=shifted)
     shifted /= shifted.sum(axis=1, keepdims=True)
     return shifted
@@ -64,7 +64,8 @@ class Dense:
         """Z' R (d, k) as float64."""
 
         def part(rows: slice) -> NDArray[Any]:
-            return np.ascontiguousarray(R[rows].T, dtype=self.Z.dtype) @ self.Z[rows]
+            product: NDArray[Any] = np.ascontiguousarray(R[rows].T, dtype=self.Z.dtype) @ self.Z[rows]
+            return product
 
         return sum(map_rows(part, *self.Z.shape), np.zeros((R.shape[1], self.Z.shape[1]))).T
 
@@ -195,8 +196,9 @@ def block_curvature(problem: Problem, P: Matrix, sketch: Matrix | None) -> Opera
         blocks = map_all(lambda c: _block(problem, spread[:, c], sketch), range(k), threads=k * q * q >= SMALL)
 
     def solve(grad: Matrix) -> Matrix:
-        out = np.stack([block(grad[:, c]) for c, block in enumerate(blocks)], axis=1)
-        return out - out.mean(axis=1, keepdims=True)  # the sum over classes is free: keep it zero
+        out: Matrix = np.stack([block(grad[:, c]) for c, block in enumerate(blocks)], axis=1)
+        out -= out.mean(axis=1, keepdims=True)  # the sum over classes is free: keep it zero
+        return out
 
     return solve
 
@@ -214,7 +216,7 @@ def _block(problem: Problem, spread: Matrix, sketch: Matrix | None) -> Operator:
     A[q, q] = mass.sum() * (1 + 1e-9) + 1e-12
     factor = _factorised(A, problem.penalty)
     if sketch is None:
-        return lambda g: cho_solve(factor, g)  # type: ignore[no-any-return]
+        return lambda g: cho_solve(factor, g)
     outside = float(mass @ np.einsum("nd,nd->n", Z, Z)) - float(np.trace(A[:q, :q])) + q * problem.penalty
     tail = problem.penalty + max(outside, 0.0) / (len(sketch) - q)
 

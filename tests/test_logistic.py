@@ -1,0 +1,257 @@
+"""LogisticHead is exact: it agrees with scikit-learn, with itself in other coordinates, and says what it did."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from headstart.errors import DataError
+from headstart.heads import design
+from headstart.heads.design import design_for
+from headstart.heads.logistic import LogisticHead, c_grid
+from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.softmax import Curvature, Dense, Problem, minimise, row_weights, sketch_of
+
+Matrix = NDArray[np.float64]
+
+
+def digits(n: int = 600) -> tuple[Matrix, NDArray[np.int64]]:
+    X, y = load_digits(return_X_y=True)
+    return X[:n], y[:n]
+
+
+def wide(n: int = 120, d: int = 400, k: int = 3, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """More features than rows."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)).astype(np.float32)
+    y = (X[:, :k] * 2 + rng.gumbel(size=(n, k))).argmax(axis=1)
+    return X, y
+
+
+def split(
+    X: Matrix, y: NDArray[np.int64], n: int
+) -> tuple[Matrix, NDArray[np.int64], tuple[Matrix, NDArray[np.int64]]]:
+    return X[:n], y[:n], (X[n:], y[n:])
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_many_classes_agree_with_scikit_learn(class_weight: str | None) -> None:
+    """METHODS 1: scikit-learn with tol=1e-10 agrees to 1e-8."""
+    X, y = digits()
+    ours = LogisticHead(C=0.05, tol=1e-11, class_weight=class_weight).fit(X, y)
+    scaler = StandardScaler().fit(X)
+    theirs = LogisticRegression(C=0.05, tol=1e-10, max_iter=100_000, class_weight=class_weight)
+    theirs.fit(scaler.transform(X), y)
+    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(scaler.transform(X))).max() < 1e-8
+    assert np.abs(ours.coef_ * scaler.scale_[:, None] - theirs.coef_.T).max() < 1e-8
+
+
+def test_two_logits_at_c_equal_one_logit_at_twice_c() -> None:
+    X, y = load_iris(return_X_y=True)
+    X, y = X[50:], y[50:]
+    ours = LogisticHead(C=0.7, tol=1e-11).fit(X, y)
+    Z = StandardScaler().fit_transform(X)
+    binomial = LogisticRegression(C=1.4, tol=1e-12, max_iter=100_000).fit(Z, y)
+    assert np.abs(ours.predict_proba(X) - binomial.predict_proba(Z)).max() < 1e-8
+    assert np.abs((ours.coef_[:, 1] - ours.coef_[:, 0]) * X.std(axis=0) - binomial.coef_[0]).max() < 1e-7
+
+
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_more_features_than_rows_equals_the_direct_solution(with_validation: bool) -> None:
+    """METHODS 1: the reduction agrees to 1e-8."""
+    X, y = wide()
+    X[:, 7] = 3.0  # a constant feature
+    train = 90 if with_validation else len(X)
+    parts = [X[:train], X[train:]] if with_validation else [X]
+    scaler = Scaler.measure(X[:train])
+    reduced = design_for(parts, scaler)
+    assert reduced.width <= len(X)
+    weights = row_weights(y, np.ones(3))
+    small = minimise(
+        Problem(reduced.exact, y, weights, 1e-2), np.zeros((reduced.width + 1, 3)), tol=1e-12, max_iter=500
+    )
+    direct_rows = Dense(standardised(parts, scaler, np.float64))
+    direct = minimise(Problem(direct_rows, y, weights, 1e-2), np.zeros((401, 3)), tol=1e-12, max_iter=500)
+    assert np.abs(reduced.unmap(small.theta[:-1]) - direct.theta[:-1]).max() < 1e-8
+    assert np.abs(small.theta[-1] - direct.theta[-1]).max() < 1e-8
+
+
+def test_the_reduced_rows_have_the_inner_products_of_the_features() -> None:
+    X, _ = wide()
+    X[60:] = X[:60]  # rank far below the number of rows
+    scaler = Scaler.measure(X)
+    Z = scaler.apply(X)
+    L = design_for([X], scaler).fast.Z
+    assert L.shape[1] <= 60
+    assert np.abs(L @ L.T - Z @ Z.T).max() < 1e-9 * np.abs(Z @ Z.T).max()
+
+
+def test_float32_first_and_streamed_rows_reach_the_same_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done only to be fast on large data changes nothing."""
+    X, y = digits(1500)
+    X = X.astype(np.float32)
+    plain = LogisticHead(tol=1e-10).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
+    monkeypatch.setattr(design, "EXACT_BYTES", 0)
+    streamed = LogisticHead(tol=1e-10).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
+    assert streamed.report_["C"] == plain.report_["C"]
+    assert np.abs(streamed.logits(X) - plain.logits(X)).max() < 1e-6
+    assert streamed.report_["max_gradient"] <= 1e-10
+
+
+def test_a_sketched_preconditioner_changes_the_path_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.heads.softmax.FULL_CURVATURE", 16)
+    monkeypatch.setattr("headstart.heads.softmax.SKETCH", 8)
+    X, y = digits()
+    rows = Dense(Scaler.measure(X).apply(X))
+    problem = Problem(rows, y, row_weights(y, np.ones(10)), 1e-3)
+    sketch = sketch_of(rows, 64)
+    assert sketch is not None
+    full, sketched = (
+        minimise(problem, np.zeros((65, 10)), tol=1e-10, max_iter=2000, curvature=Curvature(s)) for s in (None, sketch)
+    )
+    assert full.converged
+    assert sketched.converged
+    assert np.abs(full.theta - sketched.theta).max() < 1e-6
+
+
+def test_the_gradient_is_that_of_the_objective() -> None:
+    X, y = digits(80)
+    rng = np.random.default_rng(0)
+    problem = Problem(Dense(Scaler.measure(X).apply(X)), y, row_weights(y, rng.uniform(0.5, 2, 10)), 0.01)
+    theta = rng.normal(size=(65, 10)) * 0.1
+
+    def value(at: Matrix) -> float:
+        return problem.value(problem.logits(at), at)[0]
+
+    grad = problem.gradient(problem.value(problem.logits(theta), theta)[1], theta)
+    for _ in range(5):
+        d = rng.normal(size=theta.shape)
+        numeric = (value(theta + 1e-5 * d) - value(theta - 1e-5 * d)) / 2e-5
+        assert np.vdot(grad, d) == pytest.approx(numeric, rel=1e-6, abs=1e-8)
+
+
+def test_the_largest_gradient_at_the_end_is_below_the_tolerance() -> None:
+    """Computed here again, from the folded weights."""
+    X, y = digits()
+    head = LogisticHead(C=0.01).fit(X, y)
+    R = (head.predict_proba(X) - np.eye(10)[y]) / len(X)
+    scaler = Scaler.measure(X)
+    grad = scaler.apply(X).T @ R + head.coef_ * scaler.scale[:, None] / (0.01 * len(X))
+    assert np.abs(grad).max() <= 1.001e-6
+    assert np.abs(R.sum(axis=0)).max() <= 1.001e-6
+
+
+def test_features_scaled_and_shifted_give_the_same_probabilities() -> None:
+    X, y = digits()
+    rng = np.random.default_rng(0)
+    other = X * rng.uniform(1e-3, 1e3, 64) + rng.normal(size=64) * 10
+    a = LogisticHead(C=0.1, tol=1e-10).fit(X, y).predict_proba(X)
+    b = LogisticHead(C=0.1, tol=1e-10).fit(other, y).predict_proba(other)
+    assert np.abs(a - b).max() < 1e-7
+
+
+def test_a_constant_feature_has_no_weight_even_when_it_changes_later() -> None:
+    X, y = digits()
+    X = np.hstack([X, np.full((len(X), 1), 0.1)]).astype(np.float32)
+    head = LogisticHead(C=0.1).fit(X, y)
+    assert np.all(head.coef_[-1] == 0)
+    assert np.all(np.isfinite(head.predict_proba(X + 1e6 * (np.arange(65) == 64))))
+
+
+def test_history_starts_before_training_and_follows_c_upwards() -> None:
+    X, y, validation = split(*digits(900), 700)
+    head = LogisticHead().fit(X, y, validation)
+    assert head.history_[0]["train_log_loss"] == pytest.approx(np.log(10))
+    assert head.history_[0]["iterations"] == 0
+    tried = [row["C"] for row in head.history_[1:]]
+    assert tried == c_grid(64)[: len(tried)]
+    losses = [row["train_log_loss"] for row in head.history_]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_c_has_the_least_validation_loss_of_separate_fits_and_the_refit_uses_all_rows() -> None:
+    X, y, validation = split(*digits(900), 700)
+    head = LogisticHead(tol=1e-9).fit(X, y, validation)
+    own = np.arange(len(validation[1])), validation[1]
+
+    def loss(C: float) -> float:
+        return float(-np.log(LogisticHead(C=C).fit(X, y).predict_proba(validation[0])[own]).mean())
+
+    losses = {C: loss(C) for C in c_grid(64)}
+    assert head.report_["C"] == min(losses, key=lambda C: losses[C])
+    assert any("refitted on train and validation" in note for note in head.notes_)
+    everything = (np.vstack([X, validation[0]]) - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1)
+    codes = np.concatenate([y, validation[1]])
+    scikit = LogisticRegression(C=head.report_["C"], tol=1e-9, max_iter=50_000).fit(everything, codes)
+    assert np.abs(scikit.predict_proba(everything[:700]) - head.predict_proba(X)).max() < 1e-5
+
+
+def test_a_choice_at_the_edge_of_the_grid_is_noted() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(400, 5)), rng.integers(0, 2, 400)  # nothing to learn
+    head = LogisticHead().fit(X[:200], y[:200], (X[200:], y[200:]))
+    assert head.report_["C"] == c_grid(5)[0]
+    assert any("strongest penalty of the grid" in note for note in head.notes_)
+
+
+def test_a_given_c_is_kept_with_validation() -> None:
+    X, y, validation = split(*digits(900), 700)
+    head = LogisticHead(C=0.123).fit(X, y, validation)
+    assert head.report_["C"] == 0.123
+    assert len(head.history_) == 2
+
+
+def test_a_fit_that_did_not_converge_says_so() -> None:
+    X, y = digits()
+    with pytest.warns(ConvergenceWarning, match="not converged"):
+        head = LogisticHead(C=1.0, max_iter=2).fit(X, y)
+    assert not head.report_["converged"]
+    assert any("not converged" in note for note in head.notes_)
+
+
+def test_one_class_and_missing_values_are_refused_in_one_sentence() -> None:
+    X, y = digits(50)
+    with pytest.raises(DataError, match="one class, '3'"):
+        LogisticHead().fit(X, np.full(50, 3))
+    X[17, 4] = np.nan
+    with pytest.raises(DataError, match="NaN.*row 17"):
+        LogisticHead().fit(X, y)
+
+
+def test_separable_classes_with_hardly_any_penalty_still_converge() -> None:
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        head = LogisticHead(C=1e5).fit(X[:100], y[:100])
+    assert head.score(X[:100], y[:100]) == 1.0
+
+
+def test_row_order_does_not_matter() -> None:
+    X, y = digits()
+    order = np.random.default_rng(0).permutation(len(X))
+    a, b = (LogisticHead(C=0.1, tol=1e-10).fit(X[i], y[i]).predict_proba(X) for i in (np.arange(len(X)), order))
+    assert np.abs(a - b).max() < 1e-7
+
+
+@pytest.mark.data
+def test_raw_mnist_pixels_reach_the_published_accuracy(data_dir: Path) -> None:
+    """Published for logistic regression on raw MNIST pixels: 0.917 to 0.926; 6,000 of the images give a little less."""
+    import gzip
+
+    def idx(name: str, offset: int) -> NDArray[np.uint8]:
+        return np.frombuffer(gzip.decompress((data_dir / "mnist" / name).read_bytes()), np.uint8, offset=offset)
+
+    X = idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[:7000].astype(np.float32)
+    y = idx("train-labels-idx1-ubyte.gz", 8)[:7000]
+    test = idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 784).astype(np.float32)
+    labels = idx("t10k-labels-idx1-ubyte.gz", 8)
+    head = LogisticHead().fit(X[:6000], y[:6000], (X[6000:], y[6000:]))
+    assert 0.89 <= head.score(test, labels) <= 0.926
