@@ -115,14 +115,14 @@ def test_wilson_interval_stays_within_zero_and_one() -> None:
 def test_null_mean_of_ece_is_what_a_calibrated_model_shows(n: int, expected: float) -> None:
     """METHODS 5: about 0.042 at n = 200 and 0.009 at n = 5,000."""
     rng = np.random.default_rng(1)
-    proba = apply_temperature(rng.normal(size=(n, 10)) * 4, 1.0)
+    proba = apply_temperature(rng.normal(size=(n, 10)) * 8, 1.0)  # mean confidence 0.88
     null = ece_null_mean(proba)
     seen = []
     for _ in range(60):  # labels drawn from the probabilities themselves: calibrated by construction
         y = (rng.random((n, 1)) > proba.cumsum(axis=1)).sum(axis=1).clip(max=9)
         seen.append(ece(y, proba))
     assert null == pytest.approx(np.mean(seen), rel=0.1)
-    assert null == pytest.approx(expected, rel=0.25)
+    assert null == pytest.approx(expected, rel=0.1)
 
 
 def test_null_mean_is_the_same_each_time() -> None:
@@ -164,9 +164,15 @@ def test_temperature_keeps_the_prediction_and_never_raises_the_loss(
 
 
 def test_no_temperature_near_the_fitted_one_is_better() -> None:
-    y, logits = sample(300, 4)
+    y, logits = sample(5000, 4)
     best = fit_temperature(logits, y)
-    assert mean_nll(logits, y, best) <= min(mean_nll(logits, y, best * factor) for factor in (0.95, 0.99, 1.01, 1.05))
+    assert mean_nll(logits, y, best) <= min(mean_nll(logits, y, best * factor) for factor in (0.97, 1.03))
+
+
+def test_a_few_rows_without_a_mistake_do_not_ask_for_certainty() -> None:
+    """The likelihood alone would have T go to 0."""
+    temperature = fit_temperature(np.eye(3) * 3.0, np.arange(3))
+    assert 0.2 < temperature < 1.0
 
 
 def test_temperature_of_no_rows_is_one() -> None:

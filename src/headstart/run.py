@@ -78,11 +78,9 @@ def execute(recipe: Recipe, out: Path | None = None, progress: Progress = silent
     parts = part_rows(images)
 
     fit_started = time.perf_counter()
-    progress("fit", 0, 1)
-    head = fit_head(recipe, extraction.features, images.labels, parts)
+    head = fit_head(recipe, extraction.features, images.labels, parts, progress)
     classifier = Classifier(source, head, images.classes)
     classifier = calibrate(classifier, extraction.features[parts["calibration"]], images.labels[parts["calibration"]])
-    progress("fit", 1, 1)
 
     outcome = Outcome(recipe, images, extraction, parts, classifier, fit_s=time.perf_counter() - fit_started)
     scores = outcome.scores(folder.name, started)
@@ -152,7 +150,11 @@ def _pixel_preprocess(images: ImageSet, size: int | None) -> Preprocess:
 
 
 def fit_head(
-    recipe: Recipe, features: NDArray[np.float32], labels: NDArray[np.int64], parts: Mapping[str, slice]
+    recipe: Recipe,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    parts: Mapping[str, slice],
+    progress: Progress = silent,
 ) -> Head:
     """The recipe's head, fitted on the training part; what it chooses it chooses on the validation part."""
     train, val = parts["train"], parts["val"]
@@ -160,7 +162,13 @@ def fit_head(
         raise DataError("No training picture is left; a run needs some of at least two classes.")
     validation = (features[val], labels[val]) if rows_in(val) else None
     head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
-    return head.fit(features[train], labels[train], validation=validation)
+    epochs = head.get_params().get("epochs", 1)
+    progress("fit", 0, epochs)
+    if "on_epoch" in head.get_params():
+        head.set_params(on_epoch=lambda row: progress("fit", int(row["epoch"]), epochs))
+    head.fit(features[train], labels[train], validation=validation)
+    progress("fit", epochs, epochs)
+    return head
 
 
 def new_head(name: str, seed: int, class_weight: str | None, options: Mapping[str, Any]) -> Head:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from headstart.features.extract import Progress
     from headstart.images import Refusal
 
-STAGES = {"extract": "Features", "fit": "Training", "download": "Download", "verify": "Checking"}
+STAGES = {"open": "Network", "extract": "Features", "fit": "Training", "download": "Download", "verify": "Checking"}
 RATES = {"extract": "images/s", "verify": "rows/s", "download": "B/s"}
 
 

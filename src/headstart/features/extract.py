@@ -213,7 +213,9 @@ class _Run:
         if head is None:
             return
         begun = time.perf_counter()
+        self.progress("open", 0, 1)
         engine = self.source.open()
+        self.progress("open", 1, 1)
         self.open_s = time.perf_counter() - begun
 
         def pictures() -> Iterator[tuple[tuple[int, bytes], Picture]]:
