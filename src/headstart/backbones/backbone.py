@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from headstart.backbones import sidecar
 from headstart.backbones.facts import Layer
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
@@ -123,9 +125,20 @@ class Backbone:
 
         For random weights too. A weights file that was a safetensors file is copied as it is.
         """
-        from headstart.backbones.build import write
+        if not self._described_by_its_file():
+            from headstart.backbones.build import write
 
-        return write(self, folder)
+            return write(self, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "backbone.safetensors"
+        shutil.copyfile(weights_path(self.weights), file)
+        sidecar.write(sidecar.of(self, file, self.weights.num_classes or 0), file)
+        return file
+
+    def _described_by_its_file(self) -> bool:
+        """Whether a copy of the weights file is all there is to save, so that no network need be built."""
+        path, classes = self.weights.path, self.weights.num_classes
+        return path is not None and path.suffix.lower() == ".safetensors" and classes is not None
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if self.fixed_size is not None and size != self.fixed_size:

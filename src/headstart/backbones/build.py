@@ -81,7 +81,7 @@ def _classes(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
 
 
 def write(backbone: Backbone, folder: Path) -> Path:
-    """See `Backbone.save`."""
+    """See `Backbone.save`, for weights that a file with a sidecar does not describe already."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "backbone.safetensors"
     weights = backbone.weights
@@ -90,14 +90,5 @@ def write(backbone: Backbone, folder: Path) -> Path:
         shutil.copyfile(weights_path(weights), file)
     else:
         file.write_bytes(serialised(network))
-    described = sidecar.Sidecar(
-        architecture=backbone.architecture,
-        preprocess=backbone.preprocess,
-        sha256=tensors.sha256(file),
-        kwargs=weights.kwargs,
-        num_classes=_classes(network.state_dict(), network),
-        licence=weights.licence,
-        fixed_size=backbone.fixed_size,
-    )
-    file.with_suffix(".json").write_text(sidecar.text(described), encoding="utf-8")
+    sidecar.write(sidecar.of(backbone, file, _classes(network.state_dict(), network)), file)
     return file

@@ -80,7 +80,7 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
     beside = sidecar.beside(source)
     found = sidecar.read(beside, source) if beside else _opened(source, None)
     described = replace(found, architecture=backbone.architecture)
-    file.with_suffix(".json").write_text(sidecar.text(described), encoding="utf-8")
+    sidecar.write(described, file)
     return file
 
 

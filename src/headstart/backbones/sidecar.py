@@ -15,11 +15,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart import tensors
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from headstart.backbones.backbone import Backbone
 
 MAX_BYTES = 1 << 20
 Shape = tuple[int | None, ...]
@@ -91,16 +94,32 @@ def _shapes(values: Mapping[str, Any]) -> dict[str, Shape]:
     }
 
 
-def text(sidecar: Sidecar) -> str:
-    """The file's content for a sidecar."""
+def write(found: Sidecar, file: Path) -> None:
+    """Write a sidecar beside its weights file; `read` gives it back."""
     values: dict[str, Any] = {
-        "architecture": sidecar.architecture,
-        "kwargs": dict(sidecar.kwargs),
-        "num_classes": sidecar.num_classes,
-        "preprocess": sidecar.preprocess.to_dict(),
-        "license": sidecar.licence,
-        "sha256": sidecar.sha256,
+        "architecture": found.architecture,
+        "kwargs": dict(found.kwargs),
+        "num_classes": found.num_classes,
+        "preprocess": found.preprocess.to_dict(),
+        "license": found.licence,
+        "sha256": found.sha256,
     }
-    if sidecar.fixed_size:
-        values["fixed_size"] = list(sidecar.fixed_size)
-    return json.dumps(values, indent=1) + "\n"
+    if found.fixed_size:
+        values["fixed_size"] = list(found.fixed_size)
+    for key, shapes in (("inputs", found.inputs), ("outputs", found.outputs)):
+        if shapes:
+            values[key] = {n: ["any" if side is None else side for side in shape] for n, shape in shapes.items()}
+    file.with_suffix(".json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def of(backbone: Backbone, file: Path, num_classes: int) -> Sidecar:
+    """The sidecar of a weights file that holds a backbone's weights."""
+    return Sidecar(
+        architecture=backbone.architecture,
+        preprocess=backbone.preprocess,
+        sha256=tensors.sha256(file),
+        kwargs=backbone.weights.kwargs,
+        num_classes=num_classes,
+        licence=backbone.weights.licence,
+        fixed_size=backbone.fixed_size,
+    )

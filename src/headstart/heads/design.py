@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from headstart.heads.base import Features, row_blocks
 from headstart.heads.blocks import map_all, map_rows, single_threaded_blas
+from headstart.heads.rows import Dense, Rows
 from headstart.heads.scaler import Matrix, Scaler, standardised
-from headstart.heads.softmax import Dense, Rows
 
 EXACT_BYTES = 128 * 2**20  # up to here one float64 copy serves as both the fast and the exact rows
 COLUMNS = 2048  # of features standardised at once
@@ -29,6 +29,11 @@ class Streamed:
 
     parts: Sequence[Features]
     scaler: Scaler
+
+    @property
+    def width(self) -> int:
+        """Number of columns d."""
+        return int(self.parts[0].shape[1])
 
     def _blocks(self) -> list[tuple[Features, slice, slice]]:
         """(features, rows in them, rows in the whole) that cover all parts in order."""

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
+from headstart.heads.curvature import Curvature, sketch_of
 from headstart.heads.design import Design, design_for
+from headstart.heads.rows import Rows
 from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Curvature, Problem, Rows, Solution, minimise, row_weights, sketch_of
+from headstart.heads.softmax import Problem, Solution, minimise, row_weights
 
 Matrix = NDArray[np.float64]
 PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1
-FAST_TOLERANCE = 1e-5  # where float32 rows hand over to exact ones
+FAST_TOLERANCE = 2e-6  # where float32 rows hand over to exact ones
 
 
 def c_grid(n_features: int) -> list[float]:
@@ -73,24 +75,24 @@ class LogisticHead(Head):
 
     def _solve(self, design: Design, train: Examples, validation: Examples | None) -> tuple[Solution, float]:
         """The kept solution on the design's rows, and its C."""
-        sketch = sketch_of(design.fast, design.width)
+        curvature = Curvature(sketch_of(design.fast))
         start = np.zeros((design.width + 1, len(self.classes_)))
         if validation is None:
             C = default_c(self.n_features_in_) if self.C is None else float(self.C)
             self.report_["grid"] = [C]
-            return self._finish(design, train.y, C, (start, sketch)), C
-        C, start = self._choose(design, train, validation, (start, sketch))
-        return self._finish(design, np.concatenate([train.y, validation.y]), C, (start, sketch)), C
+            return self._finish(design, train.y, C, (start, curvature)), C
+        C, start = self._choose(design, train, validation, (start, curvature))
+        return self._finish(design, np.concatenate([train.y, validation.y]), C, (start, curvature)), C
 
     def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
         weights = row_weights(codes, class_weights(codes, self.classes_, self.class_weight))
         return Problem(rows, codes, weights, 1.0 / (C * len(codes)))
 
     def _choose(
-        self, design: Design, train: Examples, validation: Examples, state: tuple[Matrix, Matrix | None]
+        self, design: Design, train: Examples, validation: Examples, state: tuple[Matrix, Curvature]
     ) -> tuple[float, Matrix]:
         """C with the least validation loss, warm-started from strong to weak, and the solution there."""
-        theta, sketch = state
+        theta, curvature = state
         rows, held_out = design.split(len(train.X))
         grid = c_grid(self.n_features_in_) if self.C is None else [float(self.C)]
         shares = class_weights(train.y, self.classes_, self.class_weight)
@@ -105,7 +107,7 @@ class LogisticHead(Head):
                 theta,
                 tol=max(self.tol, PATH_TOLERANCE * min(1.0, 10 * self.history_[-1]["train_log_loss"])),
                 max_iter=self.max_iter,
-                curvature=Curvature(sketch),
+                curvature=curvature,
             )
             theta = found.theta
             loss = self._record(C, problem, check, found)
@@ -142,12 +144,9 @@ class LogisticHead(Head):
                 f"C = {C:g} is the {side} penalty of the grid: the best value may lie beyond; set C to try."
             )
 
-    def _finish(
-        self, design: Design, codes: NDArray[np.int64], C: float, state: tuple[Matrix, Matrix | None]
-    ) -> Solution:
+    def _finish(self, design: Design, codes: NDArray[np.int64], C: float, state: tuple[Matrix, Curvature]) -> Solution:
         """The fit that is kept: on all rows, in float32 while that helps, then exact."""
-        theta, sketch = state
-        curvature = Curvature(sketch)
+        theta, curvature = state
         spent = 0
         if design.fast is not design.exact:
             fast = self._problem(design.fast, codes, C)
@@ -156,7 +155,6 @@ class LogisticHead(Head):
             )
             theta, spent = rough.theta, rough.iterations
         exact = self._problem(design.exact, codes, C)
-        curvature.next_refresh = -1 if curvature.precondition else 0
         found = minimise(exact, theta, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
         if len(self.history_) == 0:
             self._record_without_validation(exact, C, found, spent)
