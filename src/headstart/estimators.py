@@ -6,7 +6,6 @@ used is an error here, because an estimator owes one answer for each row of X.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,10 +17,9 @@ from headstart.classifier import Classifier
 from headstart.errors import DataError
 from headstart.features.extract import FeatureSource, Settings, extract
 from headstart.images import ImageSet, Shares, from_arrays, split
-from headstart.metrics import fit_temperature
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
-from headstart.run import feature_source, new_head
+from headstart.run import calibrate, feature_source, new_head
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -114,26 +112,19 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
-        self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
-        names = [str(c) for c in self.classes_]
-        images = from_arrays(X, [names[k] for k in labels])
-        if len(self.classes_) < 2:
+        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        names = tuple(str(c) for c in self.classes_)
+        if len(names) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
-        features = extract(images, _source(self, images), _settings(self.cache)).features
-        parts = _parts(images, self.validation, self.seed)
-        order = {name: k for k, name in enumerate(names)}
-        codes = np.array([order[images.classes[k]] for k in images.labels])
-        rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "calibration")}
-        held = (features[rows["val"]], codes[rows["val"]]) if len(rows["val"]) else None
-        self.head_ = new_head(self.head, self.seed, self.class_weight, self.head_options or {}).fit(
-            features[rows["train"]], codes[rows["train"]], validation=held
-        )
-        classifier = Classifier(_source(self, images), self.head_, tuple(names))
-        temperature = 1.0
-        if len(rows["calibration"]):
-            chosen = rows["calibration"]
-            temperature = fit_temperature(classifier.logits(features[chosen]), codes[chosen])
-        self.classifier_ = Classifier(classifier.source, self.head_, tuple(names), temperature)
+        images = from_arrays(X, [names[k] for k in codes])
+        source = _source(self, images)
+        features = extract(images, source, _settings(self.cache)).features
+        train, val, calibration = _rows(images, self.validation, self.seed)
+        head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
+        held_out = (features[val], codes[val]) if len(val) else None
+        self.head_ = head.fit(features[train], codes[train], validation=held_out)
+        classifier = Classifier(source, self.head_, names)
+        self.classifier_ = calibrate(classifier, features[calibration], codes[calibration])
         self.n_features_in_ = int(features.shape[1])
         return self
 
@@ -175,7 +166,7 @@ def _settings(cache: bool) -> Settings:
     return Settings(features_dir() if cache else None, strict=True)
 
 
-def _parts(images: ImageSet, validation: bool, seed: int) -> Sequence[str] | NDArray[np.str_]:
-    if not validation:
-        return np.full(len(images), "train")
-    return split(images, seed=seed, shares=Shares(test=0)).parts
+def _rows(images: ImageSet, validation: bool, seed: int) -> list[NDArray[np.int64]]:
+    """The rows of train, val and calibration."""
+    parts = split(images, seed=seed, shares=Shares(test=0)).parts if validation else np.full(len(images), "train")
+    return [np.flatnonzero(parts == part) for part in ("train", "val", "calibration")]

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,7 +48,7 @@ def claim(folder: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     part.write_text(text, encoding="utf-8", newline="")
     part.replace(path)
 

@@ -33,6 +33,7 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart import records
 from headstart.features import soundness
 
 Row = NDArray[np.float32]
@@ -75,7 +76,7 @@ class FeatureStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "space.json").exists():
-                write_json(folder / "space.json", space)
+                records.write_json(folder / "space.json", space)
             problem = _set_aside_if_damaged(folder)
             env = _ENVIRONMENTS.open(folder)
         except (OSError, lmdb.Error) as error:
@@ -199,7 +200,7 @@ class _Environments:
             del self._open[key]
             env.close()
             with contextlib.suppress(OSError):
-                write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))
+                records.write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))
 
     def shared(self, folder: Path) -> bool:
         """Whether this process has the folder open already."""
@@ -239,10 +240,3 @@ def _set_aside_if_damaged(folder: Path) -> str | None:
         data.rename(folder / "data.mdb.damaged")
     (folder / "lock.mdb").unlink(missing_ok=True)
     return f"The feature store {folder.name} was damaged; it was set aside and its features are computed again."
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a small JSON file in one step."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-    part.replace(path)

@@ -7,7 +7,6 @@ something is not reused (METHODS 5); test is looked at last.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart import records
 from headstart.errors import DataError
 from headstart.images.imageset import PART, ImageSet
 from headstart.images.order import allocate, shuffled
@@ -122,10 +122,7 @@ def write_split(images: ImageSet, path: Path) -> None:
         (name, images.classes[k] if k >= 0 else "", part)
         for name, k, part in zip(images.names, images.labels, images.parts.tolist(), strict=True)
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-    temporary.replace(path)
+    records.write_csv(path, COLUMNS, rows)
 
 
 def apply_split(images: ImageSet, path: Path) -> ImageSet:
