@@ -308,3 +308,19 @@ def test_a_wrong_recipe_is_one_sentence_that_names_the_key(text: str, said: str)
     with pytest.raises(UserError, match=said) as caught:
         Recipe.from_toml(text)
     assert "\n" not in str(caught.value).strip() or "TOML" in str(caught.value)
+
+
+def test_few_labelled_pictures_a_class_leave_the_test_part_as_it_is(tmp_path: Path) -> None:
+    whole = execute(recipe(), tmp_path / "whole").scores["counts"]
+    few = execute(recipe(data={"train_per_class": 6}), tmp_path / "few").scores["counts"]
+    assert few["test"] == whole["test"]
+    assert few["train"] + few["val"] + few["calibration"] == 60
+
+
+def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
+    settings = {"data": {"limit": None}, "head": {"name": "prototype"}}
+    first = execute(recipe(**settings), tmp_path / "first").folder / "split.csv"
+    other = execute(recipe(**{**settings, "data": {"limit": None, "split": str(first)}}, seed=5), tmp_path / "other")
+    drawn = execute(recipe(**settings, seed=5), tmp_path / "drawn")
+    assert (other.folder / "split.csv").read_text() == first.read_text()
+    assert (drawn.folder / "split.csv").read_text() != first.read_text()
