@@ -77,8 +77,9 @@ def run_facts(scores: Mapping[str, Any]) -> None:
     """Where the features came from, how fast, with how much memory; and the notes."""
     counts, timings = scores["counts"], scores["timings"]
     what = f"{scores['run']['n_features']:,} features"
+    twins = f"{counts['repeated']:,} equal to another, " if counts["repeated"] else ""
     print(
-        f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, "
+        f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, {twins}"
         f"{counts['decoded']:,} decoded, {counts['refused']:,} refused; {timings['images_per_s']:,.0f} images/s."
     )
     print(

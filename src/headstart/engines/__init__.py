@@ -33,7 +33,9 @@ DEVICES = ("cpu", "cuda", "mps")
 
 
 class Engine(Protocol):
-    """A compiled, frozen backbone."""
+    """A compiled, frozen backbone. `busy_s` counts the seconds its requests took, added up over those in parallel."""
+
+    busy_s: float
 
     def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
         """Take (tag, (h, w, c) uint8) as they come and give (tag, (d,) float32) as they are done, in any order.

@@ -43,6 +43,7 @@ class OpenVINOEngine:
         self._compiled = core.compile_model(model, "CPU", settings)
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = streams + EXTRA_REQUESTS
+        self.busy_s = 0.0
 
     def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
         """See `Engine.stream`; rows come in the order of the pictures.
@@ -56,7 +57,7 @@ class OpenVINOEngine:
             for tag, picture in pictures:
                 if not idle:
                     request, done = busy.popleft()
-                    row = _finish(request)
+                    row = self._finish(request)
                     idle.append(request)
                     yield done, row
                 request = idle.pop()
@@ -64,19 +65,19 @@ class OpenVINOEngine:
                 busy.append((request, tag))
             while busy:
                 request, done = busy.popleft()
-                yield done, _finish(request)
+                yield done, self._finish(request)
         finally:
             for request, _ in busy:
                 request.wait()
 
+    def _finish(self, request: Any) -> Row:
+        request.wait()
+        self.busy_s += request.latency / 1000
+        return np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
+
     def run(self, batch: Picture) -> Row:
         """See `Engine.run`."""
         return collect(self, batch)
-
-
-def _finish(request: Any) -> Row:
-    request.wait()
-    return np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
 
 
 def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any, Path | None]:

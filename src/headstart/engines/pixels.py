@@ -12,6 +12,8 @@ from headstart.engines import Picture, Row, Tag, collect
 class PixelEngine:
     """Pixels as features: (h, w, c) uint8 -> (h * w * c,) float32 in 0..1, row by row of the picture."""
 
+    busy_s = 0.0
+
     def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
         """See `Engine.stream`."""
         for tag, picture in pictures:

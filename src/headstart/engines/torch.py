@@ -7,6 +7,7 @@ the store.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -38,6 +39,7 @@ class TorchEngine:
         self._device = torch.device(device)
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
+        self.busy_s = 0.0
         module = backbone.features(layer).to(self._device).eval()
         self._module = module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(1, -1, 1, 1) * 255
@@ -50,7 +52,9 @@ class TorchEngine:
             batch = np.zeros((self._batch, *chunk[0][1].shape), dtype=np.uint8)
             for slot, (_, picture) in enumerate(chunk):
                 batch[slot] = picture
+            begun = time.perf_counter()
             rows = self._infer(batch)
+            self.busy_s += time.perf_counter() - begun
             for slot, (tag, _) in enumerate(chunk):
                 yield tag, rows[slot]
 

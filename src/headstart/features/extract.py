@@ -222,13 +222,12 @@ class _Run:
             yield head
             yield from waiting
 
-        begun = time.perf_counter()
         for (i, key), row in engine.stream(pictures()):
             self._place(i, key, row)
             self.counts.computed += 1
             if self.store is not None:
                 self.store.put(key, row)
-        self.infer_s = time.perf_counter() - begun
+        self.infer_s = engine.busy_s
 
     def _needing_inference(self, looked: Iterator[_Looked]) -> Iterator[tuple[tuple[int, bytes], Picture]]:
         for found in looked:
