@@ -103,7 +103,8 @@ COUNTS = (
     ("decoded", "Decoded"),
     ("computed", "Feature rows computed"),
     ("reused", "Feature rows reused"),
-    ("recomputed_corrupt", "Feature rows found damaged and recomputed"),
+    ("repeated", "Equal to another picture"),
+    ("corrupt", "Feature rows found damaged and recomputed"),
     ("refused", "Files refused"),
 )
 
