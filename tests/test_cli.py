@@ -77,6 +77,12 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["evaluate", "nowhere", "digits"], "no bundle"),
         (["features", "digits", "--out", "x.txt"], ".npz, .parquet"),
         (["cache", "clear", "abcdef"], "Unknown space"),
+        (["fit", ""], "no name"),
+        (
+            ["fit", "digits", "--precision", "mixed", "--device", "cpu", "--backbone", "vgg16", "--weights", "none"],
+            "GPUs",
+        ),
+        (["evaluate", "nowhere", "digits", "--out", "x.csv"], ".json"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -112,6 +118,27 @@ def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> Non
     assert headstart("cache", "verify", cwd=tmp_path, **store).returncode == 0
     assert headstart("cache", "clear", "--yes", cwd=tmp_path, **store).returncode == 0
     assert "0 spaces" in headstart("cache", "info", cwd=tmp_path, **store).stdout
+
+
+def test_ctrl_c_says_that_the_work_is_kept_and_leaves_no_folder(tmp_path: Path) -> None:
+    code = "import signal, threading, os; threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+    code += "\nfrom headstart.cli import main; main()"
+    arguments = ["fit", "digits", "--backbone", "vgg16", "--weights", "none", "--out", "run"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1].startswith("Error: Interrupted. What was computed is kept")
+    assert not (tmp_path / "run").exists()
+
+
+def test_refusing_to_clear_the_cache_deletes_nothing(tmp_path: Path) -> None:
+    done = headstart("cache", "clear", HEADSTART_CACHE=str(tmp_path))
+    assert done.returncode == 0 and "Nothing was deleted" in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"headstart \d+\.\d+\.\d+\n", headstart("--version").stdout)
 
 
 @pytest.mark.data

@@ -92,3 +92,16 @@ def test_a_broken_picture_and_a_single_class_are_errors(digits, tmp_path: Path) 
         FeatureExtractor(**SMALL).fit(X).transform([str(tmp_path / "bad.png")])
     with pytest.raises(DataError, match="one class"):
         TransferClassifier(method="pixels").fit(X, np.zeros(len(X)))
+
+
+def test_paths_may_come_as_an_array_of_strings_and_an_unfitted_model_says_so(digits, tmp_path: Path) -> None:
+    from sklearn.exceptions import NotFittedError
+
+    X, y = digits
+    paths = [str(tmp_path / f"{i}.png") for i in range(60)]
+    for pixels, path in zip(X, paths, strict=False):
+        Image.fromarray(pixels).save(path)
+    model = TransferClassifier(method="pixels")
+    with pytest.raises(NotFittedError):
+        model.predict(paths)
+    assert model.fit(np.array(paths), y[:60]).predict(np.array(paths[:5])).shape == (5,)

@@ -324,3 +324,63 @@ def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
     drawn = execute(recipe(**settings, seed=5), tmp_path / "drawn")
     assert (other.folder / "split.csv").read_text() == first.read_text()
     assert (drawn.folder / "split.csv").read_text() != first.read_text()
+
+
+# ---- what a first user ran into
+
+
+def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_path: Path) -> None:
+    for file in sorted((photos / "red").glob("*.jpg")):
+        shutil.copy(file, file.with_name(f"copy of {file.name}"))
+    notes = " ".join(execute(recipe(str(photos)), tmp_path / "run").scores["notes"])
+    assert "same content as a training picture" in notes and "of test" in notes
+    clean = execute(recipe(), tmp_path / "digits").scores["notes"]
+    assert "same content" not in " ".join(clean)
+
+
+def test_a_stored_feature_is_no_way_around_the_pixel_limit(photos: Path, tmp_path: Path) -> None:
+    execute(tiny(str(photos)), tmp_path / "first")
+    limited = tiny(str(photos)).model_copy(update={"data": recipe(str(photos), data={"max_pixels": 10}).data})
+    with pytest.raises(DataError, match="too-many-pixels"):
+        execute(limited, tmp_path / "second")
+
+
+def test_a_run_without_a_folder_of_its_own_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [execute(recipe()).folder.name for _ in range(2)] == ["digits-pixels-logistic", "digits-pixels-logistic-2"]
+
+
+def test_a_run_that_fails_leaves_no_folder(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        execute(recipe(str(photos), head={"name": "mlp", "options": {"hidden": "abc"}}), tmp_path / "run")
+    shutil.rmtree(photos / "red")
+    with pytest.raises(DataError, match=r"one class only \(blue\)"):
+        execute(recipe(str(photos)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [("mlp", {"hidden": "abc"}), ("mlp", {"hidden": [0]}), ("logistic", {"C": "abc"}), ("knn", {"k": 1.5})],
+)
+def test_a_parameter_of_the_wrong_kind_is_one_sentence(head: str, options: dict, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        execute(recipe(head={"name": head, "options": options}), tmp_path / "run")
+
+
+def test_files_refused_while_listing_are_counted_too(photos: Path, tmp_path: Path) -> None:
+    (photos / "red" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    done = execute(recipe(str(photos)), tmp_path / "run")
+    assert len(rows(done.folder / "refused.csv")) == done.scores["counts"]["refused"] == 1
+
+
+def test_predicting_nothing_is_an_error(digits_run, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nosuch.png"):
+        with pytest.raises(DataError, match="No picture"):
+            inference.predict(digits_run.folder, [str(path)])
+
+
+def test_one_number_is_one_hidden_layer(tmp_path: Path) -> None:
+    options = {"hidden": 8, "epochs": 2}
+    done = execute(recipe(head={"name": "mlp", "options": options}), tmp_path / "run")
+    assert done.scores["head"]["parameters"] == 64 * 8 + 8 + 8 * 10 + 10

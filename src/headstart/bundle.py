@@ -20,7 +20,7 @@ import numpy as np
 from headstart import tensors
 from headstart.classifier import Classifier
 from headstart.engines import choose
-from headstart.errors import BundleError
+from headstart.errors import BundleError, HeadstartError
 from headstart.features.extract import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.preprocess import Preprocess
@@ -30,6 +30,7 @@ VERSION = 1
 
 def save(classifier: Classifier, folder: Path) -> Path:
     """Write the bundle to `folder`, replacing what is there, and return the folder."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,10 @@ def save(classifier: Classifier, folder: Path) -> Path:
     part.chmod(0o755)
     try:
         arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
-        save_file(arrays, part / "head.safetensors")
+        try:
+            save_file(arrays, part / "head.safetensors")
+        except SafetensorError as error:
+            raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
         backbone = _save_backbone(classifier, part)
         manifest = {
             "format": "headstart-bundle",

@@ -116,11 +116,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = tuple(str(c) for c in self.classes_)
         if len(names) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
+        head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
         images = from_arrays(X, [names[k] for k in codes])
         source = _source(self, images)
         features = extract(images, source, _settings(self.cache)).features
         train, val, calibration = _rows(images, self.validation, self.seed)
-        head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
         held_out = (features[val], codes[val]) if len(val) else None
         self.head_ = head.fit(features[train], codes[train], validation=held_out)
         classifier = Classifier(source, self.head_, names)
@@ -135,7 +135,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Pictures -> (n,) labels from `classes_`."""
-        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        chosen: NDArray[Any] = self.classes_[best]
         return chosen
 
     def __sklearn_tags__(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ def predict(
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
     if not len(images):
-        return Predictions((), np.zeros((0, len(classifier.classes))), classifier.classes, images.refused)
+        first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
+        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.")
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))
@@ -113,7 +114,7 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)
-    return extraction
+    return replace(extraction, refused=(*images.refused, *extraction.refused))
 
 
 def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
@@ -131,6 +132,7 @@ def check_features_out(out: Path) -> None:
     """Raise UserError before the work begins if features cannot be written under this name."""
     if out.suffix not in (".npz", ".parquet"):
         raise UserError(f"--out {out} ends in none of .npz, .parquet; choose one of them.")
+    records.make(out.parent)
 
 
 def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
@@ -149,11 +151,19 @@ def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
         pq.write_table(pa.Table.from_pylist(rows), out)
 
 
+def check_scores_out(out: Path) -> None:
+    """Raise UserError before the work begins if scores cannot be written under this name."""
+    if out.suffix != ".json":
+        raise UserError(f"--out {out} must end in .json.")
+    records.make(out.parent)
+
+
 def check_predictions_out(out: Path) -> str:
     """The format by the ending of `out`; UserError, before any work, when it is none of ours."""
     kind = out.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise UserError(f"--out {out} ends in none of .csv, .json, .parquet; choose one of them.")
+    records.make(out.parent)
     return kind
 
 

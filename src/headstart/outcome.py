@@ -77,6 +77,7 @@ class Outcome:
             "timings": self._timings(time.perf_counter() - started),
             "counts": {
                 **asdict(self.extraction.counts),
+                "refused": self.extraction.counts.refused + len(self.images.refused),
                 **{part: rows_in(rows) for part, rows in self.parts.items()},
             },
             "memory": {"peak_mb": round(records.peak_memory_mb(), 1)},
@@ -84,6 +85,7 @@ class Outcome:
                 *self.images.notes,
                 *(backbone.notes if backbone else ()),
                 *self.extraction.notes,
+                *self._twins_across_parts(),
                 *head.notes_,
             ],
         }
@@ -105,6 +107,19 @@ class Outcome:
             ([images.names[i], images.parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
         )
         records.write_json(folder / "scores.json", scores)
+
+    def _twins_across_parts(self) -> list[str]:
+        """A note when a picture of a later part has the same content as a training picture (METHODS 6)."""
+        parts = self.images.parts
+        groups: dict[int, set[int]] = {}
+        for later, first in self.extraction.twins:
+            groups.setdefault(first, {first}).add(later)
+        known = [rows for rows in groups.values() if any(parts[i] == "train" for i in rows)]
+        leaked = {part: sum(int(parts[i] == part) for rows in known for i in rows) for part in PARTS[1:]}
+        said = [f"{count:,} of {part}" for part, count in leaked.items() if count]
+        if not said:
+            return []
+        return [f"Pictures with the same content as a training picture: {', '.join(said)}; scores there are too good."]
 
     def _before(self) -> dict[str, Any]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""

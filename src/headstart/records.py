@@ -31,7 +31,7 @@ MANY_CLASSES = 20
 
 
 def claim(folder: Path) -> Path:
-    """Make the run folder, or take an earlier run's to write anew.
+    """The run folder, new or an earlier run's to write anew; it is made when the first file is written.
 
     Raises UserError when it holds something that is not a run, so that nothing of the user's is overwritten.
     """
@@ -39,11 +39,24 @@ def claim(folder: Path) -> Path:
         raise UserError(f"--out {folder} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.toml").is_file():
         raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
+    return folder
+
+
+def unused(folder: Path) -> Path:
+    """The folder, or the first of folder-2, folder-3, ... that does not exist: a run without --out replaces none."""
+    found, number = folder, 1
+    while found.exists():
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
+
+
+def make(folder: Path) -> None:
+    """Create a folder and its parents; raises UserError when the disk does not allow it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {folder} cannot be created: {error}.") from error
-    return folder
+        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); name another with --out.") from error
 
 
 def write_text(path: Path, text: str) -> None:

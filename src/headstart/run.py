@@ -68,7 +68,10 @@ def execute(recipe: Recipe, out: Path | None = None, progress: Progress = silent
     Raises UserError and its kin for anything the user can mend; see `headstart.errors`.
     """
     started = time.perf_counter()
-    folder = records.claim(out or Path("runs") / default_name(recipe))
+    folder = records.claim(out) if out else records.unused(Path("runs") / default_name(recipe))
+    new_head(
+        recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options
+    )  # a wrong name is told at once
     images = prepare(recipe)
     source = feature_source(recipe, images)
     extraction = extract(
@@ -84,6 +87,7 @@ def execute(recipe: Recipe, out: Path | None = None, progress: Progress = silent
 
     outcome = Outcome(recipe, images, extraction, parts, classifier, fit_s=time.perf_counter() - fit_started)
     scores = outcome.scores(folder.name, started)
+    records.make(folder)
     outcome.write(folder, scores)
     bundle.save(classifier, folder / "bundle")
     return Run(folder, scores, classifier, images)
@@ -107,6 +111,10 @@ def prepare(recipe: Recipe) -> ImageSet:
         parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
         images = select(replace(parted, notes=()), train_per_class=data.train_per_class, seed=recipe.seed)
     images = split(images, seed=recipe.seed) if data.split is None else apply_split(images, Path(data.split))
+    trained = np.unique(images.labels[images.parts == "train"])
+    if len(trained) < 2:
+        names = ", ".join(images.classes[k] for k in trained)
+        raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
     return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
 
 
@@ -166,7 +174,13 @@ def fit_head(
     progress("fit", 0, epochs)
     if "on_epoch" in head.get_params():
         head.set_params(on_epoch=lambda row: progress("fit", int(row["epoch"]), epochs))
-    head.fit(features[train], labels[train], validation=validation)
+    try:
+        head.fit(features[train], labels[train], validation=validation)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError) or not recipe.head.options:
+            raise
+        told = ", ".join(f"{key}={value!r}" for key, value in recipe.head.options.items())
+        raise UserError(f"The head {recipe.head.name} cannot be fitted with {told}: {error}.") from error
     progress("fit", epochs, epochs)
     return head
 

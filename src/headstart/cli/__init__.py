@@ -7,6 +7,7 @@ imported before a command runs, so `headstart --help` answers at once.
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import typer
@@ -16,6 +17,8 @@ from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
 ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+INTERRUPTED = "Interrupted. What was computed is kept; the same command goes on from there."
 
 app = typer.Typer(
     name="headstart",
@@ -41,8 +44,11 @@ def main() -> None:
 
 def _main(arguments: list[str]) -> int:
     try:
-        code = app(args=arguments, prog_name="headstart", standalone_mode=False)
-        return int(code or 0)
+        if arguments == ["--version"]:
+            print(f"headstart {version('headstart')}")
+            return 0
+        code = int(app(args=arguments, prog_name="headstart", standalone_mode=False) or 0)
+        return _say(INTERRUPTED, 130) if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
             return 0
@@ -52,7 +58,11 @@ def _main(arguments: list[str]) -> int:
     except HeadstartError as failure:
         return _say(str(failure), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("Interrupted. What was computed is kept; the same command goes on from there.", 130)
+        return _say(INTERRUPTED, 130)
+    except OSError as failure:
+        if failure.filename is None and failure.errno is None:
+            raise
+        return _say(f"{failure.filename or 'The disk'}: {failure.strerror or failure}.", 1)
 
 
 def _command(arguments: list[str]) -> str:

@@ -81,6 +81,15 @@ def clear(
     for wanted in ids or []:
         if not any(k.startswith(wanted[:8]) for k in known):
             raise UnknownName("space", wanted, known)
-    if not ids and not yes:
-        typer.confirm(f"Delete all {len(known)} spaces in {features_dir()}?", abort=True)
+    if not ids and not yes and not _sure(f"Delete all {len(known)} spaces in {features_dir()}?"):
+        print("Nothing was deleted; --yes does not ask.")
+        return
     print(f"{show.size(clear(features_dir(), ids or None))} freed.")
+
+
+def _sure(question: str) -> bool:
+    """The answer at the keyboard; no when nobody can answer."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        return False

@@ -109,7 +109,7 @@ def _execute(recipe: Recipe, out: Path | None, store: bool) -> None:
 
 def _absolute(name: str) -> str:
     """A path that exists becomes absolute, so that the recipe means the same from anywhere; other names stay."""
-    return str(Path(name).resolve()) if Path(name).exists() else name
+    return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

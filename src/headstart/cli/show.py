@@ -82,9 +82,10 @@ def run_facts(scores: Mapping[str, Any]) -> None:
         f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, {twins}"
         f"{counts['decoded']:,} decoded, {counts['refused']:,} refused; {timings['images_per_s']:,.0f} images/s."
     )
+    opening = f" (of which opening the network {timings['open_s']:.1f} s)" if timings["open_s"] >= 0.1 else ""
     print(
-        f"Extraction {timings['extract_s']:.1f} s, fit {timings['fit_s']:.1f} s, in all {timings['total_s']:.1f} s; "
-        f"peak memory {scores['memory']['peak_mb']:,.0f} MB."
+        f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, "
+        f"in all {timings['total_s']:.1f} s; peak memory {scores['memory']['peak_mb']:,.0f} MB."
     )
     for note in scores["notes"]:
         print(f"Note: {note}")

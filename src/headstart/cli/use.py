@@ -28,6 +28,8 @@ def evaluate(
     from headstart import inference, records
     from headstart.cli import show
 
+    if out is not None:
+        inference.check_scores_out(out)
     with show.progress_bar() as progress:
         found = inference.evaluate(run, data, _settings(strict), progress)
     print(

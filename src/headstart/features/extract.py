@@ -99,6 +99,8 @@ class Extraction:
     open_s: float
     wall_s: float
     notes: tuple[str, ...] = ()
+    twins: tuple[tuple[int, int], ...] = ()
+    """Pairs of rows of `features` whose pictures have the same content: (later, first)."""
 
     @property
     def images_per_s(self) -> float:
@@ -155,7 +157,8 @@ class _Run:
         self.filled = np.zeros(len(images), dtype=bool)
         self.done = 0
         self.decode_s = self.infer_s = self.open_s = 0.0
-        self.store = None if settings.store is None else FeatureStore.open(settings.store, source.space())
+        space = {**source.space(), "max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
+        self.store = None if settings.store is None else FeatureStore.open(settings.store, space)
 
     def go(self) -> Extraction:
         started = time.perf_counter()
@@ -282,6 +285,8 @@ class _Run:
 
     def _result(self, wall_s: float) -> Extraction:
         kept = np.flatnonzero(self.filled)
+        place = {int(origin): target for target, origin in enumerate(kept)}
+        twins = tuple((place[i], place[self.first[key]]) for i, key in self.repeats if i in place)
         if self.matrix is None or not len(kept):
             raise DataError(_none_left(self.images, self.refused))
         for target, origin in enumerate(kept):  # close the gaps of refused pictures without a second matrix
@@ -301,6 +306,7 @@ class _Run:
             self.open_s,
             wall_s,
             notes,
+            twins,
         )
 
 

@@ -49,7 +49,7 @@ class MLPHead(Head):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (512,),
+        hidden: Sequence[int] | int = (512,),
         dropout: float = 0.5,
         epochs: int = 50,
         batch_size: int = 64,
@@ -83,11 +83,19 @@ class MLPHead(Head):
         self.n_iter_ = len(self.history_) - 1
 
     def _check_settings(self) -> None:
+        self._widths()
         if not 0 <= self.dropout < 1:
             raise HeadSettingError(f"dropout is {self.dropout}: it must be at least 0 and below 1.")
         for name in ("epochs", "batch_size", "patience", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise HeadSettingError(f"{name} is {getattr(self, name)}: it must be above 0.")
+
+    def _widths(self) -> tuple[int, ...]:
+        """Widths of the hidden layers; one number is one layer."""
+        widths = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        if not all(isinstance(width, int | np.integer) and width > 0 for width in widths):
+            raise HeadSettingError(f"hidden is {self.hidden!r}: it must be a whole number above 0, or a list of them.")
+        return widths
 
     def _prepare(self, scaler: Scaler, train: Examples, validation: Examples | None) -> Training:
         import torch
@@ -118,7 +126,7 @@ class MLPHead(Head):
         """He initialisation (He et al. 2015) for hidden layers, zero biases, a small last layer."""
         import torch
 
-        sizes = [width, *self.hidden, len(self.classes_)]
+        sizes = [width, *self._widths(), len(self.classes_)]
         modules: list[torch.nn.Module] = []
         for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             last = index == len(sizes) - 2
@@ -225,7 +233,7 @@ class MLPHead(Head):
     def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
         """The fitted head back from `to_arrays()` and `config()`."""
         head = super().from_arrays(arrays, config)
-        names = [(f"weight_{i}", f"bias_{i}") for i in range(len(head.hidden) + 1)]
+        names = [(f"weight_{i}", f"bias_{i}") for i in range(len(head._widths()) + 1)]
         missing = [name for pair in names for name in pair if name not in arrays]
         if missing:
             raise BundleError(f"An MLPHead cannot be restored: {', '.join(missing)} missing.")

@@ -42,6 +42,8 @@ def load(
 def _target(data: str | os.PathLike[str]) -> Path | str:
     """A path, or the name of a built-in data set."""
     if isinstance(data, str):
+        if not data.strip():
+            raise DataError("The data have no name: give a folder, a table, an .npz, or a built-in name.")
         name = data.removeprefix("builtin:")
         if name in builtin.BUILTINS:
             _unambiguous(data, name)

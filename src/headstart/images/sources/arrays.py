@@ -34,7 +34,8 @@ def from_arrays(
     unlabelled), or indices into `classes` when that is given; parts: one part for all, or n of them.
     Raises `DataError` for shapes, values or lengths that do not fit.
     """
-    items = to_uint8(images) if isinstance(images, np.ndarray) and images.dtype != object else _items(images)
+    pixels = isinstance(images, np.ndarray) and images.dtype.kind not in "OUS"
+    items = to_uint8(images) if pixels else _items(images)
     index, names = encode(labels, classes, len(items))
     where = np.full(len(items), parts, PART) if np.ndim(parts) == 0 else np.asarray(parts, PART)
     return ImageSet(items, _names(items, where), index, names, where, title=title)

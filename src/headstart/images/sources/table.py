@@ -66,7 +66,10 @@ def _imageset(table: Path, rows: dict[str, tuple[str, str]], refused: list[Refus
     index, classes = encode([rows[name][0] or None for name in kept], None, len(kept), str(table))
     parts = np.array([rows[name][1] for name in kept], PART)
     if not kept:
-        raise DataError(f"{table}: none of its {len(rows)} pictures can be used.")
+        first = f"; the first: {refused[0].name} ({refused[0].reason})" if refused else ""
+        raise DataError(
+            f"{table}: none of its {len(rows)} pictures can be used{first}. Paths are relative to the table's folder."
+        )
     check_classes_in_train(index, parts, classes, str(table))
     return ImageSet(
         items=[paths[name] for name in kept],
