@@ -121,8 +121,13 @@ def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> Non
 
 
 def test_ctrl_c_says_that_the_work_is_kept_and_leaves_no_folder(tmp_path: Path) -> None:
-    code = "import signal, threading, os; threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
-    code += "\nfrom headstart.cli import main; main()"
+    code = """
+import os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts its children deaf to it
+threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+from headstart.cli import main
+main()
+"""
     arguments = ["fit", "digits", "--backbone", "vgg16", "--weights", "none", "--out", "run"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False

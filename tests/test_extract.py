@@ -175,7 +175,8 @@ def test_raw_pixels_are_the_picture_itself_scaled_to_one() -> None:
 
 
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts its children deaf to it
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 import headstart.features.store as s
