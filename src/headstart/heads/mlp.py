@@ -22,16 +22,17 @@ from headstart.heads.scaler import Scaler, standardised
 if TYPE_CHECKING:
     import torch
 
+    from headstart.heads.optimiser import CosineAdamW
+
 Row = dict[str, float]
 
 
 @dataclass
 class Training:
-    """What one training run holds: network, optimiser, schedule, tensors and class weights."""
+    """What one training run holds: network, optimiser, tensors and class weights."""
 
     network: torch.nn.Sequential
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    optimiser: CosineAdamW
     train: tuple[torch.Tensor, torch.Tensor]
     validation: tuple[torch.Tensor, torch.Tensor] | None
     weights: torch.Tensor
@@ -100,22 +101,20 @@ class MLPHead(Head):
     def _prepare(self, scaler: Scaler, train: Examples, validation: Examples | None) -> Training:
         import torch
 
+        from headstart.heads.optimiser import CosineAdamW
+
         def tensors(part: Examples) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.from_numpy(standardised([part.X], scaler, np.float32)), torch.from_numpy(part.y)
 
         generator = torch.Generator().manual_seed(self.seed)
         network = self._network(train.X.shape[1], generator)
         steps = self.epochs * -(-len(train.X) // self.batch_size)
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        optimiser = CosineAdamW(network.parameters(), self.learning_rate, self.weight_decay, steps)
         weights = class_weights(train.y, self.classes_, self.class_weight)
         held_out = None if validation is None else tensors(validation)
         return Training(
             network,
             optimiser,
-            schedule,
             tensors(train),
             held_out,
             torch.tensor(weights, dtype=torch.float32),
@@ -176,17 +175,15 @@ class MLPHead(Head):
                     f"The MLP's loss became {loss.item()} in epoch {len(self.history_)}: lower learning_rate "
                     f"(now {self.learning_rate:g})."
                 )
-            run.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             run.optimiser.step()
-            run.schedule.step()
 
     def _evaluated(self, run: Training) -> Row:
         row: Row = {}
         row["train_loss"], row["train_accuracy"] = _evaluate(run.network, *run.train, run.weights)
         if run.validation is not None:
             row["val_loss"], row["val_accuracy"] = _evaluate(run.network, *run.validation, run.weights)
-        return row | {"learning_rate": float(run.schedule.get_last_lr()[0])}
+        return row | {"learning_rate": run.optimiser.learning_rate}
 
     def _report_epoch(self, run: Training, row: Row) -> None:
         self.history_.append(row)
