@@ -16,7 +16,7 @@ from headstart.classifier import match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.images import ImageSet, Refusal, load
-from headstart.metrics import apply_temperature, score
+from headstart.metrics import score
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
 from headstart.run import feature_source
@@ -90,10 +90,9 @@ def evaluate(
             f"{images.title} has classes that the run does not know: {', '.join(unknown)}; "
             f"it knows {', '.join(classifier.classes)}."
         )
-    extraction = extract(images, classifier.source, settings, progress)
+    probabilities, extraction = classifier.predict_proba(images, settings, progress)
     labels = translation[images.labels[extraction.kept]]
-    logits = classifier.logits(extraction.features)
-    found = score(labels, apply_temperature(logits, classifier.temperature), classifier.classes)
+    found = score(labels, probabilities, classifier.classes)
     refused = [*images.refused, *extraction.refused]
     return {
         "data": data,

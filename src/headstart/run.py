@@ -24,7 +24,7 @@ from headstart.metrics import fit_temperature
 from headstart.outcome import PARTS, Outcome, part_rows, rows_in
 from headstart.paths import features_dir
 from headstart.preprocess import Preprocess
-from headstart.recipe import Recipe
+from headstart.recipe import HeadRecipe, Recipe
 
 THUMBNAIL = 150
 PIXEL_SIDE = 64
@@ -69,19 +69,16 @@ def execute(recipe: Recipe, out: Path | None = None, progress: Progress = silent
     """
     started = time.perf_counter()
     folder = records.claim(out) if out else records.unused(Path("runs") / default_name(recipe))
-    new_head(
-        recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options
-    )  # a wrong name is told at once
+    head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
     images = prepare(recipe)
     source = feature_source(recipe, images)
-    extraction = extract(
-        images, source, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
-    )
+    settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
+    extraction = extract(images, source, settings, progress)
     images = images.take(extraction.kept)
     parts = part_rows(images)
 
     fit_started = time.perf_counter()
-    head = fit_head(recipe, extraction.features, images.labels, parts, progress)
+    fit_head(head, recipe.head, extraction.features, images.labels, parts, progress)
     classifier = Classifier(source, head, images.classes)
     classifier = calibrate(classifier, extraction.features[parts["calibration"]], images.labels[parts["calibration"]])
 
@@ -105,9 +102,8 @@ def prepare(recipe: Recipe) -> ImageSet:
     limits = Limits(data.max_pixels)
     images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
     images = select(images, classes=data.classes, limit=data.limit, seed=recipe.seed)
-    if (
-        data.train_per_class is not None
-    ):  # the test part is drawn first, so that it does not shrink with the training part
+    if data.train_per_class is not None:
+        # The test part is drawn first, so that it does not shrink with the training part.
         parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
         images = select(replace(parted, notes=()), train_per_class=data.train_per_class, seed=recipe.seed)
     images = split(images, seed=recipe.seed) if data.split is None else apply_split(images, Path(data.split))
@@ -158,18 +154,21 @@ def _pixel_preprocess(images: ImageSet, size: int | None) -> Preprocess:
 
 
 def fit_head(
-    recipe: Recipe,
+    head: Head,
+    chosen: HeadRecipe,
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
     parts: Mapping[str, slice],
     progress: Progress = silent,
-) -> Head:
-    """The recipe's head, fitted on the training part; what it chooses it chooses on the validation part."""
+) -> None:
+    """Fit a head on the training part; what it chooses it chooses on the validation part.
+
+    Raises UserError when it cannot be fitted with the options that were `chosen`.
+    """
     train, val = parts["train"], parts["val"]
     if rows_in(train) == 0:
         raise DataError("No training picture is left; a run needs some of at least two classes.")
     validation = (features[val], labels[val]) if rows_in(val) else None
-    head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
     epochs = head.get_params().get("epochs", 1)
     progress("fit", 0, epochs)
     if "on_epoch" in head.get_params():
@@ -177,12 +176,11 @@ def fit_head(
     try:
         head.fit(features[train], labels[train], validation=validation)
     except (TypeError, ValueError) as error:
-        if isinstance(error, UserError) or not recipe.head.options:
+        if isinstance(error, UserError) or not chosen.options:
             raise
-        told = ", ".join(f"{key}={value!r}" for key, value in recipe.head.options.items())
-        raise UserError(f"The head {recipe.head.name} cannot be fitted with {told}: {error}.") from error
+        told = ", ".join(f"{key}={value!r}" for key, value in chosen.options.items())
+        raise UserError(f"The head {chosen.name} cannot be fitted with {told}: {error}.") from error
     progress("fit", epochs, epochs)
-    return head
 
 
 def new_head(name: str, seed: int, class_weight: str | None, options: Mapping[str, Any]) -> Head:
