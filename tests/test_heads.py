@@ -274,30 +274,3 @@ def test_the_fitted_scale_is_a_minimum_and_finite_for_separable_scores() -> None
     codes = (2.5 * scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
     assert fit_scale(scores, codes) == pytest.approx(2.5, rel=0.1)
     assert fit_scale(np.eye(3), np.arange(3)) < 10
-
-
-def test_the_mlp_s_optimiser_takes_the_steps_of_pytorch_s_adamw_and_cosine_schedule() -> None:
-    import torch
-
-    from headstart.heads.optimiser import CosineAdamW
-
-    def trained(ours: bool) -> tuple[torch.Tensor, float]:
-        torch.manual_seed(0)
-        layer = torch.nn.Linear(5, 3)
-        x, y = torch.randn(40, 5), torch.randint(0, 3, (40,))
-        theirs = torch.optim.AdamW(layer.parameters(), lr=0.1, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, 20)
-        own = CosineAdamW(layer.parameters(), 0.1, 0.05, 20)
-        for _ in range(15):
-            torch.nn.functional.cross_entropy(layer(x), y).backward()
-            if ours:
-                own.step()
-            else:
-                theirs.step()
-                theirs.zero_grad()
-                schedule.step()
-        return layer.weight.detach(), own.learning_rate if ours else schedule.get_last_lr()[0]
-
-    (weights, rate), (expected, their_rate) = trained(True), trained(False)
-    torch.testing.assert_close(weights, expected, rtol=1e-5, atol=1e-6)
-    assert rate == pytest.approx(their_rate)

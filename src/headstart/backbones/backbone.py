@@ -15,12 +15,16 @@ from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
+    from headstart.backbones.body import Body, Unit
     from headstart.backbones.layers import LayerTable
     from headstart.backbones.split import Split
 
-Kind = Literal["imagenet", "file", "none"]
+Kind = Literal["imagenet", "file", "none", "tuned"]
+CUT = "cut:"
+"""Before a layer's name: everything that a cut behind it carries, not the layer's output alone."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +106,40 @@ class Backbone:
     def features(self, layer: str) -> nn.Module:
         """A module float32 (b, 3, h, w), normalised -> (b, d) float32: the layer's output, flattened in C order.
 
-        Raises UnknownName with the layers that exist.
+        `cut:NAME` is all that a cut behind NAME carries, side by side. Raises UnknownName with the layers that exist.
         """
         if self._table is None:
             from headstart.backbones.untraced import features
 
             return features(self.network(), layer, self.name)
+        from headstart.backbones.split import carried_features
         from headstart.backbones.split import features as trunk_alone
 
         table = self._table
+        if layer.startswith(CUT):
+            return carried_features(table.traced, table.node(layer.removeprefix(CUT)))
         return trunk_alone(table.traced, table.node(layer))
+
+    def body(self, layer: str | None, end: str) -> Body:
+        """A copy to be trained of what lies between `layer` (None: the picture) and the layer `end`.
+
+        Raises UnknownName with the layers that exist, UserError where the network cannot be cut there.
+        """
+        from headstart.backbones.body import body
+
+        return body(self, layer, end)
+
+    def units(self) -> tuple[Unit, ...]:
+        """The blocks with weights from input to output: what `--unfreeze N` counts."""
+        from headstart.backbones.body import units
+
+        return units(self)
+
+    def tuned(self, state: Mapping[str, torch.Tensor]) -> Backbone:
+        """This network with some of its weights replaced by those in `state`, by name: a backbone of its own."""
+        from headstart.backbones.body import tuned
+
+        return tuned(self, state)
 
     def openvino_model(self, layer: str, size: tuple[int, int]) -> Any:
         """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `features` does."""

@@ -43,10 +43,37 @@ def cut(traced: Traced, node: fx.Node, layer: str) -> Split:
 def features(traced: Traced, node: fx.Node) -> nn.Module:
     """The trunk alone, its layer flattened in C order: float (b, 3, h, w) -> (b, d) float32."""
     above, _ = _sides(traced, node)
+    return _flat(traced, above, [node], "Features")
+
+
+def carried(traced: Traced, node: fx.Node) -> list[fx.Node]:
+    """The node, and what else a cut behind it carries to the tail."""
+    above, below = _sides(traced, node)
+    return [node, *(n for n in _needed(traced, above, below) if n is not node)]
+
+
+def carried_features(traced: Traced, node: fx.Node) -> nn.Module:
+    """The trunk alone with all that is carried, flattened and side by side: float (b, 3, h, w) -> (b, d) float32."""
+    above, _ = _sides(traced, node)
+    return _flat(traced, above, carried(traced, node), "Carried")
+
+
+def tail_features(traced: Traced, node: fx.Node, end: fx.Node) -> nn.Module:
+    """What lies between a cut behind `node` and `end`: the carried tensors -> (b, d) float32."""
+    wanted, inputs = ancestors([end]), carried(traced, node)
+    nodes = list(traced.graph.nodes)
+    body = [n for n in nodes[nodes.index(node) + 1 :] if n in wanted and n not in inputs]
+    graph, known = _tail_graph(traced, inputs, body)
+    flat = graph.call_function(torch.flatten, (known[end], 1))
+    return finish(traced.network, graph, graph.call_method("float", (flat,)), "Body")
+
+
+def _flat(traced: Traced, above: list[fx.Node], results: list[fx.Node], name: str) -> fx.GraphModule:
     graph, known = fx.Graph(), dict[fx.Node, fx.Node]()
     copy_nodes(above, graph, known)
-    flat = graph.call_function(torch.flatten, (known[node], 1))
-    return finish(traced.network, graph, graph.call_method("float", (flat,)), "Features")
+    flat = [graph.call_function(torch.flatten, (known[n], 1)) for n in results]
+    whole = flat[0] if len(flat) == 1 else graph.call_function(torch.cat, (flat, 1))
+    return finish(traced.network, graph, graph.call_method("float", (whole,)), name)
 
 
 def _sides(traced: Traced, node: fx.Node) -> tuple[list[fx.Node], list[fx.Node]]:
@@ -75,13 +102,21 @@ def _needed(traced: Traced, above: list[fx.Node], below: list[fx.Node]) -> list[
 
 
 def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.GraphModule:
+    *body, result = below
+    graph, known = _tail_graph(traced, inputs, body)
+    outputs = fx.map_arg(result.args[0], lambda n: known[n])
+    return finish(traced.network, graph, outputs, "Tail")
+
+
+def _tail_graph(traced: Traced, inputs: list[fx.Node], body: list[fx.Node]) -> tuple[fx.Graph, dict[fx.Node, fx.Node]]:
+    """The graph of `body` on `inputs`, and its nodes by those of the whole network's; what is cheap is computed anew."""
     graph = fx.Graph()
     known = {node: graph.placeholder(node.name) for node in inputs}
     for node in [n for n in inputs if any(_overwrites(traced.network, u) for u in n.users)]:
         known[node] = graph.call_method("clone", (known[node],))
     anew: list[fx.Node] = []
-    stack = [i for n in below for i in n.all_input_nodes]
-    inside = set(below)
+    stack = [i for n in body for i in n.all_input_nodes]
+    inside = set(body)
     while stack:
         node = stack.pop()
         if node not in known and node not in inside and node not in anew:
@@ -89,10 +124,8 @@ def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.Gra
             stack.extend(node.all_input_nodes)
     order = {n: i for i, n in enumerate(traced.graph.nodes)}
     copy_nodes(sorted(anew, key=order.__getitem__), graph, known)
-    *body, result = below
     copy_nodes(body, graph, known)
-    outputs = fx.map_arg(result.args[0], lambda n: known[n])
-    return finish(traced.network, graph, outputs, "Tail")
+    return graph, known
 
 
 def _overwrites(network: nn.Module, node: fx.Node) -> bool:

@@ -41,6 +41,7 @@ HEADS: Mapping[str, type[Head]] = HeadTable(
     {
         "logistic": "logistic:LogisticHead",
         "mlp": "mlp:MLPHead",
+        "linear": "mlp:LinearHead",
         "ridge": "ridge:RidgeHead",
         "knn": "knn:KNNHead",
         "prototype": "prototype:PrototypeHead",

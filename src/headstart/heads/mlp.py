@@ -1,42 +1,28 @@
-"""A small multi-layer perceptron on features: Dense 512 + ReLU + dropout + softmax, trained by AdamW.
+"""Dense layers on features, trained by mini-batches: `mlp` (Dense 512 + ReLU + dropout + softmax) and `linear`.
 
-PyTorch trains; prediction needs only NumPy.
+The training loop is `headstart.training.loop`, in PyTorch; prediction needs only NumPy.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import BundleError, NotConverged
+from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.scaler import Scaler, standardised
 
 if TYPE_CHECKING:
     import torch
 
-    from headstart.heads.optimiser import CosineAdamW
+    from headstart.training.loop import Trained
+    from headstart.training.plan import Plan
 
 Row = dict[str, float]
-
-
-@dataclass
-class Training:
-    """What one training run holds: network, optimiser, tensors and class weights."""
-
-    network: torch.nn.Sequential
-    optimiser: CosineAdamW
-    train: tuple[torch.Tensor, torch.Tensor]
-    validation: tuple[torch.Tensor, torch.Tensor] | None
-    weights: torch.Tensor
-    generator: torch.Generator
+BLOCK = 4096
 
 
 class MLPHead(Head):
@@ -45,7 +31,8 @@ class MLPHead(Head):
     Mini-batches, AdamW (Loshchilov and Hutter 2019), cosine decay of the learning rate per step.  With validation
     data training stops after `patience` epochs without a lower validation log loss and the best epoch is kept;
     without them it runs all `epochs`.  The same seed gives the same weights on the same machine.  `on_epoch(row)`
-    is called with each row of `history_`.  Raises `NotConverged` when the loss is no longer finite.
+    is called with each row of `history_`, whose training figures after row 0 are means over the epoch's batches.
+    Raises `NotConverged` when the loss is no longer finite.
     """
 
     def __init__(
@@ -76,12 +63,32 @@ class MLPHead(Head):
 
     def _fit(self, train: Examples, validation: Examples | None) -> None:
         self._check_settings()
+        from headstart.training.batches import RowBatches, Stored
+        from headstart.training.loop import Task
+        from headstart.training.loop import train as run
+        from headstart.training.network import dense, draw, read
+
         scaler = Scaler.measure(train.X)
-        with _one_thread():
-            run = self._prepare(scaler, train, validation)
-            best = self._train(run)
-        self.layers_ = self._folded(best, scaler)
+        rows = standardised([train.X], scaler, np.float32)
+        network = dense([train.X.shape[1], *self._widths(), len(self.classes_)], self.dropout)
+        draw(network, self.seed)
+        judge = _Judge(self, Examples(rows, train.y), validation, scaler)
+        batches = RowBatches(Stored(rows), train.y, self.batch_size, self.seed)
+        task = Task(network, batches, self._plan(), evaluate=judge, class_weights=judge.weights)
+        trained = run(task, on_epoch=self.on_epoch)
+        self.history_ = trained.history
+        layers = read(network)
+        self.layers_ = [scaler.fold(*layers[0]), *layers[1:]]
         self.n_iter_ = len(self.history_) - 1
+        self._describe(trained, validation is not None)
+
+    def _plan(self) -> Plan:
+        from headstart.training.plan import Plan
+
+        return Plan(
+            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay, patience=self.patience, seed=self.seed,
+        )  # fmt: skip
 
     def _check_settings(self) -> None:
         self._widths()
@@ -98,118 +105,21 @@ class MLPHead(Head):
             raise HeadSettingError(f"hidden is {self.hidden!r}: it must be a whole number above 0, or a list of them.")
         return widths
 
-    def _prepare(self, scaler: Scaler, train: Examples, validation: Examples | None) -> Training:
-        import torch
-
-        from headstart.heads.optimiser import CosineAdamW
-
-        def tensors(part: Examples) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.from_numpy(standardised([part.X], scaler, np.float32)), torch.from_numpy(part.y)
-
-        generator = torch.Generator().manual_seed(self.seed)
-        network = self._network(train.X.shape[1], generator)
-        steps = self.epochs * -(-len(train.X) // self.batch_size)
-        optimiser = CosineAdamW(network.parameters(), self.learning_rate, self.weight_decay, steps)
-        weights = class_weights(train.y, self.classes_, self.class_weight)
-        held_out = None if validation is None else tensors(validation)
-        return Training(
-            network,
-            optimiser,
-            tensors(train),
-            held_out,
-            torch.tensor(weights, dtype=torch.float32),
-            generator,
-        )
-
-    def _network(self, width: int, generator: torch.Generator) -> torch.nn.Sequential:
-        """He initialisation (He et al. 2015) for hidden layers, zero biases, a small last layer."""
-        import torch
-
-        sizes = [width, *self._widths(), len(self.classes_)]
-        modules: list[torch.nn.Module] = []
-        for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-            last = index == len(sizes) - 2
-            linear = torch.nn.utils.skip_init(  # type: ignore[no-untyped-call]
-                torch.nn.Linear, fan_in, fan_out
-            )
-            with torch.no_grad():
-                linear.weight.normal_(0.0, (1.0 if last else 2.0) ** 0.5 / fan_in**0.5, generator=generator)
-                linear.bias.zero_()
-            modules += [linear] if last else [linear, torch.nn.ReLU()]
-        return torch.nn.Sequential(*modules)
-
-    def _train(self, run: Training) -> list[torch.Tensor]:
-        """Parameters of the best epoch (of the last one without validation); fills the history."""
-        self._report_epoch(run, {"epoch": 0.0, **self._evaluated(run), "images_per_s": 0.0})
-        best_loss, best_epoch, best = np.inf, 0, _parameters(run.network)
-        for epoch in range(1, self.epochs + 1):
-            started = time.perf_counter()
-            self._one_epoch(run)
-            speed = len(run.train[1]) / (time.perf_counter() - started)
-            row = {"epoch": float(epoch), **self._evaluated(run), "images_per_s": speed}
-            self._report_epoch(run, row)
-            loss = row.get("val_loss", -np.inf)
-            if loss < best_loss or run.validation is None:
-                best_loss, best_epoch, best = loss, epoch, _parameters(run.network)
-            elif epoch - best_epoch >= self.patience:
-                break
-        self._describe(best_epoch, epoch, run)
-        return best
-
-    def _one_epoch(self, run: Training) -> None:
-        import torch
-
-        X, y = run.train
-        order = torch.randperm(len(y), generator=run.generator)
-        for batch in torch.split(order, self.batch_size):
-            hidden = X[batch]
-            for module in run.network[:-1]:
-                hidden = module(hidden)
-                if isinstance(module, torch.nn.ReLU) and self.dropout > 0:
-                    kept = torch.rand(hidden.shape, generator=run.generator) >= self.dropout
-                    hidden = hidden * kept / (1.0 - self.dropout)
-            losses = torch.nn.functional.cross_entropy(run.network[-1](hidden), y[batch], reduction="none")
-            loss = (losses * run.weights[y[batch]]).mean()
-            if not torch.isfinite(loss):
-                raise NotConverged(
-                    f"The MLP's loss became {loss.item()} in epoch {len(self.history_)}: lower learning_rate "
-                    f"(now {self.learning_rate:g})."
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            run.optimiser.step()
-
-    def _evaluated(self, run: Training) -> Row:
-        row: Row = {}
-        row["train_loss"], row["train_accuracy"] = _evaluate(run.network, *run.train, run.weights)
-        if run.validation is not None:
-            row["val_loss"], row["val_accuracy"] = _evaluate(run.network, *run.validation, run.weights)
-        return row | {"learning_rate": run.optimiser.learning_rate}
-
-    def _report_epoch(self, run: Training, row: Row) -> None:
-        self.history_.append(row)
-        if self.on_epoch is not None:
-            self.on_epoch(row)
-
-    def _describe(self, best: int, last: int, run: Training) -> None:
+    def _describe(self, trained: Trained, validated: bool) -> None:
+        best, last = trained.best_epoch, len(self.history_) - 1
         self.report_ |= {
             "epochs": last,
             "best_epoch": best,
-            "parameters": int(sum(p.numel() for p in run.network.parameters())),
+            "parameters": int(sum(w.size + b.size for w, b in self.layers_)),
             "class_weight": self.class_weight,
             "seed": self.seed,
         }
-        if run.validation is None:
+        if not validated:
             self.notes_.append(f"No validation data: all {last} epochs were run and the last one kept.")
         elif last < self.epochs:
             self.notes_.append(f"Stopped after epoch {last}; epoch {best} had the lowest validation log loss.")
         elif best == last:
             self.notes_.append(f"The last epoch, {last}, was the best: more epochs may do better.")
-
-    def _folded(self, parameters: list[torch.Tensor], scaler: Scaler) -> list[tuple[Any, Any]]:
-        arrays = [p.numpy().astype(np.float64) for p in parameters]
-        pairs = [(W.T, b) for W, b in zip(arrays[::2], arrays[1::2], strict=True)]
-        pairs[0] = scaler.fold(*pairs[0])
-        return pairs
 
     def _logits(self, X: Features) -> NDArray[np.float64]:
         hidden = X.astype(np.float64, copy=False)
@@ -238,32 +148,54 @@ class MLPHead(Head):
         return head
 
 
-def _parameters(network: torch.nn.Module) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in network.parameters()]
+class LinearHead(MLPHead):
+    """One dense layer with softmax, trained by mini-batches: `mlp` without a hidden layer."""
+
+    def __init__(
+        self,
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 1e-2,
+        weight_decay: float = 1e-2,
+        patience: int = 8,
+        class_weight: ClassWeight = None,
+        seed: int = 0,
+        on_epoch: Callable[[Row], None] | None = None,
+    ) -> None:
+        super().__init__(
+            (), 0.0, epochs, batch_size, learning_rate, weight_decay, patience, class_weight, seed, on_epoch
+        )
 
 
-def _evaluate(network: torch.nn.Module, X: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tuple[float, float]:
-    """Weighted log loss and plain accuracy without dropout."""
-    import torch
+class _Judge:
+    """The numbers of an epoch: validation always, training only before the first update, when there are no others."""
 
-    loss, right = 0.0, 0
-    with torch.no_grad():
-        for rows, labels in zip(torch.split(X, 4096), torch.split(y, 4096), strict=True):
+    def __init__(self, head: MLPHead, train: Examples, validation: Examples | None, scaler: Scaler) -> None:
+        import torch
+
+        self.weights = torch.tensor(class_weights(train.y, head.classes_, head.class_weight), dtype=torch.float32)
+        self._train = train
+        self._val = validation and Examples(standardised([validation.X], scaler, np.float32), validation.y)
+
+    def __call__(self, network: torch.nn.Module, epoch: int) -> Row:
+        parts = {"train": self._train} if epoch == 0 else {}
+        if self._val is not None:
+            parts["val"] = self._val
+        row: Row = {}
+        for part, (X, y) in parts.items():
+            row[f"{part}_loss"], row[f"{part}_accuracy"] = self._measured(network, X, y)
+        return row
+
+    def _measured(self, network: torch.nn.Module, X: Features, y: NDArray[np.int64]) -> tuple[float, float]:
+        """Weighted log loss and plain accuracy."""
+        import torch
+
+        loss, right = 0.0, 0
+        for rows, labels in zip(
+            torch.split(torch.from_numpy(X), BLOCK), torch.split(torch.from_numpy(y), BLOCK), strict=True
+        ):
             logits = network(rows)
             losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-            loss += float((losses * weights[labels]).sum(dtype=torch.float64))
+            loss += float((losses * self.weights[labels]).sum(dtype=torch.float64))
             right += int((logits.argmax(dim=1) == labels).sum())
-    return loss / len(y), right / len(y)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One intra-op thread while the block runs: faster on small matrices, and the same sums on every machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        return loss / len(y), right / len(y)

@@ -1,0 +1,84 @@
+"""The state of a training on disk: one safetensors file, replaced in one step. Imports torch.
+
+Tensors are named `model/...`, `optimiser/...`, `average/...` and `best/...`; everything else is JSON in the file's
+metadata. A file that was written half cannot be seen: it gets its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headstart.errors import BundleError, UserError
+
+NAME = "checkpoint.safetensors"
+VERSION = 1
+
+
+@dataclass
+class Keeper:
+    """Keeps the state of one training in `folder`, at most every `every_s` seconds and at the end of each epoch.
+
+    `identity` says what is trained: a state of another training is refused.
+    """
+
+    folder: Path
+    identity: str
+    every_s: float = 30.0
+    _last: float = field(default_factory=time.monotonic)
+
+    @property
+    def file(self) -> Path:
+        """Where the state is."""
+        return self.folder / NAME
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self._last >= self.every_s
+
+    def save(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, Any]) -> None:
+        """Replace the state. Raises UserError when the disk does not take it."""
+        from safetensors.torch import save_file
+
+        metadata = {
+            "headstart": json.dumps({"version": VERSION, "identity": self.identity, "numbers": numbers}),
+        }
+        part = self.folder / f".{NAME}.{os.getpid()}.part"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
+            part.replace(self.file)
+        except Exception as error:
+            part.unlink(missing_ok=True)
+            raise UserError(f"The checkpoint {self.file} cannot be written: {error}.") from error
+        self._last = time.monotonic()
+
+    def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """The saved state, or None when there is none. Raises UserError when it is of another training or damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self.file.is_file():
+            return None
+        try:
+            with safe_open(self.file, framework="pt") as found:
+                about = json.loads(found.metadata()["headstart"])
+                state = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 (not a mapping)
+        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to begin anew.") from error
+        if about.get("version") != VERSION or about.get("identity") != self.identity:
+            raise UserError(
+                f"The checkpoint {self.file} is of another training (other pictures, settings or versions): "
+                "repeat that one's command with --resume, or name another --out."
+            )
+        return state, about["numbers"]
+
+    def clear(self) -> None:
+        """Delete the state, once the training has come to its end and its result is kept."""
+        self.file.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""The learning-rate finder (Smith 2017): short steps at growing rates on a copy of the model. Imports torch."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.training.devices import autocast, place, threads_set
+from headstart.training.loop import Task, mixed, seed_step
+from headstart.training.optimiser import Group, Optimiser
+
+STEPS = 60
+LOWEST, HIGHEST = 1e-6, 1.0
+SMOOTHING = 0.8
+BLOWN_UP = 4.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """Smoothed losses by learning rate, and the rate at which the loss fell most steeply (None: it never fell)."""
+
+    rates: list[float]
+    losses: list[float]
+    steepest: float | None
+
+
+def find_rate(task: Task) -> Found:
+    """Train a copy of the model for 60 steps at rates from 1e-6 to 1; stops where the loss is 4 times its least.
+
+    The task's model, optimiser and the caller's random numbers are not touched: what follows is bit-equal to what
+    would have been without it. Its batches are those of epoch 0, which no training uses.
+    """
+    plan = replace(task.plan, warmup=0.0)
+    model = place(copy.deepcopy(task.model), plan.device).train()
+    names = dict(model.named_parameters())
+    groups = [
+        Group(g.name, {n: names[n] for n in g.parameters}, g.rate) for g in task.groups or []
+    ] or [Group("all", {n: p for n, p in names.items() if p.requires_grad})]  # fmt: skip
+    optimiser = Optimiser(groups, plan)
+    state = torch.get_rng_state()
+    rates: list[float] = []
+    losses: list[float] = []
+    mean = 0.0
+    with threads_set(plan.threads):
+        for step, rate in enumerate(np.geomspace(LOWEST, HIGHEST, STEPS)):
+            seed_step(plan.seed, 0, step, plan.device)
+            inputs, targets, _, _ = mixed(task.batches.batch(0, step % task.batches.steps), replace(plan, mixup=0.0))
+            with autocast(plan):
+                loss = nn.functional.cross_entropy(model(*inputs).float(), targets)
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss.detach())
+            smooth = mean / (1 - SMOOTHING ** (step + 1))
+            if not np.isfinite(smooth) or (losses and smooth > BLOWN_UP * min(losses)):
+                break
+            rates.append(float(rate))
+            losses.append(smooth)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step(float(rate), epoch=10**9)
+    torch.set_rng_state(state)
+    return Found(rates, losses, _steepest(rates, losses))
+
+
+def _steepest(rates: list[float], losses: list[float]) -> float | None:
+    if len(rates) < 3:
+        return None
+    falls = np.gradient(np.array(losses), np.log(rates))
+    at = int(np.argmin(falls))
+    return rates[at] if falls[at] < 0 else None

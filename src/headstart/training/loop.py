@@ -1,0 +1,340 @@
+"""The training loop: mini-batches, metrics each epoch, the best epoch kept, exact resume. Imports torch.
+
+Every random draw of a step comes from (seed, epoch, step) and nothing else, so the state of a training is its weights,
+the optimiser's memory and a few numbers: what was killed and resumed ends in the weights of what was not, bit for bit
+on one device with one number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.errors import NotConverged
+from headstart.training.batches import Batch, Batches, prefetched
+from headstart.training.checkpoint import Keeper
+from headstart.training.devices import autocast, place, threads_set
+from headstart.training.optimiser import Group, Optimiser
+from headstart.training.plan import Plan
+
+Row = dict[str, float]
+Evaluate = Callable[[nn.Module, int], Row]
+"""(model in eval mode, epoch) -> numbers for the history; `val_loss` among them chooses the best epoch."""
+
+
+def nothing(model: nn.Module, epoch: int) -> Row:
+    """An Evaluate that measures nothing."""
+    return {}
+
+
+@dataclass
+class Task:
+    """What is trained, on what, and how it is judged. `class_weights` (k,) multiply the losses of their classes."""
+
+    model: nn.Module
+    batches: Batches
+    plan: Plan
+    groups: list[Group] | None = None
+    evaluate: Evaluate = nothing
+    class_weights: torch.Tensor | None = None
+
+
+@dataclass
+class Trained:
+    """What a training came to; the model holds the weights of `best_epoch`."""
+
+    history: list[Row]
+    best_epoch: int
+    stopped_early: bool
+    resumed_at: tuple[int, int] | None = None
+    """(epoch, step) from which a saved state was taken up."""
+
+
+@dataclass
+class _Progress:
+    """The numbers of the state; the tensors are in model, optimiser, average and best."""
+
+    epoch: int = 1
+    step: int = 0
+    done: int = 0
+    loss: float = 0.0
+    right: float = 0.0
+    seen: int = 0
+    data_s: float = 0.0
+    compute_s: float = 0.0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    history: list[Row] = field(default_factory=list)
+
+
+def train(
+    task: Task,
+    keeper: Keeper | None = None,
+    on_epoch: Callable[[Row], None] | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> Trained:
+    """Train `task.model` in place and leave it in eval mode with the weights of its best epoch.
+
+    Best is the least `val_loss` that `task.evaluate` gives, the first row being the state before any update; without
+    one the last epoch. `on_step(steps done, steps in all, loss)` follows it live. With a `keeper` the state is saved
+    as it goes, and taken up where there is one.
+
+    Raises NotConverged when the loss is not finite; the last saved state stays.
+    """
+    return _Loop(task, keeper, on_epoch, on_step).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        task: Task,
+        keeper: Keeper | None,
+        on_epoch: Callable[[Row], None] | None,
+        on_step: Callable[[int, int, float], None] | None,
+    ) -> None:
+        self.task, self.plan, self.keeper = task, task.plan, keeper
+        self.on_epoch, self.on_step = on_epoch, on_step
+        self.model = place(task.model, task.plan.device)
+        named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self.optimiser = Optimiser(task.groups or [Group("all", named)], task.plan)
+        self.average = Average(self.model, task.plan.ema) if task.plan.ema > 0 else None
+        self.best: dict[str, torch.Tensor] = {}
+        self.at = _Progress()
+        self.steps = task.batches.steps * task.plan.epochs
+        weights = task.class_weights
+        self.weights = None if weights is None else weights.to(task.plan.device, torch.float32)
+
+    def run(self) -> Trained:
+        resumed = None
+        with threads_set(self.plan.threads), _random_state_kept(), ThreadPoolExecutor(1, "batches") as pool:
+            if self._take_up():
+                resumed = (self.at.epoch, self.at.step)
+                for row in self.at.history:
+                    self._tell(row)
+            else:
+                self._end_of_epoch(0)
+            stopped = self._ended()
+            while self.at.epoch <= self.plan.epochs and not stopped:
+                self._epoch(pool)
+                self._end_of_epoch(self.at.epoch)
+                self.at.epoch, self.at.step = self.at.epoch + 1, 0
+                self.at.loss = self.at.right = self.at.data_s = self.at.compute_s = 0.0
+                self.at.seen = 0
+                stopped = self._ended()
+                if self.keeper is not None:
+                    self._save(self.keeper)
+        restore(self.model, self.best)
+        self.model.eval()
+        return Trained(self.at.history, self.at.best_epoch, stopped, resumed)
+
+    def _epoch(self, pool: ThreadPoolExecutor) -> None:
+        self.model.train()
+        clock = time.perf_counter()
+        for batch in prefetched(self.task.batches, self.at.epoch, self.at.step, pool):
+            ready = time.perf_counter()
+            self.at.data_s += ready - clock
+            loss = self._learn(batch)
+            self.at.step += 1
+            self.at.done += 1
+            clock = time.perf_counter()
+            self.at.compute_s += clock - ready
+            if self.on_step is not None:
+                self.on_step(self.at.done, self.steps, loss)
+            if self.keeper is not None and self.keeper.due():
+                self._save(self.keeper)
+                clock = time.perf_counter()
+
+    def _learn(self, batch: Batch) -> float:
+        """One update; the loss before it."""
+        at, plan = self.at, self.plan
+        seed_step(plan.seed, at.epoch, at.step, plan.device)
+        inputs, targets, others, share = mixed(batch, plan)
+        with autocast(plan):
+            logits = self.model(*inputs)
+        losses = share * self._losses(logits, targets) + (1 - share) * self._losses(logits, others)
+        loss = losses.mean()
+        told = float(loss.detach())
+        if not np.isfinite(told):
+            raise NotConverged(self._why_it_stopped(told))
+        loss.backward()  # type: ignore[no-untyped-call]
+        if plan.clip > 0:
+            nn.utils.clip_grad_norm_(self.optimiser.parameters(), plan.clip)
+        self.optimiser.step(plan.learning_rate * plan.rate(at.done, self.steps), at.epoch)
+        if self.average is not None:
+            self.average.follow(self.model)
+        codes = targets if targets.ndim == 1 else targets.argmax(dim=1)
+        at.loss += told * len(targets)
+        at.right += float((logits.argmax(dim=1) == codes).sum())
+        at.seen += len(targets)
+        return told
+
+    def _losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        smoothing = self.plan.label_smoothing
+        losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=smoothing)
+        if self.weights is None:
+            return losses
+        return losses * (self.weights[targets] if targets.ndim == 1 else targets @ self.weights)
+
+    def _why_it_stopped(self, loss: float) -> str:
+        at, rate = self.at, self.plan.learning_rate * self.plan.rate(self.at.done, self.steps)
+        kept = f" The last good state is in {self.keeper.file}." if self.keeper and self.keeper.file.exists() else ""
+        return (
+            f"The loss became {loss} in epoch {at.epoch}, step {at.step + 1} (learning rate {rate:.3g}): lower "
+            f"learning_rate (now {self.plan.learning_rate:g}), or bound the gradient with clip = 1.{kept}"
+        )
+
+    def _end_of_epoch(self, epoch: int) -> None:
+        """Measure, write the row, and keep the weights if they are the best so far."""
+        at = self.at
+        row: Row = {"epoch": float(epoch)}
+        if at.seen:
+            row |= {"train_loss": at.loss / at.seen, "train_accuracy": at.right / at.seen}
+        with self._evaluated():
+            begun = time.perf_counter()
+            row |= self.task.evaluate(self.model, epoch)
+            evaluate_s = time.perf_counter() - begun
+            loss = row.get("val_loss")
+            if loss is None or loss < at.best_loss:
+                at.best_loss, at.best_epoch = at.best_loss if loss is None else loss, epoch
+                self.best = snapshot(self.model)
+        rate = self.plan.learning_rate * self.plan.rate(min(at.done, self.steps - 1), self.steps)
+        row |= {f"learning_rate_{g.name}": rate * g.rate for g in self._rated(epoch)} | {"learning_rate": rate}
+        busy = at.data_s + at.compute_s
+        row |= {"images_per_s": at.seen / busy if busy else 0.0, "data_s": at.data_s, "compute_s": at.compute_s}
+        row["evaluate_s"] = evaluate_s
+        at.history.append(row)
+        self._tell(row)
+
+    def _rated(self, epoch: int) -> list[Group]:
+        """The groups whose rate is a column of its own."""
+        groups = self.optimiser.groups
+        return [g for g in groups if len(groups) > 1 and epoch >= g.first_epoch]
+
+    @contextmanager
+    def _evaluated(self) -> Iterator[None]:
+        """Eval mode, with the average in place of the weights where there is one."""
+        self.model.eval()
+        own = None
+        if self.average is not None and self.at.done:
+            own = snapshot(self.model)
+            restore(self.model, self.average.weights)
+        with torch.no_grad():
+            yield
+        if own is not None:
+            restore(self.model, own)
+
+    def _ended(self) -> bool:
+        """Whether the patience is at its end."""
+        last = len(self.at.history) - 1
+        return 0 < self.plan.patience <= last - self.at.best_epoch
+
+    def _tell(self, row: Row) -> None:
+        if self.on_epoch is not None:
+            self.on_epoch(row)
+
+    def _save(self, keeper: Keeper) -> None:
+        if not finite(self.model):
+            return  # the next loss will say so; the state before stays the last good one
+        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"optimiser/{k}": v for k, v in self.optimiser.state().items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
+        tensors |= {f"average/{k}": v for k, v in (self.average.weights if self.average else {}).items()}
+        numbers = {k: v for k, v in vars(self.at).items() if k != "best_loss"}
+        keeper.save(tensors, numbers | {"best_loss": repr(self.at.best_loss)})
+
+    def _take_up(self) -> bool:
+        found = self.keeper.load() if self.keeper is not None else None
+        if found is None:
+            return False
+        tensors, numbers = found
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimiser": {}, "best": {}, "average": {}}
+        for key, value in tensors.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = value
+        restore(self.model, parts["model"])
+        self.optimiser.load(parts["optimiser"])
+        self.best = parts["best"]
+        if self.average is not None:
+            self.average.weights = parts["average"]
+        self.at = _Progress(**{**numbers, "best_loss": float(numbers["best_loss"])})
+        return True
+
+
+class Average:
+    """An exponential moving average of the weights (Polyak and Juditsky 1992), with the start corrected as in timm:
+    the decay grows as (1 + t) / (10 + t) up to its value."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = snapshot(model) | {COUNT: torch.zeros(())}
+
+    def follow(self, model: nn.Module) -> None:
+        """Take one step towards the model's weights."""
+        count = float(self.weights[COUNT]) + 1
+        self.weights[COUNT].fill_(count)
+        decay = min(self.decay, (1 + count) / (10 + count))
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                mean = self.weights[name]
+                mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+
+
+COUNT = "average.count"
+
+
+def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the state, on its device."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def restore(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Copy a state back in place; entries that the model has not are left."""
+    own = model.state_dict()
+    with torch.no_grad():
+        for name in own.keys() & state.keys():
+            own[name].copy_(state[name])
+
+
+def finite(model: nn.Module) -> bool:
+    """Whether every number of the state is finite."""
+    return all(bool(torch.isfinite(v).all()) for v in model.state_dict().values() if v.is_floating_point())
+
+
+def seed_step(seed: int, epoch: int, step: int, device: str) -> None:
+    """Seed PyTorch's generators for one step: dropout and mixup depend on (seed, epoch, step) alone."""
+    drawn = int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> 1)
+    torch.default_generator.manual_seed(drawn)
+    if device == "cuda":
+        torch.cuda.manual_seed(drawn)
+    elif device == "mps":
+        torch.mps.manual_seed(drawn)
+
+
+def mixed(batch: Batch, plan: Plan) -> tuple[tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, float]:
+    """The batch on the device; with mixup blended with itself in another order: inputs, targets, the others', share."""
+    inputs = tuple(x.to(plan.device, non_blocking=True) for x in batch.inputs)
+    targets = batch.targets.to(plan.device, non_blocking=True)
+    if plan.mixup == 0 or len(targets) < 2:
+        return inputs, targets, targets, 1.0
+    a = torch.distributions.Beta(plan.mixup, plan.mixup).sample().item()
+    share, order = max(a, 1 - a), torch.randperm(len(targets))
+    order = order.to(plan.device)
+    return tuple(share * x.float() + (1 - share) * x[order].float() for x in inputs), targets, targets[order], share
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Leave PyTorch's generator on the CPU as it was."""
+    state: Any = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)

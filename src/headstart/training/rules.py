@@ -1,0 +1,51 @@
+"""Sensible numbers for a training, by the size of the data: small pure functions, each with its source.
+
+What the user sets is kept; `Choice` records every number with where it comes from, for the report.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+BIT = "BiT HyperRule, Kolesnikov et al. 2020"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting of a training, its value, and where it comes from."""
+
+    name: str
+    value: float | int | str | bool
+    source: str
+
+
+def batch_size(n: int) -> Choice:
+    """32 under 2,000 training pictures, 64 under 20,000, else 128."""
+    size = 32 if n < 2_000 else 64 if n < 20_000 else 128
+    return Choice("batch_size", size, "small batches for few pictures: Masters and Luschi 2018")
+
+
+def steps(n: int) -> int:
+    """500 steps under 20,000 pictures, 10,000 under 500,000, else 20,000."""
+    return 500 if n < 20_000 else 10_000 if n < 500_000 else 20_000
+
+
+def epochs(n: int, batch: int) -> Choice:
+    """As many as the rule's steps make, at least 3 and at most 30."""
+    wanted = math.ceil(steps(n) * batch / max(1, n))
+    return Choice("epochs", min(30, max(3, wanted)), f"{steps(n):,} steps for {n:,} pictures, 3 to 30 epochs: {BIT}")
+
+
+def mixup(n: int) -> Choice:
+    """0.1 from 20,000 pictures on."""
+    return Choice("mixup", 0.1 if n >= 20_000 else 0.0, f"0.1 from 20,000 pictures on: {BIT}")
+
+
+def learning_rate(method: str, optimiser: str) -> Choice:
+    """Gentle for weights that know something, the optimiser's usual one for weights that do not."""
+    if optimiser == "sgd":
+        return Choice("learning_rate", 0.003 if method == "finetune" else 0.1, f"{BIT}; He et al. 2016 from scratch")
+    if method == "finetune":
+        return Choice("learning_rate", 3e-4, "small steps keep what was learnt: Kumar et al. 2022")
+    return Choice("learning_rate", 1e-3, "AdamW's own: Loshchilov and Hutter 2019")
