@@ -15,7 +15,8 @@ from headstart import Recipe, execute, inference, load_classifier
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.images import load
 from headstart.report import write_report
-from headstart.run import feature_source, with_split_beside
+from headstart.fitting import feature_source
+from headstart.run import with_split_beside
 
 FILES = {"recipe.toml", "split.csv", "history.csv", "scores.json", "predictions.csv", "refused.csv", "environment.json"}
 

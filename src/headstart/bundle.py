@@ -1,6 +1,6 @@
 """A bundle is a classifier on disk: safetensors and JSON, no pickle, no code, and everything it needs to predict.
 
-    bundle/manifest.json         classes, temperature, head, layer, preprocessing, and size and sha256 of each file
+    bundle/manifest.json         classes, temperature, averaging, head, layer, preprocessing; size and sha256 of files
     bundle/head.safetensors      the head's arrays
     bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
 
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from headstart import tensors
+from headstart.augment import NO_VIEWS, Augment, Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, HeadstartError
@@ -52,6 +53,7 @@ def save(classifier: Classifier, folder: Path) -> Path:
             "layer": classifier.source.layer,
             "preprocess": classifier.source.preprocess.to_dict(),
             "backbone": backbone,
+            "averaging": _averaging(classifier.averaging),
             "files": {p.name: {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)} for p in sorted(part.iterdir())},
         }
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -63,6 +65,25 @@ def save(classifier: Classifier, folder: Path) -> Path:
 
 def _name_of(head: Head) -> str:
     return next(name for name in HEADS if HEADS[name] is type(head))
+
+
+def _averaging(views: Views) -> dict[str, Any] | None:
+    """Every transform is spelt out, so that the bundle predicts the same after the table of names has changed."""
+    if not views:
+        return None
+    augment = {"name": views.augment.name, "transforms": views.augment.to_list()}
+    return {"augment": augment, "seed": views.seed, "views": len(views)}
+
+
+def _views(averaging: dict[str, Any] | None) -> Views:
+    if averaging is None:
+        return NO_VIEWS
+    described = averaging["augment"]
+    augment = Augment.of(str(described["name"]), described["transforms"], "the bundle's augmentation")
+    seed, count = int(averaging["seed"]), int(averaging["views"])
+    if seed < 0 or not 0 < count < 1000:
+        raise ValueError(f"it averages {count} views with seed {seed}")
+    return Views(augment, seed, count)
 
 
 def _save_backbone(classifier: Classifier, part: Path) -> dict[str, Any] | None:
@@ -87,7 +108,7 @@ def load_classifier(path: Path | str) -> Classifier:
         head = HEADS[manifest["head"]["name"]].from_arrays(_arrays(folder), manifest["head"]["config"])
         source = _source(folder, manifest)
         classes = tuple(str(name) for name in manifest["classes"])
-        return Classifier(source, head, classes, float(manifest["temperature"]))
+        return Classifier(source, head, classes, float(manifest["temperature"]), _views(manifest.get("averaging")))
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"The bundle {folder} cannot be used: {_clause(error)}.") from error
 

@@ -6,6 +6,7 @@ used is an error here, because an estimator owes one answer for each row of X.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,13 +14,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from headstart.augment import named
 from headstart.classifier import Classifier
 from headstart.errors import DataError
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import Settings, extract
+from headstart.features.views import ViewExtractor, views_of
+from headstart.fitting import feature_source, new_head, with_views
+from headstart.heads.base import Examples
 from headstart.images import ImageSet, Shares, from_arrays, split
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
-from headstart.run import calibrate, feature_source, new_head
+from headstart.run import calibrate
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,7 +38,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         backbone: str = "mobilenetv2_100",
         *,
-        weights: str = "imagenet",
+        weights: str = "pretrained",
         layer: str = "pooled",
         method: str = "features",
         image_size: int | None = None,
@@ -54,7 +59,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Resolve the backbone and its input size for pictures like these; `y` is not used."""
-        self.source_ = _source(self, from_arrays(X))
+        self.source_ = feature_source(_recipe(self), from_arrays(X))
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -76,20 +81,25 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to
     choose the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on
-    all of them. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with `headstart.bundle.save`), `head_`.
+    all of them. `augment` (a name or FILE.toml), `views` and `tta` vary the training pictures and average at
+    prediction, as in a `Recipe`. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with
+    `headstart.bundle.save`), `head_`.
     """
 
     def __init__(
         self,
         backbone: str = "mobilenetv2_100",
         *,
-        weights: str = "imagenet",
+        weights: str = "pretrained",
         layer: str = "pooled",
         method: str = "features",
         head: str = "logistic",
         head_options: dict[str, Any] | None = None,
         class_weight: str | None = None,
         image_size: int | None = None,
+        augment: str = "none",
+        views: int | None = None,
+        tta: int = 1,
         engine: str = "auto",
         device: str = "auto",
         validation: bool = True,
@@ -104,6 +114,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.head_options = head_options
         self.class_weight = class_weight
         self.image_size = image_size
+        self.augment = augment
+        self.views = views
+        self.tta = tta
         self.engine = engine
         self.device = device
         self.validation = validation
@@ -118,13 +131,21 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
         images = from_arrays(X, [names[k] for k in codes])
-        source = _source(self, images)
-        features = extract(images, source, _settings(self.cache)).features
-        train, val, calibration = _rows(images, self.validation, self.seed)
+        recipe = _recipe(self, named(self.augment).for_recipe() | {"views": self.views, "tta": self.tta})
+        training, averaging = views_of(recipe)
+        source, settings = feature_source(recipe, images), _settings(self.cache)
+        features = extract(images, source, settings).features
+        images = replace(images, parts=_parts(images, self.validation, self.seed))
+        train, val, calibration = (np.flatnonzero(images.parts == part) for part in ("train", "val", "calibration"))
+        views = ViewExtractor(source, settings)
+        examples = with_views(Examples(features[train], codes[train]), images, views, training)
         held_out = (features[val], codes[val]) if len(val) else None
-        self.head_ = head.fit(features[train], codes[train], validation=held_out)
-        classifier = Classifier(source, self.head_, names)
-        self.classifier_ = calibrate(classifier, features[calibration], codes[calibration])
+        self.head_ = head.fit(examples.X, examples.y, validation=held_out)
+        classifier = Classifier(source, self.head_, names, averaging=averaging)
+        if len(calibration):
+            logits = classifier.averaged(classifier.logits(features[calibration]), images.take(calibration), views)
+            classifier = calibrate(classifier, logits, codes[calibration])
+        self.classifier_ = classifier
         self.n_features_in_ = int(features.shape[1])
         return self
 
@@ -147,7 +168,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _source(estimator: FeatureExtractor | TransferClassifier, images: ImageSet) -> FeatureSource:
+def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str, Any] | None = None) -> Recipe:
     sections = {
         "method": estimator.method,
         "seed": estimator.seed,
@@ -159,15 +180,15 @@ def _source(estimator: FeatureExtractor | TransferClassifier, images: ImageSet) 
             "image_size": estimator.image_size,
         },
         "engine": {"name": estimator.engine, "device": estimator.device},
+        "augment": augment or {},
     }
-    return feature_source(Recipe.from_dict(sections, type(estimator).__name__), images)
+    return Recipe.from_dict(sections, type(estimator).__name__)
 
 
 def _settings(cache: bool) -> Settings:
     return Settings(features_dir() if cache else None, strict=True)
 
 
-def _rows(images: ImageSet, validation: bool, seed: int) -> list[NDArray[np.int64]]:
-    """The rows of train, val and calibration."""
-    parts = split(images, seed=seed, shares=Shares(test=0)).parts if validation else np.full(len(images), "train")
-    return [np.flatnonzero(parts == part) for part in ("train", "val", "calibration")]
+def _parts(images: ImageSet, validation: bool, seed: int) -> NDArray[np.str_]:
+    """The part of each picture: train, val or calibration."""
+    return split(images, seed=seed, shares=Shares(test=0)).parts if validation else np.full(len(images), "train")

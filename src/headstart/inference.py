@@ -15,11 +15,11 @@ from headstart.bundle import load_classifier
 from headstart.classifier import match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
+from headstart.fitting import feature_source
 from headstart.images import ImageSet, Refusal, load
 from headstart.metrics import score
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
-from headstart.run import feature_source
 
 FORMATS = ("csv", "json", "parquet")
 

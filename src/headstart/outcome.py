@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -38,20 +38,35 @@ def rows_in(rows: slice) -> int:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a network's training leaves behind, beside the head: the block `training` of scores.json without scores.
+
+    `frozen` are logits (n, k) of all pictures before any block was changed, None from scratch; `tried` are learning
+    rates and the losses they led to, where they were looked for.
+    """
+
+    report: Mapping[str, Any]
+    frozen: NDArray[np.float64] | None = None
+    tried: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A fitted and calibrated classifier with all that went into it. `images` are the pictures that could be used."""
+    """A fitted and calibrated classifier with all that went into it. `images` are the n pictures that could be used.
+
+    `logits` (n, k) are before the temperature, with views averaged where the classifier does so. `augment` is the block
+    of that name in scores.json, or None.
+    """
 
     recipe: Recipe
     images: ImageSet
     extraction: Extraction
     parts: Mapping[str, slice]
     classifier: Classifier
+    logits: NDArray[np.float64]
     fit_s: float
-
-    @cached_property
-    def logits(self) -> NDArray[np.float64]:
-        """(n, k) before the temperature."""
-        return self.classifier.logits(self.extraction.features)
+    training: Training | None = None
+    augment: Mapping[str, Any] | None = None
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
@@ -74,6 +89,8 @@ class Outcome:
                 "fitted_on": "calibration" if calibration else None,
             },
             "head": {"name": self.recipe.head.name, **head.report_},
+            **({"training": self._training(self.training)} if self.training else {}),
+            **({"augment": dict(self.augment)} if self.augment else {}),
             "timings": self._timings(time.perf_counter() - started),
             "counts": {
                 **asdict(self.extraction.counts),
@@ -96,6 +113,8 @@ class Outcome:
         records.write_text(folder / "recipe.toml", self.recipe.to_toml())
         write_split(images, folder / "split.csv")
         records.write_history(folder / "history.csv", self.classifier.head.history_)
+        if self.training and self.training.tried:
+            records.write_csv(folder / "learning_rates.csv", ["learning_rate", "loss"], self.training.tried)
         records.write_json(folder / "environment.json", records.environment())
         refused = [*images.refused, *self.extraction.refused]
         columns = ["name", "reason", "detail"]
@@ -143,6 +162,15 @@ class Outcome:
                     "ece_uncalibrated": raw["ece"],
                 }
         return found
+
+    def _training(self, told: Training) -> dict[str, Any]:
+        """The report, and what the same features and top scored before any block was changed."""
+        if told.frozen is None:
+            return dict(told.report)
+        plain, classes = apply_temperature(told.frozen, 1.0), self.images.classes
+        scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
+        kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
+        return {**told.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 
     def _about(self, name: str) -> dict[str, Any]:
         source, backbone = self.classifier.source, self.classifier.source.backbone

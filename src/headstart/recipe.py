@@ -46,8 +46,8 @@ class BackboneRecipe(_Section):
     """Which network gives the features, and from which layer."""
 
     name: str = "mobilenetv2_100"
-    weights: str = "imagenet"
-    """`imagenet`, `none` (random, seeded), or a file."""
+    weights: str = "pretrained"
+    """`pretrained` (its own: ImageNet's for those of libraries), `none` (random, seeded), or a file."""
     layer: str = "pooled"
     """`pooled`, `last_conv`, or a named layer."""
     image_size: int | None = Field(default=None, ge=1)
@@ -71,16 +71,81 @@ class HeadRecipe(_Section):
     """Parameters of the head, such as `C = 0.1` or `hidden = [512]`."""
 
 
+class TrainingRecipe(_Section):
+    """How a network is trained, with `method` `finetune` or `scratch`; what is left out is chosen by rules of size."""
+
+    unfreeze: int | str | None = None
+    """The last N blocks with weights, `all`, or the name of the first block to train; 3 when left out."""
+    epochs: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Of the new top and the highest rate of all; see `layer_decay`."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """On weight matrices and kernels, never on biases and norms."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of sgd."""
+    layer_decay: float | None = Field(default=None, gt=0, le=1)
+    """Each block further from the top learns at this times the rate of the one above it."""
+    l2sp: float | None = Field(default=None, ge=0)
+    """Draws the blocks back to the weights they came with (L2-SP), in place of weight decay."""
+    gradual: int = Field(default=0, ge=0)
+    """Blocks begin to learn one after another, this many epochs apart, from the top; 0: all at once."""
+    batchnorm: Literal["frozen", "trained"] | None = None
+    """Whether batch normalisations of trained blocks keep their stored statistics."""
+    head_first: bool | None = None
+    """Solve the top on frozen features before the first update (LP-FT)."""
+    blend: bool | None = None
+    """Mix the weights before and after fine-tuning as validation likes best (WiSE-FT)."""
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    """The share of all steps in which the rate rises; then it falls along a cosine."""
+    clip: float = Field(default=1.0, ge=0)
+    """The largest norm of the gradient; 0: any."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float | None = Field(default=None, ge=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of a moving average of the weights that is used in their place; 0: none."""
+    patience: int = Field(default=5, ge=0)
+    """Epochs without a lower validation loss after which training stops; 0: never."""
+    sampler: Literal["shuffle", "balanced"] = "shuffle"
+    """`balanced` draws every class as often as the others."""
+    threads: int | None = Field(default=None, ge=1)
+    """On the CPU; measured when left out."""
+    find_rate: bool = False
+    """Try learning rates on a copy of the network first, and draw what they did."""
+    disk_gb: float = Field(default=10.0, ge=0)
+    """Stored activations may take this much; what would take more is computed anew in every epoch."""
+
+
+class AugmentRecipe(_Section):
+    """How training pictures are varied, and how many views of a picture are averaged at the test."""
+
+    name: str = "none"
+    """`none`, `light`, `strong`, `digits`, or the name of the transforms below."""
+    transform: list[dict[str, Any]] | None = None
+    """Transforms in order, `[[augment.transform]]`, in place of those of the name."""
+    views: int | None = Field(default=None, ge=0, le=1000)
+    """Views of each training picture beside the plain one; 0: fresh ones every epoch."""
+    tta: int = Field(default=1, ge=1, le=1000)
+    """Views of a picture, the plain one among them, whose probabilities are averaged; 1: the plain one alone."""
+
+
 class Recipe(_Section):
-    """Every choice of a run. `method` is `features` (a frozen backbone) or `pixels` (the raw-pixel arm)."""
+    """Every choice of a run.
+
+    `method` is `features` (a frozen backbone), `pixels` (the raw-pixel arm), `finetune` (some or all blocks of the
+    backbone are trained on) or `scratch` (all of it, from random weights).
+    """
 
     version: Literal[1] = 1
-    method: Literal["features", "pixels"] = "features"
+    method: Literal["features", "pixels", "finetune", "scratch"] = "features"
     seed: int = Field(default=0, ge=0)
     data: DataRecipe
     backbone: BackboneRecipe = BackboneRecipe()
     engine: EngineRecipe = EngineRecipe()
     head: HeadRecipe = HeadRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
 
     def to_toml(self) -> str:
         """The recipe as TOML; keys without a value are left out."""

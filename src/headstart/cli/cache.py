@@ -27,9 +27,10 @@ def info() -> None:
     found = list(spaces(features_dir()))
     for s in found:
         p = s.space.get("preprocess", {})
+        view = f", view {s.space['view'].get('number')}" if "view" in s.space else ""
         used = f"{datetime.fromtimestamp(s.used):%Y-%m-%d}"
         table.add_row(
-            s.id[:8], str(s.space.get("backbone", "?")), str(s.space.get("layer", "")),
+            s.id[:8], str(s.space.get("backbone", "?")), str(s.space.get("layer", "")) + view,
             "x".join(map(str, p.get("size", "?"))), str(s.space.get("engine", "")).split("-")[0],
             f"{s.rows:,}", show.size(s.bytes), used,
         )  # fmt: skip

@@ -19,16 +19,50 @@ def fit(
         str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="`imagenet`, `none` (random, seeded) or a .safetensors or .pth file.")
-    ] = "imagenet",
+        str, typer.Option(help="`pretrained`, `none` (random, seeded) or a .safetensors or .pth file.")
+    ] = "pretrained",
     layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
-    method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="`features` of the frozen backbone, raw `pixels`, `finetune` some or all blocks, or `scratch`."
+        ),
+    ] = "features",
+    unfreeze: Annotated[
+        str | None,
+        typer.Option(
+            help="With finetune: the last N blocks, `all`, or the first block to train by name; 3 if left out."
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="With finetune and scratch; by size if left out.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="With finetune and scratch.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="With finetune and scratch: the top's.")] = None,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(help="Any other setting of training, as `optimiser=sgd` or `layer_decay=0.5`; repeatable."),
+    ] = None,
+    find_rate: Annotated[
+        bool, typer.Option("--find-rate", help="Try learning rates on a copy of the network first, and draw it.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
+    ] = False,
     head: Annotated[str, typer.Option(help="logistic, mlp, ridge, knn or prototype.")] = "logistic",
     head_option: Annotated[
         list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
     ] = None,
     class_weight: Annotated[str, typer.Option(help="`none` or `balanced`.")] = "none",
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    augment: Annotated[
+        str, typer.Option(help="Vary training pictures: `none`, `light` or `strong` (photos), `digits`, or FILE.toml.")
+    ] = "none",
+    views: Annotated[
+        int | None,
+        typer.Option(min=0, help="Varied views of each training picture beside the plain one; 2 if left out."),
+    ] = None,
+    tta: Annotated[
+        int, typer.Option(min=1, help="Average this many views of a picture at test and prediction; 1 is off.")
+    ] = 1,
     classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
     train_per_class: Annotated[
@@ -54,7 +88,13 @@ def fit(
     `headstart fit mnist --classes 7,8 --method pixels`
 
     `headstart fit photos --backbone ResNet50 --head mlp --set hidden=256 --out runs/first`
+
+    `headstart fit mnist --head mlp --augment digits --views 2 --tta 2`
+
+    `headstart fit photos --backbone mobilenetv2_100 --method finetune --unfreeze 3 --out runs/tuned`
     """
+    from headstart.augment import named
+    from headstart.errors import UserError
     from headstart.recipe import Recipe
 
     sections: dict[str, Any] = {
@@ -73,15 +113,28 @@ def fit(
         "backbone": {"weights": _absolute(weights), "layer": layer, "image_size": image_size},
         "engine": {"name": engine, "device": device, "precision": precision},
         "head": {"name": head, "class_weight": class_weight, "options": _options(head_option or [])},
+        "augment": {**named(augment).for_recipe(), "views": views, "tta": tta},
     }
     if backbone is not None:
         sections["backbone"]["name"] = _absolute(backbone)
-    _execute(Recipe.from_dict(sections, "the command line"), out, store)
+    named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    training = _options(train or [], "--train optimiser=sgd") | {
+        k: v for k, v in named_settings.items() if v is not None
+    }
+    if isinstance(unfreeze, str) and unfreeze.lstrip("-").isdigit():
+        training["unfreeze"] = int(unfreeze)
+    if find_rate:
+        training["find_rate"] = True
+    if training and method in ("features", "pixels"):
+        raise UserError(f"{', '.join(training)}: for training a network; add --method finetune (or scratch).")
+    sections["training"] = training
+    _execute(Recipe.from_dict(sections, "the command line"), out, store, resume)
 
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe.toml, for example of an earlier run.")],
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training in --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
 ) -> None:
     """Run a recipe; with the split.csv beside it, if there is one, it repeats that run to the same scores.
@@ -91,17 +144,17 @@ def run(
     from headstart.recipe import Recipe
     from headstart.run import with_split_beside
 
-    _execute(with_split_beside(Recipe.load(recipe), recipe), out, store)
+    _execute(with_split_beside(Recipe.load(recipe), recipe), out, store, resume)
 
 
-def _execute(recipe: Recipe, out: Path | None, store: bool) -> None:
+def _execute(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> None:
     from headstart.cli import show
     from headstart.report import write_report
     from headstart.run import execute
 
     with show.progress_bar() as progress:
-        finished = execute(recipe, out, progress, store=store)
-    report = write_report(finished.folder, finished.thumbnail)
+        finished = execute(recipe, out, progress, store=store, resume=resume)
+    report = write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
     show.scores_table(finished.scores)
     show.run_facts(finished.scores)
     print(f"Report: {report}")
@@ -112,7 +165,7 @@ def _absolute(name: str) -> str:
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
-def _options(pairs: list[str]) -> dict[str, Any]:
+def _options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:
     """`C=0.1` -> {'C': 0.1}: values are read as TOML, and as text where that fails."""
     import tomllib
 
@@ -122,7 +175,7 @@ def _options(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise UserError(f"--set {pair}: write NAME=VALUE, for example --set C=0.1.")
+            raise UserError(f"{example.split()[0]} {pair}: write NAME=VALUE, for example {example}.")
         try:
             found[key.strip()] = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:

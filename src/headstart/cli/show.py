@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from headstart.features.extract import Progress
     from headstart.images import Refusal
 
-STAGES = {"open": "Network", "extract": "Features", "fit": "Training", "download": "Download", "verify": "Checking"}
-RATES = {"extract": "images/s", "verify": "rows/s", "download": "B/s"}
+STAGES = {
+    "open": "Network",
+    "extract": "Features",
+    "fit": "Training",
+    "download": "Download",
+    "verify": "Checking",
+    "compare": "No views",
+}
+RATES = {"extract": "images/s", "view": "images/s", "average": "images/s", "verify": "rows/s", "download": "B/s"}
 
 
 @contextmanager
@@ -43,10 +50,11 @@ def progress_bar() -> Iterator[Progress]:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(STAGES.get(stage, stage), total=total, rate="")
+                tasks[stage] = bar.add_task(STAGES.get(stage, stage.capitalize()), total=total, rate="")
             task = bar.tasks[tasks[stage]] if bar.tasks else None
             speed = task.speed if task is not None else None
-            rate = f"{speed:,.0f} {RATES[stage]}" if speed and stage in RATES else ""
+            unit = RATES.get(stage.split(" ")[0])  # views are numbered: "view 1 of 2"
+            rate = f"{speed:,.0f} {unit}" if speed and unit else ""
             bar.update(tasks[stage], completed=done, total=total, rate=rate)
 
         yield advance
@@ -87,8 +95,29 @@ def run_facts(scores: Mapping[str, Any]) -> None:
         f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, "
         f"in all {timings['total_s']:.1f} s; peak memory {scores['memory']['peak_mb']:,.0f} MB."
     )
+    if "augment" in scores:
+        _augmentation(scores["augment"])
     for note in scores["notes"]:
         print(f"Note: {note}")
+
+
+def _augmentation(told: Mapping[str, Any]) -> None:
+    """What was drawn, and the test accuracy step by step."""
+    views = told["views"]
+    many = f"{views} view{'' if views == 1 else 's'} of each training picture beside the plain one"
+    averaged = f", {told['tta']} views averaged at the test" if told["tta"] > 1 else ""
+    print(
+        f"Augmentation {told['name']}: {many if views else 'other views every epoch'}{averaged}; "
+        f"{told['computed']:,} computed, {told['reused']:,} reused in {told['seconds']:.1f} s."
+    )
+    words = {"plain": "without views", "views": "with views", "averaging": "with averaging"}
+    steps = [f"{words[s['step']]} {s['accuracy']:.4f}{_difference(s)}" for s in told["steps"]]
+    if steps:
+        print(f"Test accuracy {', '.join(steps)}.")
+
+
+def _difference(step: Mapping[str, Any]) -> str:
+    return f" ({step['mended']} mistakes mended, {step['made']} made)" if "mended" in step else ""
 
 
 def refusals(refused: Sequence[Refusal]) -> None:

@@ -78,7 +78,7 @@ def features(
     data: Annotated[str, typer.Argument(help="Pictures, labelled or not.")],
     out: Annotated[Path, typer.Option(help="The .npz or .parquet file to write.")],
     backbone: Annotated[str, typer.Option(help="Network by name, or FILE.onnx.")] = "mobilenetv2_100",
-    weights: Annotated[str, typer.Option(help="`imagenet`, `none` or a file.")] = "imagenet",
+    weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
     layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
     method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,

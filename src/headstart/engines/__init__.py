@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from headstart.preprocess import Preprocess
 
 Picture = NDArray[np.uint8]
-Row = NDArray[np.float32]
+Row = NDArray[Any]
+"""(d,) float32 features, or uint8 pixels."""
 Tag = TypeVar("Tag")
 
 ENGINES = ("openvino", "torch")

@@ -20,10 +20,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from headstart.augment import View
 from headstart.backbones import Backbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture, Row
 from headstart.errors import DataError, Refused
+from headstart.features.matrix import allocate
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
 from headstart.preprocess import Preprocess
@@ -40,17 +43,24 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """What turns a picture into a row: a backbone up to a layer, or, without a backbone, the pixels themselves."""
+    """What turns a picture into a row: a backbone up to a layer, or, without a backbone, the pixels themselves.
+
+    `layer` is then a kind of `headstart.engines.pixels`. With a `view`, of the picture as it draws it;
+    `features.views` makes such sources.
+    """
 
     preprocess: Preprocess
     backbone: Backbone | None = None
     layer: str = "pixels"
     engine: EngineChoice = ON_CPU
+    view: View | None = None
 
     def space(self) -> dict[str, Any]:
         """Everything that a feature depends on beside the picture: the key of the store's space."""
+        view = {"view": self.view.to_dict()} if self.view is not None else {}
         if self.backbone is None:
-            return {"format": 1, "backbone": "pixels", "preprocess": self.preprocess.to_dict()}
+            kept = {"backbone": self.layer, "preprocess": self.preprocess.to_dict()}
+            return {"format": 1, **kept, **({} if self.layer == "pixels" else {"dtype": "|u1"}), **view}
         return {
             "format": 1,
             "backbone": self.backbone.name,
@@ -58,14 +68,19 @@ class FeatureSource:
             "layer": self.layer,
             "preprocess": self.preprocess.to_dict(),
             "engine": f"{self.engine.name}-{self.engine.device}-{self.engine.precision}",
+            **view,
         }
+
+    def picture(self, image: Image.Image, content: bytes) -> Picture:
+        """A decoded picture and its digest -> (h, w, c) uint8, the engine's input."""
+        return self.view.picture(image, content, self.preprocess) if self.view else self.preprocess.apply(image)
 
     def open(self) -> Engine:
         """The engine, compiled; may take seconds."""
         if self.backbone is None:
             from headstart.engines.pixels import PixelEngine
 
-            return PixelEngine()
+            return PixelEngine(self.layer)
         return self.engine.open(self.backbone, self.layer, self.preprocess)
 
 
@@ -88,7 +103,10 @@ class Counts:
 
 @dataclass
 class Extraction:
-    """`features` (m, d) float32 of the pictures `kept` (m,) int64: indices into the image set, in its order."""
+    """`features` (m, d) float32 (uint8 for pixels as a network's input) of the pictures `kept` (m,) int64.
+
+    `kept` are indices into the image set, in its order.
+    """
 
     features: NDArray[np.float32]
     kept: NDArray[np.int64]
@@ -205,7 +223,7 @@ class _Run:
             row = self.store.get(key) if self.store is not None else None
             if row is not None:
                 return _Looked(i, key, row=row)
-            return _Looked(i, key, picture=self.source.preprocess.apply(decode(raw, self.images.limits)))
+            return _Looked(i, key, picture=self.source.picture(decode(raw, self.images.limits), key))
         except Refused as refused:
             return _Looked(i, refusal=Refusal(self.images.names[i], refused.reason, refused.detail))
 
@@ -219,7 +237,7 @@ class _Run:
         self.progress("open", 0, 1)
         engine = self.source.open()
         self.progress("open", 1, 1)
-        self.open_s = time.perf_counter() - begun
+        self.open_s, busy_s = time.perf_counter() - begun, engine.busy_s
 
         def pictures() -> Iterator[tuple[tuple[int, bytes], Picture]]:
             yield head
@@ -230,7 +248,7 @@ class _Run:
             self.counts.computed += 1
             if self.store is not None:
                 self.store.put(key, row)
-        self.infer_s = engine.busy_s
+        self.infer_s = engine.busy_s - busy_s
 
     def _needing_inference(self, looked: Iterator[_Looked]) -> Iterator[tuple[tuple[int, bytes], Picture]]:
         for found in looked:
@@ -254,7 +272,7 @@ class _Run:
 
     def _place(self, i: int, key: bytes, row: Row) -> None:
         if self.matrix is None:
-            self.matrix = np.empty((len(self.images), len(row)), dtype=np.float32)
+            self.matrix = allocate((len(self.images), len(row)), row.dtype)
         self.matrix[i] = row
         self.filled[i] = True
         self.first[key] = i

@@ -13,7 +13,7 @@ from typing import Any
 import lmdb
 
 from headstart.features import soundness
-from headstart.features.store import MAP_SIZES, unpack
+from headstart.features.store import MAP_SIZES, holds
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tu
         env = lmdb.open(str(folder), readonly=True, lock=False, map_size=MAP_SIZES[0])
         with env.begin(buffers=True) as txn:
             for key, value in txn.cursor():
-                bad += unpack(bytes.fromhex(info.id), bytes(key), value) is None
+                bad += not holds(bytes.fromhex(info.id), bytes(key), value)
                 on_row()
         env.close()
         yield info, bad

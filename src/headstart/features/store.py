@@ -6,7 +6,8 @@ folder and old ones can be listed and deleted.
 
     features/<space id>/space.json   what the space is, in words
     features/<space id>/data.mdb     key: 16 bytes, digest of the picture's content
-                                     value: 4 bytes crc32(space id, key, row) + the row, float32 little-endian
+                                     value: 4 bytes crc32(space id, key, row) + the row, little-endian: float32, or
+                                     what the space says as `dtype`
     features/<space id>/sound.json   size and time of data.mdb when it was last closed in order
 
 The checksum covers the space and the key, so a flipped bit, a row under the wrong key and a file moved in from another
@@ -36,7 +37,8 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.features import soundness
 
-Row = NDArray[np.float32]
+Row = NDArray[Any]
+"""(d,) float32 features, or uint8 pixels."""
 
 COMMIT_ROWS = 512
 COMMIT_SECONDS = 1.0
@@ -63,6 +65,7 @@ class FeatureStore:
     writable: bool
     problem: str | None = None
     corrupt: int = 0
+    dtype: str = "<f4"
     _queue: queue.SimpleQueue[tuple[bytes, Row] | None] = field(default_factory=queue.SimpleQueue)
     _writer: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -81,10 +84,10 @@ class FeatureStore:
             env = _ENVIRONMENTS.open(folder)
         except (OSError, lmdb.Error) as error:
             env, writable, problem = _read_only(folder, error)
-        return cls(folder, bytes.fromhex(name), env, writable, problem)
+        return cls(folder, bytes.fromhex(name), env, writable, problem, dtype=space.get("dtype", "<f4"))
 
     def get(self, key: bytes) -> Row | None:
-        """The row stored under `key`, (d,) float32, or None when it is missing or its checksum fails."""
+        """The row stored under `key`, (d,), or None when it is missing or its checksum fails."""
         if self.env is None:
             return None
         try:
@@ -92,7 +95,7 @@ class FeatureStore:
                 value = txn.get(key)
                 if value is None:
                     return None
-                row = unpack(self.identity, key, value)
+                row = unpack(self.identity, key, value, self.dtype)
         except lmdb.Error:
             row = None
         if row is None:
@@ -134,7 +137,7 @@ class FeatureStore:
                 if item is None:
                     self._commit(batch)
                     return
-                batch.append((item[0], _pack(self.identity, item[0], item[1])))
+                batch.append((item[0], _pack(self.identity, item[0], item[1], self.dtype)))
             if len(batch) >= COMMIT_ROWS or time.monotonic() >= due:
                 self._commit(batch)
                 batch = []
@@ -152,20 +155,22 @@ class FeatureStore:
             self.problem = f"Features are no longer stored: {self.folder.parent} cannot take more ({error})."
 
 
-def _pack(identity: bytes, key: bytes, row: Row) -> bytes:
-    payload = np.ascontiguousarray(row, dtype="<f4").tobytes()
+def _pack(identity: bytes, key: bytes, row: Row, dtype: str) -> bytes:
+    payload = np.ascontiguousarray(row, dtype=dtype).tobytes()
     return struct.pack("<I", _checksum(identity, key, payload)) + payload
 
 
-def unpack(identity: bytes, key: bytes, value: memoryview) -> Row | None:
+def unpack(identity: bytes, key: bytes, value: memoryview, dtype: str) -> Row | None:
     """The row in a stored value, or None when its checksum does not fit the space and the key."""
-    payload = bytes(value[4:])
-    if len(payload) % 4 or not payload or struct.unpack("<I", value[:4])[0] != _checksum(identity, key, payload):
-        return None
-    return np.frombuffer(payload, dtype="<f4")
+    return np.frombuffer(value[4:].tobytes(), dtype=dtype) if holds(identity, key, value) else None
 
 
-def _checksum(identity: bytes, key: bytes, payload: bytes) -> int:
+def holds(identity: bytes, key: bytes, value: memoryview) -> bool:
+    """Whether the checksum of a stored value fits the space and the key."""
+    return len(value) > 4 and bool(struct.unpack("<I", value[:4])[0] == _checksum(identity, key, value[4:]))
+
+
+def _checksum(identity: bytes, key: bytes, payload: bytes | memoryview) -> int:
     return zlib.crc32(payload, zlib.crc32(key, zlib.crc32(identity)))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.curvature import Curvature, sketch_of
+from headstart.heads.dense import DenseHead, Layers
 from headstart.heads.design import Design, design_for
 from headstart.heads.rows import Rows
 from headstart.heads.scaler import Scaler
@@ -36,7 +38,7 @@ def default_c(n_features: int) -> float:
     return c_grid(n_features)[4]
 
 
-class LogisticHead(Head):
+class LogisticHead(DenseHead):
     """Minimises (1/N) sum NLL + ||W||^2 / (2 C N), bias unpenalised, to a largest gradient of `tol` in float64.
 
     Kornblith et al. 2019 (protocol).  `C=None` takes the value of `c_grid` with the least validation log loss
@@ -202,3 +204,14 @@ class LogisticHead(Head):
     def _logits(self, X: Features) -> Matrix:
         logits: Matrix = X.astype(np.float64, copy=False) @ self.coef_ + self.intercept_
         return logits
+
+    def dense_layers(self) -> Layers:
+        """One layer."""
+        return [(self.coef_, self.intercept_)]
+
+    def _set_layers(self, layers: Layers) -> None:
+        ((self.coef_, self.intercept_),) = layers
+
+    def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
+        """With the C that was chosen, on X and y alone."""
+        return type(self)(float(self.report_["C"]), self.class_weight, self.tol, self.max_iter).fit(X, y)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import BundleError
-from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
+from headstart.heads.dense import DenseHead, Layers
 from headstart.heads.scaler import Scaler, standardised
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Row = dict[str, float]
 BLOCK = 4096
 
 
-class MLPHead(Head):
+class MLPHead(DenseHead):
     """Hidden layers with ReLU and dropout, then softmax; standardised input, the scaler folded into layer 1.
 
     Mini-batches, AdamW (Loshchilov and Hutter 2019), cosine decay of the learning rate per step.  With validation
@@ -70,7 +71,7 @@ class MLPHead(Head):
 
         scaler = Scaler.measure(train.X)
         rows = standardised([train.X], scaler, np.float32)
-        network = dense([train.X.shape[1], *self._widths(), len(self.classes_)], self.dropout)
+        network = dense([train.X.shape[1], *self.widths(), len(self.classes_)], self.dropout)
         draw(network, self.seed)
         judge = _Judge(self, Examples(rows, train.y), validation, scaler)
         batches = RowBatches(Stored(rows), train.y, self.batch_size, self.seed)
@@ -91,14 +92,14 @@ class MLPHead(Head):
         )  # fmt: skip
 
     def _check_settings(self) -> None:
-        self._widths()
+        self.widths()
         if not 0 <= self.dropout < 1:
             raise HeadSettingError(f"dropout is {self.dropout}: it must be at least 0 and below 1.")
         for name in ("epochs", "batch_size", "patience", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise HeadSettingError(f"{name} is {getattr(self, name)}: it must be above 0.")
 
-    def _widths(self) -> tuple[int, ...]:
+    def widths(self) -> tuple[int, ...]:
         """Widths of the hidden layers; one number is one layer."""
         widths = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
         if not all(isinstance(width, int | np.integer) and width > 0 for width in widths):
@@ -129,6 +130,13 @@ class MLPHead(Head):
         logits: NDArray[np.float64] = hidden @ weights + bias
         return logits
 
+    def dense_layers(self) -> Layers:
+        """The layers, float64."""
+        return self.layers_
+
+    def _set_layers(self, layers: Layers) -> None:
+        self.layers_ = list(layers)
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """`weight_0` (d, h) and `bias_0` (h,) of the first layer, and so on; float64, for raw features."""
         arrays = super().to_arrays()
@@ -140,7 +148,7 @@ class MLPHead(Head):
     def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
         """The fitted head back from `to_arrays()` and `config()`."""
         head = super().from_arrays(arrays, config)
-        names = [(f"weight_{i}", f"bias_{i}") for i in range(len(head._widths()) + 1)]
+        names = [(f"weight_{i}", f"bias_{i}") for i in range(len(head.widths()) + 1)]
         missing = [name for pair in names for name in pair if name not in arrays]
         if missing:
             raise BundleError(f"An MLPHead cannot be restored: {', '.join(missing)} missing.")

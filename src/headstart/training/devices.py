@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -16,9 +16,10 @@ from headstart.errors import UserError
 from headstart.training.plan import Plan
 
 TRIALS = 3
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def place(model: nn.Module, device: str) -> nn.Module:
+def place(model: Model, device: str) -> Model:
     """The model on its device; on CUDA with channels last, which its convolutions are fastest with."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu.")

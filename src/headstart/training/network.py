@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ class Tunable(nn.Module):
     while everything else is trained: little data would spoil them.
     """
 
+    top: nn.Sequential
     _mean: torch.Tensor
     _std: torch.Tensor
 
@@ -39,8 +41,8 @@ class Tunable(nn.Module):
         body: Body,
         shapes: Sequence[tuple[int, ...]],
         preprocess: Preprocess,
-        top: nn.Module,
-        batchnorm: BatchNorm,
+        top: nn.Sequential,
+        batchnorm: BatchNorm = "frozen",
     ) -> None:
         super().__init__()
         self.body = body.module
@@ -96,7 +98,7 @@ def dense(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     A top that starts at zero gives every class the same probability, whatever the features.
     """
     modules: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
         if i:
             modules += [nn.ReLU(), nn.Dropout(dropout)]
         linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]

@@ -49,3 +49,18 @@ def learning_rate(method: str, optimiser: str) -> Choice:
     if method == "finetune":
         return Choice("learning_rate", 3e-4, "small steps keep what was learnt: Kumar et al. 2022")
     return Choice("learning_rate", 1e-3, "AdamW's own: Loshchilov and Hutter 2019")
+
+
+def layer_decay() -> Choice:
+    """0.75; ULMFiT's 1/2.6 (Howard and Ruder 2018) suits networks of few blocks."""
+    return Choice("layer_decay", 0.75, "lower blocks know what all pictures share: Clark et al. 2020; ULMFiT has 0.385")
+
+
+def l2sp() -> Choice:
+    """0.01."""
+    return Choice("l2sp", 0.01, "L2-SP: Li et al. 2018")
+
+
+def batchnorm() -> Choice:
+    """Stored statistics."""
+    return Choice("batchnorm", "frozen", "few pictures spoil the statistics of many; Keras's guide to fine-tuning")

@@ -1,0 +1,44 @@
+"""What each step of augmentation added: the same pictures answered without it and with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.metrics import wilson
+
+
+def gains(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+    """One JSON-able entry for each step of `answers`, step -> logits (n, k) of the same n pictures, in their order.
+
+    Each says the step's accuracy with its 95% interval and, against the entry before it, how many mistakes it `mended`,
+    how many it `made`, and `p`: how often chance alone would set the two as far apart (McNemar's test, exact).
+    """
+    n = len(labels)
+    if not n:
+        return []
+    found: list[dict[str, Any]] = []
+    before: NDArray[np.bool_] | None = None
+    for step, logits in answers.items():
+        right = logits.argmax(axis=1) == labels
+        correct = int(right.sum())
+        low, high = wilson(correct, n)
+        entry = {"step": step, "accuracy": correct / n, "accuracy_low": low, "accuracy_high": high}
+        if before is not None:
+            mended, made = int((right & ~before).sum()), int((~right & before).sum())
+            entry |= {"mended": mended, "made": made, "p": mcnemar(mended, made)}
+        found.append(entry)
+        before = right
+    return found
+
+
+def mcnemar(mended: int, made: int) -> float:
+    """Two-sided exact p value of McNemar's test (1947): how likely a fair coin falls so unevenly, or more so."""
+    n, tail, ways = mended + made, 0, 1
+    for i in range(min(mended, made) + 1):  # `ways` is n choose i, whole numbers of any size
+        tail += ways
+        ways = ways * (n - i) // (i + 1)
+    return min(1.0, 2 * tail / 2**n)

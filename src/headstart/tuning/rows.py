@@ -1,0 +1,85 @@
+"""The body's input for every picture: stored, or computed when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.augment import NO_VIEWS, Views
+from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract
+from headstart.features.live import LiveRows
+from headstart.features.views import ViewExtractor
+from headstart.images import ImageSet
+from headstart.tuning.cut import Cut
+
+if TYPE_CHECKING:
+    from headstart.training.batches import Rows
+
+SEEN = "seen"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`images` are the n that could be used; `plain` has a row for each, `train` those of the training part.
+
+    `train_labels` (m,) belong to the rows of `train`: those of the plain pictures, then those of every stored view.
+    """
+
+    images: ImageSet
+    extraction: Extraction
+    plain: Rows
+    train: Rows
+    train_labels: NDArray[np.int64]
+    stored_bytes: int
+    views: ViewExtractor
+    notes: tuple[str, ...] = ()
+
+
+def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb: float, progress: Progress) -> Inputs:
+    """Run the trunk once over all pictures and the stored views of the training part.
+
+    Where that would take more than `disk_gb`, or views are to be fresh in every epoch, it runs when rows are asked for.
+    """
+    from headstart.training.batches import Stored
+
+    fresh = bool(views.augment.steps) and not len(views)
+    n_train = int((images.parts == "train").sum())
+    wanted = cut.row_bytes() * (len(images) + n_train * len(views))
+    fits = wanted <= disk_gb * 1e9
+    source = cut.rows if fits else FeatureSource(cut.rows.preprocess, layer=SEEN)
+    extraction = extract(images, source, settings if fits else replace(settings, store=None), progress)
+    images = images.take(extraction.kept)
+    training = images.take(images.parts == "train")
+    extractor = ViewExtractor(cut.rows, settings, progress)
+    plain: Rows = Stored(extraction.features) if fits else LiveRows(images, cut.rows, NO_VIEWS)
+    train: Rows
+    if fresh or not fits:
+        train = LiveRows(training, cut.rows, views, fresh=fresh)
+    else:
+        own = (
+            extraction.features[images.parts == "train"]
+            if not len(views)
+            else _with_views(extraction, images, extractor, views)
+        )
+        train = Stored(own)
+    labels = np.tile(training.labels, 1 + len(views))
+    return Inputs(
+        images, extraction, plain, train, labels, wanted if fits else 0, extractor, _notes(wanted, disk_gb, fits)
+    )
+
+
+def _with_views(extraction: Extraction, images: ImageSet, extractor: ViewExtractor, views: Views) -> NDArray[Any]:
+    here = images.parts == "train"
+    return extractor.beside(extraction.features[here], images.take(here), views)
+
+
+def _notes(wanted: int, disk_gb: float, fits: bool) -> tuple[str, ...]:
+    if fits:
+        return ()
+    return (
+        f"The stored activations would take {wanted / 1e9:.1f} GB, more than disk_gb = {disk_gb:g} allows: the frozen "
+        "part ran anew in every epoch.",
+    )

@@ -1,0 +1,308 @@
+"""The act of training a network on pictures: top first, then the body, then the best blend. Imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headstart.backbones import memory
+from headstart.features.extract import FeatureSource, Progress
+from headstart.heads.base import class_weights
+from headstart.heads.dense import DenseHead
+from headstart.metrics import log_softmax
+from headstart.recipe import Recipe
+from headstart.training.batches import RowBatches, Rows
+from headstart.training.checkpoint import Keeper
+from headstart.training.devices import fastest_threads, place, threads_set
+from headstart.training.finder import Found, find_rate
+from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
+from headstart.training.network import Tunable, blended, dense, draw, fill, groups, read
+from headstart.tuning.cut import Cut
+from headstart.tuning.rows import Inputs
+from headstart.tuning.settings import Settings, settings
+
+SHARES = tuple(i / 10 for i in range(11))
+START, SOLVED, TRAINED = 0.0, 1.0, 2.0
+"""`phase` in the history: the new top at zero, the top solved on frozen features, the network trained."""
+BATCH_ROWS = 64
+Module = Callable[[torch.Tensor], torch.Tensor]
+
+
+def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
+    """Keeps the training's state in a run folder, under a name for all that decides what it comes to."""
+    told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
+    digest = hashlib.blake2b(told.encode(), digest_size=16)
+    digest.update(json.dumps([cut.rows.space(), version("torch")], sort_keys=True).encode())
+    for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
+        digest.update(json.dumps([str(value) for value in values]).encode())
+    return Keeper(folder / "training", digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a training came to: `source` and `head` make a classifier, `features` (n, d) float32 are of all pictures.
+
+    `report` is the block `training` of scores.json; `before` are logits (n, k) of the network before any update of its
+    blocks, None from scratch; `found` are learning rates that were tried, with the losses they led to.
+    """
+
+    source: FeatureSource
+    head: DenseHead
+    features: NDArray[np.float32]
+    before: NDArray[np.float64] | None
+    report: dict[str, Any]
+    found: Sequence[tuple[float, float]]
+
+
+def tune(
+    recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress, keeper: Keeper | None = None
+) -> Tuned:
+    """Train the body of `cut` and a new top like `head` on the rows of `given`.
+
+    Raises NotConverged when the loss is not finite, UserError for settings that do not fit together.
+    """
+    return _Tuning(recipe, cut, given, head, progress).run(keeper)
+
+
+def threads_for(recipe: Recipe, cut: Cut, rows: Rows) -> int:
+    """The threads that train fastest on this machine: measured once for a network and a batch, then remembered."""
+    batch = min(len(rows), BATCH_ROWS // 2)
+    question = ["threads", cut.backbone.architecture, cut.body.source, list(cut.size), batch, os.cpu_count()]
+    known = memory.recall(question)
+    if known is not None:
+        return int(known["threads"])
+    top = dense([_width(cut), 2])
+    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes(), cut.end.preprocess, top).train()
+    x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
+
+    def step() -> None:
+        network(x).sum().backward()
+        network.zero_grad()
+
+    threads = fastest_threads(step)
+    memory.remember(question, {"threads": threads})
+    return threads
+
+
+class _Tuning:
+    def __init__(self, recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress) -> None:
+        self.recipe, self.cut, self.given, self.head, self.progress = recipe, cut, given, head, progress
+        parts, labels = given.images.parts, given.images.labels
+        self.at = {part: np.flatnonzero(parts == part) for part in ("train", "val", "calibration", "test")}
+        self.classes = np.unique(given.train_labels)
+        self.codes = np.searchsorted(self.classes, given.train_labels).astype(np.int64)
+        known = np.isin(labels[self.at["val"]], self.classes)
+        self.val = self.at["val"][known]
+        self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
+        threads = recipe.training.threads or (
+            1 if recipe.engine.device == "cuda" else threads_for(recipe, cut, given.plain)
+        )
+        self.settings: Settings = settings(recipe, len(self.codes), threads)
+        device, precision = cut.end.engine.device, cut.end.engine.precision
+        self.plan = replace(self.settings.plan, device=device, precision="mixed" if precision == "mixed" else "float32")
+        weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
+        self.weights = torch.tensor(weights, dtype=torch.float32)
+        self.network = place(self._network(), device)
+
+    def _network(self) -> Tunable:
+        widths = [_width(self.cut), *self.head.widths(), len(self.classes)]
+        top = dense(widths, self.head.get_params().get("dropout", 0.0))
+        draw(top, self.plan.seed)
+        cut = self.cut
+        return Tunable(cut.body, cut.shapes(), cut.end.preprocess, top, self.settings.batchnorm)
+
+    def run(self, keeper: Keeper | None) -> Tuned:
+        history = [self._start_row()]
+        before = self._solve_top(history) if self.settings.head_first else None
+        task = self._task()
+        found = find_rate(task) if self.recipe.training.find_rate else None
+        started = snapshot(self.network)
+        begun = time.perf_counter()
+        trained = train(task, keeper, on_epoch=self._on_epoch, on_step=self._on_step)
+        train_s = time.perf_counter() - begun
+        share = self._blend(started, trained) if self.settings.blend else None
+        for i, row in enumerate(trained.history):
+            phase = TRAINED if i else (SOLVED if before is not None else START)
+            if i or before is not None:
+                history.append({"epoch": row["epoch"], "phase": phase} | row)
+        return self._finish(history, trained, share, before, found, train_s)
+
+    def _start_row(self) -> Row:
+        """Row 0: a top of zeros gives every class the same probability and names the first, whatever it is given."""
+        k = len(self.classes)
+        row = {"epoch": 0.0, "phase": START, "train_loss": float(np.log(k))}
+        row["train_accuracy"] = float((self.codes == 0).mean())
+        if len(self.val):
+            row |= {"val_loss": float(np.log(k)), "val_accuracy": float((self.val_codes == 0).mean())}
+        return row
+
+    def _solve_top(self, history: list[Row]) -> NDArray[np.float64]:
+        """LP-FT: the head solved on frozen features becomes the top; logits (n, k) of all pictures with it."""
+        features = self._features("frozen features")
+        X = self._training_features(features)
+        y = self.classes[self.codes]
+        validation = (features[self.val], self.classes[self.val_codes]) if len(self.val) else None
+        epochs = self.head.get_params().get("epochs", 1)
+        self.progress("head", 0, epochs)
+        self.head.fit(X, y, validation=validation)
+        self.progress("head", epochs, epochs)
+        logits = self.head.logits(features)
+        full = np.tile(logits.min(axis=1, keepdims=True) - 1e3, len(self.given.images.classes))
+        full[:, self.classes] = logits
+        fill(self.network.top, self.head.fitted_on_training(X, y).dense_layers())
+        return full
+
+    def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""
+        n = len(self.at["train"])
+        if len(self.codes) == n:
+            return features[self.at["train"]]
+        views = self._forward(self.given.train, np.arange(n, len(self.codes)), "views")
+        return np.concatenate([features[self.at["train"]], views])
+
+    def _task(self) -> Task:
+        asked, units = self.settings, self.cut.body.units
+        batches = RowBatches(self.given.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
+        members = groups(self.network, units, asked.layer_decay, asked.l2sp, asked.gradual)
+        return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
+
+    def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:
+        if not len(self.val):
+            return {}
+        logits = log_softmax(self._logits(self.val))
+        losses = -logits[np.arange(len(self.val)), self.val_codes] * self.weights.numpy()[self.val_codes]
+        return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(1) == self.val_codes).mean())}
+
+    def _logits(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self._forward(self.given.plain, rows, "", self.network).astype(np.float64)
+
+    def _forward(
+        self, rows: Rows, which: NDArray[np.int64], stage: str, module: Module | None = None
+    ) -> NDArray[np.float32]:
+        """What `module` (the network up to its top) gives for rows, in eval mode."""
+        run = module or self.network.features
+        found: list[NDArray[np.float32]] = []
+        self.network.eval()
+        with torch.no_grad(), threads_set(self.plan.threads):
+            for start in range(0, len(which), BATCH_ROWS):
+                taken = rows.take(which[start : start + BATCH_ROWS], 0)
+                x = torch.from_numpy(np.ascontiguousarray(taken)).to(self.plan.device)
+                found.append(run(x).float().cpu().numpy())
+                if stage:
+                    self.progress(stage, min(start + BATCH_ROWS, len(which)), len(which))
+        return np.concatenate(found)
+
+    def _features(self, stage: str) -> NDArray[np.float32]:
+        return self._forward(self.given.plain, np.arange(len(self.given.images)), stage)
+
+    def _blend(self, started: dict[str, torch.Tensor], trained: Trained) -> float | None:
+        """WiSE-FT: the mixture of the weights before and after with the least validation loss."""
+        if not len(self.val) or not trained.best_epoch:
+            return None
+        ended = snapshot(self.network)
+        losses = {}
+        for share in SHARES:
+            restore(self.network, blended(started, ended, share))
+            losses[share] = self._evaluate(self.network, 0)["val_loss"]
+        best = min(SHARES, key=lambda share: (losses[share], -share))
+        restore(self.network, blended(started, ended, best))
+        return best
+
+    def _on_epoch(self, row: Row) -> None:
+        self._said = f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}" if "val_loss" in row else ""
+
+    _said = ""
+
+    def _on_step(self, done: int, steps: int, loss: float) -> None:
+        epoch = -(-done * self.plan.epochs // steps)
+        said = f", {self._said}" if self._said else ""
+        self.progress(f"train|epoch {epoch} of {self.plan.epochs}, loss {loss:.4f}{said}", done, steps)
+
+    def _finish(
+        self,
+        history: list[Row],
+        trained: Trained,
+        share: float | None,
+        before: Any,
+        found: Found | None,
+        train_s: float,
+    ) -> Tuned:
+        backbone = self.cut.backbone.tuned(self.network.body_state())
+        features = self._features("features")
+        head = self.head.take_layers(read(self.network.top), self.classes)
+        head.history_ = history
+        head.notes_ = [*self.given.notes, *self._told(trained, share)]
+        head.report_ |= {"best_epoch": trained.best_epoch, "epochs": len(trained.history) - 1}
+        report = self._report(trained, share, train_s)
+        if found is not None:
+            report["steepest_rate"] = found.steepest
+        tried = list(zip(found.rates, found.losses, strict=True)) if found else []
+        return Tuned(replace(self.cut.end, backbone=backbone), head, features, before, report, tried)
+
+    def _told(self, trained: Trained, share: float | None) -> list[str]:
+        last, planned = len(trained.history) - 1, self.plan.epochs
+        told = []
+        if not len(self.val):
+            told.append(f"No validation pictures: all {planned} epochs were run and the last one kept.")
+        elif trained.best_epoch == 0:
+            told.append(
+                "No epoch had a lower validation loss than the start: the blocks keep the weights they came with."
+            )
+        elif trained.stopped_early:
+            told.append(
+                f"Stopped after epoch {last} of {planned}; epoch {trained.best_epoch} was the best on validation."
+            )
+        elif trained.best_epoch == last:
+            told.append(f"The last epoch, {last}, was the best: more epochs may do better.")
+        if share is not None and share < 1:
+            told.append(f"The weights are {share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
+        return told
+
+    def _report(self, trained: Trained, share: float | None, train_s: float) -> dict[str, Any]:
+        body, settings = self.cut.body, self.settings
+        trained_count = sum(p.numel() for p in self.network.parameters())
+        all_count = sum(p.numel() for p in self.cut.backbone.network().parameters())
+        extraction = self.given.extraction
+        computed = extraction.counts.computed
+        return {
+            "trained_from": body.units[0].name if body.units else "input",
+            "blocks": len(body.units),
+            "whole": self.cut.whole,
+            "parameters": trained_count,
+            "parameters_of_network": all_count,
+            "rows": len(self.codes),
+            "stored_mb": round(self.given.stored_bytes / 1e6, 1),
+            "trunk_ms": round(1000 * extraction.infer_s / computed, 3) if computed and extraction.infer_s else None,
+            "trunk_runs_saved": (len(trained.history) - 1) * (len(self.codes) + len(self.val))
+            if self.given.stored_bytes
+            else 0,
+            "plan": self.plan.to_dict(),
+            "choices": [asdict(choice) for choice in settings.choices],
+            "best_epoch": trained.best_epoch,
+            "blend": share,
+            "resumed_at": list(trained.resumed_at) if trained.resumed_at else None,
+            "train_s": round(train_s, 3),
+        }
+
+
+def _layer(cut: Cut) -> str | None:
+    return None if cut.whole else cut.body.source.removeprefix("cut:")
+
+
+def _width(cut: Cut) -> int:
+    """The number of features that the top is given."""
+    module = cut.body.module.eval()
+    with torch.no_grad():
+        features: torch.Tensor = module(*(torch.zeros(1, *shape) for shape in cut.shapes()))
+    return features.shape[1]
