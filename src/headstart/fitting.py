@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
+STATE = "training"
+"""The folder within a run's in which a training keeps its state until the run is complete."""
 TRAINED = ("finetune", "scratch")
 """Methods that train the network too."""
 
@@ -102,8 +104,8 @@ class Job:
         place = cut(recipe, source)
         given = inputs(place, images, self.views, self.settings, recipe.training.disk_gb, self.progress)
         recipe = with_threads(recipe, lambda: threads_for(recipe, place, given.plain))
-        kept = keeper(recipe, place, given, self.folder)
-        records.make(self.folder)
+        kept = keeper(recipe, place, given, self.folder / STATE)
+        records.make(kept.folder)
         records.write_text(self.folder / "recipe.toml", recipe.to_toml())
         started = time.perf_counter()
         tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
@@ -118,7 +120,7 @@ class Job:
 
 def unfinished(folder: Path) -> bool:
     """Whether a training was stopped in this run folder before its end."""
-    return (folder / "training" / "checkpoint.safetensors").is_file()
+    return (folder / STATE).is_dir()
 
 
 def resumed(recipe: Recipe, folder: Path) -> Recipe:

@@ -41,4 +41,4 @@ def mcnemar(mended: int, made: int) -> float:
     for i in range(min(mended, made) + 1):  # `ways` is n choose i, whole numbers of any size
         tail += ways
         ways = ways * (n - i) // (i + 1)
-    return min(1.0, 2 * tail / 2**n)
+    return float(min(1.0, 2 * tail / 2**n))

@@ -29,7 +29,7 @@ RESAMPLING = {
 }
 CHANNELS = {"RGB": 3, "L": 1}
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-SMALL_AREA, SMALL_INPUT = 96 * 96, 128  # BiT HyperRule: pictures under 96x96 -> input of 128x128
+SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
 
 
 class Sizes(Protocol):
@@ -48,6 +48,7 @@ class Sizes(Protocol):
 class Preprocess:
     """Input height and width in pixels; crop_pct = crop / resized side; mean and std (of 0..1) for each channel.
 
+    `small` = (side below which a picture is small, side of the input that it gets): see `for_images`.
     Policies that are stated rather than chosen: a grey picture is repeated to three channels, transparency lies
     over white. Raises `UserError` for values that make no sense.
     """
@@ -61,8 +62,10 @@ class Preprocess:
     color: Literal["RGB", "L"] = "RGB"
     grey: Literal["repeat"] = "repeat"
     alpha: Literal["white"] = "white"
+    small: tuple[int, int] = SMALL
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "small", _pair(self.small))
         object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
         object.__setattr__(self, "std", tuple(float(s) for s in self.std))
         _check(self)
@@ -93,6 +96,8 @@ class Preprocess:
         """The block `preprocess` of a weights sidecar: plain JSON values, read back by `from_dict`."""
         values = asdict(self)
         size = [values.pop("height"), values.pop("width")]
+        if values.pop("small") != SMALL:
+            values["small"] = list(self.small)
         return {"size": size, **values, "mean": list(self.mean), "std": list(self.std), "range": "0..1"}
 
     @classmethod
@@ -120,18 +125,19 @@ class Preprocess:
         return replace(self, height=height, width=width)
 
     def for_images(self, probe: Sizes) -> Preprocess:
-        """The size rule: pictures under 96x96 get an input of 128x128 (at most the own size), uncropped.
+        """The size rule: `small` pictures, under 96x96, get an input of 128x128 (at most the own size), uncropped.
 
         Source: BiT HyperRule, Kolesnikov et al. 2020, "Big Transfer", section 3.3.
         """
-        if probe.height * probe.width >= SMALL_AREA:
+        below, side = self.small
+        if probe.height * probe.width >= below**2:
             return self
-        return replace(self, height=min(SMALL_INPUT, self.height), width=min(SMALL_INPUT, self.width), crop_pct=1.0)
+        return replace(self, height=min(side, self.height), width=min(side, self.width), crop_pct=1.0)
 
 
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 _WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
-_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha")
+_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small")
 
 
 def crop_box(source: tuple[int, int], size: tuple[int, int], crop_pct: float) -> Box:

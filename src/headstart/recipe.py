@@ -105,7 +105,7 @@ class TrainingRecipe(_Section):
     mixup: float | None = Field(default=None, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of a moving average of the weights that is used in their place; 0: none."""
-    patience: int = Field(default=5, ge=0)
+    patience: int | None = Field(default=None, ge=0)
     """Epochs without a lower validation loss after which training stops; 0: never."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """`balanced` draws every class as often as the others."""

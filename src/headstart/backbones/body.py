@@ -6,7 +6,6 @@ Imports torch.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -17,8 +16,10 @@ from headstart.backbones.backbone import CUT, Backbone, Weights
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.sources import Architecture
 from headstart.errors import UserError
+from headstart.preprocess import Preprocess
 
 PICTURE = "input"
+UNTRACED = "trunk.network."
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,15 @@ class Body:
     """`module(*carried)` gives the features (b, d) float32; a copy, so that training leaves the backbone as it is.
 
     `source` is the layer whose rows it takes (`cut:NAME` where a cut carries several tensors, `input` for the picture);
-    `units` are the blocks that are in it, from input to output.
+    `units` are the blocks that are in it, whole or in part, from input to output. `prefix` stands before the names
+    that its weights have in the network.
     """
 
     module: nn.Module
     source: str
     units: tuple[Unit, ...]
     carried: int
+    prefix: str = ""
 
     def shapes(self, backbone: Backbone, size: tuple[int, int]) -> list[tuple[int, ...]]:
         """The shapes of the carried tensors for one picture of `size`, without the batch."""
@@ -75,7 +78,11 @@ def body(backbone: Backbone, layer: str | None, end: str) -> Body:
     """See `Backbone.body`."""
     table = backbone._table
     if layer is None:
-        return Body(copy.deepcopy(backbone.features(end)), PICTURE, units(backbone) if table else (), 1)
+        whole = backbone.features(end)
+        if table is None:
+            return Body(copy.deepcopy(whole), PICTURE, (), 1, UNTRACED)
+        module = _copied(backbone, whole)
+        return Body(module, PICTURE, _within(backbone, module), 1)
     if table is None:
         raise UserError(
             f"{backbone.name} cannot be traced into a graph, so it cannot be cut at {layer}: "
@@ -83,39 +90,58 @@ def body(backbone: Backbone, layer: str | None, end: str) -> Body:
         )
     from headstart.backbones.split import carried, tail_features
 
-    known = units(backbone)
     final, node = table.node(end), table.node(layer)
+    order = {n: i for i, n in enumerate(table.traced.graph.nodes)}
+    if order[node] > order[final]:
+        raise UserError(f"{layer} of {backbone.name} lies behind {end}: there is nothing between them to train.")
     count = len(carried(table.traced, node))
-    after = next((i + 1 for i, unit in enumerate(known) if layer in unit.layers), 0)
-    module = copy.deepcopy(tail_features(table.traced, node, final))
-    return Body(module, f"{CUT}{layer}" if count > 1 else layer, known[after:], count)
+    module = _copied(backbone, tail_features(table.traced, node, final))
+    return Body(module, f"{CUT}{layer}" if count > 1 else layer, _within(backbone, module), count)
+
+
+def _copied(backbone: Backbone, module: nn.Module) -> nn.Module:
+    """A copy whose state has the network's names alone: constants that tracing made into buffers are no weights."""
+    own = copy.deepcopy(module)
+    for name in own.state_dict().keys() - backbone.network().state_dict().keys():
+        owner, _, last = name.rpartition(".")
+        own.get_submodule(owner).register_buffer(last, own.get_buffer(name), persistent=False)
+    return own
+
+
+def _within(backbone: Backbone, module: nn.Module) -> tuple[Unit, ...]:
+    names = [name for name, _ in module.named_parameters()]
+    return tuple(u for u in units(backbone) if any(n.startswith(f"{layer}.") for n in names for layer in u.layers))
 
 
 def tuned(backbone: Backbone, state: Mapping[str, torch.Tensor]) -> Backbone:
     """See `Backbone.tuned`. Raises KeyError when the network has not what `state` names."""
-    from headstart.backbones.build import content
-
     network = copy.deepcopy(backbone.network())
     own = network.state_dict()
     with torch.no_grad():
         for name, value in state.items():
             own[name].copy_(value)
-    network.eval()
-    sha256, classes = content(network)
-    weights = Weights(
-        "tuned", sha256=sha256, kwargs=backbone.weights.kwargs, num_classes=classes, licence=backbone.weights.licence
-    )
+    return _of(backbone, network, backbone.weights.licence)
+
+
+def headless(backbone: Backbone, preprocess: Preprocess, licence: str) -> Backbone:
+    """The same network without its classifier, as a source model is kept; `preprocess` is what it was trained with."""
+    from headstart.backbones.build import create
+
+    network = create(backbone.architecture, Weights("none", kwargs=backbone.weights.kwargs, num_classes=0))
+    own, theirs = network.state_dict(), backbone.network().state_dict()
+    with torch.no_grad():
+        for name in own:
+            own[name].copy_(theirs[name])
+    return _of(replace(backbone, preprocess=preprocess), network, licence)
+
+
+def _of(backbone: Backbone, network: nn.Module, licence: str) -> Backbone:
+    from headstart.backbones.build import content
+
+    sha256, classes = content(network.eval())
+    weights = Weights("tuned", sha256=sha256, kwargs=backbone.weights.kwargs, num_classes=classes, licence=licence)
     library = Architecture.of(backbone.architecture).library
     mark = fingerprint(backbone.architecture, weights.kwargs, classes, sha256, library)
     new = replace(backbone, weights=weights, fingerprint=mark)
     new.__dict__["_network"] = network  # fills the cached property
     return new
-
-
-def content_of(state: Mapping[str, torch.Tensor]) -> str:
-    """A digest of named tensors."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

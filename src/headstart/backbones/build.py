@@ -28,13 +28,14 @@ def build(architecture: str, weights: Weights) -> nn.Module:
         if weights.kind == "imagenet":
             network = parsed.source.pretrained(parsed.name)
         elif weights.kind == "none":
-            network = _create(architecture, weights)
+            network = create(architecture, weights)
         else:
             network = _from_file(architecture, weights)
     return network.float().eval()
 
 
-def _create(architecture: str, weights: Weights) -> nn.Module:
+def create(architecture: str, weights: Weights) -> nn.Module:
+    """The architecture with random weights and what `weights` says of its arguments and classes."""
     parsed = Architecture.of(architecture)
     if not parsed.source.has(parsed.name):
         raise UserError(f"{parsed.library} has no architecture {parsed.name}; another version of it may.")
@@ -53,13 +54,13 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
     if weights.sha256 is not None and tensors.sha256(path) != weights.sha256:
         raise WeightsError(f"{path} changed while this program ran; start it again.")
     state = checkpoint.read(path)
-    network = _create(architecture, weights)
+    network = create(architecture, weights)
     if weights.num_classes is None:
         classes = checkpoint.classes_in(state, network)
         own = checkpoint.classes_in(network.state_dict(), network)
         if classes != own:
             fitting = Weights("none", kwargs=weights.kwargs, num_classes=classes)
-            network = _create(architecture, fitting)
+            network = create(architecture, fitting)
     checkpoint.fill(network, state, path)
     return network
 

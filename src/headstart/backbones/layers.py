@@ -2,7 +2,8 @@
 
 `last_conv` is the last map of a convolutional network, (c, h, w): what timm's `forward_features` gives; elsewhere the
 last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells; for networks without such a map
-(ViT, Swin with channels last) the vector that enters the classifier, timm's `forward_head(pre_logits=True)`.
+(ViT, Swin with channels last) the vector that enters the classifier, timm's `forward_head(pre_logits=True)`. A network
+of our own names its `pooled_layer` itself: sprout's keeps the quarters of the map apart.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class LayerTable:
     def pooled(self) -> fx.Node | None:
         """The node of the pooled vector (b, c)."""
         t = self.traced
+        if named := getattr(t.network, "pooled_layer", None):  # the network says itself: sprout
+            return t.outputs[named]
         if (conv := self.last_conv) is not None:
             with t.graph.inserting_after(conv):
                 node = t.graph.call_function(torch.mean, (conv,), {"dim": (2, 3)})

@@ -1,6 +1,6 @@
 """Names of backbones: Keras spellings as aliases, and `timm:NAME` or `torchvision:NAME` as the full form.
 
-A name without a prefix is looked up among the aliases, then in timm, then in torchvision.
+A name without a prefix is looked up among the aliases, the embedded networks, then in timm, then in torchvision.
 """
 
 from __future__ import annotations

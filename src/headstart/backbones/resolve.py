@@ -12,31 +12,38 @@ from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone, Weights
 from headstart.backbones.checkpoint import FORMATS
 from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.from_embedded import weights_file
 from headstart.backbones.sources import Architecture
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import Preprocess
 
-KINDS = ("imagenet", "none")
+KINDS = ("pretrained", "imagenet", "none")
 
 
-def resolve(name: str, weights: str | Path = "imagenet", *, seed: int = 0) -> Backbone:
-    """The backbone `name` with weights `imagenet` (downloaded once), `none` (random, seeded) or from a file.
+def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone:
+    """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
 
-    `name` is a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or `torchvision:` before it where
-    that matters), or the path of an `.onnx` file. A weights file with its sidecar is read by neither torch nor timm.
+    `name` is `sprout`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or `torchvision:` before
+    it where that matters), or the path of an `.onnx` file. Those of libraries have weights trained on ImageNet
+    (downloaded once), which `imagenet` names too. A weights file with its sidecar is read by neither torch nor timm.
     Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
     """
     if name.lower().endswith(".onnx"):
         return _onnx(name, weights)
-    if str(weights) in KINDS:
-        return _known(name, str(weights), seed)
-    return _file(name, _weights_file(weights))
+    if str(weights) not in KINDS:
+        return _file(name, _weights_file(weights))
+    own = weights_file(name)
+    if own is not None and weights == "imagenet":
+        raise UserError(f"--weights imagenet: {name} was not trained on ImageNet; leave --weights out for its own.")
+    if own is not None and weights == "pretrained":
+        return _file(name, own)
+    return _known(name, "none" if weights == "none" else "imagenet", seed)
 
 
 def _onnx(name: str, weights: str | Path) -> Backbone:
     from headstart.backbones.from_onnx import resolve_onnx
 
-    if str(weights) != "imagenet":
+    if str(weights) not in ("pretrained", "imagenet"):
         raise UserError(f"--weights {weights}: {name} is an ONNX file and holds its own weights; leave --weights out.")
     return resolve_onnx(Path(name.removeprefix("onnx:")).expanduser())
 
@@ -107,7 +114,8 @@ def _known(name: str, kind: str, seed: int) -> Backbone:
 
 def _facts(name: str) -> dict[str, Any]:
     """What the library states of the architecture that `name` means."""
-    found = memory.recall(["facts", name])
+    own = weights_file(name) is not None  # quick to ask, and not to be remembered: the sidecar changes with the package
+    found = None if own else memory.recall(["facts", name])
     if found is None:
         architecture = names.find(name)
         parsed = Architecture.of(architecture)
@@ -119,7 +127,8 @@ def _facts(name: str) -> dict[str, Any]:
             "fixed_size": facts.fixed_size,
             "notes": facts.notes,
         }
-        memory.remember(["facts", name], found)
+        if not own:
+            memory.remember(["facts", name], found)
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headstart.backbones.from_embedded import EmbeddedSource
 from headstart.backbones.from_timm import TimmSource
 from headstart.backbones.from_torchvision import TorchvisionSource
 
@@ -39,11 +40,15 @@ class Source(Protocol):
         ...
 
     def pretrained(self, name: str) -> nn.Module:
-        """The network with its default ImageNet weights from the library's hub and cache."""
+        """The network with its default weights: ImageNet's from the library's hub and cache, or the package's."""
         ...
 
 
-SOURCES: dict[str, Source] = {"timm": TimmSource(), "torchvision": TorchvisionSource()}
+SOURCES: dict[str, Source] = {
+    "embedded": EmbeddedSource(),  # first: it knows its names without importing a library
+    "timm": TimmSource(),
+    "torchvision": TorchvisionSource(),
+}
 
 
 @dataclass(frozen=True)

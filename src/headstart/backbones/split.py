@@ -109,7 +109,7 @@ def _tail(traced: Traced, inputs: list[fx.Node], below: list[fx.Node]) -> fx.Gra
 
 
 def _tail_graph(traced: Traced, inputs: list[fx.Node], body: list[fx.Node]) -> tuple[fx.Graph, dict[fx.Node, fx.Node]]:
-    """The graph of `body` on `inputs`, and its nodes by those of the whole network's; what is cheap is computed anew."""
+    """The graph of `body` on `inputs`, and its nodes by the whole network's; sizes and parameters are computed anew."""
     graph = fx.Graph()
     known = {node: graph.placeholder(node.name) for node in inputs}
     for node in [n for n in inputs if any(_overwrites(traced.network, u) for u in n.users)]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, fit, use
+from headstart.cli import backbones, cache, fit, pretrain, use
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
@@ -33,6 +33,7 @@ app.command()(fit.run)
 app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(use.features)
+app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
 

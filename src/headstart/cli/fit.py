@@ -101,24 +101,24 @@ def fit(
         "method": method,
         "seed": seed,
         "data": {
-            "source": _absolute(data),
+            "source": absolute(data),
             "classes": [c.strip() for c in classes.split(",")] if classes else None,
             "limit": limit,
             "train_per_class": train_per_class,
-            "split": _absolute(str(split)) if split else None,
+            "split": absolute(str(split)) if split else None,
             "max_pixels": max_pixels,
             "strict": strict,
             "allow_empty_classes": allow_empty_classes,
         },
-        "backbone": {"weights": _absolute(weights), "layer": layer, "image_size": image_size},
+        "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size},
         "engine": {"name": engine, "device": device, "precision": precision},
-        "head": {"name": head, "class_weight": class_weight, "options": _options(head_option or [])},
+        "head": {"name": head, "class_weight": class_weight, "options": options(head_option or [])},
         "augment": {**named(augment).for_recipe(), "views": views, "tta": tta},
     }
     if backbone is not None:
-        sections["backbone"]["name"] = _absolute(backbone)
+        sections["backbone"]["name"] = absolute(backbone)
     named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    training = _options(train or [], "--train optimiser=sgd") | {
+    training = options(train or [], "--train optimiser=sgd") | {
         k: v for k, v in named_settings.items() if v is not None
     }
     if isinstance(unfreeze, str) and unfreeze.lstrip("-").isdigit():
@@ -160,12 +160,12 @@ def _execute(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> Non
     print(f"Report: {report}")
 
 
-def _absolute(name: str) -> str:
+def absolute(name: str) -> str:
     """A path that exists becomes absolute, so that the recipe means the same from anywhere; other names stay."""
     return str(Path(name).resolve()) if name and Path(name).exists() else name
 
 
-def _options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:
+def options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:
     """`C=0.1` -> {'C': 0.1}: values are read as TOML, and as text where that fails."""
     import tomllib
 

@@ -17,13 +17,29 @@ STAGES = {
     "download": "Download",
     "verify": "Checking",
     "compare": "No views",
+    "frozen features": "Frozen",
+    "train": "Training",
+    "features": "Trained",
 }
-RATES = {"extract": "images/s", "view": "images/s", "average": "images/s", "verify": "rows/s", "download": "B/s"}
+RATES = {
+    "extract": "images/s",
+    "view": "images/s",
+    "views": "images/s",
+    "average": "images/s",
+    "frozen features": "images/s",
+    "features": "images/s",
+    "train": "steps/s",
+    "verify": "rows/s",
+    "download": "B/s",
+}
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar for each stage with count, rate and time left; on a pipe, nothing is drawn."""
+    """A bar for each stage with count, rate and time left; on a pipe, nothing is drawn.
+
+    What follows a `|` in the name of a stage is live text, shown under the bars until the next stage.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -33,8 +49,17 @@ def progress_bar() -> Iterator[Progress]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
 
-    bar = Progress(
+    class Bars(Progress):
+        said = ""
+
+        def get_renderables(self) -> Iterator[Any]:
+            yield self.make_tasks_table(self.tasks)
+            if self.said:
+                yield Text(self.said, style="dim", overflow="ellipsis", no_wrap=True)
+
+    bar = Bars(
         TextColumn("{task.description:<9}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -49,12 +74,13 @@ def progress_bar() -> Iterator[Progress]:
     with bar:
 
         def advance(stage: str, done: int, total: int) -> None:
+            stage, _, bar.said = stage.partition("|")
             if stage not in tasks:
                 tasks[stage] = bar.add_task(STAGES.get(stage, stage.capitalize()), total=total, rate="")
             task = bar.tasks[tasks[stage]] if bar.tasks else None
             speed = task.speed if task is not None else None
-            unit = RATES.get(stage.split(" ")[0])  # views are numbered: "view 1 of 2"
-            rate = f"{speed:,.0f} {unit}" if speed and unit else ""
+            unit = RATES.get(stage) or RATES.get(stage.split(" ")[0])  # views are numbered: "view 1 of 2"
+            rate = f"{speed:,.{0 if speed >= 10 else 1}f} {unit}" if speed and unit else ""
             bar.update(tasks[stage], completed=done, total=total, rate=rate)
 
         yield advance
@@ -83,8 +109,8 @@ def scores_table(scores: Mapping[str, Any]) -> None:
 
 def run_facts(scores: Mapping[str, Any]) -> None:
     """Where the features came from, how fast, with how much memory; and the notes."""
-    counts, timings = scores["counts"], scores["timings"]
-    what = f"{scores['run']['n_features']:,} features"
+    counts, timings, trained = scores["counts"], scores["timings"], scores.get("training")
+    what = f"{scores['run']['n_features']:,} features" if not trained else "rows for the network's trained part"
     twins = f"{counts['repeated']:,} equal to another, " if counts["repeated"] else ""
     print(
         f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, {twins}"
@@ -95,10 +121,28 @@ def run_facts(scores: Mapping[str, Any]) -> None:
         f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, "
         f"in all {timings['total_s']:.1f} s; peak memory {scores['memory']['peak_mb']:,.0f} MB."
     )
+    if trained:
+        _training(scores)
     if "augment" in scores:
         _augmentation(scores["augment"])
     for note in scores["notes"]:
         print(f"Note: {note}")
+
+
+def _training(scores: Mapping[str, Any]) -> None:
+    """What was trained, what that gained on the test pictures, what storing saved, and the chosen numbers."""
+    from headstart.report import training
+
+    found = training.gain(scores)
+    gained = (
+        f" Test accuracy {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
+        f"{found.points:+.2f} points."
+        if found
+        else ""
+    )
+    print(f"{training.what(scores)}{gained}")
+    print(training.saved(scores))
+    print(training.chosen(scores))
 
 
 def _augmentation(told: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The HTML report of one run: one self-contained page, written from the run folder's files alone.
 
 Read it in this order: `files` (what is read), `story` (the run in sentences), `tables` and `inventory`, `charts` with
-`intervals`, `curves` and `reliability`, `examples`, `templates/` (the page). Jinja2 escapes everything from outside.
+`intervals`, `curves`, `rates` and `reliability`, `training` and `settings` of a network that was trained, `examples`
+and `contact`, `templates/` (the page). Jinja2 escapes everything from outside.
 """
 
 from __future__ import annotations
@@ -13,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.images import REASONS
 from headstart.records import write_text
-from headstart.report import curves, examples, intervals, inventory, reliability, story, tables
+from headstart.report import (
+    contact,
+    curves,
+    examples,
+    intervals,
+    inventory,
+    rates,
+    reliability,
+    settings,
+    story,
+    tables,
+    training,
+)
 from headstart.report.files import PART_WORDS, RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 
@@ -25,21 +38,26 @@ RECIPE_CHARACTERS = 60_000
 NOTES = 100
 
 
-def write_report(folder: Path, thumbnail: Callable[[str], Image | None] | None = None) -> Path:
+def write_report(
+    folder: Path, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+) -> Path:
     """Write `report.html` into a run folder and return its path; equal files give an equal page.
 
     `thumbnail` gives the decoded picture of a name in predictions.csv, or None; without it the examples are names only.
+    `sheet` gives rows of plain and augmented pictures; without it the report has no contact sheet.
 
     Raises:
         UserError: the folder holds no readable scores.json.
     """
     folder = Path(folder)
-    page = render(read_run(folder), thumbnail)
+    page = render(read_run(folder), thumbnail, sheet)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
-def render(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None) -> str:
+def render(
+    files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+) -> str:
     """The page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -51,10 +69,12 @@ def render(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = No
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
-    return environment.get_template("report.html").render(view(files, thumbnail))
+    return environment.get_template("report.html").render(view(files, thumbnail, sheet))
 
 
-def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None) -> dict[str, Any]:
+def view(
+    files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+) -> dict[str, Any]:
     """Everything the template names."""
     scored = files.after.get(files.judged) or {}
     return {
@@ -71,10 +91,12 @@ def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None
         "matrix": tables.matrix(files),
         "confusions": tables.confusions(files),
         "per_class": tables.per_class(files),
+        "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),
         "reliability": reliability.reliability(files.predictions),
         "ece": {key: decimal(scored.get(key), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
         "history": curves.history(files),
+        "training": _trained(files),
         "balance": inventory.balance(files),
         "refusals": inventory.refusals(files),
         "reasons": REASONS,
@@ -85,6 +107,24 @@ def view(files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None
         "environment": inventory.details({k: v for k, v in files.environment.items() if k != "packages"}),
         "packages": inventory.details(files.environment.get("packages") or {}),
         "use": _use(files),
+    }
+
+
+def _trained(files: RunFiles) -> dict[str, Any] | None:
+    """What only a run that trained its network has."""
+    told = files.scores.get("training")
+    if not told:
+        return None
+    gained = training.gain(files.scores, files.judged)
+    return {
+        "gain": training.gain_words(files.scores, files.judged, PART_WORDS.get(files.judged, "")),
+        "plot": gained and intervals.comparison("Accuracy, with 95% interval", gained.labelled()),
+        "charts": rates.rate_charts(files),
+        "words": " ".join(
+            filter(None, (curves.start_words(files), rates.speed_words(files), rates.finder_words(files, told)))
+        ),
+        "choices": settings.choices(told),
+        "others": settings.others(told),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Tick = tuple[float, str]
 Label = Callable[[float], str]
@@ -56,7 +56,10 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Curves over one horizontal axis, with one marked value (the epoch kept, the C chosen)."""
+    """Curves over one horizontal axis, with one marked value (the epoch kept, the C chosen).
+
+    `said` are the words of the mark where they are the chart's own; `remark` is a value that is told and not drawn.
+    """
 
     title: str
     x_label: str
@@ -66,6 +69,8 @@ class LineChart:
     box: tuple[float, float, float, float]  # left, top, right, bottom of the plotting area
     mark: Tick | None = None
     marked: list[tuple[float, float]] = field(default_factory=list)
+    said: str = ""
+    remark: str = ""
 
 
 Series = tuple[str, str, Sequence[tuple[float, float]]]
@@ -86,6 +91,11 @@ def line_chart(
     marked = [(across.at(x), up.at(y)) for _, _, points in kept for x, y in points if x == mark]
     place = None if mark is None else (across.at(mark), f"{mark:g}")
     return LineChart(title, x_label, lines, across.ticks("{:g}".format), up.ticks(label), BOX, place, marked)
+
+
+def whole(chart: LineChart) -> LineChart:
+    """The chart with ticks at whole numbers only across: there is no half epoch."""
+    return replace(chart, x_ticks=[tick for tick in chart.x_ticks if float(tick[1]).is_integer()])
 
 
 def round_values(lo: float, hi: float, wanted: int = 5) -> list[float]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headstart.report.charts import LineChart, Series, line_chart
+from headstart.report.charts import LineChart, Series, line_chart, whole
 from headstart.report.files import PART_WORDS, RunFiles
-from headstart.report.numbers import plain
+from headstart.report.numbers import percent, plain
 from headstart.report.story import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 
 TABLE_ROWS = 300
+START, SOLVED = 0, 1
+"""`phase` in the history of a trained network: a head of zeros, a head solved on frozen features."""
 TITLES = {"log_loss": "Log loss", "loss": "Log loss", "squared_error": "Squared error", "accuracy": "Accuracy"}
 
 
@@ -32,11 +34,20 @@ def history(files: RunFiles) -> History | None:
     if x is None:
         return None
     rows = sorted((row for row in files.history if x == "epoch" or row.get(x, 0) > 0), key=lambda row: row.get(x, 0))
+    start, rows = _without_start(rows)
     mark, words = _mark(files, x, rows)
-    charts = [chart for chart in (_chart(rows, x, kinds, mark) for kinds in (tuple(CRITERIA), ("accuracy",))) if chart]
+    charts = [
+        chart for chart in (_chart(rows, x, kinds, mark, start) for kinds in (tuple(CRITERIA), ("accuracy",))) if chart
+    ]
     if not charts:
         return None
     return History(charts, words, keys, [[plain(row.get(key)) for key in keys] for row in files.history[:TABLE_ROWS]])
+
+
+def start_words(files: RunFiles) -> str:
+    """What epoch 0 is, where the head was solved before the network was trained."""
+    solved = any(row.get("phase") == SOLVED for row in files.history)
+    return "Epoch 0 is the head solved on frozen features, before any block was changed." if solved else ""
 
 
 def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[float | None, str]:
@@ -51,7 +62,17 @@ def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[fl
     return mark, f"{CHOSEN_WORDS[x]} = {said:g}, chosen"
 
 
-def _chart(rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark: float | None) -> LineChart | None:
+def _without_start(rows: list[dict[str, float]]) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """The row of a head of zeros apart, where one of the head solved on frozen features follows it: it would make the
+    scale so large that nothing could be read from the rest."""
+    solved = any(row.get("phase") == SOLVED and "val_loss" in row for row in rows)
+    start = next((row for row in rows if solved and row.get("phase") == START), {})
+    return start, [row for row in rows if row is not start]
+
+
+def _chart(
+    rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark: float | None, start: dict[str, float]
+) -> LineChart | None:
     """Training and validation curves of the first of `kinds` that the history has; None with fewer than two points."""
     kind = next((kind for kind in kinds if rows and any(f"{p}_{kind}" in rows[-1] for p in ("train", "val"))), "")
     series: list[Series] = []
@@ -64,7 +85,12 @@ def _chart(rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark:
         return None
     log = x != "epoch" and max(values) > 20 * min(values)
     label = (lambda v: f"{100 * v:g}%") if kind == "accuracy" else "{:g}".format
-    return line_chart(TITLES[kind], _sentence(CHOSEN_WORDS.get(x, x)), series, label=label, mark=mark, log=log)
+    chart = line_chart(TITLES[kind], _sentence(CHOSEN_WORDS.get(x, x)), series, label=label, mark=mark, log=log)
+    if x != "epoch":
+        return chart
+    begun = start.get(f"val_{kind}", start.get(f"train_{kind}"))
+    told = percent(begun) if kind == "accuracy" else f"{begun or 0:.3g}"
+    return replace(whole(chart), remark="" if begun is None else f"a head of zeros had {told}")
 
 
 def _sentence(words: str) -> str:

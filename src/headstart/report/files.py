@@ -44,6 +44,8 @@ class RunFiles:
     predictions: tuple[Prediction, ...]
     refused: tuple[dict[str, str], ...]
     history: tuple[dict[str, float], ...]
+    tried: tuple[dict[str, float], ...] = ()
+    """Learning rates that were tried before a network was trained, and the losses they led to."""
 
     @property
     def run(self) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def read_run(folder: Path) -> RunFiles:
         predictions=tuple(_predictions(folder / "predictions.csv", judged_part(scores))),
         refused=tuple(_rows(folder / "refused.csv")),
         history=tuple(_numeric(row) for row in _rows(folder / "history.csv")),
+        tried=tuple(_numeric(row) for row in _rows(folder / "learning_rates.csv")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +59,30 @@ def _interval_plot(
 ) -> IntervalPlot:
     axis = Axis(*ends, start=LEFT, end=RIGHT)
     rows = [
-        _row(axis, _FIRST + _STEP * i, (part, files.after[part], files.before.get(part) if before else None))
+        _row(axis, _FIRST + _STEP * i, (_name(part), files.after[part], files.before.get(part) if before else None))
         for i, part in enumerate(parts)
     ]
     ticks = axis.ticks(lambda share: f"{100 * share:.6g}%")
     return IntervalPlot(title, rows, ticks, _FIRST + _STEP * len(parts) - 12, LEFT, RIGHT)
 
 
-def _row(axis: Axis, y: float, scored: tuple[str, dict[str, Any], dict[str, Any] | None]) -> IntervalRow:
-    part, after, before = scored
-    label, low, high = PART_WORDS[part].capitalize(), after["accuracy_low"], after["accuracy_high"]
+def comparison(title: str, scored: Mapping[str, Mapping[str, Any]]) -> IntervalPlot:
+    """Accuracies under these labels with their 95% intervals, on a scale as wide as the intervals need."""
+    lows, highs = ([s[f"accuracy_{end}"] for s in scored.values()] for end in ("low", "high"))
+    room = 0.06 * (max(highs) - min(lows))
+    axis = Axis(max(0.0, min(lows) - room), min(1.0, max(highs) + room), start=LEFT, end=RIGHT)
+    rows = [_row(axis, _FIRST + _STEP * i, (label, s, None)) for i, (label, s) in enumerate(scored.items())]
+    ticks = axis.ticks(lambda share: f"{100 * share:.6g}%")
+    return IntervalPlot(title, rows, ticks, _FIRST + _STEP * len(rows) - 12, LEFT, RIGHT)
+
+
+def _name(part: str) -> str:
+    return PART_WORDS[part].capitalize()
+
+
+def _row(axis: Axis, y: float, scored: tuple[str, Mapping[str, Any], Mapping[str, Any] | None]) -> IntervalRow:
+    label, after, before = scored
+    low, high = after["accuracy_low"], after["accuracy_high"]
     words = f"{label} {percent(after['accuracy'])}, interval {percent(low)} to {percent(high)}"
     return IntervalRow(
         label=label,

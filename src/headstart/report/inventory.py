@@ -98,6 +98,8 @@ TIMINGS = (
     ("fit_s", "Training the head"),
     ("total_s", "Whole run"),
 )
+TRAINED = {"extract_s": "Frozen part, from file to stored row", "fit_s": "Training the network and the head"}
+"""Other words for some of them where the network was trained."""
 COUNTS = (
     ("images", "Pictures"),
     ("decoded", "Decoded"),
@@ -113,7 +115,10 @@ def resources(files: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     """Time, counts and memory: (title, [(what, value)])."""
     timings, counts = files.scores.get("timings") or {}, files.scores.get("counts") or {}
     speed, peak = timings.get("images_per_s"), (files.scores.get("memory") or {}).get("peak_mb")
-    time = [(words, duration(timings[key])) for key, words in TIMINGS if timings.get(key) is not None]
+    named = {**dict(TIMINGS), **(TRAINED if files.scores.get("training") else {})}
+    time = [(words, duration(timings[key])) for key, words in named.items() if timings.get(key) is not None]
+    if drawn := files.scores.get("augment"):
+        time.append(("Views, from file to row", duration(drawn["seconds"])))
     if speed:
         time.append(("Pictures per second", count(speed) if speed >= 10 else f"{speed:.1f}"))
     done = [(words, count(counts[key])) for key, words in COUNTS if counts.get(key) is not None]

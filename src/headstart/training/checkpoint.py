@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,8 @@ class Keeper:
             save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
             part.replace(self.file)
         except Exception as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             raise UserError(f"The checkpoint {self.file} cannot be written: {error}.") from error
         self._last = time.monotonic()
 
@@ -68,7 +71,7 @@ class Keeper:
             return None
         try:
             with safe_open(self.file, framework="pt") as found:
-                about = json.loads(found.metadata()["headstart"])
+                about = dict(json.loads(found.metadata()["headstart"]))
                 state = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 (not a mapping)
         except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
             raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to begin anew.") from error
@@ -80,5 +83,5 @@ class Keeper:
         return state, about["numbers"]
 
     def clear(self) -> None:
-        """Delete the state, once the training has come to its end and its result is kept."""
-        self.file.unlink(missing_ok=True)
+        """Delete the state and its folder, once the training has come to its end and its result is kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)

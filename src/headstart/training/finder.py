@@ -6,17 +6,17 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from torch import nn
 
 from headstart.training.devices import autocast, place, threads_set
-from headstart.training.loop import Task, mixed, seed_step
+from headstart.training.loop import Task, mixed, random_state_kept, seed_step
 from headstart.training.optimiser import Group, Optimiser
 
 STEPS = 60
 LOWEST, HIGHEST = 1e-6, 1.0
 SMOOTHING = 0.8
 BLOWN_UP = 4.0
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,13 @@ def find_rate(task: Task) -> Found:
     model = place(copy.deepcopy(task.model), plan.device).train()
     names = dict(model.named_parameters())
     groups = [
-        Group(g.name, {n: names[n] for n in g.parameters}, g.rate) for g in task.groups or []
+        replace(g, parameters={n: names[n] for n in g.parameters}, first_epoch=0) for g in task.groups or []
     ] or [Group("all", {n: p for n, p in names.items() if p.requires_grad})]  # fmt: skip
     optimiser = Optimiser(groups, plan)
-    state = torch.get_rng_state()
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    with threads_set(plan.threads):
+    with threads_set(plan.threads), random_state_kept():
         for step, rate in enumerate(np.geomspace(LOWEST, HIGHEST, STEPS)):
             seed_step(plan.seed, 0, step, plan.device)
             inputs, targets, _, _ = mixed(task.batches.batch(0, step % task.batches.steps), replace(plan, mixup=0.0))
@@ -58,8 +57,7 @@ def find_rate(task: Task) -> Found:
             rates.append(float(rate))
             losses.append(smooth)
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step(float(rate), epoch=10**9)
-    torch.set_rng_state(state)
+            optimiser.step(float(rate), epoch=0)
     return Found(rates, losses, _steepest(rates, losses))
 
 
@@ -68,4 +66,4 @@ def _steepest(rates: list[float], losses: list[float]) -> float | None:
         return None
     falls = np.gradient(np.array(losses), np.log(rates))
     at = int(np.argmin(falls))
-    return rates[at] if falls[at] < 0 else None
+    return rates[at] if falls[at] < -ROUNDING * losses[at] else None

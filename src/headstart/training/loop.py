@@ -114,7 +114,7 @@ class _Loop:
 
     def run(self) -> Trained:
         resumed = None
-        with threads_set(self.plan.threads), _random_state_kept(), ThreadPoolExecutor(1, "batches") as pool:
+        with threads_set(self.plan.threads), random_state_kept(), ThreadPoolExecutor(1, "batches") as pool:
             if self._take_up():
                 resumed = (self.at.epoch, self.at.step)
                 for row in self.at.history:
@@ -151,6 +151,10 @@ class _Loop:
             if self.keeper is not None and self.keeper.due():
                 self._save(self.keeper)
                 clock = time.perf_counter()
+        if not finite(self.model):  # by the last step, which no loss has followed
+            raise NotConverged(
+                self._why_it_stopped("A weight became infinite or NaN", self.at.step - 1, self.at.done - 1)
+            )
 
     def _learn(self, batch: Batch) -> float:
         """One update; the loss before it."""
@@ -159,14 +163,16 @@ class _Loop:
         inputs, targets, others, share = mixed(batch, plan)
         with autocast(plan):
             logits = self.model(*inputs)
-        losses = share * self._losses(logits, targets) + (1 - share) * self._losses(logits, others)
+        losses = self._losses(logits, targets)
+        if share < 1:
+            losses = share * losses + (1 - share) * self._losses(logits, others)
         loss = losses.mean()
         told = float(loss.detach())
         if not np.isfinite(told):
-            raise NotConverged(self._why_it_stopped(told))
+            raise NotConverged(self._why_it_stopped(f"The loss became {told}", at.step, at.done))
         loss.backward()  # type: ignore[no-untyped-call]
         if plan.clip > 0:
-            nn.utils.clip_grad_norm_(self.optimiser.parameters(), plan.clip)
+            nn.utils.clip_grad_norm_(self.optimiser.parameters(at.epoch), plan.clip)
         self.optimiser.step(plan.learning_rate * plan.rate(at.done, self.steps), at.epoch)
         if self.average is not None:
             self.average.follow(self.model)
@@ -183,11 +189,11 @@ class _Loop:
             return losses
         return losses * (self.weights[targets] if targets.ndim == 1 else targets @ self.weights)
 
-    def _why_it_stopped(self, loss: float) -> str:
-        at, rate = self.at, self.plan.learning_rate * self.plan.rate(self.at.done, self.steps)
+    def _why_it_stopped(self, what: str, step: int, done: int) -> str:
+        rate = self.plan.learning_rate * self.plan.rate(done, self.steps)
         kept = f" The last good state is in {self.keeper.file}." if self.keeper and self.keeper.file.exists() else ""
         return (
-            f"The loss became {loss} in epoch {at.epoch}, step {at.step + 1} (learning rate {rate:.3g}): lower "
+            f"{what} in epoch {self.at.epoch}, step {step + 1} (learning rate {rate:.3g}): lower "
             f"learning_rate (now {self.plan.learning_rate:g}), or bound the gradient with clip = 1.{kept}"
         )
 
@@ -202,9 +208,10 @@ class _Loop:
             row |= self.task.evaluate(self.model, epoch)
             evaluate_s = time.perf_counter() - begun
             loss = row.get("val_loss")
-            if loss is None or loss < at.best_loss:
-                at.best_loss, at.best_epoch = at.best_loss if loss is None else loss, epoch
-                self.best = snapshot(self.model)
+            if loss is None or not self.best or loss < at.best_loss:  # the first, also where its loss is not finite
+                if loss is not None and loss < at.best_loss:
+                    at.best_loss = loss
+                at.best_epoch, self.best = epoch, snapshot(self.model)
         rate = self.plan.learning_rate * self.plan.rate(min(at.done, self.steps - 1), self.steps)
         row |= {f"learning_rate_{g.name}": rate * g.rate for g in self._rated(epoch)} | {"learning_rate": rate}
         busy = at.data_s + at.compute_s
@@ -226,10 +233,12 @@ class _Loop:
         if self.average is not None and self.at.done:
             own = snapshot(self.model)
             restore(self.model, self.average.weights)
-        with torch.no_grad():
-            yield
-        if own is not None:
-            restore(self.model, own)
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            if own is not None:
+                restore(self.model, own)
 
     def _ended(self) -> bool:
         """Whether the patience is at its end."""
@@ -263,7 +272,8 @@ class _Loop:
         self.optimiser.load(parts["optimiser"])
         self.best = parts["best"]
         if self.average is not None:
-            self.average.weights = parts["average"]
+            for name, mean in self.average.weights.items():  # in place: on their device
+                mean.copy_(parts["average"][name])
         self.at = _Progress(**{**numbers, "best_loss": float(numbers["best_loss"])})
         return True
 
@@ -331,7 +341,7 @@ def mixed(batch: Batch, plan: Plan) -> tuple[tuple[torch.Tensor, ...], torch.Ten
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """Leave PyTorch's generator on the CPU as it was."""
     state: Any = torch.get_rng_state()
     try:

@@ -46,6 +46,7 @@ class Tunable(nn.Module):
     ) -> None:
         super().__init__()
         self.body = body.module
+        self._prefix = body.prefix
         self.top = top
         self.batchnorm = batchnorm
         self._pixels = body.source == "input"
@@ -85,7 +86,8 @@ class Tunable(nn.Module):
 
     def body_state(self) -> dict[str, torch.Tensor]:
         """Copies of the body's weights and statistics, under the names they have in the whole network."""
-        return {name: value.detach().cpu().clone() for name, value in self.body.state_dict().items()}
+        state = self.body.state_dict()
+        return {name.removeprefix(self._prefix): value.detach().cpu().clone() for name, value in state.items()}
 
 
 def _laid_out(x: torch.Tensor) -> torch.Tensor:
@@ -144,9 +146,9 @@ def groups(network: Tunable, units: Sequence[Unit], decay: float, pull: float, g
     """
     found = [Group(HEAD, {f"top.{n}": p for n, p in network.top.named_parameters()})]
     members: dict[str, dict[str, nn.Parameter]] = {unit.name: {} for unit in units} or {"body": {}}
-    first = next(iter(members))
-    for name, parameter in network.body.named_parameters():
-        unit = next((u.name for u in units for layer in u.layers if name.startswith(f"{layer}.")), first)
+    unit = next(iter(members))
+    for name, parameter in network.body.named_parameters():  # in the order of use; one of no unit joins the one before
+        unit = next((u.name for u in units for layer in u.layers if name.startswith(f"{layer}.")), unit)
         members[unit][f"body.{name}"] = parameter
     for depth, (unit, parameters) in enumerate(reversed(members.items()), start=1):
         if parameters:

@@ -55,19 +55,20 @@ class Optimiser:
         self.groups, self.plan = list(groups), plan
         self._memory: dict[str, dict[str, torch.Tensor]] = {}
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Of all groups."""
+    def parameters(self, epoch: int) -> Iterator[nn.Parameter]:
+        """Of the groups that learn in `epoch`."""
         for group in self.groups:
-            yield from group.parameters.values()
+            if epoch >= group.first_epoch:
+                yield from group.parameters.values()
 
     def step(self, rate: float, epoch: int) -> None:
         """One update at learning rate `rate` with the gradients there are, which are cleared."""
-        with torch.no_grad():
-            for group in self.groups:
-                if epoch >= group.first_epoch:
+        for group in self.groups:
+            if epoch >= group.first_epoch:
+                with torch.no_grad():
                     self._update(group, rate * group.rate)
-        for p in self.parameters():
-            p.grad = None
+            for p in group.parameters.values():
+                p.grad = None
 
     def _update(self, group: Group, rate: float) -> None:
         for decayed in (True, False):
@@ -82,7 +83,8 @@ class Optimiser:
         if group.pull == 0:
             return
         for name, p in found.items():
-            away = p - group.anchors[name].to(p.device)
+            group.anchors[name] = group.anchors[name].to(p.device)
+            away = p - group.anchors[name]
             if self.plan.optimiser == "adamw":
                 p.sub_(away, alpha=rate * group.pull)
             elif p.grad is not None:

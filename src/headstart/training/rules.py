@@ -32,9 +32,16 @@ def steps(n: int) -> int:
 
 
 def epochs(n: int, batch: int) -> Choice:
-    """As many as the rule's steps make, at least 3 and at most 30."""
-    wanted = math.ceil(steps(n) * batch / max(1, n))
-    return Choice("epochs", min(30, max(3, wanted)), f"{steps(n):,} steps for {n:,} pictures, 3 to 30 epochs: {BIT}")
+    """As many as the rule's steps make, at least 3."""
+    wanted = math.ceil(steps(n) / math.ceil(max(1, n) / batch))
+    return Choice("epochs", max(3, wanted), f"{steps(n):,} steps for {n:,} pictures, at least 3 epochs: {BIT}")
+
+
+def patience(method: str, epochs: int) -> Choice:
+    """A quarter of the epochs, at least 3, where the start is good; none from scratch, where it is long in coming."""
+    if method != "finetune":
+        return Choice("patience", 0, "what begins at nothing is given all its epochs")
+    return Choice("patience", max(3, epochs // 4), "a quarter of the epochs: Prechelt 1998, early stopping")
 
 
 def mixup(n: int) -> Choice:

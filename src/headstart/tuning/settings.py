@@ -35,11 +35,13 @@ def settings(recipe: Recipe, n: int, threads: int) -> Settings:
     asked, tuned = recipe.training, recipe.method == "finetune"
     check(recipe)
     batch = _chosen(asked, rules.batch_size(n))
+    epochs = _chosen(asked, rules.epochs(n, int(batch.value)))
     found = {
         choice.name: choice
         for choice in (
             batch,
-            _chosen(asked, rules.epochs(n, int(batch.value))),
+            epochs,
+            _chosen(asked, rules.patience(recipe.method, int(epochs.value))),
             _chosen(asked, rules.learning_rate(recipe.method, asked.optimiser)),
             _chosen(asked, rules.mixup(n)),
             _chosen(asked, rules.layer_decay() if tuned else Choice("layer_decay", 1.0, "no block knows more")),
@@ -54,7 +56,7 @@ def settings(recipe: Recipe, n: int, threads: int) -> Settings:
         epochs=int(value["epochs"]), batch_size=int(value["batch_size"]), optimiser=asked.optimiser,
         learning_rate=float(value["learning_rate"]), weight_decay=asked.weight_decay, momentum=asked.momentum,
         warmup=asked.warmup, clip=asked.clip, label_smoothing=asked.label_smoothing, mixup=float(value["mixup"]),
-        ema=asked.ema, patience=asked.patience, seed=recipe.seed, threads=threads,
+        ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed, threads=threads,
     )  # fmt: skip
     return Settings(
         plan, float(value["layer_decay"]), float(value["l2sp"]), asked.gradual,

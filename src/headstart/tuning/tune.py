@@ -22,7 +22,7 @@ from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead
 from headstart.metrics import log_softmax
 from headstart.recipe import Recipe
-from headstart.training.batches import RowBatches, Rows
+from headstart.training.batches import RowBatches, Rows, Stored
 from headstart.training.checkpoint import Keeper
 from headstart.training.devices import fastest_threads, place, threads_set
 from headstart.training.finder import Found, find_rate
@@ -40,13 +40,13 @@ Module = Callable[[torch.Tensor], torch.Tensor]
 
 
 def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
-    """Keeps the training's state in a run folder, under a name for all that decides what it comes to."""
+    """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
     told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
     digest = hashlib.blake2b(told.encode(), digest_size=16)
     digest.update(json.dumps([cut.rows.space(), version("torch")], sort_keys=True).encode())
     for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
         digest.update(json.dumps([str(value) for value in values]).encode())
-    return Keeper(folder / "training", digest.hexdigest())
+    return Keeper(folder, digest.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -282,18 +282,24 @@ class _Tuning:
             "parameters": trained_count,
             "parameters_of_network": all_count,
             "rows": len(self.codes),
-            "stored_mb": round(self.given.stored_bytes / 1e6, 1),
+            "stored_mb": round(self.given.stored_bytes / 1e6, 3),
             "trunk_ms": round(1000 * extraction.infer_s / computed, 3) if computed and extraction.infer_s else None,
-            "trunk_runs_saved": (len(trained.history) - 1) * (len(self.codes) + len(self.val))
-            if self.given.stored_bytes
-            else 0,
+            "trunk_runs_saved": (len(trained.history) - 1) * self._stored_rows(),
             "plan": self.plan.to_dict(),
+            "gradual": settings.gradual,
+            "sampler": settings.sampler,
             "choices": [asdict(choice) for choice in settings.choices],
             "best_epoch": trained.best_epoch,
             "blend": share,
             "resumed_at": list(trained.resumed_at) if trained.resumed_at else None,
             "train_s": round(train_s, 3),
         }
+
+    def _stored_rows(self) -> int:
+        """Rows of an epoch for which the frozen part need not run: none of fresh views, none if nothing is frozen."""
+        if self.cut.whole or not self.given.stored_bytes:
+            return 0
+        return len(self.val) + (len(self.codes) if isinstance(self.given.train, Stored) else 0)
 
 
 def _layer(cut: Cut) -> str | None:

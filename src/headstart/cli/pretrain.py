@@ -1,0 +1,78 @@
+"""`headstart pretrain`: a source model of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SPROUT = "sprout"
+
+
+def pretrain(
+    data: Annotated[
+        str, typer.Argument(help="Labelled pictures, as `fit` takes them; or `sprout`, which draws its own.")
+    ],
+    architecture: Annotated[str, typer.Option(help="Network by name; trained from random weights.")] = SPROUT,
+    out: Annotated[Path | None, typer.Option(help="FILE.safetensors for the weights; with `sprout` a folder.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    augment: Annotated[str, typer.Option(help="`none`, `light`, `strong`, `digits`, or FILE.toml.")] = "none",
+    epochs: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="0.001 if left out.")] = None,
+    train: Annotated[list[str] | None, typer.Option(help="Any other setting of training, as `mixup=0.2`.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the weights, the split and the training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training.")] = False,
+) -> None:
+    """Train a source model from nothing, and write weights that `--weights` takes.
+
+    Examples:
+
+    `headstart pretrain fashion_mnist --architecture sprout --out fashion.safetensors`
+
+    `headstart fit mnist --backbone sprout --weights fashion.safetensors --train-per-class 10`
+
+    `headstart pretrain sprout --out runs/sprout` trains the backbone in this package again (about an hour on one core;
+    60 fonts are needed); an interrupted one goes on with the same command.
+    """
+    if data == SPROUT:
+        _sprout(out or Path("runs/sprout"), seed, epochs)
+        return
+    from headstart.cli import show
+    from headstart.cli.fit import absolute, options
+    from headstart.errors import UserError
+    from headstart.recipe import Recipe
+
+    if out is None:
+        raise UserError("--out is missing: name the FILE.safetensors to write the weights to.")
+    from headstart.augment import named
+    from headstart.pretraining.source import pretrain as run
+    from headstart.report import write_report
+
+    asked = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    sections = {
+        "method": "scratch",
+        "seed": seed,
+        "data": {"source": absolute(data), "limit": limit},
+        "backbone": {"name": architecture, "image_size": image_size},
+        "training": options(train or [], "--train mixup=0.2") | {k: v for k, v in asked.items() if v is not None},
+        "augment": named(augment).for_recipe(),
+    }
+    with show.progress_bar() as progress:
+        made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
+    report = write_report(made.run.folder, made.run.thumbnail)
+    show.scores_table(made.run.scores)
+    show.run_facts(made.run.scores)
+    print(f"Report: {report}")
+    print(f"Weights: {made.weights}")
+    print(f"Use them: headstart fit DATA --backbone {architecture} --weights {made.weights}")
+
+
+def _sprout(out: Path, seed: int, epochs: int | None) -> None:
+    from headstart.pretraining.sprout import SproutRecipe, pretrain_sprout, with_seed
+
+    file = pretrain_sprout(out, with_seed(SproutRecipe.shipped(), seed, epochs), report=print)
+    print(f"Weights: {file}")
+    print(f"Use them: headstart fit DATA --backbone sprout --weights {file}")

@@ -1,0 +1,60 @@
+"""A source model: a network trained from nothing on labelled pictures, written as weights that `--weights` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from headstart.errors import UserError
+from headstart.features.extract import Progress, silent
+from headstart.recipe import Recipe
+from headstart.run import Run, execute
+
+ENDING = ".safetensors"
+LICENCE = "yours: trained from random weights"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The weights file, with its sidecar beside it, and the run that trained it."""
+
+    weights: Path
+    run: Run
+
+
+def pretrain(
+    recipe: Recipe, out: Path, progress: Progress = silent, *, store: bool = True, resume: bool = False
+) -> Pretrained:
+    """Train the recipe's architecture from random weights and write it, without its classifier, to `out`.
+
+    The run, with its scores and report, is the folder beside `out` that has its name and `-run`. Raises UserError when
+    `out` has another ending than .safetensors, and what `headstart.run.execute` raises.
+    """
+    if out.suffix != ENDING:
+        raise UserError(
+            f"--out {out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
+        )
+    recipe = recipe.model_copy(update={"method": "scratch"})
+    run = execute(recipe, run_folder(out), progress, store=store, resume=resume)
+    return Pretrained(write(run, out), run)
+
+
+def run_folder(out: Path) -> Path:
+    """Where the run of a source model lies."""
+    return out.with_name(f"{out.stem}-run")
+
+
+def write(run: Run, out: Path) -> Path:
+    """The run's network without its classifier, which knows other classes than a target's, and its sidecar."""
+    from headstart.backbones.body import headless
+
+    source = run.classifier.source
+    if source.backbone is None:
+        raise UserError("Raw pixels have no weights to write; choose an architecture.")
+    backbone = headless(source.backbone, source.preprocess, LICENCE)
+    with TemporaryDirectory(dir=out.parent) as part:
+        file = backbone.save(Path(part))
+        file.with_suffix(".json").replace(out.with_suffix(".json"))
+        file.replace(out)
+    return out

@@ -1,0 +1,97 @@
+"""How fast a network learnt: the schedule of its learning rate, the rates that were tried, pictures a second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from headstart.report.charts import LineChart, Series, line_chart, whole
+from headstart.report.files import RunFiles
+from headstart.report.numbers import count, duration, percent, shown
+from headstart.training.plan import Plan
+
+POINTS = 200
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def rate_charts(files: RunFiles) -> list[LineChart]:
+    """The schedule that was planned, and the learning-rate finder where it ran."""
+    return [chart for chart in (_schedule(files), _finder(files)) if chart is not None]
+
+
+def _schedule(files: RunFiles) -> LineChart | None:
+    plan = (files.scores.get("training") or {}).get("plan") or {}
+    if not {"epochs", "learning_rate", "warmup"} <= plan.keys():
+        return None
+    epochs, highest = int(plan["epochs"]), float(plan["learning_rate"])
+    shape = Plan(epochs=epochs, learning_rate=highest, warmup=float(plan["warmup"]))
+    power = math.floor(math.log10(highest))
+    series: list[Series] = []
+    for name, style, share in _groups(files):
+        points = [
+            (epochs * i / POINTS, shape.rate(min(i, POINTS - 1), POINTS) * share * highest / 10.0**power)
+            for i in range(POINTS + 1)
+        ]
+        series.append((name, style, points))
+    last = max((row["epoch"] for row in files.history if "epoch" in row), default=epochs)
+    title = f"Learning rate (× 10{str(power).translate(_SUPERSCRIPT)})"
+    chart = whole(line_chart(title, "Epoch", series, label="{:g}".format, mark=last if last < epochs else None))
+    return replace(chart, marked=[], said=f"stopped after epoch {last:g}")
+
+
+def _groups(files: RunFiles) -> list[tuple[str, str, float]]:
+    """(Name, style, share of the learning rate) of the head and of the block that learns slowest."""
+    row = next((row for row in reversed(files.history) if row.get("learning_rate")), {})
+    prefix = "learning_rate_"
+    shares = {key.removeprefix(prefix): row[key] / row["learning_rate"] for key in row if key.startswith(prefix)}
+    shares.pop("head", None)
+    slowest = min(shares, key=lambda name: shares[name], default=None)
+    if slowest is None or shares[slowest] > 0.999:
+        return [("all weights", "top", 1.0)]
+    return [("head", "top", 1.0), (shown(slowest, 40), "low", shares[slowest])]
+
+
+def _finder(files: RunFiles) -> LineChart | None:
+    points = [(row["learning_rate"], row["loss"]) for row in files.tried if {"learning_rate", "loss"} <= row.keys()]
+    points = [(rate, loss) for rate, loss in points if rate > 0 and math.isfinite(loss)]
+    if len(points) < 2:
+        return None
+    said = (files.scores.get("training") or {}).get("steepest_rate")
+    mark = min((rate for rate, _ in points), key=lambda rate: abs(math.log(rate / said))) if said else None
+    series: list[Series] = [("loss", "top", points)]
+    title = "Learning rates tried on a copy"
+    chart = line_chart(title, "Learning rate", series, label="{:g}".format, mark=mark, log=True)
+    return replace(chart, said=f"{_rate(said)}, where the loss fell most steeply" if said else "")
+
+
+def speed_words(files: RunFiles) -> str:
+    """Pictures a second, and what the time of the epochs went into; empty without a measured epoch."""
+    rows = [row for row in files.history if row.get("compute_s")]
+    waited, computed = (sum(row.get(key, 0.0) for row in rows) for key in ("data_s", "compute_s"))
+    examples = sum(row.get("images_per_s", 0.0) * (row.get("data_s", 0.0) + row["compute_s"]) for row in rows)
+    if not rows or not examples:
+        return ""
+    rate, judged = examples / (waited + computed), sum(row.get("evaluate_s", 0.0) for row in rows)
+    text = (
+        f"It learnt from {count(rate) if rate >= 10 else f'{rate:.1f}'} pictures a second: {duration(computed)} of "
+        f"computing and {duration(waited)} of waiting for data ({percent(waited / (waited + computed))})"
+    )
+    return f"{text}, and {duration(judged)} of validation." if judged else f"{text}."
+
+
+def finder_words(files: RunFiles, told: Mapping[str, Any]) -> str:
+    """What the finder found beside the rate that was used; empty where it did not run."""
+    used = (told.get("plan") or {}).get("learning_rate")
+    if not files.tried or used is None:
+        return ""
+    steepest = told.get("steepest_rate")
+    found = f"fell most steeply at {_rate(steepest)}" if steepest else "never fell"
+    used_words = f"the training used {_rate(used, 6)}, which the finder does not change"
+    return f"On a copy of the network the loss {found}; {used_words}."
+
+
+def _rate(value: float, digits: int = 2) -> str:
+    """A learning rate without an exponent: 0.000086."""
+    return f"{float(f'{value:.{digits}g}'):.12f}".rstrip("0").rstrip(".")

@@ -1,0 +1,78 @@
+"""Every setting of a network's training with its value and where the value comes from, as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.recipe import TrainingRecipe
+from headstart.report.numbers import plain, shown
+from headstart.report.training import ASKED
+
+WORDS = {
+    "batch_size": "Pictures in a step",
+    "epochs": "Epochs, at most",
+    "learning_rate": "Learning rate of the head, at its highest",
+    "mixup": "Mixup of two pictures (0: none)",
+    "layer_decay": "Learning rate of a block, as a share of that of the block above it",
+    "l2sp": "Pull of the blocks towards the weights they came with (0: none)",
+    "batchnorm": "Stored statistics of batch normalisations",
+    "head_first": "Head solved on frozen features first",
+    "blend": "Weights from before mixed in, as validation likes best",
+    "optimiser": "Optimiser",
+    "weight_decay": "Weight decay, where there is no pull",
+    "momentum": "Momentum",
+    "warmup": "Share of the steps in which the rate rises",
+    "clip": "Largest norm of the gradient (0: any)",
+    "label_smoothing": "Label smoothing (0: none)",
+    "ema": "Decay of a moving average of the weights (0: none)",
+    "patience": "Epochs without a lower validation loss before it stops (0: never)",
+    "gradual": "Epochs from one block's first update to that of the block below it (0: all at once)",
+    "sampler": "Order of the pictures",
+    "seed": "Seed",
+    "threads": "Threads",
+    "device": "Device",
+    "precision": "Precision",
+}
+SOURCES = {
+    "seed": "the run's",
+    "threads": "the fastest here, unless one was asked for",
+    "device": "the engine's",
+    "precision": "the engine's",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: what it is in words, its name in the recipe, its value, and where that comes from."""
+
+    words: str
+    name: str
+    value: str
+    source: str
+
+
+def choices(told: Mapping[str, Any]) -> list[Setting]:
+    """The settings that rules of size or the user chose; `told` is the block `training` of scores.json."""
+    return [_setting(each["name"], each["value"], str(each["source"])) for each in told.get("choices") or []]
+
+
+def others(told: Mapping[str, Any]) -> list[Setting]:
+    """The settings that have one default for every size of data."""
+    values = {**(told.get("plan") or {}), **{key: told[key] for key in ("gradual", "sampler") if key in told}}
+    known = {str(each["name"]) for each in told.get("choices") or []}
+    if values.get("optimiser") != "sgd":
+        known.add("momentum")
+    return [_setting(name, value, _source(name, value)) for name, value in values.items() if name not in known]
+
+
+def _setting(name: str, value: Any, source: str) -> Setting:
+    return Setting(WORDS.get(name, shown(name)), shown(name), plain(value), shown(source, 400))
+
+
+def _source(name: str, value: Any) -> str:
+    if name in SOURCES:
+        return SOURCES[name]
+    field = TrainingRecipe.model_fields.get(name)
+    return "default" if field is not None and field.default == value else ASKED
