@@ -522,3 +522,218 @@ def test_an_axis_holds_values_inside_and_a_logarithmic_one_is_even_in_decades() 
     assert Axis(0, 1, 10, 110).at(2) == 110 and Axis(0, 1, 10, 110).at(-1) == 10
     places = [place for place, _ in Axis(1e-4, 1e2, 0, 600, log=True).ticks("{:g}".format)]
     assert np.allclose(np.diff(places), 100)
+
+
+TRAINING: dict[str, Any] = {
+    "trained_from": "blocks.5.2", "blocks": 3, "whole": False, "parameters": 1208642, "parameters_of_network": 3504872,
+    "rows": 90, "stored_mb": 12.5, "trunk_ms": 5.0, "trunk_runs_saved": 600,
+    "plan": {
+        "epochs": 10, "batch_size": 32, "optimiser": "adamw", "learning_rate": 3e-4, "weight_decay": 0.05,
+        "momentum": 0.9, "warmup": 0.1, "clip": 1.0, "patience": 5, "seed": 7, "threads": 2, "device": "cpu",
+    },
+    "gradual": 0, "sampler": "shuffle",
+    "choices": [
+        {"name": "batch_size", "value": 32, "source": "small batches: Masters and Luschi 2018"},
+        {"name": "epochs", "value": 10, "source": "as asked"},
+        {"name": "learning_rate", "value": 3e-4, "source": "small steps: Kumar et al. 2022"},
+        {"name": "head_first", "value": True, "source": "LP-FT: Kumar et al. 2022"},
+    ],
+    "best_epoch": 2, "blend": 0.6, "resumed_at": None, "train_s": 20.0, "steepest_rate": 8.6e-5,
+}  # fmt: skip
+EPOCHS = [
+    {"epoch": 0, "phase": 0, "train_loss": 0.693, "train_accuracy": 0.5, "val_loss": 0.693, "val_accuracy": 0.5},
+    {"epoch": 0, "phase": 1, "val_loss": 0.2, "val_accuracy": 0.9},
+    *(
+        {
+            "epoch": e, "phase": 2, "train_loss": 0.1 / e, "train_accuracy": 0.99, "val_loss": 0.15 + (e - 2) ** 2 / 50,
+            "val_accuracy": 0.95, "images_per_s": 45.0, "data_s": 0.5, "compute_s": 1.5, "evaluate_s": 0.25,
+            "learning_rate": 1e-4, "learning_rate_head": 1e-4, "learning_rate_blocks.5.2": 4.2e-5,
+        }
+        for e in range(1, 5)
+    ),
+]  # fmt: skip
+
+
+def write_trained(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A run folder of a network that was fine-tuned; `changes` are to the block `training`."""
+    scores = write_run(folder, method="finetune")
+    kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
+    frozen = {part: {key: s[key] for key in kept} for part, s in scores["after"].items()}
+    frozen["test"] |= {"accuracy": 0.75, "accuracy_low": 0.627, "accuracy_high": 0.842}
+    scores["training"] = {**TRAINING, "frozen": frozen, **changes}
+    scores["head"] = {"name": "logistic", "best_epoch": 2, "epochs": 4}
+    records.write_json(folder / "scores.json", scores)
+    records.write_history(folder / "history.csv", EPOCHS)
+    return scores
+
+
+def charts_of(page: Page) -> dict[str, str]:
+    """Title and axis of each drawing -> its whole label."""
+    labels = [svg["aria-label"] for svg in page.all("svg") if svg.get("role") == "img"]
+    return {label.split(";")[0].split(".")[0]: label for label in labels}
+
+
+def test_a_trained_network_is_not_said_to_be_unchanged(tmp_path: Path) -> None:
+    """The story names the blocks that were trained, their parameters, the start, the epochs and the blend."""
+    write_trained(tmp_path / "r")
+    text = Page(write_report(tmp_path / "r")).text
+    assert "which was not changed" not in text and "was fitted" not in text
+    for words in (
+        "resized to 224 × 224 pixels for mobilenetv2_100 with its ImageNet weights",
+        "Its part before “blocks.5.2” stayed frozen.",
+        "The last 3 blocks, from blocks.5.2 on, and a new head were trained: 1,208,642 parameters "
+        "(the network with its own head has 3,504,872).",
+        "a multinomial logistic regression, was solved on the frozen features first (LP-FT)",
+        "It trained for 4 epochs; the weights of epoch 2, the best on validation, were kept.",
+        "60% of the way from the frozen to these (WiSE-FT)",
+        "It learnt from 45 pictures a second: 6.0 s of computing and 2.0 s of waiting for data (25.0%)",
+        "Training the network and the head",
+    ):
+        assert words in text, words
+
+
+def test_training_from_scratch_claims_no_frozen_part_and_no_weights(tmp_path: Path) -> None:
+    """Without a frozen network there is no comparison with it, whatever weights the recipe's default names."""
+    scores = write_trained(tmp_path / "r", whole=True, trained_from="conv_stem", blocks=19, blend=None)
+    scores["run"] |= {"method": "scratch", "weights": "pretrained"}
+    del scores["training"]["frozen"]
+    scores["training"]["choices"] = scores["training"]["choices"][:3]
+    records.write_json(tmp_path / "r" / "scores.json", scores)
+    text = Page(write_report(tmp_path / "r")).text
+    assert "mobilenetv2_100 with random weights." in text and "pretrained weights" not in text
+    assert "The whole network and a new head were trained" in text and "Nothing was frozen" in text
+    assert "stayed frozen" not in text and "with the network frozen" not in text
+    assert "What training the network changed" not in text and "LP-FT" not in text
+
+
+def test_frozen_and_trained_are_compared_on_the_test_pictures(tmp_path: Path) -> None:
+    """Headline, sentence and chart have the frozen accuracy of scores.json; with averaging, that of the plain ones."""
+    scores = write_trained(tmp_path / "r")
+    test = scores["after"]["test"]
+    more = test["correct"] - 45
+    text = Page(write_report(tmp_path / "r")).text
+    assert "by chance and 75.0% with the network frozen." in text
+    assert "With the network frozen, 75.0% (62.7 to 84.2%) of the 60 test pictures were named correctly" in text
+    assert f"; with it trained, {100 * test['accuracy']:.1f}% (" in text
+    assert f": {more} more ({100 * more / 60:.2f} points)." in text
+    plain = {"step": "views", "accuracy": 0.7, "accuracy_low": 0.57, "accuracy_high": 0.8}
+    scores["augment"] = {
+        "name": "light", "views": 2, "tta": 2, "transforms": [], "computed": 0, "reused": 0, "seconds": 1.0,
+        "steps": [plain, plain | {"step": "averaging", "accuracy": 0.9, "mended": 12, "made": 0, "p": 0.0005}],
+    }  # fmt: skip
+    records.write_json(tmp_path / "r" / "scores.json", scores)
+    page = Page(write_report(tmp_path / "r"))
+    assert "with it trained, 70.0% (57.0 to 80.0%): 3 fewer (5 points)." in page.text
+    plot = charts_of(page)["Accuracy, with 95% interval"]
+    assert "Frozen 75.0%, interval 62.7% to 84.2%. Trained 70.0%, interval 57.0% to 80.0%." in plot
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "words"),
+    [
+        ({}, {"computed": 200, "reused": 0}, "ran once for each picture, 200 ms with decoding (12.5 MB stored). "
+         "Without stored activations it would have run another 600 times, about 2 min 0 s."),
+        ({}, {"computed": 20, "reused": 180}, "ran for 20 pictures, 2.0 s with decoding; 180 are of an earlier run"),
+        ({}, {"computed": 0, "reused": 200}, "did not run: its output for all 200 pictures is of an earlier run "
+         "(12.5 MB stored). Without stored activations it would have run another 600 times."),
+        ({"stored_mb": 0.0}, {}, "was not stored, so it ran anew in every epoch."),
+        ({"whole": True}, {}, "Nothing was frozen; the decoded pictures were stored (12 MB)."),
+    ],
+)  # fmt: skip
+def test_what_storing_saved_is_told_as_it_was(
+    tmp_path: Path, changes: dict[str, Any], counts: dict[str, int], words: str
+) -> None:
+    """How often the frozen part ran, for which pictures, and how often it would have run; 41 s of wall, 1 s opening."""
+    scores = write_trained(tmp_path / "r", **changes)
+    scores["counts"] |= counts
+    scores["timings"]["open_s"] = 1.0
+    records.write_json(tmp_path / "r" / "scores.json", scores)
+    assert words in Page(write_report(tmp_path / "r")).text
+
+
+def test_every_setting_of_a_training_is_in_a_table_with_its_source(tmp_path: Path) -> None:
+    """Rules with their papers, what was asked for as asked, and the rest as defaults unless they differ from them."""
+    write_trained(tmp_path / "r")
+    text = Page(write_report(tmp_path / "r")).text
+    for choice in TRAINING["choices"]:
+        value = "yes" if choice["value"] is True else f"{choice['value']:g}"
+        assert f" {choice['name']} {value} {choice['source']} " in text
+    for words in (
+        "optimiser adamw default", "weight_decay 0.05 as asked", "clip 1 default", "seed 7 the run's",
+        "sampler shuffle default", "gradual 0 default", "threads 2 the fastest here, unless one was asked for",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "momentum" not in text, "it is of the optimiser that was not used"
+
+
+def test_the_epochs_are_drawn_from_the_solved_head_on(tmp_path: Path) -> None:
+    """Epoch 0 is the solved head; the head of zeros is told, not drawn; ticks are whole epochs; one epoch is kept."""
+    write_trained(tmp_path / "r")
+    page = Page(write_report(tmp_path / "r"))
+    labels = charts_of(page)
+    assert "epoch 2, kept" in labels["Log loss against Epoch"] and "epoch 2, kept" in labels["Accuracy against Epoch"]
+    lines = [line["points"].split() for line in page.all("polyline")]
+    assert [len(points) for points in lines[:4]] == [4, 5, 4, 5]
+    assert "a head of zeros had 0.693" in page.text and "a head of zeros had 50.0%" in page.text
+    assert "Epoch 0 is the head solved on frozen features" in page.text
+    ticks = re.findall(r'class="tick mid" x="[\d.]+" y="208.0">([^<]*)<', page.source)
+    assert ticks and all(tick.isdigit() for tick in ticks)
+
+
+def test_the_schedule_rises_through_the_warm_up_and_marks_an_early_end(tmp_path: Path) -> None:
+    """The head's rate is highest at a tenth of 10 epochs and ends at 0; the slowest block's is 0.42 of it."""
+    write_trained(tmp_path / "r")
+    page = Page(write_report(tmp_path / "r"))
+    assert "stopped after epoch 4" in charts_of(page)["Learning rate (× 10⁻⁴) against Epoch"]
+    head, block = (
+        [tuple(map(float, p.split(","))) for p in line["points"].split()] for line in page.all("polyline")[4:]
+    )
+    left, right, floor = head[0][0], head[-1][0], head[-1][1]
+    top = min(head, key=lambda point: point[1])
+    assert (top[0] - left) / (right - left) == pytest.approx(0.1, abs=0.01)
+    assert (floor - min(y for _, y in block)) / (floor - top[1]) == pytest.approx(0.42, abs=0.01)
+
+
+def test_the_rates_that_were_tried_are_drawn_with_the_steepest_marked(tmp_path: Path) -> None:
+    """Over a logarithmic axis, from learning_rates.csv; without that file there is no such chart and no such claim."""
+    write_trained(tmp_path / "r")
+    text = Page(write_report(tmp_path / "r")).text
+    assert "tried on a copy" not in text and "On a copy" not in text
+    rows = [[10.0**p, loss] for p, loss in zip(range(-6, 0), (0.9, 0.88, 0.4, 0.3, 0.29, 0.6), strict=True)]
+    records.write_csv(tmp_path / "r" / "learning_rates.csv", ["learning_rate", "loss"], rows)
+    page = Page(write_report(tmp_path / "r"))
+    assert (
+        "0.000086, where the loss fell most steeply"
+        in charts_of(page)["Learning rates tried on a copy against Learning rate"]
+    )
+    assert (
+        "the loss fell most steeply at 0.000086; the training used 0.0003, which the finder does not change"
+        in page.text
+    )
+    places = [float(point.split(",")[0]) for point in page.all("polyline")[-1]["points"].split()]
+    assert np.allclose(np.diff(places), places[1] - places[0], atol=0.2)
+
+
+def test_a_training_without_validation_pictures_still_has_its_curves(tmp_path: Path) -> None:
+    """Then the start of zeros is the only epoch 0 with a loss, and is drawn."""
+    write_trained(tmp_path / "r", blend=None)
+    rows = [{k: v for k, v in row.items() if not k.startswith("val_")} for row in EPOCHS]
+    records.write_history(tmp_path / "r" / "history.csv", rows)
+    page = Page(write_report(tmp_path / "r"))
+    assert "without validation pictures, the last weights were kept" in page.text
+    assert [len(line["points"].split()) for line in page.all("polyline")[:2]] == [5, 5]
+
+
+def test_names_in_a_training_are_escaped(tmp_path: Path) -> None:
+    """Blocks and settings are shown as text, whatever they hold."""
+    evil = "<script>alert(1)</script>"
+    write_trained(tmp_path / "r", trained_from=evil, choices=[{"name": evil, "value": evil, "source": evil}])
+    records.write_history(tmp_path / "r" / "history.csv", [row | {f"learning_rate_{evil}": 1e-6} for row in EPOCHS])
+    page = Page(write_report(tmp_path / "r"))
+    assert not page.all("script") and page.text.count(evil) >= 4
+
+
+def test_a_run_on_frozen_features_has_nothing_of_a_training(run: Path) -> None:
+    """No table of settings, no schedule, no comparison."""
+    text = Page(write_report(run)).text
+    assert "Settings of the training" not in text and "Learning rate" not in text and "network frozen" not in text

@@ -13,9 +13,9 @@ from PIL import Image
 
 from headstart import Recipe, execute, inference, load_classifier
 from headstart.errors import BundleError, DataError, UnknownName, UserError
+from headstart.fitting import feature_source
 from headstart.images import load
 from headstart.report import write_report
-from headstart.fitting import feature_source
 from headstart.run import with_split_beside
 
 FILES = {"recipe.toml", "split.csv", "history.csv", "scores.json", "predictions.csv", "refused.csv", "environment.json"}

@@ -960,14 +960,20 @@ def test_the_rules_of_size_change_at_their_boundaries(n: int, batch: int, steps:
 @settings(deadline=None)
 @given(n=st.integers(1, 3_000_000))
 def test_the_epochs_make_the_steps_of_the_rule(n: int) -> None:
-    """3 to 30 epochs; between these, the fewest whose steps are at least the rule's."""
+    """At least 3; above that, the fewest whose steps are at least the rule's."""
     batch = int(rules.batch_size(n).value)
-    epochs = int(rules.epochs(n, batch).value)
-    assert 3 <= epochs <= 30
-    if epochs < 30:
-        assert epochs * n / batch >= rules.steps(n)
+    epochs, steps = int(rules.epochs(n, batch).value), math.ceil(n / batch)
+    assert epochs >= 3
+    assert epochs * steps >= rules.steps(n)
     if epochs > 3:
-        assert (epochs - 1) * n / batch < rules.steps(n)
+        assert (epochs - 1) * steps < rules.steps(n)
+
+
+def test_patience_is_for_weights_that_know_something() -> None:
+    """A training from scratch is given all its epochs; fine-tuning stops after a quarter of them without a gain."""
+    assert rules.patience("scratch", 100).value == 0
+    assert rules.patience("finetune", 100).value == 25
+    assert rules.patience("finetune", 3).value == 3
 
 
 def test_weights_that_know_something_learn_more_gently() -> None:

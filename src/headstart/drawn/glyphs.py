@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.drawn import fonts
 from headstart.drawn.sheet import Mask, Sheet
 
-LATIN = "cC oO sS vV wW xX zZ uU kK pP yY Il A B D E F G H J K L M N P Q R S T Y a b d e f g h i j k m n q r t"
+LATIN = "cC oO sS vV wW xX zZ uU kK pP yY Il A B D E F G H J L M N Q R T a b d e f g h i j m n q r t"
 GREEK = "Γ Δ Θ Λ Ξ Π Σ Φ Ψ Ω α β γ δ ε ζ η θ λ μ ξ π σ φ χ ψ ω"
 CYRILLIC = "Б Д Ж З И Й Л Ц Ч Ш Щ Ъ Ы Ь Э Ю Я Ф У б в д ж ц ч ш ю я ф э Є Љ Ћ"
 OTHERS = "Æ æ Œ œ ß þ Þ ð Ø ø ł Ŋ ŋ ə ? ! & @ # $ % § ¶ £ € ¥ † ‡ * + = ~ { } [ ] < > / © ® « ¿ ∞ ∑ √ ∫ ∂ ◊ ≠ ≈ ± µ"

@@ -98,7 +98,7 @@ TIMINGS = (
     ("fit_s", "Training the head"),
     ("total_s", "Whole run"),
 )
-TRAINED = {"extract_s": "Frozen part, from file to stored row", "fit_s": "Training the network and the head"}
+TRAINED = {"extract_s": "Rows for the trained part, from file to row", "fit_s": "Training the network and the head"}
 """Other words for some of them where the network was trained."""
 COUNTS = (
     ("images", "Pictures"),

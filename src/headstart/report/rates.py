@@ -13,6 +13,7 @@ from headstart.report.numbers import count, duration, percent, shown
 from headstart.training.plan import Plan
 
 POINTS = 200
+"""Of a drawn schedule, about."""
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -27,18 +28,18 @@ def _schedule(files: RunFiles) -> LineChart | None:
         return None
     epochs, highest = int(plan["epochs"]), float(plan["learning_rate"])
     shape = Plan(epochs=epochs, learning_rate=highest, warmup=float(plan["warmup"]))
-    power = math.floor(math.log10(highest))
+    power, dense = math.floor(math.log10(highest)), max(1, POINTS // epochs)
+    steps = epochs * dense
     series: list[Series] = []
     for name, style, share in _groups(files):
         points = [
-            (epochs * i / POINTS, shape.rate(min(i, POINTS - 1), POINTS) * share * highest / 10.0**power)
-            for i in range(POINTS + 1)
+            (i / dense, shape.rate(min(i, steps - 1), steps) * share * highest / 10.0**power) for i in range(steps + 1)
         ]
         series.append((name, style, points))
     last = max((row["epoch"] for row in files.history if "epoch" in row), default=epochs)
     title = f"Learning rate (× 10{str(power).translate(_SUPERSCRIPT)})"
     chart = whole(line_chart(title, "Epoch", series, label="{:g}".format, mark=last if last < epochs else None))
-    return replace(chart, marked=[], said=f"stopped after epoch {last:g}")
+    return replace(chart, said=f"stopped after epoch {last:g}")
 
 
 def _groups(files: RunFiles) -> list[tuple[str, str, float]]:

@@ -162,9 +162,7 @@ def _training(files: RunFiles) -> str:
     start = "was solved on the frozen features first (LP-FT)" if on.get("head_first") else "began at zero"
     head = f"The head, {HEAD_WORDS.get(name, shown(name))}, {start}."
     share = told.get("blend")
-    mixed = (
-        "" if share in (None, 1) else f" They are {share:.0%} of the way from the frozen to the trained ones (WiSE-FT)."
-    )
+    mixed = "" if share in (None, 1) else f" Those used are {share:.0%} of the way from the frozen to these (WiSE-FT)."
     gives = f"The layer {quoted(str(run.get('layer')))} now gives {count(run.get('n_features'))} numbers per picture."
     return f"{training.what(files.scores)} {head} {_epochs(files)}{mixed} {gives}"
 
@@ -210,7 +208,9 @@ def _size(size: Any) -> str:
 
 def _weights(run: dict[str, Any]) -> str:
     weights = str(run.get("weights") or "")
-    if weights == "none" or run.get("method") == "scratch":
+    if run.get("method") == "scratch":
+        return "with random weights"
+    if weights == "none":
         return "with random weights (never trained)"
     if weights in ("", "imagenet"):
         return "with its ImageNet weights"

@@ -46,17 +46,18 @@ def gain_words(scores: Scores, part: str, words: str) -> str:
         return ""
     n = found.frozen["n"]
     more = round(n * found.points / 100)
+    digits = digits_for(n) if abs(found.points) >= 1 else 2
     points = f"{abs(found.points):.2f}".rstrip("0").rstrip(".")
     much = f"{count(abs(more))} {'more' if more > 0 else 'fewer'} ({points} points)" if more else "as many"
     return (
-        f"With the network frozen, {_with_interval(found.frozen, n)} of the {count(n)} {words} pictures were named "
-        f"correctly; with it trained, {_with_interval(found.trained, n)}: {much}."
+        f"With the network frozen, {_with_interval(found.frozen, digits)} of the {count(n)} {words} pictures were named "
+        f"correctly; with it trained, {_with_interval(found.trained, digits)}: {much}."
     )
 
 
-def _with_interval(scored: Mapping[str, Any], n: int) -> str:
-    low, high = (percent(scored[key], digits_for(n)) for key in ("accuracy_low", "accuracy_high"))
-    return f"{percent(scored['accuracy'], digits_for(n))} ({low.removesuffix('%')} to {high})"
+def _with_interval(scored: Mapping[str, Any], digits: int) -> str:
+    low, high = (percent(scored[key], digits) for key in ("accuracy_low", "accuracy_high"))
+    return f"{percent(scored['accuracy'], digits)} ({low.removesuffix('%')} to {high})"
 
 
 def what(scores: Scores) -> str:
@@ -83,7 +84,8 @@ def _ran(scores: Scores) -> str:
     computed, reused = counts["computed"], counts["reused"]
     if not computed:
         return f"The frozen part did not run: its output for all {plural(reused, 'picture')} is of an earlier run"
-    each = f"{1000 * _seconds_each(scores):.3g} ms with decoding"
+    seconds = _seconds_each(scores)
+    each = f"{f'{1000 * seconds:.3g} ms' if seconds < 0.9995 else duration(seconds)} with decoding"
     if reused:
         return f"The frozen part ran for {plural(computed, 'picture')}, {each}; {count(reused)} are of an earlier run"
     return f"The frozen part ran once for each picture, {each}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from headstart.backbones import Backbone
-from headstart.backbones.body import PICTURE, Body
+from headstart.backbones.body import PICTURE, Body, Unit
 from headstart.errors import UnknownName, UserError
 from headstart.features.extract import FeatureSource
 from headstart.recipe import Recipe
@@ -36,7 +38,7 @@ class Cut:
     def row_bytes(self) -> int:
         """Bytes of one stored row."""
         shapes = self.body.shapes(self.backbone, self.size)
-        return sum(_product(shape) for shape in shapes) * (1 if self.whole else 4)
+        return sum(map(prod, shapes)) * (1 if self.whole else 4)
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the body's inputs for one picture, without the batch."""
@@ -48,15 +50,16 @@ def cut(recipe: Recipe, end: FeatureSource) -> Cut:
     backbone = end.backbone
     if backbone is None:
         raise UserError("Without a backbone there is nothing to train; choose one with --backbone.")
-    layer = None if recipe.method == "scratch" else below(backbone, recipe.training.unfreeze)
+    whole = backbone.body(None, end.layer)
+    layer = None if recipe.method == "scratch" else below(backbone.name, whole.units, recipe.training.unfreeze)
+    if layer is None:
+        return Cut(backbone, whole, FeatureSource(end.preprocess, layer=PICTURE), end)
     body = backbone.body(layer, end.layer)
-    if body.source == PICTURE:
-        return Cut(backbone, body, FeatureSource(end.preprocess, layer=PICTURE), end)
     return Cut(backbone, body, replace(end, layer=body.source), end)
 
 
-def below(backbone: Backbone, unfreeze: int | str | None) -> str | None:
-    """The layer behind which `--unfreeze` cuts; None to train everything.
+def below(network: str, units: Sequence[Unit], unfreeze: int | str | None) -> str | None:
+    """The layer behind which `--unfreeze` cuts a network of these blocks; None to train everything.
 
     A number counts blocks with weights from the output, a name is the first block to train. Raises UserError for a
     number below 1 and for a network that cannot be cut, UnknownName for a block that does not exist.
@@ -64,25 +67,23 @@ def below(backbone: Backbone, unfreeze: int | str | None) -> str | None:
     wanted = DEFAULT_UNITS if unfreeze is None else unfreeze
     if wanted == "all":
         return None
-    units = backbone.units() if backbone.layers() else ()
     if not units:
         raise UserError(
-            f"{backbone.name} cannot be traced into a graph, so it cannot be cut between blocks: use --unfreeze all."
+            f"{network} cannot be traced into a graph, so it cannot be cut between blocks: use --unfreeze all."
         )
-    if isinstance(wanted, str):
-        names = [unit.name for unit in units]
-        first = next((i for i, u in enumerate(units) if wanted in u.layers or u.name.startswith(f"{wanted}.")), None)
-        if first is None:
-            raise UnknownName(f"block of {backbone.name}", wanted, ["all", *names], f"Its blocks: {', '.join(names)}.")
-    else:
+    if isinstance(wanted, int):
         if wanted < 1:
             raise UserError(f"--unfreeze {wanted}: train at least 1 block; for none, use --method features.")
         first = max(0, len(units) - wanted)
+    else:
+        first = _place(network, units, wanted)
     return units[first - 1].end if first else None
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
+def _place(network: str, units: Sequence[Unit], name: str) -> int:
+    """The first block with this name, or of the stage with this name."""
+    found = [i for i, u in enumerate(units) if name in u.layers or u.name.startswith(f"{name}.")]
+    if not found:
+        names = [unit.name for unit in units]
+        raise UnknownName(f"block of {network}", name, ["all", *names], f"Its blocks: {', '.join(names)}.")
+    return found[0]

@@ -43,9 +43,12 @@ def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
     """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
     told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
     digest = hashlib.blake2b(told.encode(), digest_size=16)
-    digest.update(json.dumps([cut.rows.space(), version("torch")], sort_keys=True).encode())
+    versions = [version(package) for package in ("headstart", "torch", "timm", "torchvision")]
+    digest.update(json.dumps([cut.rows.space(), cut.end.space(), versions], sort_keys=True).encode())
     for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
         digest.update(json.dumps([str(value) for value in values]).encode())
+    if isinstance(given.plain, Stored):
+        digest.update(np.ascontiguousarray(given.plain.X).data)
     return Keeper(folder, digest.hexdigest())
 
 

@@ -1,0 +1,87 @@
+"""What the commands print: live text beside the bars, and what a training did in three lines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from headstart.cli import show
+from test_report import TRAINING
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    """What `run_facts` reads of scores.json, of a network that was fine-tuned."""
+    plain = {"accuracy": 0.9825, "accuracy_low": 0.97, "accuracy_high": 0.99, "n": 2000}
+    return {
+        "run": {"n_features": 1280},
+        "after": {"test": plain | {"accuracy": 0.9855}},
+        "counts": {"images": 4000, "computed": 4000, "reused": 0, "repeated": 0, "decoded": 4000, "refused": 0},
+        "timings": {
+            "images_per_s": 100.0, "extract_s": 42.0, "open_s": 2.0, "fit_s": 9.0, "total_s": 60.0,
+        },
+        "memory": {"peak_mb": 900.0},
+        "training": {**TRAINING, "frozen": {"test": plain}, **changes},
+        "notes": ["A note."],
+    }  # fmt: skip
+
+
+def test_a_training_is_told_in_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was trained and what it gained, what storing saved, and the numbers that were chosen."""
+    show.run_facts(told())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and lines[0].startswith("4,000 images, rows for the network's trained part: 4,000 computed")
+    assert lines[2] == (
+        "The last 3 blocks, from blocks.5.2 on, and a new head were trained: 1,208,642 parameters (the network with "
+        "its own head has 3,504,872). Test accuracy 0.9825 frozen, 0.9855 trained: +0.30 points."
+    )
+    assert lines[3] == (
+        "The frozen part ran once for each picture, 10 ms with decoding (12.5 MB stored). Without stored activations "
+        "it would have run another 600 times, about 6.0 s."
+    )
+    assert lines[4] == (
+        "Settings: by rule batch_size 32, learning_rate 0.0003, head_first yes; as asked epochs 10; epoch 2 kept."
+    )
+
+
+def test_fresh_views_are_not_said_to_have_been_stored(capsys: pytest.CaptureFixture[str]) -> None:
+    """With other views every epoch only the validation pictures' rows were of use."""
+    scores = told(trunk_runs_saved=200)
+    scores["augment"] = {"name": "light", "views": 0, "tta": 1, "computed": 0, "reused": 0, "seconds": 0.0, "steps": []}
+    show.run_facts(scores)
+    assert (
+        "For fresh views it ran anew in every epoch; without stored activations it would have run another 200 times"
+        in (capsys.readouterr().out)
+    )
+
+
+def test_a_run_on_frozen_features_says_nothing_of_a_training(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its rows are features, and no block was trained."""
+    scores = told()
+    del scores["training"]
+    show.run_facts(scores)
+    out = capsys.readouterr().out
+    assert "4,000 images, 1,280 features: 4,000 computed" in out and "trained" not in out
+
+
+def test_live_text_is_shown_with_the_bar_of_its_stage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stage that says something new at every step has one bar; the next stage clears what it said last."""
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "80"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    with show.progress_bar() as progress:
+        for done in (1, 2, 3):
+            progress(f"train|epoch {done} of 3, loss 0.{done}000", done, 3)
+        progress("features", 5, 5)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    last = shown.rsplit("Training", 1)[1]
+    assert "3/3" in last and "Trained" in last and "5/5" in last and "epoch" not in last
+
+
+def test_every_stage_of_a_training_has_a_name_and_a_rate() -> None:
+    """Names fit their column; pictures and steps are counted by the second."""
+    for stage, unit in (("frozen features", "images/s"), ("features", "images/s"), ("train", "steps/s")):
+        assert len(show.STAGES[stage]) <= 9 and show.RATES[stage] == unit
+    assert len(set(show.STAGES.values())) == len(show.STAGES) - 1, "a head's training and a network's share a name"
