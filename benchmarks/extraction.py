@@ -22,9 +22,9 @@ import numpy as np
 
 from headstart.engines.openvino import model_path
 from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, load
 from headstart.recipe import Recipe
-from headstart.fitting import feature_source
 
 BATCHES = (1, 16)
 """Batch sizes of the bare loop: 1 is the fastest on a CPU and what Headstart uses; 16 is what people write."""

@@ -1,13 +1,18 @@
-"""What the commands print: live text beside the bars, and what a training did in three lines."""
+"""What a user sees of a training: live text with the bars, three lines at the end, and a page with every setting."""
 
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headstart.cli import show
+from headstart.recipe import TrainingRecipe
+from headstart.report import settings
+from headstart.training.plan import Plan
 from test_report import TRAINING
 
 
@@ -74,8 +79,10 @@ def test_live_text_is_shown_with_the_bar_of_its_stage(
     with show.progress_bar() as progress:
         for done in (1, 2, 3):
             progress(f"train|epoch {done} of 3, loss 0.{done}000", done, 3)
+        time.sleep(0.3)  # it draws ten times a second
         progress("features", 5, 5)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "\nepoch 3 of 3, loss 0.3000" in shown.replace("\r", "")
     last = shown.rsplit("Training", 1)[1]
     assert "3/3" in last and "Trained" in last and "5/5" in last and "epoch" not in last
 
@@ -85,3 +92,19 @@ def test_every_stage_of_a_training_has_a_name_and_a_rate() -> None:
     for stage, unit in (("frozen features", "images/s"), ("features", "images/s"), ("train", "steps/s")):
         assert len(show.STAGES[stage]) <= 9 and show.RATES[stage] == unit
     assert len(set(show.STAGES.values())) == len(show.STAGES) - 1, "a head's training and a network's share a name"
+
+
+def test_the_page_on_training_has_every_setting_with_its_default() -> None:
+    """docs/training.md has a row for each key of the recipe's `[training]`, and the default of those that have one."""
+    page = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE))
+    assert list(rows) and rows.keys() == TrainingRecipe.model_fields.keys()
+    for name, field in TrainingRecipe.model_fields.items():
+        if field.default is not None:
+            assert rows[name] == str(field.default).lower(), name
+
+
+def test_every_setting_has_words_in_the_report() -> None:
+    """What a plan holds and what rules choose is never shown by its key alone."""
+    known = {*Plan.__dataclass_fields__, *TrainingRecipe.model_fields} - {"unfreeze", "find_rate", "disk_gb"}
+    assert known <= settings.WORDS.keys()

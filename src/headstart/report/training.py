@@ -49,10 +49,9 @@ def gain_words(scores: Scores, part: str, words: str) -> str:
     digits = digits_for(n) if abs(found.points) >= 1 else 2
     points = f"{abs(found.points):.2f}".rstrip("0").rstrip(".")
     much = f"{count(abs(more))} {'more' if more > 0 else 'fewer'} ({points} points)" if more else "as many"
-    return (
-        f"With the network frozen, {_with_interval(found.frozen, digits)} of the {count(n)} {words} pictures were named "
-        f"correctly; with it trained, {_with_interval(found.trained, digits)}: {much}."
-    )
+    frozen, trained = (_with_interval(each, digits) for each in (found.frozen, found.trained))
+    pictures = f"of the {count(n)} {words} pictures"
+    return f"With the network frozen, {frozen} {pictures} were named correctly; with it trained, {trained}: {much}."
 
 
 def _with_interval(scored: Mapping[str, Any], digits: int) -> str:

@@ -26,7 +26,7 @@ VERSION = 1
 
 @dataclass
 class Keeper:
-    """Keeps the state of one training in `folder`, which is its own, at most every `every_s` seconds and at the end of each epoch.
+    """Keeps the state of one training in a `folder` of its own: at the end of epochs, and every `every_s` seconds.
 
     `identity` says what is trained: a state of another training is refused.
     """

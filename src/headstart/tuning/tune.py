@@ -85,7 +85,7 @@ def threads_for(recipe: Recipe, cut: Cut, rows: Rows) -> int:
     known = memory.recall(question)
     if known is not None:
         return int(known["threads"])
-    top = dense([_width(cut), 2])
+    top = dense([width(cut), 2])
     network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes(), cut.end.preprocess, top).train()
     x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
 
@@ -119,7 +119,7 @@ class _Tuning:
         self.network = place(self._network(), device)
 
     def _network(self) -> Tunable:
-        widths = [_width(self.cut), *self.head.widths(), len(self.classes)]
+        widths = [width(self.cut), *self.head.widths(), len(self.classes)]
         top = dense(widths, self.head.get_params().get("dropout", 0.0))
         draw(top, self.plan.seed)
         cut = self.cut
@@ -309,7 +309,7 @@ def _layer(cut: Cut) -> str | None:
     return None if cut.whole else cut.body.source.removeprefix("cut:")
 
 
-def _width(cut: Cut) -> int:
+def width(cut: Cut) -> int:
     """The number of features that the top is given."""
     module = cut.body.module.eval()
     with torch.no_grad():
