@@ -134,9 +134,10 @@ def main() -> None:
 
 HEADING = """# What sprout is worth
 
-Accuracy in percent on test pictures: mean and standard deviation over five seeded subsets of labelled pictures, logistic
-head, everything as `headstart fit --train-per-class` does it (a tenth of the labelled pictures chooses C, a tenth is kept
-for the temperature). The best of each column and data set is bold. Made by `python benchmarks/sprout.py --out docs/sprout`.
+Accuracy in percent on test pictures: mean and standard deviation over five seeded subsets of labelled pictures,
+logistic head, everything as `headstart fit --train-per-class` does it: a tenth of the labelled pictures chooses C, a
+tenth is kept for the temperature. The best of each column and data set is bold.
+Made by `python benchmarks/sprout.py --out docs/sprout`.
 
 """
 

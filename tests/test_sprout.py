@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_the_word_pretrained_means_imagenet_for_the_networks_of_libraries(monkey
     """Recipes that say `imagenet` go on working."""
     assert KINDS == ("pretrained", "imagenet", "none")
     asked = []
-    monkeypatch.setattr("headstart.backbones.resolve._known", lambda name, kind, seed: asked.append((name, kind)))
+    module = sys.modules[resolve.__module__]
+    monkeypatch.setattr(module, "_known", lambda name, kind, seed: asked.append((name, kind)))
     for word in KINDS:
         resolve("vgg16", word)
     assert asked == [("vgg16", "imagenet"), ("vgg16", "imagenet"), ("vgg16", "none")]

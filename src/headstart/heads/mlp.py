@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, float]
 BLOCK = 4096
+MANY_ROWS = 10_000
 
 
 class MLPHead(DenseHead):
@@ -33,7 +34,8 @@ class MLPHead(DenseHead):
     data training stops after `patience` epochs without a lower validation log loss and the best epoch is kept;
     without them it runs all `epochs`.  The same seed gives the same weights on the same machine.  `on_epoch(row)`
     is called with each row of `history_`, whose training figures after row 0 are means over the epoch's batches.
-    Raises `NotConverged` when the loss is no longer finite.
+    `batch_size` None is `training.rules`' (32, 64 or 128 by the number of rows), `learning_rate` None 1e-3, or 3e-4
+    from 10,000 rows on, whose epochs have many steps.  Raises `NotConverged` when the loss is no longer finite.
     """
 
     def __init__(
@@ -41,8 +43,8 @@ class MLPHead(DenseHead):
         hidden: Sequence[int] | int = (512,),
         dropout: float = 0.5,
         epochs: int = 50,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         patience: int = 8,
         class_weight: ClassWeight = None,
@@ -74,8 +76,9 @@ class MLPHead(DenseHead):
         network = dense([train.X.shape[1], *self.widths(), len(self.classes_)], self.dropout)
         draw(network, self.seed)
         judge = _Judge(self, Examples(rows, train.y), validation, scaler)
-        batches = RowBatches(Stored(rows), train.y, self.batch_size, self.seed)
-        task = Task(network, batches, self._plan(), evaluate=judge, class_weights=judge.weights)
+        plan = self._plan(len(rows))
+        batches = RowBatches(Stored(rows), train.y, plan.batch_size, self.seed)
+        task = Task(network, batches, plan, evaluate=judge, class_weights=judge.weights)
         trained = run(task, on_epoch=self.on_epoch)
         self.history_ = trained.history
         layers = read(network)
@@ -83,11 +86,13 @@ class MLPHead(DenseHead):
         self.n_iter_ = len(self.history_) - 1
         self._describe(trained, validation is not None)
 
-    def _plan(self) -> Plan:
+    def _plan(self, n: int) -> Plan:
+        from headstart.training import rules
         from headstart.training.plan import Plan
 
         return Plan(
-            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate,
+            epochs=self.epochs, batch_size=self.batch_size or int(rules.batch_size(n).value),
+            learning_rate=self.learning_rate or (1e-3 if n < MANY_ROWS else 3e-4),
             weight_decay=self.weight_decay, patience=self.patience, seed=self.seed,
         )  # fmt: skip
 
@@ -96,7 +101,7 @@ class MLPHead(DenseHead):
         if not 0 <= self.dropout < 1:
             raise HeadSettingError(f"dropout is {self.dropout}: it must be at least 0 and below 1.")
         for name in ("epochs", "batch_size", "patience", "learning_rate"):
-            if not getattr(self, name) > 0:
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise HeadSettingError(f"{name} is {getattr(self, name)}: it must be above 0.")
 
     def widths(self) -> tuple[int, ...]:
@@ -162,7 +167,7 @@ class LinearHead(MLPHead):
     def __init__(
         self,
         epochs: int = 100,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         learning_rate: float = 1e-2,
         weight_decay: float = 1e-2,
         patience: int = 8,
