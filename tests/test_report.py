@@ -623,7 +623,10 @@ def test_frozen_and_trained_are_compared_on_the_test_pictures(tmp_path: Path) ->
     }  # fmt: skip
     records.write_json(tmp_path / "r" / "scores.json", scores)
     page = Page(write_report(tmp_path / "r"))
-    assert "with it trained, 70.0% (57.0 to 80.0%): 3 fewer (5 points)." in page.text
+    assert (
+        "pictures, each seen once, were named correctly; with it trained, 70.0% (57.0 to 80.0%): 3 fewer (5"
+        in page.text
+    )
     plot = charts_of(page)["Accuracy, with 95% interval"]
     assert "Frozen 75.0%, interval 62.7% to 84.2%. Trained 70.0%, interval 57.0% to 80.0%." in plot
 
@@ -634,7 +637,7 @@ def test_frozen_and_trained_are_compared_on_the_test_pictures(tmp_path: Path) ->
         ({}, {"computed": 200, "reused": 0}, "ran once for each picture, 200 ms with decoding (12.5 MB stored). "
          "Without stored activations it would have run another 600 times, about 2 min 0 s."),
         ({}, {"computed": 20, "reused": 180}, "ran for 20 pictures, 2.0 s with decoding; 180 are of an earlier run"),
-        ({}, {"computed": 0, "reused": 200}, "did not run: its output for all 200 pictures is of an earlier run "
+        ({}, {"computed": 0, "reused": 200}, "The output of the frozen part for all 200 pictures is of an earlier run "
          "(12.5 MB stored). Without stored activations it would have run another 600 times."),
         ({"stored_mb": 0.0}, {}, "was not stored, so it ran anew in every epoch."),
         ({"whole": True}, {}, "Nothing was frozen; the decoded pictures were stored (12 MB)."),

@@ -6,9 +6,9 @@ HeadstartError                  anything below; the message is one sentence for 
 │   ├── DataError               the pictures, labels or splits do not allow what was asked
 │   ├── WeightsError            a weights file does not fit the architecture, or was changed
 │   ├── BundleError             a bundle is incomplete, altered or of another version
-│   └── Offline                 a download was needed and the network did not give it
-├── Refused                     one picture that cannot be used; never ends a run unless `--strict`
-└── NotConverged                an optimiser that diverged (NaN or infinite loss)
+│   ├── Offline                 a download was needed and the network did not give it
+│   └── NotConverged            an optimiser that diverged (NaN or infinite loss) with the settings it was given
+└── Refused                     one picture that cannot be used; never ends a run unless `--strict`
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Refused(HeadstartError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
 
 
-class NotConverged(HeadstartError):
-    """An optimiser met a NaN or infinite loss."""
+class NotConverged(UserError):
+    """An optimiser met a NaN or infinite loss with the settings it was given."""
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

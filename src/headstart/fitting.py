@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,10 @@ from headstart import records
 from headstart.augment import Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
-from headstart.errors import DataError, UserError
+from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor
-from headstart.heads import HEADS, Head, make_head
+from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.base import Examples
 from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, load, select, split
 from headstart.outcome import PARTS, Training, part_rows
@@ -91,10 +92,6 @@ class Job:
         from headstart.tuning.settings import check
 
         check(recipe)
-        if not resume and unfinished(self.folder):
-            raise UserError(
-                f"{self.folder} holds an unfinished training: add --resume to go on with it, or name another --out."
-            )
         images = prepare(recipe)
         source = feature_source(recipe, images)
         from headstart.tuning.cut import cut
@@ -108,7 +105,12 @@ class Job:
         records.make(kept.folder)
         records.write_text(self.folder / "recipe.toml", recipe.to_toml())
         started = time.perf_counter()
-        tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
+        try:
+            tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
+        except HeadstartError:
+            with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
+                kept.folder.rmdir()
+            raise
         extraction = replace(given.extraction, features=tuned.features)
         training = Training(tuned.report, tuned.before, tuned.found)
         fit_s = time.perf_counter() - started
@@ -123,10 +125,18 @@ def unfinished(folder: Path) -> bool:
     return (folder / STATE).is_dir()
 
 
-def resumed(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the choices that were made when the run began. Raises UserError when there is no such run."""
-    if not unfinished(folder):
+def check_unfinished(folder: Path, resume: bool) -> None:
+    """Raise UserError where there is nothing to resume, or where a training that could be resumed would be lost."""
+    if resume and not unfinished(folder):
         raise UserError(f"--resume: {folder} holds no unfinished training; leave --resume out to begin one.")
+    if unfinished(folder) and not resume:
+        raise UserError(
+            f"{folder} holds an unfinished training: add --resume to go on with it, or name another --out."
+        )
+
+
+def resumed(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the choices that were made when the run began. Raises UserError when they are other ones."""
     begun = Recipe.load(folder / "recipe.toml")
     recipe = with_threads(recipe, lambda: begun.training.threads or 1)
     if recipe != begun:
@@ -224,13 +234,8 @@ def fit_head(
     progress("fit", 0, epochs)
     if "on_epoch" in head.get_params():
         head.set_params(on_epoch=lambda row: progress("fit", int(row["epoch"]), epochs))
-    try:
+    with blamed_on(chosen.name, chosen.options):
         head.fit(train.X, train.y, validation=validation)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, UserError) or not chosen.options:
-            raise
-        told = ", ".join(f"{key}={value!r}" for key, value in chosen.options.items())
-        raise UserError(f"The head {chosen.name} cannot be fitted with {told}: {error}.") from error
     progress("fit", epochs, epochs)
     return time.perf_counter() - started
 

@@ -23,11 +23,11 @@ from headstart.classifier import Classifier
 from headstart.errors import Refused, UserError
 from headstart.features.extract import Progress, Settings, silent
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
-from headstart.fitting import TRAINED, Job
+from headstart.fitting import TRAINED, Job, check_unfinished
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
 from headstart.metrics import fit_temperature
-from headstart.outcome import Outcome, part_rows
+from headstart.outcome import Outcome, Training, part_rows
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
 
@@ -89,7 +89,10 @@ def execute(
     training, averaging = views_of(recipe)
     if resume and out is None:
         raise UserError("--resume needs --out: the folder of the run to go on with.")
+    if resume and recipe.method not in TRAINED:
+        raise UserError(f"--resume goes on with the training of a network; leave it out with --method {recipe.method}.")
     folder = records.claim(out) if out else records.unused(Path("runs") / default_name(recipe))
+    check_unfinished(folder, resume)
     job = Job(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
     )
@@ -105,7 +108,8 @@ def execute(
     answers = {**fitted.answers, "views": plain[parts["test"]]} if training.augment.steps else dict(fitted.answers)
     if averaging:
         answers["averaging"] = logits[parts["test"]]
-    outcome = Outcome(fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s, fitted.training)
+    trained = against_frozen(fitted.training, plain, images.labels, parts["test"])
+    outcome = Outcome(fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s, trained)
     if training.augment.steps:
         steps = gains(images.labels[parts["test"]], answers)
         outcome = replace(outcome, augment=views.report(training, averaging) | {"steps": steps})
@@ -133,6 +137,16 @@ def average(
     logits = plain.copy()
     logits[judged] = classifier.averaged(plain[judged], images.take(judged), views)
     return logits
+
+
+def against_frozen(
+    training: Training | None, plain: NDArray[np.float64], labels: NDArray[np.int64], test: slice
+) -> Training | None:
+    """A training with what it mended and what it broke on the test part, where there was a frozen network before it."""
+    if training is None or training.frozen is None:
+        return training
+    steps = gains(labels[test], {"frozen": training.frozen[test], "trained": plain[test]})
+    return replace(training, report={**training.report, "test": steps})
 
 
 def calibrate(classifier: Classifier, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Classifier:

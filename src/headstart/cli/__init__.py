@@ -18,7 +18,7 @@ from headstart.errors import HeadstartError, UserError
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
 ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-INTERRUPTED = "Interrupted. What was computed is kept; the same command goes on from there."
+INTERRUPTED = "Interrupted. What was computed is kept: the same command goes on from there (a training with --resume)."
 
 app = typer.Typer(
     name="headstart",

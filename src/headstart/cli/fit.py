@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,8 +122,9 @@ def fit(
     training = options(train or [], "--train optimiser=sgd") | {
         k: v for k, v in named_settings.items() if v is not None
     }
-    if isinstance(unfreeze, str) and unfreeze.lstrip("-").isdigit():
-        training["unfreeze"] = int(unfreeze)
+    if unfreeze is not None:
+        with contextlib.suppress(ValueError):
+            training["unfreeze"] = int(unfreeze)
     if find_rate:
         training["find_rate"] = True
     if training and method in ("features", "pixels"):

@@ -49,6 +49,10 @@ class LiveRows:
                 f"{name} was changed while it was read ({refused.reason}); start the command again."
             ) from refused
 
+    def open(self) -> None:
+        """Open the engine now, and not with the first rows."""
+        self._engine  # noqa: B018 (a cached property)
+
     @cached_property
     def _engine(self) -> Engine:
         return self.source.open()

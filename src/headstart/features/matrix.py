@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from math import prod
 from typing import Any
@@ -23,6 +24,8 @@ def allocate(shape: tuple[int, int], dtype: DTypeLike, in_memory: int = IN_MEMOR
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a mapped file would end the process
+                os.posix_fallocate(file.fileno(), 0, prod(shape) * np.dtype(dtype).itemsize)
             return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
     except OSError:  # no disk: memory, as long as it lasts
         return np.empty(shape, dtype=dtype)

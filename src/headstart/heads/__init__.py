@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import UnknownName, UserError, nearest
@@ -14,7 +15,7 @@ from headstart.errors import UnknownName, UserError, nearest
 if TYPE_CHECKING:
     from headstart.heads.base import Head
 
-__all__ = ["HEADS", "Head", "make_head"]
+__all__ = ["HEADS", "Head", "blamed_on", "make_head"]
 
 
 class HeadTable(Mapping[str, "type[Head]"]):
@@ -61,6 +62,18 @@ def make_head(name: str, **params: Any) -> Head:
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes: {', '.join(known)}."
             raise UserError(f"Head '{name}' has no parameter '{key}': {hint}")
     return cls(**params)
+
+
+@contextmanager
+def blamed_on(name: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Raise UserError for a value among the `options` of the head `name` that the block cannot work with."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError) or not options:
+            raise
+        told = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise UserError(f"The head {name} cannot be fitted with {told}: {error}.") from error
 
 
 def __getattr__(name: str) -> Any:

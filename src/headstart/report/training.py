@@ -46,12 +46,24 @@ def gain_words(scores: Scores, part: str, words: str) -> str:
         return ""
     n = found.frozen["n"]
     more = round(n * found.points / 100)
-    digits = digits_for(n) if abs(found.points) >= 1 else 2
+    digits = 2 if n >= 1000 and 0 < abs(found.points) < 1 else digits_for(n)
     points = f"{abs(found.points):.2f}".rstrip("0").rstrip(".")
     much = f"{count(abs(more))} {'more' if more > 0 else 'fewer'} ({points} points)" if more else "as many"
     frozen, trained = (_with_interval(each, digits) for each in (found.frozen, found.trained))
-    pictures = f"of the {count(n)} {words} pictures"
-    return f"With the network frozen, {frozen} {pictures} were named correctly; with it trained, {trained}: {much}."
+    once = ", each seen once," if (scores.get("augment") or {}).get("tta", 1) > 1 else ""
+    pictures = f"of the {count(n)} {words} pictures{once}"
+    text = f"With the network frozen, {frozen} {pictures} were named correctly; with it trained, {trained}: {much}."
+    return text + _mended(scores) if part == "test" else text
+
+
+def _mended(scores: Scores) -> str:
+    """How many mistakes training mended and made, and whether that is more than chance."""
+    steps = (scores.get("training") or {}).get("test") or []
+    if len(steps) < 2:
+        return ""
+    step = steps[1]
+    told = f" It mended {plural(step['mended'], 'mistake')} and made {count(step['made'])}"
+    return f"{told}, which chance alone does with p = {step['p']:.2g} (McNemar's exact test)."
 
 
 def _with_interval(scored: Mapping[str, Any], digits: int) -> str:
@@ -63,7 +75,8 @@ def what(scores: Scores) -> str:
     """Which blocks were trained, and how many parameters that is."""
     told = scores["training"]
     first, n = shown(str(told["trained_from"])), told["blocks"]
-    which = "The whole network" if told["whole"] else f"The last {n} blocks, from {first} on," if n > 1 else first
+    some = f"The last {n} blocks, from {first} on," if n > 1 else f"The last block, {first},"
+    which = "The whole network" if told["whole"] else some
     trained, whole = count(told["parameters"]), count(told["parameters_of_network"])
     return f"{which} and a new head were trained: {trained} parameters (the network with its own head has {whole})."
 
@@ -82,7 +95,7 @@ def _ran(scores: Scores) -> str:
     counts = scores["counts"]
     computed, reused = counts["computed"], counts["reused"]
     if not computed:
-        return f"The frozen part did not run: its output for all {plural(reused, 'picture')} is of an earlier run"
+        return f"The output of the frozen part for all {plural(reused, 'picture')} is of an earlier run"
     seconds = _seconds_each(scores)
     each = f"{f'{1000 * seconds:.3g} ms' if seconds < 0.9995 else duration(seconds)} with decoding"
     if reused:
@@ -92,12 +105,11 @@ def _ran(scores: Scores) -> str:
 
 def _without(scores: Scores) -> str:
     runs, each = scores["training"]["trunk_runs_saved"], _seconds_each(scores)
-    if not runs:
-        return "For fresh views it ran anew in every epoch."
-    about = f", about {duration(runs * each)}" if each else ""
     fresh = (scores.get("augment") or {}).get("views") == 0
-    text = f"without stored activations it would have run another {count(runs)} times{about}."
-    return f"For fresh views it ran anew in every epoch; {text}" if fresh else text[0].upper() + text[1:]
+    anew = "For fresh views of training pictures it ran in every epoch. " if fresh else ""
+    about = f", about {duration(runs * each)}" if each else ""
+    other = " of the others" if fresh else ""
+    return f"{anew}Without stored activations{other} it would have run another {count(runs)} times{about}."
 
 
 def _seconds_each(scores: Scores) -> float:

@@ -191,10 +191,12 @@ class _Loop:
 
     def _why_it_stopped(self, what: str, step: int, done: int) -> str:
         rate = self.plan.learning_rate * self.plan.rate(done, self.steps)
-        kept = f" The last good state is in {self.keeper.file}." if self.keeper and self.keeper.file.exists() else ""
+        bound = "" if self.plan.clip > 0 else ", or bound the gradient with clip = 1"
+        file = self.keeper.file if self.keeper is not None and self.keeper.file.exists() else None
+        kept = f"; the last good state is in {file}, so name another --out then" if file else ""
         return (
             f"{what} in epoch {self.at.epoch}, step {step + 1} (learning rate {rate:.3g}): lower "
-            f"learning_rate (now {self.plan.learning_rate:g}), or bound the gradient with clip = 1.{kept}"
+            f"learning_rate (now {self.plan.learning_rate:g}){bound}{kept}."
         )
 
     def _end_of_epoch(self, epoch: int) -> None:

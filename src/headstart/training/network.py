@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from headstart.training.fold import folded
 from headstart.training.optimiser import Group
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Tunable(nn.Module):
         batchnorm: BatchNorm = "frozen",
     ) -> None:
         super().__init__()
-        self.body = body.module
+        self.body = folded(body.module) if batchnorm == "frozen" else body.module
         self._prefix = body.prefix
         self.top = top
         self.batchnorm = batchnorm

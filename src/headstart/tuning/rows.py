@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from headstart.features.extract import Extraction, FeatureSource, Progress, Sett
 from headstart.features.live import LiveRows
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
+from headstart.outcome import part_rows
 from headstart.tuning.cut import Cut
 
 if TYPE_CHECKING:
@@ -59,27 +60,21 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
     if fresh or not fits:
         train = LiveRows(training, cut.rows, views, fresh=fresh)
     else:
-        own = (
-            extraction.features[images.parts == "train"]
-            if not len(views)
-            else _with_views(extraction, images, extractor, views)
-        )
-        train = Stored(own)
+        own = extraction.features[part_rows(images)["train"]]
+        train = Stored(extractor.beside(own, training, views) if len(views) else own)
+    for rows in (plain, train):
+        if isinstance(rows, LiveRows):
+            rows.open()  # here and now: a network is traced in one thread, with no other that trains
     labels = np.tile(training.labels, 1 + len(views))
     return Inputs(
         images, extraction, plain, train, labels, wanted if fits else 0, extractor, _notes(wanted, disk_gb, fits)
     )
 
 
-def _with_views(extraction: Extraction, images: ImageSet, extractor: ViewExtractor, views: Views) -> NDArray[Any]:
-    here = images.parts == "train"
-    return extractor.beside(extraction.features[here], images.take(here), views)
-
-
 def _notes(wanted: int, disk_gb: float, fits: bool) -> tuple[str, ...]:
     if fits:
         return ()
     return (
-        f"The stored activations would take {wanted / 1e9:.1f} GB, more than disk_gb = {disk_gb:g} allows: the frozen "
-        "part ran anew in every epoch.",
+        f"What is to be stored would take {wanted / 1e9:.2g} GB, more than disk_gb = {disk_gb:g} allows: pictures were "
+        "read, and what is frozen ran, anew in every epoch.",
     )

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headstart.backbones import memory
-from headstart.features.extract import FeatureSource, Progress
+from headstart.backbones import Backbone, memory
+from headstart.features.extract import FeatureSource, Progress, extract
+from headstart.features.extract import Settings as ExtractSettings
+from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
-from headstart.heads.dense import DenseHead
+from headstart.heads.dense import DenseHead, Layers
 from headstart.metrics import log_softmax
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows, Stored
@@ -119,8 +121,9 @@ class _Tuning:
         self.network = place(self._network(), device)
 
     def _network(self) -> Tunable:
-        widths = [width(self.cut), *self.head.widths(), len(self.classes)]
-        top = dense(widths, self.head.get_params().get("dropout", 0.0))
+        with blamed_on(self.recipe.head.name, self.recipe.head.options):
+            widths = [width(self.cut), *self.head.widths(), len(self.classes)]
+            top = dense(widths, self.head.get_params().get("dropout", 0.0))
         draw(top, self.plan.seed)
         cut = self.cut
         return Tunable(cut.body, cut.shapes(), cut.end.preprocess, top, self.settings.batchnorm)
@@ -134,6 +137,8 @@ class _Tuning:
         begun = time.perf_counter()
         trained = train(task, keeper, on_epoch=self._on_epoch, on_step=self._on_step)
         train_s = time.perf_counter() - begun
+        steps = task.batches.steps * self.plan.epochs
+        self.progress("train|", steps, steps)  # also where it stopped early
         share = self._blend(started, trained) if self.settings.blend else None
         for i, row in enumerate(trained.history):
             phase = TRAINED if i else (SOLVED if before is not None else START)
@@ -152,14 +157,16 @@ class _Tuning:
 
     def _solve_top(self, history: list[Row]) -> NDArray[np.float64]:
         """LP-FT: the head solved on frozen features becomes the top; logits (n, k) of all pictures with it."""
-        features = self._features("frozen features")
+        features = self._features("frozen features", self.cut.backbone)
         X = self._training_features(features)
         y = self.classes[self.codes]
         validation = (features[self.val], self.classes[self.val_codes]) if len(self.val) else None
         epochs = self.head.get_params().get("epochs", 1)
         self.progress("head", 0, epochs)
-        self.head.fit(X, y, validation=validation)
+        with blamed_on(self.recipe.head.name, self.recipe.head.options):
+            self.head.fit(X, y, validation=validation)
         self.progress("head", epochs, epochs)
+        self._solved = (self.head.dense_layers(), features)
         logits = self.head.logits(features)
         full = np.tile(logits.min(axis=1, keepdims=True) - 1e3, len(self.given.images.classes))
         full[:, self.classes] = logits
@@ -206,8 +213,12 @@ class _Tuning:
                     self.progress(stage, min(start + BATCH_ROWS, len(which)), len(which))
         return np.concatenate(found)
 
-    def _features(self, stage: str) -> NDArray[np.float32]:
-        return self._forward(self.given.plain, np.arange(len(self.given.images)), stage)
+    def _features(self, stage: str, backbone: Backbone) -> NDArray[np.float32]:
+        """Of all pictures, with the body as it is; of a whole network by the engine, which is faster."""
+        if not self.cut.whole:
+            return self._forward(self.given.plain, np.arange(len(self.given.images)), stage)
+        known = self.given.views.settings if backbone is self.cut.backbone else ExtractSettings()
+        return extract(self.given.images, replace(self.cut.end, backbone=backbone), known, self.progress).features
 
     def _blend(self, started: dict[str, torch.Tensor], trained: Trained) -> float | None:
         """WiSE-FT: the mixture of the weights before and after with the least validation loss."""
@@ -226,6 +237,7 @@ class _Tuning:
         self._said = f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}" if "val_loss" in row else ""
 
     _said = ""
+    _solved: tuple[Layers, NDArray[np.float32]] | None = None
 
     def _on_step(self, done: int, steps: int, loss: float) -> None:
         epoch = -(-done * self.plan.epochs // steps)
@@ -241,9 +253,12 @@ class _Tuning:
         found: Found | None,
         train_s: float,
     ) -> Tuned:
-        backbone = self.cut.backbone.tuned(self.network.body_state())
-        features = self._features("features")
-        head = self.head.take_layers(read(self.network.top), self.classes)
+        if self._solved is not None and 0 in (trained.best_epoch, share):  # nothing was gained: the frozen one it is
+            (layers, features), backbone = self._solved, self.cut.backbone
+        else:
+            layers, backbone = read(self.network.top), self.cut.backbone.tuned(self.network.body_state())
+            features = self._features("features", backbone)
+        head = self.head.take_layers(layers, self.classes)
         head.history_ = history
         head.notes_ = [*self.given.notes, *self._told(trained, share)]
         head.report_ |= {"best_epoch": trained.best_epoch, "epochs": len(trained.history) - 1}
@@ -260,7 +275,9 @@ class _Tuning:
             told.append(f"No validation pictures: all {planned} epochs were run and the last one kept.")
         elif trained.best_epoch == 0:
             told.append(
-                "No epoch had a lower validation loss than the start: the blocks keep the weights they came with."
+                "No epoch had a lower validation loss than the start: network and head are those of --method features."
+                if self._solved is not None
+                else "No epoch had a lower validation loss than the start, whose weights are kept."
             )
         elif trained.stopped_early:
             told.append(
@@ -268,7 +285,9 @@ class _Tuning:
             )
         elif trained.best_epoch == last:
             told.append(f"The last epoch, {last}, was the best: more epochs may do better.")
-        if share is not None and share < 1:
+        if share == 0:
+            told.append("Validation liked the frozen network best: network and head are those of --method features.")
+        elif share is not None and share < 1:
             told.append(f"The weights are {share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
         return told
 
@@ -276,8 +295,6 @@ class _Tuning:
         body, settings = self.cut.body, self.settings
         trained_count = sum(p.numel() for p in self.network.parameters())
         all_count = sum(p.numel() for p in self.cut.backbone.network().parameters())
-        extraction = self.given.extraction
-        computed = extraction.counts.computed
         return {
             "trained_from": body.units[0].name if body.units else "input",
             "blocks": len(body.units),
@@ -286,7 +303,6 @@ class _Tuning:
             "parameters_of_network": all_count,
             "rows": len(self.codes),
             "stored_mb": round(self.given.stored_bytes / 1e6, 3),
-            "trunk_ms": round(1000 * extraction.infer_s / computed, 3) if computed and extraction.infer_s else None,
             "trunk_runs_saved": (len(trained.history) - 1) * self._stored_rows(),
             "plan": self.plan.to_dict(),
             "gradual": settings.gradual,
