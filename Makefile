@@ -21,9 +21,9 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(READY)
 
-demo: $(READY)  ## the main job on scikit-learn's digits, twice: raw pixels, and features of an untrained network
+demo: $(READY)  ## the main job on scikit-learn's digits, twice: raw pixels, and features of the embedded network
 	$(BIN)/headstart fit digits --method pixels --out runs/demo-pixels
-	$(BIN)/headstart fit digits --backbone squeezenet1_0 --weights none --out runs/demo
+	$(BIN)/headstart fit digits --backbone sprout --out runs/demo
 
 test: $(READY)  ## the everyday tests
 	$(BIN)/python -m pytest -m "not slow" -n 2

@@ -95,7 +95,7 @@ def main() -> None:
         extraction = extract(images, place.rows, Settings(Path(store)))
     images = images.take(extraction.kept)
     stored = Stored(extraction.features)
-    plan = Plan(epochs=2, batch_size=32, learning_rate=3e-4, clip=1.0, threads=threads_for(recipe, place, stored))
+    plan = Plan(epochs=2, batch_size=32, learning_rate=3e-4, clip=1.0, threads=threads_for(place, stored))
     print(f"{len(images)} pictures, cut behind {place.body.source}, {plan.threads} training threads; images/s:")
     pixels = FeatureSource(source.preprocess, layer=PICTURE)
     ways: dict[str, Rows] = {

@@ -10,6 +10,7 @@ data's own, or a fifth where there is none. All arms see the same pictures. Writ
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import time
 from collections import defaultdict
@@ -21,11 +22,11 @@ import numpy as np
 from headstart import records
 from headstart.errors import UserError
 from headstart.features.extract import Settings, extract
+from headstart.fitting import feature_source, prepare
 from headstart.heads import make_head
 from headstart.images import ImageSet, load
 from headstart.outcome import part_rows
 from headstart.recipe import Recipe
-from headstart.run import feature_source, fit_head, prepare
 
 DATA = ("digits", "mnist", "fashion_mnist", "cats_vs_dogs", "hymenoptera")
 SIZES = (5, 10, 50, 100)
@@ -51,7 +52,7 @@ def recipe(source: str, arm: str, per_class: int, seed: int) -> Recipe:
     return Recipe.from_dict({"seed": seed, "data": data, **ARMS[arm]})
 
 
-def measure(name: str, source: str, seeds: int) -> list[Row]:
+def measure(name: str, source: str, seeds: int, arms: list[str]) -> list[Row]:
     """All rows of one data set; the features of a picture are computed once for each arm."""
     source = found_at(source)
     everything = load(source)
@@ -63,14 +64,15 @@ def measure(name: str, source: str, seeds: int) -> list[Row]:
     place = {picture: i for i, picture in enumerate(everything.names)}
     pictures = everything.take(np.array([place[picture] for picture in needed]))
     rows = []
-    for arm in ARMS:
+    for arm in arms:
         # Random weights are those of seed 0 throughout: what varies is the subset.
         done = extract(pictures, feature_source(recipe(source, arm, 5, 0), pictures), Settings())
         features = {pictures.names[i]: row for i, row in zip(done.kept, done.features, strict=True)}
         for (n, seed), images in drawn.items():
-            right = scored(images, features, recipe(source, arm, n, seed))
+            right = scored(images, features)
             rows.append(Row(name, arm, n, seed, len(right), float(right.mean())))
-        found = {n: np.mean([r.accuracy for r in rows if r.arm == arm and r.per_class == n]) for n in SIZES}
+        sizes = dict.fromkeys(n for n, _ in drawn)
+        found = {n: np.mean([r.accuracy for r in rows if r.arm == arm and r.per_class == n]) for n in sizes}
         print(f"{name:14} {arm:17}", *(f"{n}: {value:.3f}" for n, value in found.items()), flush=True)
     return rows
 
@@ -81,13 +83,40 @@ def found_at(source: str) -> str:
     return str(folder) if source == "hymenoptera" and folder.is_dir() else source
 
 
-def scored(images: ImageSet, features: dict[str, np.ndarray], chosen: Recipe) -> np.ndarray:
+def scored(images: ImageSet, features: dict[str, np.ndarray]) -> np.ndarray:
     """Which test pictures the head gets right: (n,) bool."""
     X = np.stack([features[picture] for picture in images.names])
     parts = part_rows(images)
+    train, val, test = ((X[parts[name]], images.labels[parts[name]]) for name in ("train", "val", "test"))
     head = make_head("logistic")
-    fit_head(head, chosen.head, X, images.labels, parts)
-    return np.asarray(head.predict(X[parts["test"]]) == images.labels[parts["test"]])
+    head.fit(*train, validation=val if len(val[0]) else None)
+    return np.asarray(head.predict(test[0]) == test[1])
+
+
+def kept(file: Path) -> list[Row]:
+    """The rows of an earlier evaluation."""
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        found = list(csv.DictReader(lines))
+    return [
+        Row(r["data"], r["arm"], int(r["per_class"]), int(r["seed"]), int(r["test_pictures"]), float(r["accuracy"]))
+        for r in found
+    ]
+
+
+def merged(old: list[Row], new: list[Row]) -> list[Row]:
+    """New rows in place of old ones for the same data and arm, in the order of the tables above."""
+    renewed = {(row.data, row.arm) for row in new}
+    rows = [row for row in old if (row.data, row.arm) not in renewed] + new
+    return sorted(rows, key=lambda r: (DATA.index(r.data), list(ARMS).index(r.arm), r.per_class, r.seed))
+
+
+def write(rows: list[Row], file: Path) -> None:
+    columns = ("data", "arm", "per_class", "seed", "test_pictures", "accuracy")
+    records.write_csv(
+        file, columns, ([r.data, r.arm, r.per_class, r.seed, r.test_pictures, f"{r.accuracy:.4f}"] for r in rows)
+    )
 
 
 def table(rows: list[Row]) -> str:
@@ -95,7 +124,10 @@ def table(rows: list[Row]) -> str:
     cells: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         cells[row.data, row.arm][row.per_class].append(100 * row.accuracy)
-    best = {(data, n): max(np.mean(cells[data, arm][n]) for arm in ARMS) for (data, _), by in cells.items() for n in by}
+    best: dict[tuple[str, int], float] = {}
+    for (data, _), by_size in cells.items():
+        for n, values in by_size.items():
+            best[data, n] = max(best.get((data, n), 0.0), float(np.mean(values)))
     lines = ["| data (test pictures) | features | 5 of each | 10 | 50 | 100 |", "|---|---|---|---|---|---|"]
     for (data, arm), by_size in cells.items():
         tests = next(row.test_pictures for row in rows if row.data == data)
@@ -113,23 +145,24 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=list(DATA), help="names, or folders, also in $HEADSTART_DATA")
+    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="folder for evaluation.csv and evaluation.md")
     args = parser.parse_args()
-    rows: list[Row] = []
+    file = args.out / "evaluation.csv" if args.out else None
+    rows = kept(file) if file else []
     for source in args.data:
         started = time.perf_counter()
         try:
-            rows += measure(Path(source).name, source, args.seeds)
+            rows = merged(rows, measure(Path(source).name, source, args.seeds, args.arms))
         except UserError as missing:
             print(f"{source} is left out: {missing}")
+            continue
         print(f"{source}: {time.perf_counter() - started:.0f} s")
+        if file:
+            write(rows, file)
+            file.with_suffix(".md").write_text(HEADING + table(rows), encoding="utf-8")
     print(table(rows))
-    if args.out:
-        columns = ("data", "arm", "per_class", "seed", "test_pictures", "accuracy")
-        values = [[r.data, r.arm, r.per_class, r.seed, r.test_pictures, f"{r.accuracy:.4f}"] for r in rows]
-        records.write_csv(args.out / "evaluation.csv", columns, values)
-        (args.out / "evaluation.md").write_text(HEADING + table(rows), encoding="utf-8")
 
 
 HEADING = """# What sprout is worth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -80,3 +81,37 @@ def test_all_of_fashion_mnist_reaches_885_of_1000_under_2_gb(
     assert scores["counts"]["images"] == 70000
     assert accuracy(scores) >= 0.885
     assert scores["memory"]["peak_mb"] < 2000
+
+
+def test_fine_tuning_three_blocks_on_stored_activations_reaches_985_of_1000(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Row 0 is a coin's toss, the frozen network is far better, and training it keeps or raises that."""
+    arguments = [
+        data_dir / "cats_vs_dogs", "--backbone", "mobilenetv2_100",
+        "--weights", weights_dir / "mobilenetv2_100.safetensors", "--method", "finetune", "--unfreeze", "3",
+    ]  # fmt: skip
+    scores = fit(cache, tmp_path / "tuned", *arguments)
+    with (tmp_path / "tuned" / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert float(history[0]["epoch"]) == 0 and abs(float(history[0]["val_accuracy"]) - 0.5) < 0.1
+    assert accuracy(scores) >= 0.985
+    assert scores["training"]["frozen"]["test"]["accuracy"] >= 0.975
+
+
+def test_a_source_model_of_our_own_beats_the_same_network_from_scratch(
+    data_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Fashion-MNIST as the source, ten labelled pictures of each digit of MNIST as the target."""
+    weights = tmp_path / "fashion.safetensors"
+    command = [
+        sys.executable, "-c", "from headstart.cli import main; main()", "pretrain", str(data_dir / "fashion_mnist"),
+        "--architecture", "sprout", "--limit", "8000", "--epochs", "2", "--out", str(weights),
+    ]  # fmt: skip
+    environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    target = [data_dir / "mnist", "--backbone", "sprout", "--train-per-class", "10"]
+    transfer = fit(cache, tmp_path / "transfer", *target, "--weights", weights)
+    scratch = fit(cache, tmp_path / "scratch", *target, "--method", "scratch", "--epochs", "20")
+    assert transfer["after"]["test"]["accuracy_low"] > scratch["after"]["test"]["accuracy_high"]

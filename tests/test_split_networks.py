@@ -44,7 +44,7 @@ FAMILIES = [
     Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
     Family("vit_tiny_patch16_224", 224, 192, None, "blocks.5", "blocks.8.norm1", 2),
     Family("swin_tiny_patch4_window7_224", 224, 768, None, "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
-    Family("sprout", 32, 960, (192, 12, 12), "stages.1.0", "stages.1.1.conv", 1),
+    Family("sprout", 32, 960, (192, 16, 16), "stages.1.0", "stages.1.1.conv", 1),
 ]
 SLOW = [
     Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8),

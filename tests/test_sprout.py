@@ -13,6 +13,7 @@ import torch
 from headstart.backbones import catalog, resolve
 from headstart.backbones.from_embedded import FOLDER, weights_file
 from headstart.backbones.resolve import KINDS
+from headstart.cli import _main as cli
 from headstart.drawn import strokes
 from headstart.drawn.bank import Bank
 from headstart.engines import EngineChoice
@@ -88,7 +89,7 @@ def test_it_takes_any_size_from_28(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "input_"), [((8, 8), 32), ((28, 28), 32), ((47, 48), 32), ((48, 48), 96), ((500, 400), 96)]
+    ("sides", "input_"), [((8, 8), 32), ((28, 28), 32), ((47, 48), 32), ((48, 48), 128), ((500, 400), 128)]
 )
 def test_small_pictures_are_shown_small(sides: tuple[int, int], input_: int) -> None:
     """The size rule of its weights: whole at 32 pixels, or as a photo."""
@@ -97,7 +98,7 @@ def test_small_pictures_are_shown_small(sides: tuple[int, int], input_: int) -> 
     assert (chosen.crop_pct == 1.0) is (input_ == 32)
 
 
-@pytest.mark.parametrize("size", [28, 32, 45, 96])
+@pytest.mark.parametrize("size", [28, 32, 45, 128])
 def test_the_engines_agree(size: int) -> None:
     """OpenVINO and PyTorch differ by less than 1e-4 of the largest feature."""
     backbone = resolve("sprout")
@@ -149,6 +150,18 @@ def test_pretraining_writes_weights_that_resolve_reads(few: pretraining.SproutRe
     backbone = resolve("sprout", files[0])
     assert backbone.preprocess == resolve("sprout").preprocess
     assert backbone.network()(torch.zeros(1, 3, 32, 32)).shape == (1, 960)
+
+
+def test_pretraining_without_fonts_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command says what to install and leaves no folder behind."""
+    monkeypatch.setattr("headstart.drawn.fonts.folders", lambda: (tmp_path / "fonts",))
+    assert cli(["pretrain", "sprout", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: 0 usable fonts were found")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_shipped_weights_are_of_the_shipped_recipe() -> None:

@@ -100,7 +100,7 @@ class Job:
 
         place = cut(recipe, source)
         given = inputs(place, images, self.views, self.settings, recipe.training.disk_gb, self.progress)
-        recipe = with_threads(recipe, lambda: threads_for(recipe, place, given.plain))
+        recipe = with_threads(recipe, lambda: threads_for(place, given.plain))
         kept = keeper(recipe, place, given, self.folder / STATE)
         records.make(kept.folder)
         records.write_text(self.folder / "recipe.toml", recipe.to_toml())
@@ -130,9 +130,7 @@ def check_unfinished(folder: Path, resume: bool) -> None:
     if resume and not unfinished(folder):
         raise UserError(f"--resume: {folder} holds no unfinished training; leave --resume out to begin one.")
     if unfinished(folder) and not resume:
-        raise UserError(
-            f"{folder} holds an unfinished training: add --resume to go on with it, or name another --out."
-        )
+        raise UserError(f"{folder} holds an unfinished training: add --resume to go on with it, or name another --out.")
 
 
 def resumed(recipe: Recipe, folder: Path) -> Recipe:

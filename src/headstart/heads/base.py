@@ -149,7 +149,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return best
 
     def config(self) -> dict[str, Any]:
-        """Everything but the arrays: constructor parameters, classes, history, notes and report; JSON-able."""
+        """Everything but the arrays: constructor parameters, classes, history, notes and report; JSON-able.
+
+        The history is without its times, so that a fit that is repeated has the same configuration to the byte.
+        """
         check_is_fitted(self, "classes_")
         params = {k: v for k, v in self.get_params(deep=False).items() if not callable(v)}
         state = {
@@ -157,7 +160,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "classes": self.classes_.tolist(),
             "classes_dtype": self.classes_.dtype.str,
             "n_features": int(self.n_features_in_),
-            "history": self.history_,
+            "history": [{k: v for k, v in row.items() if not k.endswith("_s")} for row in self.history_],
             "notes": self.notes_,
             "report": self.report_,
         }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headstart.training.batches import Batch
     from headstart.training.loop import Row
 
-PREPROCESS = Preprocess(96, 96, crop_pct=0.875, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 32))
+PREPROCESS = Preprocess(128, 128, crop_pct=0.875, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 32))
 LICENCE = "Apache-2.0"
 WEIGHTS, LOG, CHECKPOINTS = "sprout.safetensors", "training-log.csv", "checkpoint"
 Report = Callable[[str], None]

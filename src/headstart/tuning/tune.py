@@ -80,8 +80,10 @@ def tune(
     return _Tuning(recipe, cut, given, head, progress).run(keeper)
 
 
-def threads_for(recipe: Recipe, cut: Cut, rows: Rows) -> int:
-    """The threads that train fastest on this machine: measured once for a network and a batch, then remembered."""
+def threads_for(cut: Cut, rows: Rows) -> int:
+    """The threads that train fastest on this CPU: measured once for a network and a batch, then remembered."""
+    if cut.end.engine.device != "cpu":
+        return 1
     batch = min(len(rows), BATCH_ROWS // 2)
     question = ["threads", cut.backbone.architecture, cut.body.source, list(cut.size), batch, os.cpu_count()]
     known = memory.recall(question)
@@ -110,10 +112,7 @@ class _Tuning:
         known = np.isin(labels[self.at["val"]], self.classes)
         self.val = self.at["val"][known]
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
-        threads = recipe.training.threads or (
-            1 if recipe.engine.device == "cuda" else threads_for(recipe, cut, given.plain)
-        )
-        self.settings: Settings = settings(recipe, len(self.codes), threads)
+        self.settings: Settings = settings(recipe, len(self.codes), recipe.training.threads or 1)
         device, precision = cut.end.engine.device, cut.end.engine.precision
         self.plan = replace(self.settings.plan, device=device, precision="mixed" if precision == "mixed" else "float32")
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
