@@ -32,7 +32,7 @@ from headstart.training.loop import Task, train
 from headstart.training.network import Tunable, dense, groups
 from headstart.training.plan import Plan
 from headstart.tuning.cut import PICTURE, Cut, cut
-from headstart.tuning.tune import threads_for, width
+from headstart.tuning.state import threads_for, width
 
 
 class Usual(nn.Module):

@@ -1,6 +1,7 @@
 """Does a source model of one's own help? Fashion-MNIST as the source, MNIST with few labelled pictures as the target.
 
     python benchmarks/source.py SOURCE TARGET [--architecture sprout] [--per-class 10] [--seeds 5] [--epochs 3]
+        [--limit PICTURES] [--arms scratch,frozen,finetuned]
 
 Trains the architecture once from random weights on SOURCE (`headstart pretrain`), then for each seed, on the same
 labelled pictures of TARGET and the same test part: that network frozen with a new head, fine-tuned, and the same
@@ -56,7 +57,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--limit", type=int, default=None, help="pictures of the source")
+    parser.add_argument("--arms", default=",".join(ARMS))
     asked = parser.parse_args()
+    arms = [arm for arm in ARMS if arm in asked.arms.split(",")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = {"source": asked.source} | ({"limit": asked.limit} if asked.limit else {})
@@ -64,15 +67,15 @@ def main() -> None:
         made = pretrain(Recipe.from_dict({**source, "method": "scratch"}), folder / "source.safetensors")
         own = made.run.scores["after"]["test"]["accuracy"]
         print(f"source {asked.source}: {own:.4f} on its own test part after {asked.epochs} epochs", flush=True)
-        found: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        found: dict[str, list[float]] = {arm: [] for arm in arms}
         for seed in range(asked.seeds):
-            for arm in ARMS:
+            for arm in arms:
                 found[arm].append(accuracy(arm, made.weights, asked, seed, folder))
             print(f"seed {seed}  " + "  ".join(f"{arm} {values[-1]:.4f}" for arm, values in found.items()), flush=True)
     print(f"target {asked.target}, {asked.per_class} labelled pictures a class, percent:")
     for arm, values in found.items():
         print(f"  {arm:<10} {interval(values)}")
-    for arm in ARMS[1:]:
+    for arm in arms[1:]:
         gains = [a - b for a, b in zip(found[arm], found["scratch"], strict=True)]
         print(f"  {arm} - scratch {interval(gains)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import NamedTuple
 
@@ -222,6 +223,32 @@ def test_finding_shapes_leaves_no_trace_in_the_network() -> None:
     assert network[0].kept is None
     assert not network[0].cache
     assert bool(torch.isfinite(network(torch.ones(1, 3, 8, 8))).all())
+
+
+@torch.no_grad()
+def test_a_network_is_traced_while_other_threads_run_theirs() -> None:
+    """torch.fx watches the modules of all threads; those of another thread neither fail nor get into the graph."""
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
+    x, done, failed = torch.randn(4, 3, 2, 2), threading.Event(), []
+
+    def run() -> None:
+        while not done.is_set():
+            try:
+                other(x)
+            except Exception as error:
+                failed.append(error)
+                return
+
+    network = resolve("resnet18", "none").network()
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        traced = [trace(network, (32, 32)) for _ in range(3)]
+    finally:
+        done.set()
+        thread.join()
+    assert not failed
+    assert all(t is not None and len(t.graph.nodes) == len(traced[0].graph.nodes) for t in traced if traced[0])
 
 
 class Untraceable(torch.nn.Module):

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from headstart import Recipe, execute, load_classifier
-from headstart.augment import NO_VIEWS, View, Views, named
+from headstart.augment import NO_VIEWS, Views, named
 from headstart.backbones import resolve
 from headstart.cli import _main
 from headstart.errors import NotConverged, UserError
@@ -34,6 +34,7 @@ from headstart.features.spaces import spaces, verify
 from headstart.fitting import STATE, TRAINED, feature_source, new_head, prepare
 from headstart.images import ImageSet
 from headstart.run import Run, with_split_beside
+from headstart.tuning import state as saved
 from headstart.tuning import tune as tuning
 from headstart.tuning.cut import cut
 from headstart.tuning.rows import inputs
@@ -211,7 +212,7 @@ def test_the_bundle_agrees_for_the_flattened_last_map_and_a_head_with_a_hidden_l
     ("name", "size", "unfreeze", "method"),
     [
         ("nasnetalarge", 96, 1, "finetune"),
-        ("densenet121", 64, "features.denseblock4.denselayer9", "finetune"),
+        ("densenet121", 64, "features.denseblock4", "finetune"),
         ("mobilenetv2_035", 64, "all", "finetune"),
         ("mobilenetv2_035", 64, None, "scratch"),
     ],
@@ -219,7 +220,7 @@ def test_the_bundle_agrees_for_the_flattened_last_map_and_a_head_with_a_hidden_l
 def test_the_bundle_agrees_for_real_architectures(
     name: str, size: int, unfreeze: Any, method: str, tmp_path: Path
 ) -> None:
-    """Cuts that carry several tensors, and whole networks."""
+    """A cut that carries two tensors (NASNet), one that carries one, and whole networks."""
     chosen = recipe(
         method,
         engine="openvino",
@@ -284,7 +285,7 @@ def test_the_number_of_threads_that_was_measured_is_in_the_recipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning, "fastest_threads", lambda step: step() or 2)
+    monkeypatch.setattr(saved, "fastest_threads", lambda step: step() or 2)
     run = execute(recipe(training={"threads": None, "epochs": 1}, data={"limit": 60}), tmp_path / "run")
     assert Recipe.load(run.folder / "recipe.toml").training.threads == 2
     assert run.scores["training"]["plan"]["threads"] == 2
@@ -383,7 +384,8 @@ def test_resume_needs_a_run_that_was_stopped(base: Run, tmp_path: Path) -> None:
 
 COMMAND = [sys.executable, "-c", "from headstart.cli import main; main()"]
 LONG = [
-    "fit", "digits", "--backbone", "sprout", "--weights", "none", "--image-size", "32", "--method", "finetune",
+    "fit", "digits", "--limit", "300", "--backbone", "sprout", "--weights", "none",
+    "--image-size", "32", "--method", "finetune",
     "--epochs", "12", "--learning-rate", "1e-5", "--train", "threads=1", "--train", "patience=0", "--engine", "torch",
 ]  # fmt: skip
 
@@ -558,34 +560,6 @@ def test_fresh_views_differ_between_epochs_and_repeat_for_a_seed(ready: tuple[Im
     assert once.report["trunk_runs_saved"] == 2 * (images.parts == "val").sum()
 
 
-def test_no_view_is_drawn_while_the_engine_opens(
-    ready: tuple[ImageSet, FeatureSource], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Tracing a network replaces `nn.Module.__call__` for every thread; torchvision's transforms are modules."""
-    images, source = ready
-    drawing: list[int] = []
-    picture, opened = View.picture, FeatureSource.open
-
-    def slow(self: View, *given: Any) -> Any:
-        drawing.append(1)
-        time.sleep(0.01)
-        try:
-            return picture(self, *given)
-        finally:
-            drawing.pop()
-
-    def quiet(self: FeatureSource) -> Any:
-        for _ in range(20):
-            assert not drawing
-            time.sleep(0.005)
-        return opened(self)
-
-    monkeypatch.setattr(View, "picture", slow)
-    monkeypatch.setattr(FeatureSource, "open", quiet)
-    (view,) = Views(named("digits"), 0, 1)
-    extraction.extract(images, FeatureSource(source.preprocess, layer="input", view=view), Settings(threads=2))
-
-
 @pytest.mark.parametrize("disk_gb", [10.0, 0.0])
 def test_pictures_that_cannot_be_read_are_left_out_and_listed(pictures: Path, tmp_path: Path, disk_gb: float) -> None:
     data = {"source": str(pictures), "limit": None}
@@ -675,7 +649,7 @@ def test_a_mistake_is_one_clear_sentence_and_exit_code_2(
     assert said in told[0]
 
 
-def test_an_onnx_file_and_raw_pixels_cannot_be_trained(tmp_path: Path) -> None:
+def test_raw_pixels_have_no_network_to_train() -> None:
     place = FeatureSource(feature_source(recipe(), prepare(recipe())).preprocess)
     with pytest.raises(UserError, match="Without a backbone there is nothing to train"):
         cut(recipe(), place)

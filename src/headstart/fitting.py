@@ -96,7 +96,8 @@ class Job:
         source = feature_source(recipe, images)
         from headstart.tuning.cut import cut
         from headstart.tuning.rows import inputs
-        from headstart.tuning.tune import keeper, threads_for, tune
+        from headstart.tuning.state import keeper, threads_for
+        from headstart.tuning.tune import tune
 
         place = cut(recipe, source)
         given = inputs(place, images, self.views, self.settings, recipe.training.disk_gb, self.progress)

@@ -7,6 +7,7 @@ any batch and, where the network allows it, any picture size.
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_functions=tuple(get_notrace_functions()))
         self.returned: dict[str, Any] = {}
         self._whole = tuple(get_notrace_modules())
+        self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, self._whole) or super().is_leaf_module(m, module_qualified_name)
@@ -98,6 +100,8 @@ class _Tracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self._thread:  # torch.fx watches the modules of all threads
+            return forward(*args, **kwargs)
         value = super().call_module(m, forward, args, kwargs)
         self.returned[self.path_of_module(m)] = value
         return value

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,6 @@ class _Run:
         self.seen: set[bytes] = set()
         self.first: dict[bytes, int] = {}
         self.repeats: list[tuple[int, bytes]] = []
-        self.ahead: deque[Future[list[_Looked]]] = deque()
         self.refused: list[Refusal] = []
         self.lock = threading.Lock()
         self.matrix: NDArray[np.float32] | None = None
@@ -193,7 +192,7 @@ class _Run:
     def _looked_at(self, pool: ThreadPoolExecutor) -> Iterator[_Looked]:
         """The workers' findings in the order of the pictures, a bounded number of chunks ahead."""
         chunks = iter(range(0, len(self.images), CHUNK))
-        ahead = self.ahead
+        ahead: deque[Future[list[_Looked]]] = deque()
         try:
             while True:
                 while len(ahead) < 2 * self.threads + 2 and (start := next(chunks, None)) is not None:
@@ -236,8 +235,6 @@ class _Run:
             return
         begun = time.perf_counter()
         self.progress("open", 0, 1)
-        if self.source.view is not None:  # opening may trace, and tracing catches torchvision's modules in all threads
-            wait(self.ahead)
         engine = self.source.open()
         self.progress("open", 1, 1)
         self.open_s, busy_s = time.perf_counter() - begun, engine.busy_s

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headstart.backbones import Backbone, memory
+from headstart.backbones import Backbone
 from headstart.features.extract import FeatureSource, Progress, extract
 from headstart.features.extract import Settings as ExtractSettings
 from headstart.heads import blamed_on
@@ -24,34 +19,23 @@ from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead, Layers
 from headstart.metrics import log_softmax
 from headstart.recipe import Recipe
-from headstart.training.batches import RowBatches, Rows, Stored
+from headstart.training.batches import RowBatches, Rows
 from headstart.training.checkpoint import Keeper
-from headstart.training.devices import fastest_threads, place, threads_set
+from headstart.training.devices import place, threads_set
 from headstart.training.finder import Found, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
 from headstart.training.network import Tunable, blended, dense, draw, fill, groups, read
 from headstart.tuning.cut import Cut
 from headstart.tuning.rows import Inputs
 from headstart.tuning.settings import Settings, settings
+from headstart.tuning.state import width
+from headstart.tuning.telling import Course, notes, report
 
 SHARES = tuple(i / 10 for i in range(11))
 START, SOLVED, TRAINED = 0.0, 1.0, 2.0
 """`phase` in the history: the new top at zero, the top solved on frozen features, the network trained."""
 BATCH_ROWS = 64
 Module = Callable[[torch.Tensor], torch.Tensor]
-
-
-def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
-    """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
-    told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
-    digest = hashlib.blake2b(told.encode(), digest_size=16)
-    versions = [version(package) for package in ("headstart", "torch", "timm", "torchvision")]
-    digest.update(json.dumps([cut.rows.space(), cut.end.space(), versions], sort_keys=True).encode())
-    for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
-        digest.update(json.dumps([str(value) for value in values]).encode())
-    if isinstance(given.plain, Stored):
-        digest.update(np.ascontiguousarray(given.plain.X).data)
-    return Keeper(folder, digest.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -80,28 +64,6 @@ def tune(
     return _Tuning(recipe, cut, given, head, progress).run(keeper)
 
 
-def threads_for(cut: Cut, rows: Rows) -> int:
-    """The threads that train fastest on this CPU: measured once for a network and a batch, then remembered."""
-    if cut.end.engine.device != "cpu":
-        return 1
-    batch = min(len(rows), BATCH_ROWS // 2)
-    question = ["threads", cut.backbone.architecture, cut.body.source, list(cut.size), batch, os.cpu_count()]
-    known = memory.recall(question)
-    if known is not None:
-        return int(known["threads"])
-    top = dense([width(cut), 2])
-    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes(), cut.end.preprocess, top).train()
-    x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
-
-    def step() -> None:
-        network(x).sum().backward()
-        network.zero_grad()
-
-    threads = fastest_threads(step)
-    memory.remember(question, {"threads": threads})
-    return threads
-
-
 class _Tuning:
     def __init__(self, recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress) -> None:
         self.recipe, self.cut, self.given, self.head, self.progress = recipe, cut, given, head, progress
@@ -115,6 +77,7 @@ class _Tuning:
         self.settings: Settings = settings(recipe, len(self.codes), recipe.training.threads or 1)
         device, precision = cut.end.engine.device, cut.end.engine.precision
         self.plan = replace(self.settings.plan, device=device, precision="mixed" if precision == "mixed" else "float32")
+        self.settings = replace(self.settings, plan=self.plan)
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
         self.weights = torch.tensor(weights, dtype=torch.float32)
         self.network = place(self._network(), device)
@@ -135,15 +98,18 @@ class _Tuning:
         started = snapshot(self.network)
         begun = time.perf_counter()
         trained = train(task, keeper, on_epoch=self._on_epoch, on_step=self._on_step)
-        train_s = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
         steps = task.batches.steps * self.plan.epochs
         self.progress("train|", steps, steps)  # also where it stopped early
         share = self._blend(started, trained) if self.settings.blend else None
-        for i, row in enumerate(trained.history):
-            phase = TRAINED if i else (SOLVED if before is not None else START)
-            if i or before is not None:
-                history.append({"epoch": row["epoch"], "phase": phase} | row)
-        return self._finish(history, trained, share, before, found, train_s)
+        history += self._rows_of(trained, solved=before is not None)
+        course = Course(trained, share, seconds, validated=len(self.val) > 0, solved=before is not None)
+        return self._finish(course, history, before, found)
+
+    def _rows_of(self, trained: Trained, *, solved: bool) -> list[Row]:
+        """The loop's rows with their phase; its first is the start row once more where no top was solved."""
+        first = [{"epoch": 0.0, "phase": SOLVED} | trained.history[0]] if solved else []
+        return first + [{"epoch": row["epoch"], "phase": TRAINED} | row for row in trained.history[1:]]
 
     def _start_row(self) -> Row:
         """Row 0: a top of zeros gives every class the same probability and names the first, whatever it is given."""
@@ -243,90 +209,19 @@ class _Tuning:
         said = f", {self._said}" if self._said else ""
         self.progress(f"train|epoch {epoch} of {self.plan.epochs}, loss {loss:.4f}{said}", done, steps)
 
-    def _finish(
-        self,
-        history: list[Row],
-        trained: Trained,
-        share: float | None,
-        before: Any,
-        found: Found | None,
-        train_s: float,
-    ) -> Tuned:
-        if self._solved is not None and 0 in (trained.best_epoch, share):  # nothing was gained: the frozen one it is
+    def _finish(self, course: Course, history: list[Row], before: Any, found: Found | None) -> Tuned:
+        if self._solved is not None and course.frozen:
             (layers, features), backbone = self._solved, self.cut.backbone
         else:
             layers, backbone = read(self.network.top), self.cut.backbone.tuned(self.network.body_state())
             features = self._features("features", backbone)
         head = self.head.take_layers(layers, self.classes)
         head.history_ = history
-        head.notes_ = [*self.given.notes, *self._told(trained, share)]
-        head.report_ |= {"best_epoch": trained.best_epoch, "epochs": len(trained.history) - 1}
-        report = self._report(trained, share, train_s)
+        head.notes_ = [*self.given.notes, *notes(course, self.plan.epochs)]
+        head.report_ |= {"best_epoch": course.trained.best_epoch, "epochs": course.epochs}
+        parameters = sum(p.numel() for p in self.network.parameters())
+        told = report(course, self.cut, self.given, self.settings, parameters, len(self.val))
         if found is not None:
-            report["steepest_rate"] = found.steepest
+            told["steepest_rate"] = found.steepest
         tried = list(zip(found.rates, found.losses, strict=True)) if found else []
-        return Tuned(replace(self.cut.end, backbone=backbone), head, features, before, report, tried)
-
-    def _told(self, trained: Trained, share: float | None) -> list[str]:
-        last, planned = len(trained.history) - 1, self.plan.epochs
-        told = []
-        if not len(self.val):
-            told.append(f"No validation pictures: all {planned} epochs were run and the last one kept.")
-        elif trained.best_epoch == 0:
-            told.append(
-                "No epoch had a lower validation loss than the start: network and head are those of --method features."
-                if self._solved is not None
-                else "No epoch had a lower validation loss than the start, whose weights are kept."
-            )
-        elif trained.stopped_early:
-            told.append(
-                f"Stopped after epoch {last} of {planned}; epoch {trained.best_epoch} was the best on validation."
-            )
-        elif trained.best_epoch == last:
-            told.append(f"The last epoch, {last}, was the best: more epochs may do better.")
-        if share == 0:
-            told.append("Validation liked the frozen network best: network and head are those of --method features.")
-        elif share is not None and share < 1:
-            told.append(f"The weights are {share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
-        return told
-
-    def _report(self, trained: Trained, share: float | None, train_s: float) -> dict[str, Any]:
-        body, settings = self.cut.body, self.settings
-        trained_count = sum(p.numel() for p in self.network.parameters())
-        all_count = sum(p.numel() for p in self.cut.backbone.network().parameters())
-        return {
-            "trained_from": body.units[0].name if body.units else "input",
-            "blocks": len(body.units),
-            "whole": self.cut.whole,
-            "parameters": trained_count,
-            "parameters_of_network": all_count,
-            "rows": len(self.codes),
-            "stored_mb": round(self.given.stored_bytes / 1e6, 3),
-            "trunk_runs_saved": (len(trained.history) - 1) * self._stored_rows(),
-            "plan": self.plan.to_dict(),
-            "gradual": settings.gradual,
-            "sampler": settings.sampler,
-            "choices": [asdict(choice) for choice in settings.choices],
-            "best_epoch": trained.best_epoch,
-            "blend": share,
-            "resumed_at": list(trained.resumed_at) if trained.resumed_at else None,
-            "train_s": round(train_s, 3),
-        }
-
-    def _stored_rows(self) -> int:
-        """Rows of an epoch for which the frozen part need not run: none of fresh views, none if nothing is frozen."""
-        if self.cut.whole or not self.given.stored_bytes:
-            return 0
-        return len(self.val) + (len(self.codes) if isinstance(self.given.train, Stored) else 0)
-
-
-def _layer(cut: Cut) -> str | None:
-    return None if cut.whole else cut.body.source.removeprefix("cut:")
-
-
-def width(cut: Cut) -> int:
-    """The number of features that the top is given."""
-    module = cut.body.module.eval()
-    with torch.no_grad():
-        features: torch.Tensor = module(*(torch.zeros(1, *shape) for shape in cut.shapes()))
-    return features.shape[1]
+        return Tuned(replace(self.cut.end, backbone=backbone), head, features, before, told, tried)

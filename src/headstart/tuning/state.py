@@ -1,0 +1,70 @@
+"""What of a training outlives its process: its saved state, and what was measured on this machine. Imports torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headstart.backbones import memory
+from headstart.recipe import Recipe
+from headstart.training.batches import Rows, Stored
+from headstart.training.checkpoint import Keeper
+from headstart.training.devices import fastest_threads
+from headstart.training.network import Tunable, dense
+from headstart.tuning.cut import Cut
+from headstart.tuning.rows import Inputs
+
+TRIAL_ROWS = 32
+
+
+def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
+    """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
+    told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
+    digest = hashlib.blake2b(told.encode(), digest_size=16)
+    versions = [version(package) for package in ("headstart", "torch", "timm", "torchvision")]
+    digest.update(json.dumps([cut.rows.space(), cut.end.space(), versions], sort_keys=True).encode())
+    for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
+        digest.update(json.dumps([str(value) for value in values]).encode())
+    if isinstance(given.plain, Stored):
+        digest.update(np.ascontiguousarray(given.plain.X).data)
+    return Keeper(folder, digest.hexdigest())
+
+
+def threads_for(cut: Cut, rows: Rows) -> int:
+    """The threads that train fastest on this CPU: measured once for a network and a batch, then remembered."""
+    if cut.end.engine.device != "cpu":
+        return 1
+    batch = min(len(rows), TRIAL_ROWS)
+    question = ["threads", cut.backbone.architecture, cut.body.source, list(cut.size), batch, os.cpu_count()]
+    known = memory.recall(question)
+    if known is not None:
+        return int(known["threads"])
+    top = dense([width(cut), 2])
+    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes(), cut.end.preprocess, top).train()
+    x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
+
+    def step() -> None:
+        network(x).sum().backward()
+        network.zero_grad()
+
+    threads = fastest_threads(step)
+    memory.remember(question, {"threads": threads})
+    return threads
+
+
+def _layer(cut: Cut) -> str | None:
+    return None if cut.whole else cut.body.source.removeprefix("cut:")
+
+
+def width(cut: Cut) -> int:
+    """The number of features that the top is given."""
+    module = cut.body.module.eval()
+    with torch.no_grad():
+        features: torch.Tensor = module(*(torch.zeros(1, *shape) for shape in cut.shapes()))
+    return features.shape[1]
