@@ -32,7 +32,7 @@ from headstart.training.loop import Task, train
 from headstart.training.network import Tunable, dense, groups
 from headstart.training.plan import Plan
 from headstart.tuning.cut import PICTURE, Cut, cut
-from headstart.tuning.state import threads_for, width
+from headstart.tuning.state import threads_for
 
 
 class Usual(nn.Module):
@@ -57,8 +57,8 @@ class Usual(nn.Module):
 def speed(recipe: Recipe, source: FeatureSource, rows: Rows, labels: np.ndarray, plan: Plan, *, usual: bool) -> float:
     """Pictures a second in the second epoch."""
     place = cut(recipe, source)
-    top = dense([width(place), int(labels.max()) + 1])
-    tunable = Tunable(place.body, place.shapes(), place.end.preprocess, top)
+    top = dense([place.width, int(labels.max()) + 1])
+    tunable = Tunable(place.body, place.shapes, place.end.preprocess, top)
     model = Usual(place, tunable) if usual else tunable
     members = groups(tunable, place.body.units, 0.75, 0.01)
     for group in members:

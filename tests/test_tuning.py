@@ -10,14 +10,12 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -31,8 +29,9 @@ from headstart.features.extract import FeatureSource, Settings, silent
 from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.spaces import spaces, verify
-from headstart.fitting import STATE, TRAINED, feature_source, new_head, prepare
+from headstart.fitting import STATE, feature_source, new_head, prepare
 from headstart.images import ImageSet
+from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
 from headstart.tuning import state as saved
 from headstart.tuning import tune as tuning
@@ -45,12 +44,7 @@ GENTLE = 1e-5
 SPROUT = {"name": "sprout", "weights": "none", "image_size": 32}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are small
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def recipe(method: str = "finetune", engine: str = "torch", **sections: Any) -> Recipe:

@@ -33,8 +33,6 @@ PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
 STATE = "training"
 """The folder within a run's in which a training keeps its state until the run is complete."""
-TRAINED = ("finetune", "scratch")
-"""Methods that train the network too."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Job:
     def fit_frozen(self) -> Fitted:
         """Fit the head on features of the frozen backbone, or on pixels."""
         recipe, progress = self.recipe, self.progress
-        head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
+        head = head_of(recipe)
         images = prepare(recipe)
         source = feature_source(recipe, images)
         extraction = extract(images, source, self.settings, progress)
@@ -88,13 +86,13 @@ class Job:
     def train_network(self, resume: bool) -> Fitted:
         """Train blocks of the backbone with the head; the state is kept in the run folder until the run is complete."""
         recipe = resumed(self.recipe, self.folder) if resume else self.recipe
-        head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
+        head = head_of(recipe)
         from headstart.tuning.settings import check
 
         check(recipe)
         images = prepare(recipe)
         source = feature_source(recipe, images)
-        from headstart.tuning.cut import cut
+        from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
         from headstart.tuning.rows import inputs
         from headstart.tuning.state import keeper, threads_for
         from headstart.tuning.tune import tune
@@ -239,6 +237,11 @@ def fit_head(
     return time.perf_counter() - started
 
 
+def head_of(recipe: Recipe) -> Head:
+    """The head that a recipe asks for, not fitted."""
+    return new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
+
+
 def new_head(name: str, seed: int, class_weight: str | None, options: Mapping[str, Any]) -> Head:
     """A head that is not fitted; the seed goes to those that draw random numbers."""
     params = dict(options)
@@ -263,6 +266,6 @@ def without_views(
     """Logits (m, k) of the test part by the same head fitted on plain pictures alone; empty without a test part."""
     if not len(examples["test"].y):
         return {}
-    head = new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
+    head = head_of(recipe)
     fit_head(head, recipe.head, examples["train"], examples["val"], lambda _, *counts: progress("compare", *counts))
     return {"plain": replace(classifier, head=head).logits(examples["test"].X)}

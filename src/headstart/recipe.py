@@ -71,6 +71,10 @@ class HeadRecipe(_Section):
     """Parameters of the head, such as `C = 0.1` or `hidden = [512]`."""
 
 
+TRAINED = ("finetune", "scratch")
+"""Methods that train the network too; with the others all that is trained is the head."""
+
+
 class TrainingRecipe(_Section):
     """How a network is trained, with `method` `finetune` or `scratch`; what is left out is chosen by rules of size."""
 

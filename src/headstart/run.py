@@ -23,13 +23,13 @@ from headstart.classifier import Classifier
 from headstart.errors import Refused, UserError
 from headstart.features.extract import Progress, Settings, silent
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
-from headstart.fitting import TRAINED, Job, check_unfinished
+from headstart.fitting import Job, check_unfinished
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
 from headstart.metrics import fit_temperature
 from headstart.outcome import Outcome, Training, part_rows
 from headstart.paths import features_dir
-from headstart.recipe import Recipe
+from headstart.recipe import TRAINED, Recipe
 
 THUMBNAIL = 150
 
@@ -105,14 +105,13 @@ def execute(
     logits = average(classifier, plain, images, views)
     classifier = calibrate(classifier, logits[parts["calibration"]], images.labels[parts["calibration"]])
 
-    answers = {**fitted.answers, "views": plain[parts["test"]]} if training.augment.steps else dict(fitted.answers)
-    if averaging:
-        answers["averaging"] = logits[parts["test"]]
-    trained = against_frozen(fitted.training, plain, images.labels, parts["test"])
-    outcome = Outcome(fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s, trained)
+    test = parts["test"]
+    trained = against_frozen(fitted.training, plain, images.labels, test)
+    augment = None
     if training.augment.steps:
-        steps = gains(images.labels[parts["test"]], answers)
-        outcome = replace(outcome, augment=views.report(training, averaging) | {"steps": steps})
+        answers = {**fitted.answers, "views": plain[test]} | ({"averaging": logits[test]} if averaging else {})
+        augment = views.report(training, averaging) | {"steps": gains(images.labels[test], answers)}
+    outcome = Outcome(fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s, trained, augment)
     scores = outcome.scores(folder.name, started)
     records.make(folder)
     outcome.write(folder, scores)

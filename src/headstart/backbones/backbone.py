@@ -129,11 +129,11 @@ class Backbone:
 
         return body(self, layer, end)
 
-    def units(self) -> tuple[Unit, ...]:
+    def units(self, end: str | None = None) -> tuple[Unit, ...]:
         """The blocks with weights from input to output: what `--unfreeze N` counts."""
         from headstart.backbones.body import units
 
-        return units(self)
+        return units(self, end)
 
     def tuned(self, state: Mapping[str, torch.Tensor]) -> Backbone:
         """This network with some of its weights replaced by those in `state`, by name: a backbone of its own."""

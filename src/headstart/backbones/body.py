@@ -59,8 +59,10 @@ class Body:
             return [tuple(t.shape[1:]) for t in trunk(torch.zeros(1, 3, *size))]
 
 
-def units(backbone: Backbone) -> tuple[Unit, ...]:
+def units(backbone: Backbone, end: str | None = None) -> tuple[Unit, ...]:
     """See `Backbone.units`."""
+    if end is not None:
+        return _within(backbone, backbone.features(end))
     network = backbone.network()
     found: list[Unit] = []
     for layer in backbone.layers():

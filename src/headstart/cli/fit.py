@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
+    from headstart.run import Run
 
 DATA = "A folder with a folder for each class, a CSV or Parquet table, an IDX folder, an .npz, or a built-in name."
 
@@ -96,7 +97,7 @@ def fit(
     """
     from headstart.augment import named
     from headstart.errors import UserError
-    from headstart.recipe import Recipe
+    from headstart.recipe import TRAINED, Recipe
 
     sections: dict[str, Any] = {
         "method": method,
@@ -127,7 +128,7 @@ def fit(
             training["unfreeze"] = int(unfreeze)
     if find_rate:
         training["find_rate"] = True
-    if training and method in ("features", "pixels"):
+    if training and method not in TRAINED:
         raise UserError(f"{', '.join(training)}: for training a network; add --method finetune (or scratch).")
     sections["training"] = training
     _execute(Recipe.from_dict(sections, "the command line"), out, store, resume)
@@ -151,11 +152,18 @@ def run(
 
 def _execute(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> None:
     from headstart.cli import show
-    from headstart.report import write_report
     from headstart.run import execute
 
     with show.progress_bar() as progress:
         finished = execute(recipe, out, progress, store=store, resume=resume)
+    tell(finished)
+
+
+def tell(finished: Run) -> None:
+    """Write the report of a finished run, and print its scores, its facts and where the report is."""
+    from headstart.cli import show
+    from headstart.report import write_report
+
     report = write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
     show.scores_table(finished.scores)
     show.run_facts(finished.scores)

@@ -41,7 +41,7 @@ def pretrain(
         _sprout(out or Path("runs/sprout"), seed, epochs)
         return
     from headstart.cli import show
-    from headstart.cli.fit import absolute, options
+    from headstart.cli.fit import absolute, options, tell
     from headstart.errors import UserError
     from headstart.recipe import Recipe
 
@@ -49,7 +49,6 @@ def pretrain(
         raise UserError("--out is missing: name the FILE.safetensors to write the weights to.")
     from headstart.augment import named
     from headstart.pretraining.source import pretrain as run
-    from headstart.report import write_report
 
     asked = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     sections = {
@@ -62,10 +61,7 @@ def pretrain(
     }
     with show.progress_bar() as progress:
         made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
-    report = write_report(made.run.folder, made.run.thumbnail)
-    show.scores_table(made.run.scores)
-    show.run_facts(made.run.scores)
-    print(f"Report: {report}")
+    tell(made.run)
     print(f"Weights: {made.weights}")
     print(f"Use them: headstart fit DATA --backbone {architecture} --weights {made.weights}")
 

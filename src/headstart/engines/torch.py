@@ -35,7 +35,7 @@ class TorchEngine:
     ) -> None:
         import torch
 
-        _check(device)
+        check_device(device)
         self._device = torch.device(device)
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
@@ -82,7 +82,8 @@ def _exact(mixed: bool) -> AbstractContextManager[None]:
     return flags
 
 
-def _check(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise UserError where PyTorch has no such device here."""
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():

@@ -17,12 +17,10 @@ from headstart.errors import DataError, Refused, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.features.matrix import allocate
 from headstart.images import ImageSet, decode, digest
-from headstart.recipe import AugmentRecipe, Recipe
+from headstart.recipe import TRAINED, AugmentRecipe, Recipe
 
 STORED_VIEWS = 2
 """Views of each training picture where `--views` is left out and there is a frozen trunk whose output is stored."""
-FROZEN = ("features", "pixels")
-"""Methods whose trunk is the whole network: all that is trained is the head."""
 
 
 def views_of(recipe: Recipe) -> tuple[Views, Views]:
@@ -31,7 +29,7 @@ def views_of(recipe: Recipe) -> tuple[Views, Views]:
     With a method that trains the network, a count of 0 means fresh views every epoch. Raises UserError where the
     choices do not fit together.
     """
-    asked, frozen = recipe.augment, recipe.method in FROZEN
+    asked, frozen = recipe.augment, recipe.method not in TRAINED
     augment = augment_of(asked)
     if not augment.steps:
         if asked.views:

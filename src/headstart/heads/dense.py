@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import Head
 
-Layers = Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""Weights (d, k) and biases (k,) from input to output, ReLU between; they act on raw features."""
+if TYPE_CHECKING:
+    from headstart.training.network import Layers
 
 
 class DenseHead(Head):
-    """A head whose fitted state is `Layers`."""
+    """A head whose fitted state is `Layers`, from input to output, for raw features."""
 
     def dense_layers(self) -> Layers:
         """The fitted layers."""

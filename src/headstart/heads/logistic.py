@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.curvature import Curvature, sketch_of
-from headstart.heads.dense import DenseHead, Layers
+from headstart.heads.dense import DenseHead
 from headstart.heads.design import Design, design_for
 from headstart.heads.rows import Rows
 from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Problem, Solution, minimise, row_weights
+
+if TYPE_CHECKING:
+    from headstart.training.network import Layers
 
 Matrix = NDArray[np.float64]
 PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
-from headstart.heads.dense import DenseHead, Layers
+from headstart.heads.dense import DenseHead
 from headstart.heads.scaler import Scaler, standardised
 
 if TYPE_CHECKING:
     import torch
 
     from headstart.training.loop import Trained
+    from headstart.training.network import Layers
     from headstart.training.plan import Plan
 
 Row = dict[str, float]

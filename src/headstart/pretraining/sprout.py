@@ -181,10 +181,11 @@ def write_weights(state: dict[str, torch.Tensor], folder: Path) -> Path:
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    import numpy as np
     import torch
 
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))
+    from headstart.training.loop import seed_of
+
+    return torch.Generator().manual_seed(seed_of(*numbers))
 
 
 def _identity(recipe: SproutRecipe, bank: Bank) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstart.report.examples import embedded
 from headstart.report.files import RunFiles
 from headstart.report.numbers import plural, shown
 
@@ -42,7 +41,7 @@ def contact_sheet(files: RunFiles, sheet: Sheet | None) -> ContactSheet | None:
     picture = composed(rows)
     drawn = len(rows[0]) - 1
     return ContactSheet(
-        _data_uri(picture),
+        embedded(picture, "webp", quality=82),
         picture.width,
         picture.height,
         ["plain", *(f"view {number}" for number in range(1, drawn + 1))],
@@ -69,12 +68,6 @@ def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
     scale = SIDE / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.NEAREST if scale > 1.5 else Image.Resampling.LANCZOS)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=82)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _words(told: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Refused
 from headstart.report.files import Prediction
@@ -107,14 +107,18 @@ def data_uri(picture: Image | None) -> tuple[str, bool]:
     if picture is None or not min(picture.size):
         return "", False
     picture = picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
-    longest, buffer = max(picture.size), io.BytesIO()
+    longest = max(picture.size)
     if longest <= SMALL:
         times = max(1, SIDE // longest)
         size = (picture.width * times, picture.height * times)
-        picture.resize(size, resample=0).save(buffer, "PNG", optimize=True)  # 0: nearest neighbour
-    else:
-        picture = picture.copy()
-        picture.thumbnail((SIDE, SIDE))
-        picture.save(buffer, "JPEG", quality=82)
-    kind = "png" if longest <= SMALL else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", longest <= SMALL
+        return embedded(picture.resize(size, resample=0), "png", optimize=True), True  # 0: nearest neighbour
+    picture = picture.copy()
+    picture.thumbnail((SIDE, SIDE))
+    return embedded(picture, "jpeg", quality=82), False
+
+
+def embedded(picture: Image, kind: str, **how: Any) -> str:
+    """The picture as a data URI; `how` goes to Pillow's writer of that kind."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **how)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

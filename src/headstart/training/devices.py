@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from headstart.errors import UserError
+from headstart.engines.torch import check_device
 from headstart.training.plan import Plan
 
 TRIALS = 3
@@ -21,10 +21,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 def place(model: Model, device: str) -> Model:
     """The model on its device; on CUDA with channels last, which its convolutions are fastest with."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu.")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: PyTorch finds no Apple GPU here; use --device cpu.")
+    check_device(device)
     if device == "cuda":
         return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
     return model.to(device)

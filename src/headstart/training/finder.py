@@ -6,10 +6,11 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import nn
 
 from headstart.training.devices import autocast, place, threads_set
-from headstart.training.loop import Task, mixed, random_state_kept, seed_step
+from headstart.training.loop import Task, mixed, seed_step
 from headstart.training.optimiser import Group, Optimiser
 
 STEPS = 60
@@ -34,7 +35,7 @@ def find_rate(task: Task) -> Found:
     The task's model, optimiser and the caller's random numbers are not touched: what follows is bit-equal to what
     would have been without it. Its batches are those of epoch 0, which no training uses.
     """
-    plan = replace(task.plan, warmup=0.0)
+    plan = replace(task.plan, mixup=0.0)
     model = place(copy.deepcopy(task.model), plan.device).train()
     names = dict(model.named_parameters())
     groups = [
@@ -44,10 +45,10 @@ def find_rate(task: Task) -> Found:
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    with threads_set(plan.threads), random_state_kept():
+    with threads_set(plan.threads), torch.random.fork_rng(devices=[]):
         for step, rate in enumerate(np.geomspace(LOWEST, HIGHEST, STEPS)):
             seed_step(plan.seed, 0, step, plan.device)
-            inputs, targets, _, _ = mixed(task.batches.batch(0, step % task.batches.steps), replace(plan, mixup=0.0))
+            inputs, targets, _, _ = mixed(task.batches.batch(0, step % task.batches.steps), plan)
             with autocast(plan):
                 loss = nn.functional.cross_entropy(model(*inputs).float(), targets)
             mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss.detach())

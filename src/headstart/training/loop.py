@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +113,11 @@ class _Loop:
 
     def run(self) -> Trained:
         resumed = None
-        with threads_set(self.plan.threads), random_state_kept(), ThreadPoolExecutor(1, "batches") as pool:
+        with (
+            threads_set(self.plan.threads),
+            torch.random.fork_rng(devices=[]),
+            ThreadPoolExecutor(1, "batches") as pool,
+        ):
             if self._take_up():
                 resumed = (self.at.epoch, self.at.step)
                 for row in self.at.history:
@@ -320,9 +323,14 @@ def finite(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(v).all()) for v in model.state_dict().values() if v.is_floating_point())
 
 
+def seed_of(*numbers: int) -> int:
+    """One seed of 63 bits from several numbers, well mixed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
 def seed_step(seed: int, epoch: int, step: int, device: str) -> None:
     """Seed PyTorch's generators for one step: dropout and mixup depend on (seed, epoch, step) alone."""
-    drawn = int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> 1)
+    drawn = seed_of(seed, epoch, step)
     torch.default_generator.manual_seed(drawn)
     if device == "cuda":
         torch.cuda.manual_seed(drawn)
@@ -340,13 +348,3 @@ def mixed(batch: Batch, plan: Plan) -> tuple[tuple[torch.Tensor, ...], torch.Ten
     share, order = max(a, 1 - a), torch.randperm(len(targets))
     order = order.to(plan.device)
     return tuple(share * x.float() + (1 - share) * x[order].float() for x in inputs), targets, targets[order], share
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Leave PyTorch's generator on the CPU as it was."""
-    state: Any = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from headstart.errors import UnknownName, UserError
 
@@ -36,7 +36,7 @@ class Plan:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
-    precision: Literal["float32", "mixed"] = "float32"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:

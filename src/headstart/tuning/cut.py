@@ -1,10 +1,13 @@
-"""Where a network is cut for training."""
+"""Where a network is cut for training. Imports torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
+
+import torch
 
 from headstart.backbones import Backbone
 from headstart.backbones.body import PICTURE, Body, Unit
@@ -35,14 +38,23 @@ class Cut:
         """(height, width) of the network's input."""
         return self.end.preprocess.height, self.end.preprocess.width
 
+    @property
     def row_bytes(self) -> int:
         """Bytes of one stored row."""
-        shapes = self.body.shapes(self.backbone, self.size)
-        return sum(map(prod, shapes)) * (1 if self.whole else 4)
+        return sum(map(prod, self.shapes)) * (1 if self.whole else 4)
 
+    @cached_property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the body's inputs for one picture, without the batch."""
+        """Shapes of the body's inputs for one picture, without the batch; the trunk runs once to know them."""
         return self.body.shapes(self.backbone, self.size)
+
+    @cached_property
+    def width(self) -> int:
+        """The number of features that the top is given."""
+        module = self.body.module.eval()
+        with torch.no_grad():
+            features: torch.Tensor = module(*(torch.zeros(1, *shape) for shape in self.shapes))
+        return features.shape[1]
 
 
 def cut(recipe: Recipe, end: FeatureSource) -> Cut:
@@ -50,12 +62,11 @@ def cut(recipe: Recipe, end: FeatureSource) -> Cut:
     backbone = end.backbone
     if backbone is None:
         raise UserError("Without a backbone there is nothing to train; choose one with --backbone.")
-    whole = backbone.body(None, end.layer)
-    layer = None if recipe.method == "scratch" else below(backbone.name, whole.units, recipe.training.unfreeze)
-    if layer is None:
-        return Cut(backbone, whole, FeatureSource(end.preprocess, layer=PICTURE), end)
+    units, asked = backbone.units(end.layer), recipe.training.unfreeze
+    layer = None if recipe.method == "scratch" else below(backbone.name, units, asked)
     body = backbone.body(layer, end.layer)
-    return Cut(backbone, body, replace(end, layer=body.source), end)
+    rows = FeatureSource(end.preprocess, layer=PICTURE) if layer is None else replace(end, layer=body.source)
+    return Cut(backbone, body, rows, end)
 
 
 def below(network: str, units: Sequence[Unit], unfreeze: int | str | None) -> str | None:

@@ -48,7 +48,7 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
 
     fresh = bool(views.augment.steps) and not len(views)
     n_train = int((images.parts == "train").sum())
-    wanted = cut.row_bytes() * (len(images) + n_train * len(views))
+    wanted = cut.row_bytes * (len(images) + n_train * len(views))
     fits = wanted <= disk_gb * 1e9
     source = cut.rows if fits else FeatureSource(cut.rows.preprocess, layer=SEEN)
     extraction = extract(images, source, settings if fits else replace(settings, store=None), progress)

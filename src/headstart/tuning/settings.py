@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headstart.engines import EngineChoice
 from headstart.errors import UserError
 from headstart.recipe import Recipe, TrainingRecipe
 from headstart.training import rules
@@ -30,8 +31,11 @@ class Settings:
     choices: tuple[Choice, ...]
 
 
-def settings(recipe: Recipe, n: int, threads: int) -> Settings:
-    """The settings for `n` training pictures. Raises UserError where the choices do not fit together."""
+def settings(recipe: Recipe, n: int, engine: EngineChoice) -> Settings:
+    """The settings for `n` training pictures on the device of `engine`.
+
+    Raises UserError where the choices do not fit together.
+    """
     asked, tuned = recipe.training, recipe.method == "finetune"
     check(recipe)
     batch = _chosen(asked, rules.batch_size(n))
@@ -56,7 +60,8 @@ def settings(recipe: Recipe, n: int, threads: int) -> Settings:
         epochs=int(value["epochs"]), batch_size=int(value["batch_size"]), optimiser=asked.optimiser,
         learning_rate=float(value["learning_rate"]), weight_decay=asked.weight_decay, momentum=asked.momentum,
         warmup=asked.warmup, clip=asked.clip, label_smoothing=asked.label_smoothing, mixup=float(value["mixup"]),
-        ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed, threads=threads,
+        ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
+        threads=asked.threads or 1, device=engine.device, precision=engine.precision,
     )  # fmt: skip
     return Settings(
         plan, float(value["layer_decay"]), float(value["l2sp"]), asked.gradual,

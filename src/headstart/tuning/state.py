@@ -45,8 +45,8 @@ def threads_for(cut: Cut, rows: Rows) -> int:
     known = memory.recall(question)
     if known is not None:
         return int(known["threads"])
-    top = dense([width(cut), 2])
-    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes(), cut.end.preprocess, top).train()
+    top = dense([cut.width, 2])
+    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes, cut.end.preprocess, top).train()
     x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
 
     def step() -> None:
@@ -60,11 +60,3 @@ def threads_for(cut: Cut, rows: Rows) -> int:
 
 def _layer(cut: Cut) -> str | None:
     return None if cut.whole else cut.body.source.removeprefix("cut:")
-
-
-def width(cut: Cut) -> int:
-    """The number of features that the top is given."""
-    module = cut.body.module.eval()
-    with torch.no_grad():
-        features: torch.Tensor = module(*(torch.zeros(1, *shape) for shape in cut.shapes()))
-    return features.shape[1]

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from headstart.backbones import Backbone
+from headstart.classifier import Classifier
 from headstart.features.extract import FeatureSource, Progress, extract
 from headstart.features.extract import Settings as ExtractSettings
 from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
-from headstart.heads.dense import DenseHead, Layers
+from headstart.heads.dense import DenseHead
 from headstart.metrics import log_softmax
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
@@ -24,11 +25,10 @@ from headstart.training.checkpoint import Keeper
 from headstart.training.devices import place, threads_set
 from headstart.training.finder import Found, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
-from headstart.training.network import Tunable, blended, dense, draw, fill, groups, read
+from headstart.training.network import Layers, Tunable, blended, dense, draw, fill, groups, read
 from headstart.tuning.cut import Cut
 from headstart.tuning.rows import Inputs
 from headstart.tuning.settings import Settings, settings
-from headstart.tuning.state import width
 from headstart.tuning.telling import Course, notes, report
 
 SHARES = tuple(i / 10 for i in range(11))
@@ -68,31 +68,29 @@ class _Tuning:
     def __init__(self, recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress) -> None:
         self.recipe, self.cut, self.given, self.head, self.progress = recipe, cut, given, head, progress
         parts, labels = given.images.parts, given.images.labels
-        self.at = {part: np.flatnonzero(parts == part) for part in ("train", "val", "calibration", "test")}
         self.classes = np.unique(given.train_labels)
         self.codes = np.searchsorted(self.classes, given.train_labels).astype(np.int64)
-        known = np.isin(labels[self.at["val"]], self.classes)
-        self.val = self.at["val"][known]
+        self.val = np.flatnonzero((parts == "val") & np.isin(labels, self.classes))
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
-        self.settings: Settings = settings(recipe, len(self.codes), recipe.training.threads or 1)
-        device, precision = cut.end.engine.device, cut.end.engine.precision
-        self.plan = replace(self.settings.plan, device=device, precision="mixed" if precision == "mixed" else "float32")
-        self.settings = replace(self.settings, plan=self.plan)
+        self.settings: Settings = settings(recipe, len(self.codes), cut.end.engine)
+        self.plan = self.settings.plan
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
         self.weights = torch.tensor(weights, dtype=torch.float32)
-        self.network = place(self._network(), device)
+        self.network = place(self._network(), self.plan.device)
+        self._said = ""
+        self._solved: tuple[Layers, NDArray[np.float32]] | None = None
 
     def _network(self) -> Tunable:
         with blamed_on(self.recipe.head.name, self.recipe.head.options):
-            widths = [width(self.cut), *self.head.widths(), len(self.classes)]
+            widths = [self.cut.width, *self.head.widths(), len(self.classes)]
             top = dense(widths, self.head.get_params().get("dropout", 0.0))
         draw(top, self.plan.seed)
         cut = self.cut
-        return Tunable(cut.body, cut.shapes(), cut.end.preprocess, top, self.settings.batchnorm)
+        return Tunable(cut.body, cut.shapes, cut.end.preprocess, top, self.settings.batchnorm)
 
     def run(self, keeper: Keeper | None) -> Tuned:
         history = [self._start_row()]
-        before = self._solve_top(history) if self.settings.head_first else None
+        before = self._solve_top() if self.settings.head_first else None
         task = self._task()
         found = find_rate(task) if self.recipe.training.find_rate else None
         started = snapshot(self.network)
@@ -120,7 +118,7 @@ class _Tuning:
             row |= {"val_loss": float(np.log(k)), "val_accuracy": float((self.val_codes == 0).mean())}
         return row
 
-    def _solve_top(self, history: list[Row]) -> NDArray[np.float64]:
+    def _solve_top(self) -> NDArray[np.float64]:
         """LP-FT: the head solved on frozen features becomes the top; logits (n, k) of all pictures with it."""
         features = self._features("frozen features", self.cut.backbone)
         X = self._training_features(features)
@@ -132,19 +130,16 @@ class _Tuning:
             self.head.fit(X, y, validation=validation)
         self.progress("head", epochs, epochs)
         self._solved = (self.head.dense_layers(), features)
-        logits = self.head.logits(features)
-        full = np.tile(logits.min(axis=1, keepdims=True) - 1e3, len(self.given.images.classes))
-        full[:, self.classes] = logits
         fill(self.network.top, self.head.fitted_on_training(X, y).dense_layers())
-        return full
+        return Classifier(self.cut.end, self.head, self.given.images.classes).logits(features)
 
     def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""
-        n = len(self.at["train"])
-        if len(self.codes) == n:
-            return features[self.at["train"]]
-        views = self._forward(self.given.train, np.arange(n, len(self.codes)), "views")
-        return np.concatenate([features[self.at["train"]], views])
+        plain: NDArray[np.float32] = features[self.given.images.parts == "train"]
+        if len(self.codes) == len(plain):
+            return plain
+        views = self._forward(self.given.train, np.arange(len(plain), len(self.codes)), "views")
+        return np.concatenate([plain, views])
 
     def _task(self) -> Task:
         asked, units = self.settings, self.cut.body.units
@@ -155,12 +150,9 @@ class _Tuning:
     def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:
         if not len(self.val):
             return {}
-        logits = log_softmax(self._logits(self.val))
+        logits = log_softmax(self._forward(self.given.plain, self.val, "", self.network).astype(np.float64))
         losses = -logits[np.arange(len(self.val)), self.val_codes] * self.weights.numpy()[self.val_codes]
         return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(1) == self.val_codes).mean())}
-
-    def _logits(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self._forward(self.given.plain, rows, "", self.network).astype(np.float64)
 
     def _forward(
         self, rows: Rows, which: NDArray[np.int64], stage: str, module: Module | None = None
@@ -200,9 +192,6 @@ class _Tuning:
 
     def _on_epoch(self, row: Row) -> None:
         self._said = f"val loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}" if "val_loss" in row else ""
-
-    _said = ""
-    _solved: tuple[Layers, NDArray[np.float32]] | None = None
 
     def _on_step(self, done: int, steps: int, loss: float) -> None:
         epoch = -(-done * self.plan.epochs // steps)
