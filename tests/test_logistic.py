@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 from headstart.heads import design
 from headstart.heads.curvature import Curvature, sketch_of
 from headstart.heads.design import design_for
@@ -241,6 +241,77 @@ def test_row_order_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(len(X))
     a, b = (LogisticHead(C=0.1, tol=1e-10).fit(X[i], y[i]).predict_proba(X) for i in (np.arange(len(X)), order))
     assert np.abs(a - b).max() < 1e-7
+
+
+def test_features_as_they_are_agree_with_scikit_learn() -> None:
+    X, y = digits()
+    X = X * np.linspace(0.2, 3, 64)
+    ours = LogisticHead(C=0.05, tol=1e-11, standardise=False).fit(X, y)
+    theirs = LogisticRegression(C=0.05, tol=1e-10, solver="newton-cg").fit(X, y)
+    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max() < 1e-7
+    assert np.abs(ours.coef_ - theirs.coef_.T).max() < 1e-7
+
+
+def test_more_features_than_rows_as_they_are_agree_with_scikit_learn() -> None:
+    X, y = wide()
+    X = X * np.linspace(0.1, 10, 400, dtype=np.float32) + 1
+    ours = LogisticHead(C=0.01, tol=1e-10, standardise=False).fit(X, y)
+    theirs = LogisticRegression(C=0.01, tol=1e-10, solver="newton-cg").fit(X.astype(np.float64), y)
+    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max() < 1e-6
+
+
+def test_features_as_they_are_keep_their_scale_and_the_values_of_c_follow_it() -> None:
+    """A hundredfold scale is a C of a ten-thousandth; each feature's own scale does matter."""
+    X, y = digits()
+    a, b = (LogisticHead(standardise=False, tol=1e-9).fit(X * scale, y) for scale in (1, 100))
+    assert a.report_["C"] == pytest.approx(1e4 * b.report_["C"])
+    assert np.abs(a.predict_proba(X) - b.predict_proba(X * 100)).max() < 1e-6
+    uneven = LogisticHead(C=a.report_["C"], standardise=False).fit(X * np.linspace(0.01, 1, 64), y)
+    assert np.abs(a.predict_proba(X) - uneven.predict_proba(X * np.linspace(0.01, 1, 64))).max() > 0.05
+
+
+def test_a_head_without_standardisation_says_so_and_survives_its_files() -> None:
+    X, y, validation = split(*digits(900), 700)
+    head = LogisticHead(standardise=False).fit(X, y, validation)
+    assert head.report_["standardised"] is False
+    assert any("not standardised" in note for note in head.notes_)
+    back = LogisticHead.from_arrays(head.to_arrays(), head.config())
+    assert back.get_params() == head.get_params()
+    assert np.array_equal(back.predict_proba(X), head.predict_proba(X))
+    assert head.fitted_on_training(X, y).report_["standardised"] is False
+    assert LogisticHead().fit(X, y).report_["standardised"] is True
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("rows", [40, 3000])
+def test_without_a_penalty_separated_classes_end_within_the_tolerance_and_a_note_says_what_that_means(
+    rows: int, standardise: bool
+) -> None:
+    """Also where rows were sampled for the preconditioner, and features that few rows have were not among them."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((rows, 200)) < np.geomspace(1e-3, 0.5, 200)) * 255.0
+    y = (X @ rng.normal(size=(200, 3))).argmax(axis=1)
+    head = LogisticHead(C=1e12, standardise=standardise).fit(X, y)
+    assert head.report_["converged"]
+    assert head.score(X, y) == 1.0
+    assert any("no penalty" in note for note in head.notes_)
+
+
+def test_without_a_penalty_mixed_classes_have_the_solution_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2500, 20)) * np.geomspace(0.01, 100, 20)
+    y = rng.integers(0, 3, 2500)
+    ours = LogisticHead(C=1e12, standardise=False, tol=1e-9).fit(X, y)
+    theirs = LogisticRegression(C=1e12, tol=1e-12, max_iter=10_000, solver="newton-cg").fit(X / X.std(0), y)
+    assert ours.report_["converged"]
+    assert not any("no penalty" in note for note in ours.notes_)
+    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(X / X.std(0))).max() < 1e-6
+
+
+def test_an_infinite_c_is_refused_with_what_to_write_instead() -> None:
+    with pytest.raises(UserError, match="1e12 is no penalty"):
+        LogisticHead(C=np.inf).fit(*digits(50))
 
 
 @pytest.mark.data

@@ -21,10 +21,10 @@ from headstart.features.extract import Extraction, FeatureSource, Progress, Sett
 from headstart.features.views import ViewExtractor
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.base import Examples
-from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, load, select, split
+from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, load, select, split, with_test
 from headstart.outcome import PARTS, Training, part_rows
 from headstart.preprocess import Preprocess
-from headstart.recipe import HeadRecipe, Recipe
+from headstart.recipe import DataRecipe, HeadRecipe, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
@@ -57,19 +57,20 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe to be fitted; `views` are those that it trains with."""
+    """A recipe to be fitted; `views` are what it trains with, `given` its pictures where they are divided already."""
 
     recipe: Recipe
     folder: Path
     views: Views
     settings: Settings
     progress: Progress = silent
+    given: ImageSet | None = None
 
     def fit_frozen(self) -> Fitted:
         """Fit the head on features of the frozen backbone, or on pixels."""
         recipe, progress = self.recipe, self.progress
         head = head_of(recipe)
-        images = prepare(recipe)
+        images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
         extraction = extract(images, source, self.settings, progress)
         images = images.take(extraction.kept)
@@ -90,7 +91,7 @@ class Job:
         from headstart.tuning.settings import check
 
         check(recipe)
-        images = prepare(recipe)
+        images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
         from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
         from headstart.tuning.rows import inputs
@@ -158,9 +159,7 @@ def _dense(head: Head) -> DenseHead:
 def prepare(recipe: Recipe) -> ImageSet:
     """The pictures of a recipe, selected and divided, those of one part side by side."""
     data = recipe.data
-    limits = Limits(data.max_pixels)
-    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
-    images = select(images, classes=data.classes, limit=data.limit, seed=recipe.seed)
+    images = pictures(data, recipe.seed)
     if data.train_per_class is not None:
         # The test part is drawn first, so that it does not shrink with the training part.
         parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
@@ -171,6 +170,15 @@ def prepare(recipe: Recipe) -> ImageSet:
         names = ", ".join(images.classes[k] for k in trained)
         raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
     return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
+
+
+def pictures(data: DataRecipe, seed: int) -> ImageSet:
+    """The pictures that a recipe names, with a separate test set where it names one, not yet divided further."""
+    limits = Limits(data.max_pixels)
+    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
+    if data.test is not None:
+        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits))
+    return select(images, classes=data.classes, limit=data.limit, seed=seed)
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:

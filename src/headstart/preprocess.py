@@ -30,6 +30,8 @@ RESAMPLING = {
 CHANNELS = {"RGB": 3, "L": 1}
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
+OWN = 0  # as a side in `small`: that of the pictures
+LEAST = 8  # pixels of a side that is taken over from the pictures
 
 
 class Sizes(Protocol):
@@ -43,12 +45,16 @@ class Sizes(Protocol):
     def width(self) -> int:  # noqa: D102
         ...
 
+    @property
+    def uniform(self) -> bool:  # noqa: D102
+        ...
+
 
 @dataclass(frozen=True)
 class Preprocess:
     """Input height and width in pixels; crop_pct = crop / resized side; mean and std (of 0..1) for each channel.
 
-    `small` = (side below which a picture is small, side of the input that it gets): see `for_images`.
+    `small` = (side below which a picture is small, side of the input that it gets, 0 for its own): see `for_images`.
     Policies that are stated rather than chosen: a grey picture is repeated to three channels, transparency lies
     over white. Raises `UserError` for values that make no sense.
     """
@@ -127,12 +133,24 @@ class Preprocess:
     def for_images(self, probe: Sizes) -> Preprocess:
         """The size rule: `small` pictures, under 96x96, get an input of 128x128 (at most the own size), uncropped.
 
+        With the side 0, which is for networks yet to be trained, small pictures that are all of one size, at least
+        8x8, keep it; the size is then settled, so that weights go on seeing what they were trained with.
+
         Source: BiT HyperRule, Kolesnikov et al. 2020, "Big Transfer", section 3.3.
         """
         below, side = self.small
+        if side == OWN:
+            return self._settled(probe)
         if probe.height * probe.width >= below**2:
             return self
         return replace(self, height=min(side, self.height), width=min(side, self.width), crop_pct=1.0)
+
+    def _settled(self, probe: Sizes) -> Preprocess:
+        """See `for_images`: below a side of 0 no picture is small, so the result stays as it is."""
+        area, least = probe.height * probe.width, min(probe.height, probe.width)
+        if probe.uniform and least >= LEAST and area < self.small[0] ** 2:
+            return replace(self, height=probe.height, width=probe.width, crop_pct=1.0, small=(0, OWN))
+        return replace(self, small=(0, OWN))
 
 
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture

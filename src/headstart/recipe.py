@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,11 +15,45 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from headstart.errors import UnknownName, UserError
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of TOML with known keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataRecipe(_Section):
+class Document(Section):
+    """A whole TOML file of such tables: written, read back, and refused with one sentence where it is not right."""
+
+    def to_toml(self) -> str:
+        """The values as TOML; keys without a value are left out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, text: str, where: str = "recipe") -> Self:
+        """Read TOML; raises UserError with one sentence that names the key, what is wrong, and the nearest key."""
+        try:
+            return cls.from_dict(tomllib.loads(text), where)
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"{where} is not valid TOML: {error}.") from error
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str = "recipe") -> Self:
+        """Check nested plain values; raises UserError as `from_toml` does."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(cls, error, where) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file."""
+        try:
+            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The recipe {path} cannot be read: {error}.") from error
+
+
+class DataRecipe(Section):
     """Which pictures, and how they are divided."""
 
     source: str
@@ -42,7 +76,7 @@ class DataRecipe(_Section):
     """Accept class folders without pictures."""
 
 
-class BackboneRecipe(_Section):
+class BackboneRecipe(Section):
     """Which network gives the features, and from which layer."""
 
     name: str = "mobilenetv2_100"
@@ -54,7 +88,7 @@ class BackboneRecipe(_Section):
     """Side of the network's input in pixels; chosen by the size rule when left out."""
 
 
-class EngineRecipe(_Section):
+class EngineRecipe(Section):
     """What runs the network."""
 
     name: Literal["auto", "openvino", "torch"] = "auto"
@@ -62,7 +96,7 @@ class EngineRecipe(_Section):
     precision: Literal["float32", "mixed"] = "float32"
 
 
-class HeadRecipe(_Section):
+class HeadRecipe(Section):
     """What is trained on the features."""
 
     name: str = "logistic"
@@ -75,7 +109,7 @@ TRAINED = ("finetune", "scratch")
 """Methods that train the network too; with the others all that is trained is the head."""
 
 
-class TrainingRecipe(_Section):
+class TrainingRecipe(Section):
     """How a network is trained, with `method` `finetune` or `scratch`; what is left out is chosen by rules of size."""
 
     unfreeze: int | str | None = None
@@ -121,7 +155,7 @@ class TrainingRecipe(_Section):
     """Stored activations may take this much; what would take more is computed anew in every epoch."""
 
 
-class AugmentRecipe(_Section):
+class AugmentRecipe(Section):
     """How training pictures are varied, and how many views of a picture are averaged at the test."""
 
     name: str = "none"
@@ -134,7 +168,7 @@ class AugmentRecipe(_Section):
     """Views of a picture, the plain one among them, whose probabilities are averaged; 1: the plain one alone."""
 
 
-class Recipe(_Section):
+class Recipe(Document):
     """Every choice of a run.
 
     `method` is `features` (a frozen backbone), `pixels` (the raw-pixel arm), `finetune` (some or all blocks of the
@@ -151,42 +185,14 @@ class Recipe(_Section):
     training: TrainingRecipe = TrainingRecipe()
     augment: AugmentRecipe = AugmentRecipe()
 
-    def to_toml(self) -> str:
-        """The recipe as TOML; keys without a value are left out."""
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
 
-    @classmethod
-    def from_toml(cls, text: str, where: str = "recipe") -> Recipe:
-        """Read a recipe; raises UserError with one sentence that names the key, what is wrong, and the nearest key."""
-        try:
-            return cls.from_dict(tomllib.loads(text), where)
-        except tomllib.TOMLDecodeError as error:
-            raise UserError(f"{where} is not valid TOML: {error}.") from error
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any], where: str = "recipe") -> Recipe:
-        """Check nested plain values; raises UserError as `from_toml` does."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise _explain(error, where) from None
-
-    @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe file."""
-        try:
-            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"The recipe {path} cannot be read: {error}.") from error
-
-
-def _explain(error: ValidationError, where: str) -> UserError:
+def _explain(document: type[Document], error: ValidationError, where: str) -> UserError:
     first = error.errors()[0]
     *path, key = [str(part) for part in first["loc"]] or ["recipe"]
     if first["type"] == "extra_forbidden":
-        section = Recipe.model_fields.get(path[0]) if path else None
-        model = section.annotation if section is not None else Recipe
-        known = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else Recipe.model_fields
+        section = document.model_fields.get(path[0]) if path else None
+        model = section.annotation if section is not None else document
+        known = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else document.model_fields
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
     name = ".".join([*path, key])
     return UserError(f"{where}: {name} = {first['input']!r} is not possible: {first['msg'].lower()}.")

@@ -1,4 +1,5 @@
-"""Networks that come with Headstart: trained by us, weights and all in the package, so that they work offline."""
+"""Networks that come with Headstart, so that they work offline: `sprout` with weights trained by us, in the package,
+and `small_cnn` to be trained from nothing."""
 
 from __future__ import annotations
 
@@ -8,19 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import sidecar
 from headstart.backbones.facts import Facts
-from headstart.errors import UnknownName
+from headstart.errors import UnknownName, UserError
+from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from torch import nn
 
-NAMES = ("sprout",)
+UNTRAINED = {
+    "small_cnn": Facts(
+        Preprocess(64, 64, crop_pct=1.0, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 0)), "none: it has no weights"
+    )
+}
+"""Networks without weights of their own. The size of their input is settled by the pictures that they are trained on."""
+NAMES = ("sprout", *UNTRAINED)
 FOLDER = Path(__file__).parent / "data"
 
 
-def weights_file(name: str) -> Path | None:
-    """The weights in the package for a name (`sprout`, `embedded:sprout`), None for a name of another library."""
+def embedded(name: str) -> str | None:
+    """The bare name of an embedded network (`sprout`, `embedded:sprout`), None for a name of another library."""
     bare = name.removeprefix("embedded:")
-    return FOLDER / f"{bare}.safetensors" if bare in NAMES else None
+    return bare if bare in NAMES else None
+
+
+def weights_file(name: str) -> Path | None:
+    """The weights in the package for a name, None for a name of another library.
+
+    Raises UserError for a network that has none.
+    """
+    bare = embedded(name)
+    if bare in UNTRAINED:
+        raise UserError(
+            f"{bare} has no pretrained weights; train it with --method scratch, make a weights file with headstart "
+            f"pretrain DATA --architecture {bare}, or take random ones with --weights none."
+        )
+    return FOLDER / f"{bare}.safetensors" if bare else None
 
 
 class EmbeddedSource:
@@ -37,16 +59,20 @@ class EmbeddedSource:
         return name in NAMES
 
     def facts(self, name: str) -> Facts:
-        """See `Source.facts`: what the sidecar says."""
+        """See `Source.facts`: what the sidecar says, where there are weights."""
+        if name in UNTRAINED:
+            return UNTRAINED[name]
         file = self._file(name)
         found = sidecar.read(file.with_suffix(".json"), file)
         return Facts(found.preprocess, found.licence)
 
     def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
         """See `Source.build`. The library's own number of classes is none: the network gives features."""
+        from headstart.backbones.small_cnn import SmallCnn
         from headstart.backbones.sprout import Sprout
 
-        return Sprout(num_classes or 0, **kwargs)
+        network = SmallCnn if name in UNTRAINED else Sprout
+        return network(num_classes or 0, **kwargs)
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`: the weights in the package."""

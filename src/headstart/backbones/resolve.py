@@ -12,7 +12,7 @@ from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone, Weights
 from headstart.backbones.checkpoint import FORMATS
 from headstart.backbones.fingerprint import fingerprint
-from headstart.backbones.from_embedded import weights_file
+from headstart.backbones.from_embedded import embedded, weights_file
 from headstart.backbones.sources import Architecture
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import Preprocess
@@ -23,19 +23,20 @@ KINDS = ("pretrained", "imagenet", "none")
 def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone:
     """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
 
-    `name` is `sprout`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or `torchvision:` before
-    it where that matters), or the path of an `.onnx` file. Those of libraries have weights trained on ImageNet
-    (downloaded once), which `imagenet` names too. A weights file with its sidecar is read by neither torch nor timm.
+    `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
+    `torchvision:` before it where that matters), or the path of an `.onnx` file. Those of libraries have weights trained
+    on ImageNet (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its sidecar is
+    read by neither torch nor timm.
     Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
     """
     if name.lower().endswith(".onnx"):
         return _onnx(name, weights)
     if str(weights) not in KINDS:
         return _file(name, _weights_file(weights))
-    own = weights_file(name)
+    own = None if weights == "none" else weights_file(name)
     if own is not None and weights == "imagenet":
         raise UserError(f"--weights imagenet: {name} was not trained on ImageNet; leave --weights out for its own.")
-    if own is not None and weights == "pretrained":
+    if own is not None:
         return _file(name, own)
     return _known(name, "none" if weights == "none" else "imagenet", seed)
 
@@ -114,7 +115,7 @@ def _known(name: str, kind: str, seed: int) -> Backbone:
 
 def _facts(name: str) -> dict[str, Any]:
     """What the library states of the architecture that `name` means."""
-    own = weights_file(name) is not None  # quick to ask, and not to be remembered: the sidecar changes with the package
+    own = embedded(name) is not None  # quick to ask, and not to be remembered: the answer changes with the package
     found = None if own else memory.recall(["facts", name])
     if found is None:
         architecture = names.find(name)

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, fit, pretrain, use
+from headstart.cli import backbones, cache, compare, fit, pretrain, rank, use
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 app.command()(fit.fit)
 app.command()(fit.run)
+app.command()(compare.compare)
+app.command()(rank.rank)
 app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(use.features)

@@ -70,6 +70,7 @@ def fit(
     train_per_class: Annotated[
         int | None, typer.Option(help="This many labelled pictures of each class beside the test part.")
     ] = None,
+    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test part.")] = None,
     split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
@@ -107,6 +108,7 @@ def fit(
             "classes": [c.strip() for c in classes.split(",")] if classes else None,
             "limit": limit,
             "train_per_class": train_per_class,
+            "test": absolute(test) if test else None,
             "split": absolute(str(split)) if split else None,
             "max_pixels": max_pixels,
             "strict": strict,

@@ -20,6 +20,8 @@ STAGES = {
     "frozen features": "Frozen",
     "train": "Training",
     "features": "Trained",
+    "look": "Pictures",
+    "cells": "Study",
 }
 RATES = {
     "extract": "images/s",
@@ -31,6 +33,8 @@ RATES = {
     "train": "steps/s",
     "verify": "rows/s",
     "download": "B/s",
+    "look": "images/s",
+    "cells": "fits/s",
 }
 
 
@@ -105,6 +109,34 @@ def scores_table(scores: Mapping[str, Any]) -> None:
             f"{after['macro_f1']:.4f}",
         )
     console(80).print(table)
+
+
+def study_table(verdicts: Mapping[str, Any]) -> None:
+    """Accuracy of each arm at each size with its interval; the best of a size is bold."""
+    from rich.table import Table
+
+    sizes = verdicts["study"]["sizes"]
+    found = {arm["name"]: {point["size"]: point for point in arm["curve"]} for arm in verdicts["arms"]}
+    best = {
+        size["name"]: max((c[size["name"]]["accuracy"] for c in found.values() if size["name"] in c), default=0.0)
+        for size in sizes
+    }
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("labelled a class")
+    for size in sizes:
+        table.add_column(size["name"], justify="right")
+    for name, curve in found.items():
+        table.add_row(name, *(_accuracy(curve.get(size["name"]), best[size["name"]]) for size in sizes))
+    console(24 + 24 * len(sizes)).print(table)
+
+
+def _accuracy(point: Mapping[str, Any] | None, best: float) -> str:
+    """`0.938 (0.92 to 0.95)`."""
+    if point is None:
+        return "-"
+    low, high = point["low"], point["high"]
+    shown = f"{point['accuracy']:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
+    return f"[bold]{shown}[/bold]" if point["accuracy"] == best else shown
 
 
 def run_facts(scores: Mapping[str, Any]) -> None:

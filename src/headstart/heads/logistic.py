@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
-from headstart.heads.curvature import Curvature, sketch_of
+from headstart.heads.curvature import Curvature, inverse, sketch_of
 from headstart.heads.dense import DenseHead
 from headstart.heads.design import Design, design_for
-from headstart.heads.rows import Rows
+from headstart.heads.rows import Dense, Rows
 from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Problem, Solution, minimise, row_weights
 
@@ -24,21 +24,49 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float64]
 PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1
 FAST_TOLERANCE = 2e-6  # where float32 rows hand over to exact ones
+DAMPING = 0.1  # of a column's curvature
+NO_PENALTY = 1e6  # a C above this is as good as no penalty
 
 
-def c_grid(n_features: int) -> list[float]:
-    """13 values of C, half a decade apart, from strong to weak penalty; they shift with the number of features.
+def c_grid(power: float) -> list[float]:
+    """13 values of C, half a decade apart, from strong to weak penalty; they shift with the power of the features.
 
     Standardised rows have squared norm about d, so C times d is what acts: the grid starts near 0.1 / d
-    (512 features: 1e-4 to 1e2).
+    (512 features: 1e-4 to 1e2). For features as they are, `power` is their total variance.
     """
-    start = np.floor(2 * np.log10(0.1 / n_features) + 1e-9) / 2
+    start = np.floor(2 * np.log10(0.1 / power) + 1e-9) / 2
     return [float(f"{10.0 ** (start + step / 2):.4g}") for step in range(13)]
 
 
-def default_c(n_features: int) -> float:
+def default_c(power: float) -> float:
     """C where no validation part chooses: the fifth of the grid, near 10 / d."""
-    return c_grid(n_features)[4]
+    return c_grid(power)[4]
+
+
+@dataclass
+class Damped(Curvature):
+    """For hardly any penalty: directions that the sampled rows say little about get some curvature, not a step of 1e15.
+
+    Marquardt 1963: in proportion to each column's own, so that the scales of the features do not matter.
+    """
+
+    squares: Matrix = field(default_factory=lambda: np.ones(1))  # (q + 1,) mean squares of [Z, 1], in the sketch
+
+    @classmethod
+    def of(cls, rows: Dense) -> Self:
+        """For the rows Z (n, d)."""
+        sketch = sketch_of(rows)
+        Z = rows.Z if sketch is None else rows.times(sketch)
+        squares = np.einsum("nq,nq->q", Z, Z, dtype=np.float64) / len(Z)
+        return cls(sketch, squares=np.append(squares, 1.0))
+
+    def prepare(self, rows: Rows, weights: Matrix, P: Matrix) -> None:
+        """As `Curvature.prepare`, with `DAMPING` of each column's curvature added."""
+        stale = self.precondition is None or self.age >= self.life
+        super().prepare(rows, weights, P)
+        if stale:
+            blocks = [replace(b, A=b.A + np.diag(DAMPING * b.A[-1, -1] * self.squares)) for b in self.blocks]
+            self.precondition = inverse(blocks, self.penalty, self.sketch)
 
 
 class LogisticHead(DenseHead):
@@ -47,8 +75,9 @@ class LogisticHead(DenseHead):
     Kornblith et al. 2019 (protocol).  `C=None` takes the value of `c_grid` with the least validation log loss
     (without validation `default_c`), then refits on train and validation with C and the training part's scaler
     kept.  `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features
-    than rows the problem is solved in the span of the rows, which is exact.  `coef_` (d, k) and `intercept_` (k,)
-    act on raw features: logits = X coef_ + intercept_.
+    than rows the problem is solved in the span of the rows, which is exact.  `standardise=False` takes the features
+    as they are; a very large C (1e12) is no penalty.  `coef_` (d, k) and `intercept_` (k,) act on raw features in
+    either case: logits = X coef_ + intercept_.
     """
 
     ARRAYS = ("coef_", "intercept_")
@@ -61,17 +90,21 @@ class LogisticHead(DenseHead):
         class_weight: ClassWeight = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        standardise: bool = True,
     ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.tol = tol
         self.max_iter = max_iter
+        self.standardise = standardise
 
     def _fit(self, train: Examples, validation: Examples | None) -> None:
-        if self.C is not None and not self.C > 0:
-            raise HeadSettingError(f"C is {self.C}: it must be a positive number, or None to choose it.")
+        if self.C is not None and not 0 < self.C < np.inf:
+            raise HeadSettingError(
+                f"C is {self.C}: it must be a positive number (1e12 is no penalty), or None to choose it."
+            )
         parts = [train] if validation is None else [train, validation]
-        scaler = Scaler.measure(train.X)
+        scaler = Scaler.measure(train.X) if self.standardise else Scaler.identity(self.n_features_in_)
         design = design_for([part.X for part in parts], scaler)
         with single_threaded_blas():
             solution, C = self._solve(design, train, validation)
@@ -80,14 +113,40 @@ class LogisticHead(DenseHead):
 
     def _solve(self, design: Design, train: Examples, validation: Examples | None) -> tuple[Solution, float]:
         """The kept solution on the design's rows, and its C."""
-        curvature = Curvature(sketch_of(design.fast))
         start = np.zeros((design.width + 1, len(self.classes_)))
+        path = self._path(train.X)
+        curvature = Damped.of(design.fast) if path else Curvature(sketch_of(design.fast))
+        rows, _ = design.split(len(train.X))
+        for C in path:
+            start = self._approach(self._problem(rows, train.y, C), start, curvature)
         if validation is None:
-            C = default_c(self.n_features_in_) if self.C is None else float(self.C)
+            C = default_c(self._power(train.X)) if self.C is None else float(self.C)
             self.report_["grid"] = [C]
             return self._finish(design, train.y, C, (start, curvature)), C
         C, start = self._choose(design, train, validation, (start, curvature))
         return self._finish(design, np.concatenate([train.y, validation.y]), C, (start, curvature)), C
+
+    def _path(self, X: Features) -> list[float]:
+        """Values of C to go through before one that is beyond the grid, so that it is met from strong penalty.
+
+        From zero, a Newton step with hardly any penalty fits the labels through the directions of least variance,
+        and any fit will do for the gradient; along the path the weights stay near the smallest that fit, those of
+        the largest margin.
+        """
+        grid = c_grid(self._power(X))
+        if self.C is None or self.C <= grid[-1]:
+            return []
+        beyond = np.arange(np.log10(grid[-1]) + 1, np.log10(self.C))
+        return grid[::2] + [float(C) for C in 10.0**beyond]
+
+    def _approach(self, problem: Problem, theta: Matrix, curvature: Curvature) -> Matrix:
+        loss = problem.point(problem.logits(theta)).loss
+        tol = max(self.tol, PATH_TOLERANCE * min(1.0, 10 * loss))
+        return minimise(problem, theta, tol=tol, max_iter=self.max_iter, curvature=curvature).theta
+
+    def _power(self, X: Features) -> float:
+        """What C is measured against: the number of standardised features, or the total variance of raw ones."""
+        return self.n_features_in_ if self.standardise else Scaler.total_variance(X) or 1.0
 
     def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
         weights = row_weights(codes, class_weights(codes, self.classes_, self.class_weight))
@@ -99,11 +158,13 @@ class LogisticHead(DenseHead):
         """C with the least validation loss, warm-started from strong to weak, and the solution there."""
         theta, curvature = state
         rows, held_out = design.split(len(train.X))
-        grid = c_grid(self.n_features_in_) if self.C is None else [float(self.C)]
+        grid = c_grid(self._power(train.X)) if self.C is None else [float(self.C)]
         shares = class_weights(train.y, self.classes_, self.class_weight)
         check = Problem(held_out, validation.y, row_weights(validation.y, shares), 0.0)
         best = (np.inf, grid[0], theta)
-        self._record(0.0, self._problem(rows, train.y, 1.0), check, Solution(theta, np.nan, np.nan, 0, True))
+        self._record(
+            0.0, self._problem(rows, train.y, 1.0), check, Solution(np.zeros_like(theta), np.nan, np.nan, 0, True)
+        )
         worse = 0
         for C in grid:
             problem = self._problem(rows, train.y, C)
@@ -183,6 +244,7 @@ class LogisticHead(DenseHead):
         self.report_ |= {
             "C": C,
             "class_weight": self.class_weight,
+            "standardised": self.standardise,
             "objective": solution.objective,
             "max_gradient": solution.max_gradient,
             "iterations": solution.iterations,
@@ -193,7 +255,13 @@ class LogisticHead(DenseHead):
         }
         if validation is not None:
             how = "chosen on validation and kept" if self.C is None else "as given"
-            self.notes_.append(f"C = {C:g} ({how}): refitted on train and validation, with the scaler of train.")
+            scaled = "with the scaler of train" if self.standardise else "on features that are not standardised"
+            self.notes_.append(f"C = {C:g} ({how}): refitted on train and validation, {scaled}.")
+        if C > NO_PENALTY and solution.objective * self.report_["n_refit"] < np.log(2):
+            self.notes_.append(
+                f"C = {C:g} is no penalty, and the classes are separated without error: larger weights fit ever "
+                "better, so where they ended is where the solver stopped."
+            )
         if not solution.converged:
             from sklearn.exceptions import ConvergenceWarning
 
@@ -217,4 +285,5 @@ class LogisticHead(DenseHead):
 
     def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
         """With the C that was chosen, on X and y alone."""
-        return type(self)(float(self.report_["C"]), self.class_weight, self.tol, self.max_iter).fit(X, y)
+        params = self.get_params() | {"C": float(self.report_["C"])}
+        return type(self)(**params).fit(X, y)

@@ -35,6 +35,17 @@ class Scaler:
         constant = variance <= rounding * variance + (rounding * mean) ** 2  # as in scikit-learn's StandardScaler
         return cls(mean, np.where(constant, 1.0, np.sqrt(variance)))
 
+    @classmethod
+    def identity(cls, d: int) -> Self:
+        """The scaler that leaves d features exactly as they are."""
+        return cls(np.zeros(d), np.ones(d))
+
+    @staticmethod
+    def total_variance(X: Features) -> float:
+        """Mean squared distance of the rows of X (n, d) from their mean, in float64."""
+        mean = X.mean(axis=0, dtype=np.float64)
+        return sum(float(np.square(X[rows] - mean).sum()) for rows in row_blocks(X)) / len(X)
+
     def apply(self, X: Features) -> Matrix:
         """Standardised copy (n, d) float64."""
         Z = X - self.mean

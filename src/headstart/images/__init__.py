@@ -5,6 +5,7 @@ load(data) -> ImageSet -> select -> split -> raw(i) -> digest, decode
 
 from headstart.images.decode import REASONS, Limits, Raw, decode, digest
 from headstart.images.imageset import ImageSet, Probe, Refusal
+from headstart.images.join import with_test
 from headstart.images.load import load
 from headstart.images.select import select
 from headstart.images.sources import SOURCES
@@ -27,5 +28,6 @@ __all__ = [
     "load",
     "select",
     "split",
+    "with_test",
     "write_split",
 ]

@@ -29,11 +29,12 @@ from headstart.report import (
 )
 from headstart.report.files import PART_WORDS, RunFiles, read_run
 from headstart.report.numbers import decimal, shown
+from headstart.report.study import write_study_report
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_study_report"]
 RECIPE_CHARACTERS = 60_000
 NOTES = 100
 

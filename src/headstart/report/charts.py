@@ -85,8 +85,8 @@ def line_chart(
     xs = [x for _, _, points in kept for x, _ in points]
     ys = [y for _, _, points in kept for _, y in points]
     left, top, right, bottom = BOX
-    across = Axis(*_spread(min(xs), max(xs)), start=left, end=right, log=log)
-    up = Axis(*_padded(min(ys), max(ys)), start=bottom, end=top)
+    across = Axis(*spread(min(xs), max(xs)), start=left, end=right, log=log)
+    up = Axis(*padded(min(ys), max(ys)), start=bottom, end=top)
     lines = [Line(name, style, [(across.at(x), up.at(y)) for x, y in points]) for name, style, points in kept]
     marked = [(across.at(x), up.at(y)) for _, _, points in kept for x, y in points if x == mark]
     place = None if mark is None else (across.at(mark), f"{mark:g}")
@@ -122,12 +122,12 @@ def _power(value: float) -> str:
     return "10" + str(round(math.log10(value))).translate(_SUPERSCRIPT)
 
 
-def _spread(lo: float, hi: float) -> tuple[float, float]:
+def spread(lo: float, hi: float) -> tuple[float, float]:
     """A range that is never empty (a history of one row)."""
     return (lo, hi) if hi > lo else (lo / 2, lo * 2) if lo > 0 else (lo - 0.5, hi + 0.5)
 
 
-def _padded(lo: float, hi: float) -> tuple[float, float]:
+def padded(lo: float, hi: float) -> tuple[float, float]:
     """Room above and below; from zero when zero is near, never beyond 0..1 for shares."""
     room = 0.06 * (hi - lo) or max(abs(hi) * 0.1, 1e-6)
     bottom = 0.0 if 0 <= lo < 0.35 * hi else lo - room

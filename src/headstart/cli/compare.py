@@ -1,0 +1,116 @@
+"""`headstart compare`: did transfer help?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.cli.fit import DATA, absolute, options
+
+if TYPE_CHECKING:
+    from headstart.study.execute import Study
+
+
+def compare(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    arms: Annotated[
+        str,
+        typer.Option(
+            help="Ways to compare: `pixels`, `scratch`, `NAME+scratch`, `NAME[:LAYER][@WEIGHTS]` (frozen features), "
+            "`NAME[@WEIGHTS]+finetune[=BLOCKS]`; WEIGHTS is a file, or `none` for random ones."
+        ),
+    ] = "pixels,scratch,sprout",
+    sizes: Annotated[str, typer.Option(help="Labelled pictures of each class, and `all`.")] = "5,10,20,50,100",
+    repeats: Annotated[int, typer.Option(min=1, help="Subsets drawn at each size; 5 or more for honest bands.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of test part, subsets and training.")] = 0,
+    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test.")] = None,
+    limit_test: Annotated[int | None, typer.Option(help="At most this many test pictures (stratified).")] = None,
+    margin: Annotated[float, typer.Option(help="A difference that does not matter, in percentage points.")] = 1.0,
+    classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
+    head: Annotated[str, typer.Option(help="The head of every arm: logistic, mlp, ridge, knn or prototype.")] = (
+        "logistic"
+    ),
+    head_option: Annotated[
+        list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
+    ] = None,
+    train: Annotated[
+        list[str] | None, typer.Option(help="Setting of arms that train a network, as `epochs=5`; repeatable.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
+    ] = None,
+) -> None:
+    """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
+
+    The same command goes on with a study that was stopped; arms, sizes and repeats can be added to a finished one.
+
+    Examples:
+
+    `headstart compare digits`
+
+    `headstart compare photos --arms pixels,scratch,mobilenetv2_100,mobilenetv2_100+finetune --sizes 5,20,all`
+
+    `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
+    """
+    from headstart.cli import show
+    from headstart.report import write_study_report
+    from headstart.study.execute import compare as run
+    from headstart.study.recipe import StudyRecipe
+
+    recipe: dict[str, Any] = {
+        "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
+        "sizes": [_size(size) for size in sizes.split(",") if size.strip()],
+        "repeats": repeats,
+        "seed": seed,
+        "limit_test": limit_test,
+        "margin": margin / 100,
+        "image_size": image_size,
+        "data": {
+            "source": absolute(data),
+            "classes": [c.strip() for c in classes.split(",")] if classes else None,
+            "limit": limit,
+            "test": absolute(test) if test else None,
+        },
+        "engine": {"device": device},
+        "head": {"name": head, "options": options(head_option or [])},
+        "training": options(train or [], "--train epochs=5"),
+    }
+    command = shlex.join(["headstart", *sys.argv[1:]])
+    with show.progress_bar() as progress:
+        study = run(StudyRecipe.from_dict(recipe, "the command line"), out, progress, store=store, command=command)
+    report = write_study_report(study.folder)
+    tell(study)
+    print(f"Report: {report}")
+
+
+def _size(text: str) -> int | str:
+    return int(text) if text.strip().isdigit() else text.strip()
+
+
+def tell(study: Study) -> None:
+    """Print the table of accuracies, the verdict of each pair with its reasons, and what failed."""
+    from headstart.cli import show
+
+    verdicts = study.verdicts
+    show.study_table(verdicts)
+    for found in verdicts["comparisons"]:
+        print(f"{found['first']} against {found['second']}: {found['verdict']['word']}. {found['sentence']}")
+    for block in verdicts["reasons"]:
+        for reason in block["reasons"]:
+            print(f"Reason ({block['first']}): {reason['sentence']}")
+    for arm in verdicts["arms"]:
+        print(f"Budget of {arm['name']}: {arm['budget']}; {arm['total_s']:.1f} s.")
+    for note in verdicts["notes"]:
+        print(f"Note: {note}")
+    for arm in verdicts["arms"]:
+        if arm["failed"]:
+            print(f"Arm {arm['name']} failed: {arm['failed']}", file=sys.stderr)
+    print(verdicts["headline"])

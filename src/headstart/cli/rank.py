@@ -1,0 +1,120 @@
+"""`headstart rank`: which backbone serves these pictures best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headstart.cli.fit import DATA
+
+
+def rank(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    backbones: Annotated[
+        str | None,
+        typer.Option(
+            help="Networks to rank, with commas between them, each `NAME[:LAYER][@WEIGHTS]`: `sprout`, `resnet18`, "
+            "`sprout@none`, `mobilenetv2_100@FILE.safetensors`, `FILE.onnx`."
+        ),
+    ] = None,
+    all_local: Annotated[
+        bool,
+        typer.Option(
+            "--all-local",
+            help="Rank every network whose weights are here: `sprout`, the files of --weights-folder, and what timm "
+            "(in Hugging Face's cache) and torchvision (in torch's cache) have downloaded before.",
+        ),
+    ] = False,
+    weights_folder: Annotated[
+        Path | None,
+        typer.Option(envvar="HEADSTART_WEIGHTS", help="With --all-local: a folder of weights files with sidecars."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the folds and of --limit.")] = 0,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `rankings`.")] = None,
+) -> None:
+    """Rank networks by how well a classifier on their features does, and by how fast they are here.
+
+    The test part is never looked at. Writes ranking.csv, ranking.json and ranking.html.
+
+    Examples:
+
+    `headstart rank photos --backbones sprout,mobilenetv2_100,resnet18 --limit 1000`
+
+    `headstart rank photos --all-local --weights-folder weights --out rankings/photos`
+    """
+    from headstart import records
+    from headstart.backbones.spelling import parse_list
+    from headstart.cli import show
+    from headstart.cli.fit import absolute
+    from headstart.errors import UserError
+    from headstart.features.extract import Settings
+    from headstart.paths import features_dir
+    from headstart.ranking.files import claim, write
+    from headstart.ranking.local import local
+    from headstart.ranking.rank import Request
+    from headstart.ranking.rank import rank as run
+    from headstart.report.ranking import write_ranking_report
+
+    if all_local == (backbones is not None):
+        raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
+    asked = tuple(local(weights_folder) if backbones is None else parse_list(backbones))
+    request = Request(absolute(data), asked, limit, image_size, seed, folds, engine, device, leave_copies=all_local)
+    folder = claim(out) if out else records.unused(Path("rankings") / Path(data).stem)
+    with show.progress_bar() as progress:
+        ranking = run(request, Settings(features_dir() if store else None), progress)
+    found = write(ranking, folder)
+    tell(found)
+    print(f"Report: {write_ranking_report(folder)}")
+
+
+def tell(found: Mapping[str, Any]) -> None:
+    """Print the table, the recommendation and the notes; what failed goes to standard error."""
+    import sys
+
+    from rich.table import Table
+
+    from headstart.cli import show
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("backbone", "accuracy", "95% interval", "to best", "p", "images/s", "features", *HINTS, "params"):
+        table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
+    for row in (found["baseline"], *found["backbones"]):
+        table.add_row(*_cells(row), style="dim" if row is found["baseline"] else None)
+    show.console(118).print(table)
+    print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
+    for failed in found["failed"]:
+        print(f"left out: {failed['backbone']}: {failed['reason']}", file=sys.stderr)
+    advice = found["advice"]
+    print("\n".join([advice["headline"], *advice["sentences"], *(f"Warning: {w}" for w in advice["warnings"])]))
+    for note in found["notes"]:
+        print(f"Note: {note}")
+
+
+HINTS = ("LogME", "H-score", "LEEP")
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    tied = row["told_apart"] is False
+    best = row["told_apart"] is None
+    return [
+        f"{row['backbone']}{' ~' if tied else ''}",
+        f"[bold]{row['accuracy']:.4f}[/bold]" if best else f"{row['accuracy']:.4f}",
+        f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}",
+        "best" if best else f"{row['points_to_best']:+.1f}",
+        "" if best else "<0.001" if row["p"] < 0.001 else f"{row['p']:.2g}",
+        "" if row["images_per_s"] is None else f"{row['images_per_s']:,.0f}",
+        f"{row['features']:,}",
+        f"{row['logme']:.3f}",
+        f"{row['h_score']:.3f}",
+        "" if row["leep"] is None else f"{row['leep']:.3f}",
+        "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.1f} M",
+    ]

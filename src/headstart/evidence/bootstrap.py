@@ -1,0 +1,189 @@
+"""The two-level paired bootstrap: labelled subsets x test pictures (METHODS 3; decision 0015).
+
+Every linear quantity is a sum of coefficients times accuracies, so it is the mean of a crossed table z (r, m), one row
+a subset, one column a test picture. Its error has three parts: pictures P, subsets S, and what is left over, E. The
+means of the columns vary by P + E, the means of the rows by S + E. Resampling both together counts E three times (the
+pigeonhole bootstrap, Owen 2007), and a percentile over five subsets is much too narrow. Here
+
+    draw = value + pictures, resampled with replacement + reach x subsets, by normal multipliers
+
+and `reach` is set so that the half width is that of the approximate t of Cochran and Cox (1957, Experimental Designs)
+for a sum of two variances, E counted once: (t_P P + t_S (S + E)) / sqrt(P + S + E), never below that of the pictures
+alone. All quantities of a study share the draws, so that differences and ratios are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import UserError
+from headstart.evidence.answers import Answers
+from headstart.evidence.interval import Estimate, t_quantile, z_quantile
+
+Floats = NDArray[np.float64]
+DRAWS = 10_000
+CELLS = 2**22  # weights held at a time: about 100 MB with what makes them
+EXACT = 2**24  # whole numbers up to here are exact in float32
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Variance of the mean of a crossed table, in squared shares, by the means it is estimated from.
+
+    pictures: of the columns (P + E); subsets: of the rows (S + E); rest: what both hold (E).
+    """
+
+    pictures: float
+    subsets: float
+    rest: float
+
+    @property
+    def more_repeats(self) -> bool:
+        """Whether subsets alone (S) bring more variance than the test pictures: what only more repeats can lower."""
+        return self.subsets - self.rest > self.pictures
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A quantity with its 95% and 90% intervals and where its variance comes from."""
+
+    estimate: Estimate
+    low90: float
+    high90: float
+    variances: Variances
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """The draws of one study, shared by all its quantities; coefficients below are (a, s), like the accuracies.
+
+    pictures: (draws, a, s) float64, how far the accuracies move when the test pictures are drawn again;
+    multipliers: (draws, r) float64, standard normal.
+    """
+
+    answers: Answers
+    pictures: Floats
+    multipliers: Floats
+
+    @classmethod
+    def of(cls, answers: Answers, draws: int = DRAWS, seed: int = 0) -> Bootstrap:
+        """The draws for these answers: the same for any order of the test pictures and of the repeats.
+
+        Raises UserError for fewer than two test pictures, which have no spread.
+        """
+        if answers.n_test < 2:
+            raise UserError("Arms cannot be compared on one test picture: use two or more.")
+        answers = _in_order(answers)
+        a, s, r, m = answers.right.shape
+        counts = answers.right.sum(axis=2, dtype=np.int64).reshape(a * s, m)
+        rng = np.random.default_rng(seed)
+        return cls(answers, resampled(counts, draws, rng).reshape(draws, a, s) / r, rng.standard_normal((draws, r)))
+
+    @property
+    def accuracy(self) -> Floats:
+        """(a, s) mean over repeats."""
+        return self.answers.accuracy.mean(axis=2)
+
+    def value(self, coefficients: Floats) -> float:
+        """The quantity itself."""
+        return float(_combined(coefficients, self.accuracy))
+
+    def spread(self, coefficients: Floats) -> Spread:
+        """The quantity with its intervals and the parts of its variance."""
+        value, found = self.value(coefficients), self.variances(coefficients)
+        pictures = _combined(coefficients, self.pictures)
+        rows = _combined(coefficients, np.moveaxis(self.answers.accuracy, 2, 0))
+        subsets = self.multipliers @ _standard(rows)
+        bounds: list[float] = []
+        for level in (0.95, 0.9):
+            widened, reach = self._reach(found, level)
+            tails = [(1 - level) / 2, (1 + level) / 2]
+            bounds += np.quantile(widened * pictures + reach * subsets, tails).tolist()
+        low, high, low90, high90 = (value + bound for bound in bounds)
+        return Spread(Estimate(value, low, high), low90, high90, found)
+
+    def estimate(self, coefficients: Floats) -> Estimate:
+        """The quantity with its 95% interval."""
+        return self.spread(coefficients).estimate
+
+    def joint(self, coefficients: Floats) -> Floats:
+        """(draws, a, s) accuracies within 0..1, for figures that are no sum of accuracies (a ratio, a fitted curve).
+
+        The subsets reach as far as for the quantity with these coefficients: the linear one nearest to the figure.
+        """
+        widened, reach = self._reach(self.variances(coefficients), 0.95)
+        subsets = np.tensordot(self.multipliers, _standard(self.answers.accuracy), axes=(1, 2))
+        return np.clip(self.accuracy + widened * self.pictures + reach * subsets, 0.0, 1.0)
+
+    def variances(self, coefficients: Floats) -> Variances:
+        """The parts of the quantity's variance, from the two-way table by the method of moments."""
+        r, m = self.answers.repeats, self.answers.n_test
+        table = np.zeros((r, m))
+        for arm, weights in enumerate(coefficients):
+            used = np.flatnonzero(weights)
+            # One arm after the other, so that two arms with the same answers cancel exactly.
+            table += np.tensordot(weights[used], self.answers.right[arm, used], axes=1)
+        columns, rows = table.mean(axis=0), table.mean(axis=1)
+        pictures = float(columns.var(ddof=1)) / m
+        if r == 1:
+            return Variances(pictures, 0.0, 0.0)
+        table -= columns
+        table -= (rows - rows.mean())[:, None]
+        rest = float((table**2).sum()) / ((r - 1) * (m - 1) * r * m)
+        return Variances(pictures, float(rows.var(ddof=1)) / r, rest)
+
+    def _reach(self, found: Variances, level: float) -> tuple[float, float]:
+        """Factors for the deviations of the pictures and of the subsets that give Cochran and Cox's half width."""
+        t_p, z = t_quantile(self.answers.n_test - 1, level), z_quantile(level)
+        if found.subsets == 0:
+            return t_p / z, 0.0
+        t_s = t_quantile(self.answers.repeats - 1, level)
+        alone = max(0.0, found.pictures - found.rest)
+        half = (t_p * alone + t_s * found.subsets) ** 2 / (alone + found.subsets)
+        return t_p / z, (max(0.0, half - t_p**2 * found.pictures) / (z**2 * found.subsets)) ** 0.5
+
+
+def resampled(counts: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Floats:
+    """(draws, k) how far the row means of counts (k, m) move when the m columns are drawn again with replacement.
+
+    Corrected for m - 1 degrees of freedom. Sums of whole numbers, so that equal rows move exactly alike.
+    """
+    k, m = counts.shape
+    dtype = np.float32 if m * max(1, int(counts.max())) < EXACT else np.float64
+    columns, step = counts.T.astype(dtype), max(1, CELLS // m)
+    sums = np.empty((draws, k))
+    for start in range(0, draws, step):
+        size = min(step, draws - start)
+        sums[start : start + size] = _weights(size, m, rng).astype(dtype) @ columns
+    return (sums - counts.sum(axis=1)) / m * (m / (m - 1)) ** 0.5
+
+
+def _weights(draws: int, m: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(draws, m) how often each of m pictures is drawn in m draws with replacement."""
+    drawn = rng.integers(0, m, size=(draws, m))
+    drawn += np.arange(draws)[:, None] * m
+    return np.bincount(drawn.ravel(), minlength=draws * m).reshape(draws, m)
+
+
+def _combined(coefficients: Floats, values: Floats) -> Floats:
+    """Sum of coefficients (a, s) times values (..., a, s), within each arm first, so that equal arms cancel exactly."""
+    used = np.flatnonzero(coefficients.any(axis=1))
+    total: Floats = (values[..., used, :] * coefficients[used]).sum(axis=-1).sum(axis=-1)
+    return total
+
+
+def _standard(rows: Floats) -> Floats:
+    """Deviations (..., r) from their mean, so that their sum times standard normals has the variance of that mean."""
+    r = rows.shape[-1]
+    deviations: Floats = (rows - rows.mean(axis=-1, keepdims=True)) / max(1, r * (r - 1)) ** 0.5
+    return deviations
+
+
+def _in_order(answers: Answers) -> Answers:
+    """The same answers, repeats and pictures in an order that depends on the answers alone."""
+    repeats = np.lexsort(answers.accuracy.reshape(-1, answers.repeats))
+    pictures = np.lexsort(answers.right.sum(axis=2).reshape(-1, answers.n_test))
+    return Answers(answers.arms, answers.sizes, answers.right[:, :, repeats][..., pictures])

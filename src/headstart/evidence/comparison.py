@@ -1,0 +1,286 @@
+"""`compare`: everything a study says of two arms; the arms' curves; recall by class (METHODS 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.evidence import curves, words
+from headstart.evidence.answers import Answers
+from headstart.evidence.bootstrap import Bootstrap
+from headstart.evidence.interval import Estimate
+from headstart.evidence.verdict import MARGIN, Verdict, judge
+from headstart.gains import mcnemar
+from headstart.metrics import wilson
+
+Floats = NDArray[np.float64]
+DRAWS_BY_CLASS = 2_000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One figure of both arms and their difference, first minus second; None where it cannot be estimated."""
+
+    first: Estimate | None
+    second: Estimate | None
+    difference: Estimate | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, with the names of the fields."""
+        return {name: found.to_dict() if found else None for name, found in self.__dict__.items()}
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """How many labelled pictures of a class, `value`, the second arm needs for what the first does with n of them.
+
+    beyond: the second arm's largest size, where that is not enough (value None then). Neither: its smallest size is
+    already more than enough. low, high: 95%; None where the interval leaves the second arm's curve on that side.
+    """
+
+    n: float
+    value: float | None
+    low: float | None
+    high: float | None
+    beyond: float | None
+
+    @property
+    def multiple(self) -> float | None:
+        """value / n."""
+        return None if self.value is None else self.value / self.n
+
+    def to_dict(self) -> dict[str, float | None]:
+        """JSON-able, with the names of the fields and `multiple`."""
+        return {**self.__dict__, "multiple": self.multiple}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a study says of `first` against `second`; fields as in the `comparisons` of verdicts.json."""
+
+    first: str
+    second: str
+    margin: float
+    verdict: Verdict
+    by_size: tuple[Verdict, ...]
+    slope: Pair | None
+    x90: tuple[float | None, float | None]
+    asymptote: Pair
+    area: Pair
+    ratio: Estimate | None
+    equivalence: tuple[Equivalence, ...]
+    p: float | None
+    sentence: str = ""
+    details: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: one entry of `comparisons` in verdicts.json."""
+        return {
+            **self.__dict__,
+            "verdict": self.verdict.to_dict(),
+            "by_size": [verdict.to_dict() for verdict in self.by_size],
+            "slope": self.slope.to_dict() if self.slope else None,
+            "x90": dict(zip(("first", "second"), self.x90, strict=True)),
+            "asymptote": self.asymptote.to_dict(),
+            "area": self.area.to_dict(),
+            "ratio": self.ratio.to_dict() if self.ratio else None,
+            "equivalence": [entry.to_dict() for entry in self.equivalence],
+            "details": list(self.details),
+        }
+
+
+def compare(
+    study: Answers | Bootstrap,
+    first: str,
+    second: str,
+    *,
+    margin: float = MARGIN,
+    names: tuple[str, str] | None = None,
+    transfer: bool = True,
+) -> Comparison:
+    """Compare two arms of a study; pass one `Bootstrap` for all comparisons of a study, so that they share its draws.
+
+    names: how sentences call the arms; transfer: whether `first` is a transfer arm and `second` a source-free one, so
+    that "transfer helped" can be said. The verdict over all sizes is on the mean difference over log n (the area).
+    Raises UserError for a margin outside 0..1 or fewer than two test pictures.
+    """
+    boot = Bootstrap.of(study) if isinstance(study, Answers) else study
+    two = _Two(boot, boot.answers.arms.index(first), boot.answers.arms.index(second))
+    found = two.compared(margin)
+    counts = (boot.answers.n_test, boot.answers.repeats)
+    setting = words.Setting(names or (first, second), transfer, two.sizes, two.accuracies, *counts)
+    return replace(found, sentence=words.sentence(found, setting), details=tuple(words.details(found, setting)))
+
+
+@dataclass(frozen=True)
+class _Two:
+    """Two arms, by number, of a bootstrapped study."""
+
+    boot: Bootstrap
+    one: int
+    other: int
+
+    @property
+    def sizes(self) -> Floats:
+        return self.boot.answers.sizes
+
+    @property
+    def accuracies(self) -> Floats:
+        """(2, s) mean over repeats."""
+        return self.boot.accuracy[[self.one, self.other]]
+
+    def compared(self, margin: float) -> Comparison:
+        """All but the sentences."""
+        area, arms = curves.area_weights(self.sizes), self.boot.answers.arms
+        steps = np.eye(len(self.sizes))
+        by_size = [self.judged(step, margin).at(float(n)) for step, n in zip(steps, self.sizes, strict=True)]
+        return Comparison(
+            first=arms[self.one],
+            second=arms[self.other],
+            margin=margin,
+            verdict=self.judged(area, margin),
+            by_size=tuple(by_size),
+            slope=self.pair(curves.slope_weights(self.sizes)) if len(self.sizes) > 1 else None,
+            x90=(curves.x90(self.sizes, self.accuracies[0]), curves.x90(self.sizes, self.accuracies[1])),
+            asymptote=self.asymptotes(),
+            area=self.pair(area),
+            ratio=self.ratio(area),
+            equivalence=self.equivalence(area),
+            p=self.exact(),
+        )
+
+    def coefficients(self, weights: Floats, first: float = 1.0, second: float = -1.0) -> Floats:
+        """(a, s) coefficients: weights (s,) times `first` and `second` for the two arms, 0 for the others."""
+        found = np.zeros((len(self.boot.answers.arms), len(self.sizes)))
+        found[self.one] += first * weights
+        found[self.other] += second * weights
+        return found
+
+    def judged(self, weights: Floats, margin: float) -> Verdict:
+        """The verdict on the difference with these weights of the sizes; discordance is over the sizes weighted."""
+        right, used = self.boot.answers.right, np.flatnonzero(weights)
+        discordance = float(np.mean(right[self.one, used] != right[self.other, used]))
+        return judge(self.boot.spread(self.coefficients(weights)), discordance, margin)
+
+    def pair(self, weights: Floats) -> Pair:
+        """A linear figure of both arms."""
+        signs = ((1.0, 0.0), (0.0, 1.0), (1.0, -1.0))
+        return Pair(*(self.boot.estimate(self.coefficients(weights, *sign)) for sign in signs))
+
+    def ratio(self, area: Floats) -> Estimate | None:
+        """The transfer ratio; None where the second arm is never right."""
+        first, second = self.accuracies @ area
+        if second == 0:
+            return None
+        joint = self.boot.joint(self.coefficients(area, 1 / first if first else 0.0, -1 / second))
+        draws = (joint[:, self.one] @ area) / np.maximum(joint[:, self.other] @ area, 1e-9)
+        return Estimate(float(first / second), *_bounds(draws))
+
+    def asymptotes(self) -> Pair:
+        """Where both arms' curves end, by the fitted power law; with intervals from five subsets on."""
+        if len(self.sizes) < curves.FEWEST_SIZES:
+            return Pair(None, None, None)
+        first, second = (self.ends((1.0, 0.0)), self.ends((0.0, 1.0)))
+        return Pair(first, second, self.ends((1.0, -1.0)) if first and second else None)
+
+    def ends(self, sign: tuple[float, float]) -> Estimate | None:
+        """Signed sum of the arms' asymptotes; None where one of them cannot be told.
+
+        A draw whose asymptote cannot be told counts as 1: it may be that high.
+        """
+        used = [arm for arm, factor in zip((self.one, self.other), sign, strict=True) if factor]
+        factors = np.array([factor for factor in sign if factor])
+        value = float(curves.asymptote(self.sizes, self.boot.accuracy[used]) @ factors)
+        if np.isnan(value):
+            return None
+        if self.boot.answers.repeats < curves.FEWEST_SUBSETS:
+            return Estimate(value)
+        joint = self.boot.joint(self.coefficients(np.eye(len(self.sizes))[-1], *sign))[:, used]
+        return Estimate(value, *_bounds(np.nan_to_num(curves.asymptote(self.sizes, joint), nan=1.0) @ factors))
+
+    def equivalence(self, area: Floats) -> tuple[Equivalence, ...]:
+        """For each size, how many pictures of a class the second arm needs to do as well as the first."""
+        joint = self.boot.joint(self.coefficients(area))
+        values = curves.equivalent(self.sizes, self.accuracies[1][None].repeat(len(self.sizes), 0), self.accuracies[0])
+        draws = [curves.equivalent(self.sizes, joint[:, self.other], goal) for goal in joint[:, self.one].T]
+        return tuple(self.need(*each) for each in zip(self.sizes.tolist(), values.tolist(), draws, strict=True))
+
+    def need(self, n: float, value: float, draws: Floats) -> Equivalence:
+        """One entry: 0 stands for below the second arm's curve, infinity for beyond it."""
+        smallest, largest = float(self.sizes[0]), float(self.sizes[-1])
+        low, high = np.quantile(draws, [0.025, 0.975], method="inverted_cdf").tolist()
+        return Equivalence(
+            n=n,
+            value=value if 0 < value < np.inf else None,
+            low=None if low == 0 else min(low, largest),
+            high=None if high == np.inf else max(high, smallest),
+            beyond=largest if value == np.inf else None,
+        )
+
+    def exact(self) -> float | None:
+        """McNemar's exact p value, for one repeat and one size; else None."""
+        right = self.boot.answers.right[:, 0, 0]
+        if self.boot.answers.repeats > 1 or len(self.sizes) > 1:
+            return None
+        first, second = right[self.one], right[self.other]
+        return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
+
+
+def _bounds(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [0.025, 0.975]).tolist()
+    return low, high
+
+
+def curves_of(study: Answers | Bootstrap) -> dict[str, list[Estimate]]:
+    """Arm -> its accuracy at each size with a 95% interval; Wilson's (1927) where no answer differs from another."""
+    boot = Bootstrap.of(study) if isinstance(study, Answers) else study
+    return {arm: _curve(boot, index) for index, arm in enumerate(boot.answers.arms)}
+
+
+def _curve(boot: Bootstrap, arm: int) -> list[Estimate]:
+    found = []
+    for size in range(len(boot.answers.sizes)):
+        coefficients = np.zeros(boot.accuracy.shape)
+        coefficients[arm, size] = 1.0
+        estimate = boot.estimate(coefficients).within(0.0, 1.0)
+        if estimate.value in (0.0, 1.0):
+            m = boot.answers.n_test
+            estimate = Estimate(estimate.value, *wilson(round(estimate.value * m), m))
+        found.append(estimate)
+    return found
+
+
+def per_class(
+    answers: Answers, labels: Sequence[Any], first: str, second: str, size_index: int = -1
+) -> list[dict[str, Any]]:
+    """One row for each class among `labels` (m,), sorted: n, recall of both arms, their difference with its 95% interval.
+
+    Recall is the mean over repeats at one size. A class with one test picture has no interval (None).
+    """
+    arms = (first, second)
+    right = answers.right[[answers.arms.index(arm) for arm in arms]][:, [size_index]]
+    truth, rows = np.asarray(labels), []
+    for label in np.unique(truth):
+        own = Answers(arms, answers.sizes[[size_index]], right[..., truth == label])
+        one, other = own.accuracy.mean(axis=2)[:, 0].tolist()
+        row = {
+            "class": label.item() if hasattr(label, "item") else label,
+            "n": own.n_test,
+            "first": one,
+            "second": other,
+        }
+        rows.append(row | _difference(own))
+    return rows
+
+
+def _difference(own: Answers) -> dict[str, float | None]:
+    """Difference of two arms at one size, with its bounds."""
+    signs = np.array([[1.0], [-1.0]])
+    if own.n_test > 1:
+        found = Bootstrap.of(own, DRAWS_BY_CLASS).estimate(signs)
+        return {"difference": found.value, "low": found.low, "high": found.high}
+    return {"difference": float((own.accuracy.mean(axis=2) * signs).sum()), "low": None, "high": None}

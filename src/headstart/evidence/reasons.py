@@ -1,0 +1,187 @@
+"""Why transfer may have done little: each reason rests on a measured quantity, and names it (METHODS 3, last point).
+
+A reason is a finding that goes with weak transfer, not a proof of its cause; a study without it is the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headstart.evidence.measures import Overlap
+
+GREY = 0.9  # share of grey pictures from which colour plays no part in the data
+ENLARGED = 2.0  # times; up to twofold, resizing is within what networks are trained to bear
+BACKGROUND = 0.5  # share of a picture; from a half on, most of what the network sees is the same in every picture
+KNOWN = 0.5  # share of the classes; from a half on, most were told apart by the source already
+UNEQUAL = 10.0  # times; a penalty on weights then presses a hundred times harder on the smallest features
+DEAD = 0.1  # share of the features; a few are dead in any network on any data
+MOSTLY_DEAD = 0.5  # share of the features; trouble whatever the verdict
+SATURATED = 0.1  # share of the features; as for dead ones
+CROPPED = 0.3  # share of a picture; a square one loses 23% at the usual crop to 87.5% of its side
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason's key, the quantity it rests on, and the sentence that says both."""
+
+    key: str
+    measured: float
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was measured about one arm on these pictures. The defaults give no reason: nothing was measured.
+
+    name: how sentences call the network
+    pretrained: False for random weights
+    grey_share: share of grey pictures; colour_source: the weights were trained on colour photographs
+    picture_side, input_side: median shorter side of the pictures and of the network's input, in pixels
+    constant_share: mean share of a picture that has its border's colour; cuts: share that the centre crop removes
+    overlap: of the class names with the source's, None where unknown
+    rows: labelled pictures used for fitting; features: width of the head's input
+    penalised: by a finite C of at most 1e6; standardised: features were, so that their scales do not matter
+    scale_spread, dead_share, saturated_share: of the features (`evidence.measures`)
+    converged: share of the fits that converged; fits: their number
+    """
+
+    name: str
+    pretrained: bool = True
+    grey_share: float = 0.0
+    colour_source: bool = False
+    picture_side: float = 0.0
+    input_side: float = 0.0
+    constant_share: float = 0.0
+    overlap: Overlap | None = None
+    rows: int = 0
+    features: int = 0
+    penalised: bool = True
+    standardised: bool = True
+    scale_spread: float = 1.0
+    dead_share: float = 0.0
+    saturated_share: float = 0.0
+    converged: float = 1.0
+    fits: int = 0
+    cuts: float = 0.0
+
+
+def reasons(facts: Facts, weak: bool) -> tuple[Reason, ...]:
+    """What of the facts may explain a weak or negative verdict (`weak`), the weightiest first.
+
+    For any other verdict only what is trouble all the same: fits that did not converge, more features than labelled
+    pictures without a penalty, and more than half of the features dead.
+    """
+    found = tuple(reason for rule in RULES if (reason := rule(facts)) is not None)
+    return found if weak else tuple(reason for reason in found if _is_trouble(reason))
+
+
+def _is_trouble(reason: Reason) -> bool:
+    return reason.key in ("unconverged", "rows") or (reason.key == "dead" and reason.measured > MOSTLY_DEAD)
+
+
+def _random(facts: Facts) -> Reason | None:
+    if facts.pretrained:
+        return None
+    return Reason("random", 1.0, f"The weights of {facts.name} are random, all of them: nothing was transferred.")
+
+
+def _rows(facts: Facts) -> Reason | None:
+    if facts.penalised or facts.features <= facts.rows:
+        return None
+    sentence = (
+        f"{facts.features:,} features for {facts.rows:,} labelled pictures without a penalty: infinitely many weight "
+        "vectors fit the labels, and which one is found depends on the solver alone."
+    )
+    return Reason("rows", facts.features / max(facts.rows, 1), sentence)
+
+
+def _unconverged(facts: Facts) -> Reason | None:
+    if facts.converged >= 1:
+        return None
+    stopped = 1 - facts.converged
+    count = (
+        f"{round(stopped * facts.fits):,} of {facts.fits:,} fits" if facts.fits else f"{_percent(stopped)} of the fits"
+    )
+    return Reason(
+        "unconverged", stopped, f"The solver had not converged in {count}: these heads are not the best there are."
+    )
+
+
+def _dead(facts: Facts) -> Reason | None:
+    if facts.dead_share < DEAD:
+        return None
+    share = _percent(facts.dead_share)
+    sentence = f"{share} of the features have the same value in every picture and tell nothing."
+    return Reason("dead", facts.dead_share, sentence)
+
+
+def _saturated(facts: Facts) -> Reason | None:
+    if facts.saturated_share < SATURATED:
+        return None
+    share = _percent(facts.saturated_share)
+    sentence = f"{share} of the features are at their largest value in nine pictures out of ten and tell little."
+    return Reason("saturated", facts.saturated_share, sentence)
+
+
+def _unscaled(facts: Facts) -> Reason | None:
+    settled = not facts.penalised and facts.features <= facts.rows and facts.converged >= 1  # scales do not matter
+    if facts.standardised or settled or facts.scale_spread < UNEQUAL:
+        return None
+    effect = "the penalty all but silences the small ones" if facts.penalised else "the large ones decide what is found"
+    sentence = f"Features are not standardised, and their scales differ {facts.scale_spread:,.0f}-fold: {effect}."
+    return Reason("unscaled", facts.scale_spread, sentence)
+
+
+def _overlap(facts: Facts) -> Reason | None:
+    if not facts.pretrained or facts.overlap is None or facts.overlap.share >= KNOWN:
+        return None
+    words = facts.overlap.words
+    return Reason("overlap", facts.overlap.share, f"{words[0].upper()}{words[1:]}.")
+
+
+def _grey(facts: Facts) -> Reason | None:
+    if not facts.pretrained or not facts.colour_source or facts.grey_share < GREY:
+        return None
+    pictures = "All pictures" if facts.grey_share >= 1 else f"{_percent(facts.grey_share)} of the pictures"
+    sentence = (
+        f"{pictures} are grey, and {facts.name} learnt on colour photographs: its colour detectors say nothing here."
+    )
+    return Reason("grey", facts.grey_share, sentence)
+
+
+def _enlargement(facts: Facts) -> Reason | None:
+    times = facts.input_side / facts.picture_side if facts.picture_side else 0.0
+    if times < ENLARGED:
+        return None
+    sentence = (
+        f"Pictures of {facts.picture_side:g} pixels are enlarged {times:.1f} times to the input of "
+        f"{facts.input_side:g}: they have no detail of the size that the network looks for."
+    )
+    return Reason("enlargement", times, sentence)
+
+
+def _background(facts: Facts) -> Reason | None:
+    if facts.constant_share < BACKGROUND:
+        return None
+    share = _percent(facts.constant_share)
+    return Reason("background", facts.constant_share, f"{share} of a picture is plain background, on average.")
+
+
+def _crop(facts: Facts) -> Reason | None:
+    if facts.cuts < CROPPED:
+        return None
+    return Reason(
+        "crop", facts.cuts, f"The centre crop leaves out {_percent(facts.cuts)} of a picture, and what is there."
+    )
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that 99.6% is not called all."""
+    return f"{int(100 * share + 1e-9)}%"
+
+
+RULES: tuple[Callable[[Facts], Reason | None], ...] = (
+    _random, _rows, _unconverged, _dead, _unscaled, _saturated, _overlap, _grey, _enlargement, _background, _crop,
+)  # fmt: skip
+"""By weight: what makes the comparison itself doubtful, then features, then pictures unlike the source's."""

@@ -1,0 +1,83 @@
+"""The backbones that are to be ranked: resolved, named shortly, none of them twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headstart.backbones import Backbone
+from headstart.backbones.spelling import Spelled, short, spell
+from headstart.errors import HeadstartError, Offline, UserError
+from headstart.features.extract import FeatureSource
+
+Resolve = Callable[[Spelled], FeatureSource]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A backbone as it was written, its short name in tables, and what gives its features."""
+
+    spelled: Spelled
+    label: str
+    source: FeatureSource
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network."""
+        assert self.source.backbone is not None
+        return self.source.backbone
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A backbone that could not be ranked, and the sentence that says why."""
+
+    label: str
+    reason: str
+
+
+def labels(asked: Sequence[Spelled]) -> list[str]:
+    """A name for each in tables: the short one where no two have the same, else what was written."""
+    names = [short(each) for each in asked]
+    often = Counter(names)
+    return [name if often[name] == 1 else spell(each) for name, each in zip(names, asked, strict=True)]
+
+
+def candidates(
+    asked: Sequence[Spelled], resolve: Resolve, *, leave_copies: bool = False
+) -> tuple[list[Candidate], list[Failure]]:
+    """Those that can be resolved, and why others cannot. Raises UserError where two are the same backbone.
+
+    With `leave_copies` the first of two such is taken and the other left out.
+    """
+    found: list[Candidate] = []
+    failed = []
+    for spelled, label in zip(asked, labels(asked), strict=True):
+        try:
+            candidate = Candidate(spelled, label, resolve(spelled))
+        except HeadstartError as error:
+            failed.append(Failure(label, why(spelled, error)))
+            continue
+        twin = next((other for other in found if _key(other) == _key(candidate)), None)
+        if twin is None:
+            found.append(candidate)
+        elif not leave_copies:
+            both = f"{spell(twin.spelled)} and {spell(spelled)}"
+            raise UserError(f"--backbones names one backbone twice: {both}; leave one of them out.")
+    return found, failed
+
+
+def why(spelled: Spelled, error: HeadstartError) -> str:
+    """The sentence of an error, in the terms of a command that names several backbones."""
+    if isinstance(error, Offline):
+        name = spelled["name"]
+        return (
+            f"The weights of {name} are not on this machine and could not be downloaded; write {name}@FILE for a "
+            f"weights file, or {name}@none for random weights."
+        )
+    return str(error)
+
+
+def _key(candidate: Candidate) -> tuple[str, str]:
+    return candidate.backbone.fingerprint, candidate.source.layer

@@ -1,0 +1,148 @@
+"""The folder of a ranking: ranking.json with everything, ranking.csv with the table; the report reads the first."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import records
+from headstart.backbones.spelling import spell
+from headstart.errors import UserError
+from headstart.metrics import wilson
+from headstart.ranking.advice import HINTS
+from headstart.ranking.judge import Judged
+from headstart.ranking.rank import Ranking, Request
+from headstart.ranking.standing import difference
+
+JSON = "ranking.json"
+COLUMNS = (
+    "backbone", "accuracy", "accuracy_low", "accuracy_high", "correct", "n", "points_to_best", "only_best", "only_this",
+    "p", "told_apart", "on_front", "images_per_s", "features", "logme", "h_score", "leep", "parameters",
+    "multiply_adds", "height", "width", "licence", "written",
+)  # fmt: skip
+
+
+def claim(folder: Path) -> Path:
+    """The folder, new, empty or an earlier ranking's to write anew. Raises UserError when it holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; name a folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
+        raise UserError(f"--out {folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
+    return folder
+
+
+def write(ranking: Ranking, folder: Path) -> dict[str, Any]:
+    """Write both files and return what is in ranking.json."""
+    records.make(folder)
+    found = content(ranking)
+    rows = [found["baseline"], *found["backbones"]]
+    records.write_csv(folder / "ranking.csv", COLUMNS, ([_cell(row[c]) for c in COLUMNS] for row in rows))
+    records.write_json(folder / JSON, found)
+    return found
+
+
+def content(ranking: Ranking) -> dict[str, Any]:
+    """JSON-able: the request, the pictures, a row for the raw pixels and each backbone, the advice, the notes."""
+    best = ranking.backbones[0]
+    images, request = ranking.images, ranking.request
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    return {
+        "schema": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(request),
+        "data": {
+            "source": request.data,
+            "title": images.title,
+            "n": len(images),
+            "classes": {name: int(n) for name, n in zip(images.classes, counts, strict=True)},
+            "refused": ranking.refused,
+        },
+        "settings": {
+            "folds": request.folds,
+            "seed": request.seed,
+            "limit": request.limit,
+            "image_size": request.image_size,
+            "cores": os.cpu_count(),
+        },
+        "advice": ranking.advice.to_dict(),
+        "baseline": row(ranking, best, ranking.pixels),
+        "backbones": [row(ranking, best, each) for each in ranking.backbones],
+        "failed": [{"backbone": each.label, "reason": each.reason} for each in ranking.failures],
+        "hints": hints(ranking.backbones),
+        "notes": [*ranking.notes, *_notes(ranking)],
+        "seconds": round(ranking.seconds, 2),
+        "environment": records.environment(),
+    }
+
+
+def row(ranking: Ranking, best: Judged, judged: Judged) -> dict[str, Any]:
+    """One line of the table. `told_apart`: whether it differs measurably from the best; null for the best itself."""
+    right = judged.scores.right
+    low, high = wilson(int(right.sum()), len(right))
+    found = difference(best, judged)
+    return {
+        "backbone": judged.label,
+        "accuracy": judged.scores.accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "correct": int(right.sum()),
+        "n": len(right),
+        "points_to_best": found.points,
+        "only_best": found.only_best,
+        "only_this": found.only_this,
+        "p": found.p,
+        "told_apart": None if judged is best else found.measured,
+        "on_front": judged.label in ranking.front if judged.spelled else None,
+        "images_per_s": judged.cost.images_per_s,
+        "features": judged.scores.n_features,
+        "logme": judged.scores.logme,
+        "h_score": judged.scores.h_score,
+        "leep": judged.leep,
+        "parameters": judged.cost.parameters,
+        "multiply_adds": judged.cost.multiply_adds,
+        "height": judged.size[0],
+        "width": judged.size[1],
+        "licence": judged.cost.licence,
+        "written": judged.spelled,
+        "notes": list(judged.notes),
+    }
+
+
+def hints(backbones: tuple[Judged, ...]) -> list[dict[str, Any]]:
+    """How far each cheap score orders the backbones as cross-validation does: Kendall's tau, and its first choice."""
+    from scipy.stats import kendalltau
+
+    found = []
+    for name, score in HINTS.items():
+        scored = [(value, each) for each in backbones if (value := score(each)) is not None]
+        if len(scored) < 2:
+            continue
+        tau = float(kendalltau([v for v, _ in scored], [each.scores.accuracy for _, each in scored]).statistic)
+        first = max(scored, key=lambda pair: pair[0])[1].label
+        found.append({"hint": name, "n": len(scored), "tau": tau if np.isfinite(tau) else None, "first": first})
+    return found
+
+
+def command(request: Request) -> str:
+    """The command that repeats a request, with its backbones named one by one."""
+    given = {"--limit": request.limit, "--image-size": request.image_size}
+    words = ["headstart", "rank", request.data, "--backbones", ",".join(map(spell, request.backbones))]
+    words += ["--seed", str(request.seed), "--folds", str(request.folds)]
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    words += [w for o, v in (("--engine", request.engine), ("--device", request.device)) if v != "auto" for w in (o, v)]
+    return shlex.join(words)
+
+
+def _notes(ranking: Ranking) -> list[str]:
+    return [f"{each.label}: {note}" for each in (ranking.pixels, *ranking.backbones) for note in each.notes]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

@@ -1,0 +1,169 @@
+"""One backbone on the pictures: features, out-of-fold answers, cheap hints, speed, size."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.backbones import OnnxBackbone, memory
+from headstart.backbones.spelling import spell
+from headstart.evidence.transferability import h_score_regularised, leep, logme
+from headstart.features.extract import FeatureSource, Progress, Settings, extract
+from headstart.images import ImageSet, decode
+from headstart.metrics import apply_temperature
+from headstart.ranking.candidates import Candidate
+from headstart.ranking.folds import Codes, Folds, OutOfFold, answers
+
+BATCH = 16
+BATCHES = 7
+FEWEST, ENOUGH_S = 3, 5.0
+"""A slow network is measured on fewer batches: at least FEWEST, no more once they took ENOUGH_S."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a backbone costs; None where it is not known. `parameters` count a classifier too, where there is one."""
+
+    images_per_s: float | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What features (n, d) come to: right (n,) bool, which pictures are named correctly out of fold, and two hints."""
+
+    right: NDArray[np.bool_]
+    n_features: int
+    logme: float
+    h_score: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return float(self.right.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A backbone, or the raw pixels, where `spelled` is empty. `size` is the input's (height, width).
+
+    `leep` is None without a source classifier.
+    """
+
+    label: str
+    spelled: str
+    size: tuple[int, int]
+    scores: Scores
+    leep: float | None = None
+    cost: Cost = Cost()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Judges every candidate on the same n pictures in the same folds.
+
+    A method is given `tell`, which makes the Progress of a phase of its work.
+    """
+
+    images: ImageSet
+    folds: Folds
+    settings: Settings
+
+    def pixels(self, source: FeatureSource, X: NDArray[np.float32], tell: Callable[[str], Progress]) -> Judged:
+        """The baseline: X (n, d) are the pixels themselves."""
+        scores = score(X, self.images.labels, self.folds, tell("cross-validation"))
+        return Judged("raw pixels", "", _size(source), scores, notes=scores.notes)
+
+    def backbone(self, candidate: Candidate, tell: Callable[[str], Progress]) -> Judged:
+        """A backbone. Raises HeadstartError as its extraction does."""
+        source = candidate.source
+        X = extract(self.images, source, self.settings, tell("features")).features
+        parameters, multiply_adds, logits = figures(source)
+        speed = images_per_s(source, self.images, tell("speed"))
+        scores = score(X, self.images.labels, self.folds, tell("cross-validation"))
+        return Judged(
+            candidate.label,
+            spell(candidate.spelled),
+            _size(source),
+            scores,
+            None if logits is None else self._leep(replace(source, layer=logits), tell("source classes")),
+            Cost(speed, parameters, multiply_adds, candidate.backbone.weights.licence),
+            (*candidate.backbone.notes, *scores.notes),
+        )
+
+    def _leep(self, logits: FeatureSource, progress: Progress) -> float:
+        rows = extract(self.images, logits, self.settings, progress).features
+        return leep(apply_temperature(rows.astype(np.float64), 1.0), self.images.labels)
+
+
+def score(X: NDArray[np.float32], y: Codes, folds: Folds, progress: Progress) -> Scores:
+    """Cross-validation and the hints that need no source classifier: X (n, d), y (n,)."""
+    found = answers(X, y, folds, lambda done, total: progress("fit", done, total))
+    return Scores(found.predicted == y, X.shape[1], logme(X, y), h_score_regularised(X, y), _notes(found, len(folds)))
+
+
+def _notes(found: OutOfFold, k: int) -> tuple[str, ...]:
+    notes = []
+    if found.at_edge:
+        notes.append(f"C lay at an edge of its grid in {found.at_edge} of {k} folds; a better one may lie beyond.")
+    if found.stopped_early:
+        notes.append(f"The regression did not converge in {found.stopped_early} of {k} folds.")
+    return tuple(notes)
+
+
+def _size(source: FeatureSource) -> tuple[int, int]:
+    return source.preprocess.height, source.preprocess.width
+
+
+def figures(source: FeatureSource) -> tuple[int | None, int | None, str | None]:
+    """Parameters, multiply-adds at this input size, and the layer with the logits of the source classes.
+
+    None for what is not known of an ONNX file, and where there is no source classifier: random weights, weights without
+    a classifier or without a sidecar that counts its classes.
+    """
+    backbone = source.backbone
+    assert backbone is not None
+    if isinstance(backbone, OnnxBackbone):
+        return None, None, "logits" if "logits" in backbone.outputs else None
+    classes = backbone.weights.num_classes if backbone.weights.kind != "none" else None
+    question = ["figures", backbone.fingerprint, *_size(source), classes]
+    known = memory.recall(question)
+    if known is None:
+        from headstart.backbones.measure import describe_built
+
+        found = describe_built(replace(backbone, preprocess=source.preprocess))
+        logits = [layer.name for layer in found.modules if classes and prod(layer.shape) == classes]
+        known = {"figures": [found.row.parameters, found.row.multiply_adds, logits[-1] if logits else None]}
+        memory.remember(question, known)
+    parameters, multiply_adds, layer = known["figures"]
+    return parameters, multiply_adds, layer
+
+
+def images_per_s(source: FeatureSource, images: ImageSet, progress: Progress) -> float:
+    """Pictures per second through the opened engine, the median of a few batches of these pictures; decoding is not in.
+
+    Measured also where all features are stored, because it is a fact about this machine.
+    """
+    rows = [i % len(images) for i in range(BATCH)]
+    batch = np.stack([source.picture(decode(images.raw(i), images.limits), b"") for i in rows])
+    progress("open", 0, BATCHES)
+    engine = source.open()
+    engine.run(batch)  # the first call allocates
+    seconds: list[float] = []
+    while len(seconds) < BATCHES and (len(seconds) < FEWEST or sum(seconds) < ENOUGH_S):
+        begun = time.perf_counter()
+        engine.run(batch)
+        seconds.append(time.perf_counter() - begun)
+        progress("speed", len(seconds), BATCHES)
+    progress("speed", BATCHES, BATCHES)
+    return BATCH / statistics.median(seconds)

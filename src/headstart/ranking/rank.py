@@ -1,0 +1,168 @@
+"""The job: labelled pictures -> every backbone judged on the same folds -> Ranking. The test part stays unseen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headstart.backbones.spelling import Spelled
+from headstart.errors import DataError, HeadstartError, UserError
+from headstart.features.extract import Extraction, Progress, Settings, extract, silent
+from headstart.fitting import feature_source
+from headstart.images import ImageSet, load, select
+from headstart.ranking.advice import Advice, advise
+from headstart.ranking.candidates import Candidate, Failure, candidates, why
+from headstart.ranking.folds import draw
+from headstart.ranking.judge import Judge, Judged
+from headstart.ranking.standing import front, ordered
+from headstart.recipe import Recipe
+
+UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
+ALL_SEEN = (
+    "The data bring no test part, so every labelled picture took part in this choice: judge the classifier on pictures "
+    "that are not among them, or allow that its accuracy on these is a little flattering."
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to rank: `data` as `fit` takes it, backbones as `spelling.parse` gives them.
+
+    With `leave_copies` a backbone that is another one under a second name is left out instead of refused.
+    """
+
+    data: str
+    backbones: tuple[Spelled, ...]
+    limit: int | None = None
+    image_size: int | None = None
+    seed: int = 0
+    folds: int = 5
+    engine: str = "auto"
+    device: str = "auto"
+    leave_copies: bool = False
+
+    def recipe(self, method: str = "features", spelled: Spelled | None = None) -> Recipe:
+        """The recipe whose features a backbone is judged by."""
+        return Recipe.from_dict(
+            {
+                "method": method,
+                "seed": self.seed,
+                "data": {"source": self.data},
+                "backbone": {**(spelled or {}), "image_size": self.image_size if spelled else None},
+                "engine": {"name": self.engine, "device": self.device},
+            },
+            "the command line",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What came out: `pixels` is the baseline, `backbones` are in order, `front` has labels, the fastest first.
+
+    `images` are the n pictures that all were judged on, `refused` the number of those that could not be used.
+    """
+
+    request: Request
+    images: ImageSet
+    pixels: Judged
+    backbones: tuple[Judged, ...]
+    failures: tuple[Failure, ...]
+    front: tuple[str, ...]
+    advice: Advice
+    notes: tuple[str, ...]
+    refused: int
+    seconds: float
+
+
+def rank(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Ranking:
+    """Judge every backbone of a request. One that fails is among the `failures`, and the others go on.
+
+    Raises UserError where none is left, where two are the same, and for data that cannot be ranked on.
+    """
+    started = time.perf_counter()
+    images, unseen = pictures(request)
+    found, failures = candidates(
+        request.backbones,
+        lambda s: feature_source(request.recipe(spelled=s), images),
+        leave_copies=request.leave_copies,
+    )
+    if not found:
+        raise _none(failures)
+    pixels = feature_source(request.recipe("pixels"), images)
+    settings = settings or Settings()
+    baseline = extract(images, pixels, settings, stages(progress, 0, len(found), "raw pixels")("features"))
+    judge = _judge(images, baseline, request, settings)
+    judged = judge.pixels(pixels, baseline.features, stages(progress, 0, len(found), "raw pixels"))
+    backbones, broken = _all(judge, found, progress)
+    failures += broken
+    if not backbones:
+        raise _none(failures)
+    return Ranking(
+        request,
+        judge.images,
+        judged,
+        tuple(ordered(backbones)),
+        tuple(failures),
+        tuple(front(backbones)),
+        advise(judged, backbones),
+        (*judge.images.notes, UNSEEN.format(n=unseen) if unseen else ALL_SEEN, *_rare(judge)),
+        len(images.refused) + len(baseline.refused),
+        time.perf_counter() - started,
+    )
+
+
+def pictures(request: Request) -> tuple[ImageSet, int]:
+    """The labelled pictures outside the test part, at most `limit`, and the number of those in the test part."""
+    images = load(request.data)
+    test = images.parts == "test"
+    images = select(images.take(~test & (images.labels >= 0)), limit=request.limit, seed=request.seed)
+    if len(np.unique(images.labels)) < 2:
+        raise DataError(f"{images.title} has labelled pictures of fewer than two classes outside its test part.")
+    return images, int(test.sum())
+
+
+def stages(progress: Progress, number: int, total: int, label: str) -> Callable[[str], Progress]:
+    """One bar for each backbone, under it the phase of its work."""
+
+    def tell(phase: str) -> Progress:
+        return lambda _, done, count: progress(f"{number}/{total} {label}|{phase}", done, count)
+
+    return tell
+
+
+def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: Settings) -> Judge:
+    """Of the pictures that could be read, in folds that keep copies together."""
+    images = images.take(baseline.kept)
+    folds = draw(images.labels, images.names, request.folds, request.seed, baseline.twins)
+    return Judge(images, folds, replace(settings, strict=True))  # what was readable once must be so for every backbone
+
+
+def _all(judge: Judge, found: list[Candidate], progress: Progress) -> tuple[list[Judged], list[Failure]]:
+    judged, failures = [], []
+    for number, candidate in enumerate(found, start=1):
+        try:
+            judged.append(judge.backbone(candidate, stages(progress, number, len(found), candidate.label)))
+        except HeadstartError as error:
+            failures.append(Failure(candidate.label, why(candidate.spelled, error)))
+    return judged, failures
+
+
+def _rare(judge: Judge) -> list[str]:
+    """A note on classes that some fold has no picture of."""
+    counts = np.bincount(judge.images.labels, minlength=len(judge.images.classes))
+    rare = [judge.images.classes[k] for k in np.flatnonzero((counts > 0) & (counts < len(judge.folds)))]
+    if not rare:
+        return []
+    shown = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
+    return [f"Fewer pictures than folds: {shown}; a class with one picture cannot be named correctly."]
+
+
+def _none(failures: list[Failure]) -> UserError:
+    if not failures:
+        return UserError("There is no backbone to rank; name some with --backbones.")
+    return UserError(
+        f"None of the {len(failures)} backbones could be ranked. {failures[0].label}: {failures[0].reason}"
+    )

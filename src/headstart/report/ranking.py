@@ -1,0 +1,152 @@
+"""The page of a ranking (`headstart rank`): self-contained, written from ranking.json alone. Jinja2 escapes all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import UserError
+from headstart.records import write_text
+from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
+from headstart.report.ranking_chart import kind, scatters
+
+STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
+MEASURED = (
+    ("Pictures", "{n}, of {classes}, from {source}.{refused}"),
+    (
+        "Accuracy",
+        "Stratified cross-validation in {folds} folds: logistic regression on the features of the frozen network "
+        "answers each picture without having seen it or a copy of it. Its penalty is chosen on a fifth of the pictures "
+        "it is fitted on.",
+    ),
+    (
+        "Interval",
+        "Wilson's 95% interval of the share of right answers. It does not cover what other training pictures or other "
+        "folds would have changed, nor that the best of several was picked by the same pictures.",
+    ),
+    (
+        "Differences",
+        "McNemar's exact test on the same pictures; from p = 0.05 on, two backbones cannot be told apart. It is not "
+        "corrected for the number of backbones.",
+    ),
+    (
+        "Speed",
+        "Pictures a second through the network alone, opened and warm, the median of a few batches of these pictures "
+        "on {cores} ({cpu}). Reading and decoding files come on top; other work on the machine slows it.",
+    ),
+    (
+        "Hints",
+        "LogME (You et al. 2021), H-score with shrinkage (Ibrahim et al. 2021) and LEEP (Nguyen et al. 2020), higher "
+        "is better. LEEP needs the classifier of the source. No such score is best everywhere (Agostinelli et al. "
+        "2022), so they rank nothing here.",
+    ),
+)
+
+
+def write_ranking_report(folder: Path) -> Path:
+    """Write `ranking.html` into a ranking's folder and return its path; equal files give an equal page.
+
+    Raises UserError: the folder holds no readable ranking.json.
+    """
+    path = Path(folder) / "ranking.html"
+    write_text(path, render(read(Path(folder))))
+    return path
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The content of ranking.json. Raises UserError."""
+    try:
+        found = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} holds no ranking that can be read: {error}.") from error
+    if not isinstance(found, dict) or found.get("schema") != 1:
+        raise UserError(f"{folder / 'ranking.json'} is no ranking of this version.")
+    return found
+
+
+def render(found: Mapping[str, Any]) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("headstart.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("ranking.html").render(view(found))
+
+
+def view(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template names."""
+    advice = found["advice"]
+    return {
+        "title": shown(found["data"]["title"]),
+        "created": shown(found["created"])[:16].replace("T", " "),
+        "headline": shown(advice["headline"], 400),
+        "sentences": [shown(text, 1000) for text in advice["sentences"]],
+        "warnings": [shown(text, 1000) for text in advice["warnings"]],
+        "scatters": scatters(found),
+        "rows": [row(each) for each in (found["baseline"], *found["backbones"])],
+        "hints": [_hint(each) for each in found["hints"]],
+        "measured": [(term, words.format(**_facts(found))) for term, words in MEASURED],
+        "failed": [(shown(each["backbone"]), shown(each["reason"], 1000)) for each in found["failed"]],
+        "notes": [shown(note, 1000) for note in found["notes"]],
+        "command": shown(found["command"], 10_000),
+        "seconds": duration(found["seconds"]),
+        "one_source": any(row["leep"] is None for row in found["backbones"]),
+    }
+
+
+def row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the table in words."""
+    baseline = not found["written"]
+    place = "baseline" if baseline else kind(found)
+    marks = ["no backbone"] if baseline else [STANDING[place], "on the front" if found["on_front"] else ""]
+    best = found["told_apart"] is None
+    return {
+        "name": shown(found["backbone"]),
+        "place": place,
+        "marks": ", ".join(filter(None, marks)),
+        "accuracy": percent(found["accuracy"]),
+        "interval": f"{percent(found['accuracy_low']).removesuffix('%')} to {percent(found['accuracy_high'])}",
+        "points": NOTHING if best else f"{found['points_to_best']:+.1f}".replace("-", "−"),
+        "p": NOTHING if best else "<0.001" if found["p"] < 0.001 else f"{found['p']:.2g}",
+        "speed": count(found["images_per_s"]),
+        "cells": [
+            count(found["features"]),
+            decimal(found["logme"], 3),
+            decimal(found["h_score"], 3),
+            decimal(found["leep"], 3),
+            NOTHING if found["parameters"] is None else f"{found['parameters'] / 1e6:.1f} M",
+            NOTHING if found["multiply_adds"] is None else f"{found['multiply_adds'] / 1e9:.2f} G",
+            f"{found['height']} × {found['width']}",
+        ],
+        "licence": shown(found["licence"]) or NOTHING,
+    }
+
+
+def _hint(found: Mapping[str, Any]) -> tuple[str, str, str]:
+    name = found["hint"].removeprefix("the ")
+    return name[0].upper() + name[1:], decimal(found["tau"], 2), shown(found["first"])
+
+
+def _facts(found: Mapping[str, Any]) -> dict[str, str]:
+    data, settings = found["data"], found["settings"]
+    refused = data["refused"]
+    return {
+        "n": plural(data["n"], "labelled picture"),
+        "classes": plural(len(data["classes"]), "class", "classes"),
+        "source": shown(data["title"]),
+        "refused": f" {plural(refused, 'file')} could not be read and {_were(refused)} left out." if refused else "",
+        "folds": str(settings["folds"]),
+        "cores": plural(settings["cores"] or 1, "core"),
+        "cpu": shown(str(found["environment"].get("cpu", ""))),
+    }
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"

@@ -1,0 +1,70 @@
+"""The headline's comparison in words, to be read beside the main chart: start, slope, asymptote and equivalence."""
+
+from __future__ import annotations
+
+from headstart.report.study_files import Comparison, Equivalence, Study
+from headstart.report.study_marks import equivalence, equivalence_words
+from headstart.report.study_words import labelled, pictures, points, points_with_interval, share_with_interval
+
+Names = tuple[str, str]
+
+
+def how_to_read(study: Study) -> list[tuple[str, str]]:
+    """(Title, sentence), as far as they were measured; empty without a comparison."""
+    compared = study.main()
+    if compared is None:
+        return []
+    names = study.arm(compared.first).words, study.arm(compared.second).words
+    told = {
+        "Start": _start(study, compared),
+        "Slope": _slope(compared, names),
+        "Asymptote": _asymptote(compared, names),
+        "Equivalence": _equivalence(study, compared, names),
+    }
+    return [(title, words) for title, words in told.items() if words]
+
+
+def _start(study: Study, compared: Comparison) -> str:
+    if not compared.by_size:
+        return ""
+    at = compared.by_size[0]
+    return f"{points_with_interval(at.difference)} points with {labelled(study, at.n)}."
+
+
+def _slope(compared: Comparison, names: Names) -> str:
+    told = compared.slope
+    if not (told and told.first and told.second and told.difference):
+        return ""
+    each = f"{names[0]} {points(told.first.value)}, {names[1]} {points(told.second.value)}"
+    between = points_with_interval(told.difference)
+    return f"Points for every doubling of the labelled pictures: {each}; difference {between}."
+
+
+def _asymptote(compared: Comparison, names: Names) -> str:
+    told = compared.asymptote
+    both = zip(names, (told.first, told.second), strict=True) if told else ()
+    each = [f"{words} {share_with_interval(found, found.value)}" for words, found in both if found]
+    if not told or not each:
+        return ""
+    between = f"; difference {points_with_interval(told.difference)} points" if told.difference else ""
+    return f"Where the fitted curve ends with ever more pictures: {', '.join(each)}{between}."
+
+
+def _equivalence(study: Study, compared: Comparison, names: Names) -> str:
+    found = equivalence(compared)
+    if found is None:
+        return ""
+    need = pictures(found.value) if found.value else f"more than {pictures(found.beyond)}"
+    times = f", {found.multiple:.3g} times as many" if found.multiple else ""
+    return (
+        f"{equivalence_words(found)}: for what {names[0]} does with {labelled(study, found.n)}, "
+        f"{names[1]} needs {need}{_ends(found)}{times}."
+    )
+
+
+def _ends(found: Equivalence) -> str:
+    """The interval of an equivalence on the curve; one without an end goes beyond the largest size."""
+    if not found.value or not found.low:
+        return ""
+    high = f"{pictures(found.low)} to {pictures(found.high)}" if found.high else f"from {pictures(found.low)}"
+    return f" (95% interval {high})"

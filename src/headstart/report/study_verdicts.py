@@ -1,0 +1,124 @@
+"""The verdicts of a study: one mark for each pair, a card for each, a table of the other pairs, the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.report.numbers import count, plain, shown
+from headstart.report.study_differences import Differences, by_size
+from headstart.report.study_files import Comparison, Study, Verdict
+from headstart.report.study_words import MARKS, Mark, labelled, listed, points_with_interval
+
+Words = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One verdict over all sizes: its mark and the difference in points."""
+
+    mark: Mark
+    points: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Transfer arms down, source-free arms across; None where the study does not compare the two."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[Cell | None]]]
+
+
+def overview(study: Study, words: Words) -> Overview | None:
+    """The verdict of each transfer arm against each source-free one; None without any."""
+    found = {(c.first, c.second): c for c in study.against_source_free()}
+    if not found:
+        return None
+    firsts, seconds = (list(dict.fromkeys(pair[i] for pair in found)) for i in (0, 1))
+    rows = [(words[one], [_cell(found.get((one, two))) for two in seconds]) for one in firsts]
+    return Overview([words[two] for two in seconds], rows)
+
+
+def _cell(compared: Comparison | None) -> Cell | None:
+    if compared is None:
+        return None
+    return Cell(MARKS[compared.verdict.word], points_with_interval(compared.verdict.difference))
+
+
+@dataclass(frozen=True)
+class Card:
+    """One comparison of a transfer arm with a source-free one."""
+
+    title: str
+    sentence: str
+    mark: Mark
+    where: str
+    points: str
+    more: str
+    plot: Differences
+    details: list[str]
+
+
+def cards(study: Study, words: Words) -> list[Card]:
+    """The headline's comparison first, the others in the order of the file."""
+    main = study.main()
+    return [_card(study, c, words) for c in sorted(study.against_source_free(), key=lambda c: c is not main)]
+
+
+def _card(study: Study, compared: Comparison, words: Words) -> Card:
+    return Card(
+        title=f"{words[compared.first]} against {words[compared.second]}",
+        sentence=shown(compared.sentence, 1000),
+        mark=MARKS[compared.verdict.word],
+        where=f"with {labelled(study, compared.by_size[0].n)}" if len(compared.by_size) == 1 else "over all sizes",
+        points=f"{points_with_interval(compared.verdict.difference)} points",
+        more=_more(compared.verdict),
+        plot=by_size(study, compared),
+        details=[shown(each, 1000) for each in compared.details],
+    )
+
+
+def _more(verdict: Verdict) -> str:
+    """What would decide an open verdict."""
+    told = f"About {count(verdict.needed)} test pictures would decide it. " if verdict.needed else ""
+    return told + (
+        "The labelled subsets differ more than the test pictures: more repeats would tell more."
+        if verdict.more_repeats
+        else ""
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One of the other comparisons in a row of a table: over all sizes, at the smallest, at the largest."""
+
+    title: str
+    mark: Mark
+    cells: list[str]
+
+
+def other_pairs(study: Study, words: Words) -> list[Pair]:
+    """Comparisons of two transfer arms, or of two source-free ones."""
+    return [_pair(compared, words) for compared in study.others()]
+
+
+def _pair(compared: Comparison, words: Words) -> Pair:
+    ends = [compared.by_size[0], compared.by_size[-1]] if len(compared.by_size) > 1 else []
+    told = [points_with_interval(each.difference) for each in (compared.verdict, *ends)]
+    title = f"{words[compared.first]} against {words[compared.second]}"
+    return Pair(title, MARKS[compared.verdict.word], told + ["–"] * (3 - len(told)))
+
+
+def reasons(study: Study, words: Words) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(Comparisons, [(sentence, measured figure)]): comparisons with the same reasons are told once."""
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for told in study.reasons:
+        rows = tuple((shown(each.sentence, 1000), plain(each.measured)) for each in told.reasons)
+        if rows:
+            found.setdefault(rows, []).append(f"{words[told.first]} against {words[told.second]}")
+    return [(listed(pairs), list(rows)) for rows, pairs in found.items()]
+
+
+def margin_words(study: Study) -> str:
+    """The margin in points: `1 point`, `0.5 points`."""
+    told = f"{100 * study.study.margin:g}"
+    return f"{told} point{'' if told == '1' else 's'}"

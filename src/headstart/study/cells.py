@@ -1,0 +1,153 @@
+"""One cell of a study: an arm fitted on one labelled subset, and its answers on the test pictures."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.augment import NO_VIEWS
+from headstart.classifier import Classifier
+from headstart.features.extract import FeatureSource, Progress, Settings
+from headstart.fitting import Fitted, Job, fit_head, head_of, unfinished
+from headstart.heads import Head
+from headstart.heads.base import Examples
+from headstart.images import ImageSet
+from headstart.metrics import apply_temperature, log_loss
+from headstart.outcome import part_rows, rows_in
+from headstart.recipe import Recipe
+
+HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which cell of an arm, and the mark of its pictures."""
+
+    size: str
+    repeat: int
+    pictures: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of a cell; JSON-able. `predicted` (m,) are class indices of the test pictures in their order.
+
+    `pictures` marks the content of all that it was fitted and judged on. `parameters` were trained; `chosen` says what
+    validation chose and `tried` from what, in words; `converged` is None for a head without iterations; `history` has a
+    row for each epoch of a network that was trained; `fit_s` are seconds of fitting alone.
+    """
+
+    size: str
+    repeat: int
+    pictures: str
+    train: int
+    val: int
+    accuracy: float
+    log_loss: float
+    predicted: list[int]
+    fit_s: float
+    features: int
+    parameters: int
+    chosen: str
+    tried: str
+    converged: bool | None
+    steps: int | None = None
+    network_parameters: int | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+        """Read `to_dict`'s result; raises KeyError or TypeError for anything else."""
+        return cls(**{f.name: values[f.name] for f in fields(cls)})
+
+
+def fit_features(
+    recipe: Recipe, source: FeatureSource, images: ImageSet, features: NDArray[np.float32], where: Where
+) -> Cell:
+    """Fit the recipe's head on features (n, d) of the cell's n pictures, whose parts lie side by side."""
+    parts = part_rows(images)
+    examples = {part: Examples(features[rows], images.labels[rows]) for part, rows in parts.items()}
+    head = head_of(recipe)
+    seconds = fit_head(head, recipe.head, examples["train"], examples["val"])
+    logits = Classifier(source, head, images.classes).logits(examples["test"].X)
+    about = {
+        "features": features.shape[1],
+        "parameters": sum(int(values.size) for values in head.to_arrays().values()),
+        "chosen": _chosen(head),
+        "tried": _tried(head),
+        "converged": head.report_.get("converged"),
+    }
+    return _cell(where, images, logits, seconds, about)
+
+
+def fit_network(
+    recipe: Recipe, images: ImageSet, folder: Path, settings: Settings, where: Where, progress: Progress
+) -> Cell:
+    """Train the recipe's network on the cell's pictures; `folder` keeps the training's state until it is done."""
+    started = time.perf_counter()
+    fitted = Job(recipe, folder, NO_VIEWS, settings, progress, images).train_network(resume=unfinished(folder))
+    logits = Classifier(fitted.source, fitted.head, fitted.images.classes).logits(
+        fitted.extraction.features[part_rows(fitted.images)["test"]]
+    )
+    found = _cell(where, fitted.images, logits, time.perf_counter() - started, _about(fitted))
+    fitted.done()
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _cell(
+    where: Where, images: ImageSet, logits: NDArray[np.float64], seconds: float, about: Mapping[str, Any]
+) -> Cell:
+    parts = part_rows(images)
+    labels, predicted = images.labels[parts["test"]], logits.argmax(axis=1)
+    return Cell(
+        **asdict(where),
+        train=rows_in(parts["train"]),
+        val=rows_in(parts["val"]),
+        accuracy=float((predicted == labels).mean()),
+        log_loss=log_loss(labels, apply_temperature(logits, 1.0)),
+        predicted=predicted.tolist(),
+        fit_s=round(seconds, 4),
+        **about,
+    )
+
+
+def _chosen(head: Head) -> str:
+    """What validation chose, such as `C = 0.01`."""
+    return f"C = {head.report_['C']:g}" if "C" in head.report_ else ""
+
+
+def _tried(head: Head) -> str:
+    """What it could choose from."""
+    grid = head.report_.get("grid", [])
+    return f"{len(grid)} values of C, one chosen by validation" if len(grid) > 1 else "one setting"
+
+
+def _about(fitted: Fitted) -> dict[str, Any]:
+    assert fitted.training is not None
+    told, history = fitted.training.report, fitted.head.history_
+    plan = told["plan"]
+    epochs = int(history[-1]["epoch"]) if history else 0
+    top = "top solved first, " if any(row.get("phase") == 1 for row in history) else ""
+    steps = -(-told["rows"] // plan["batch_size"]) * epochs
+    return {
+        "features": int(fitted.extraction.features.shape[1]),
+        "parameters": told["parameters"],
+        "network_parameters": told["parameters_of_network"],
+        "chosen": f"epoch {told['best_epoch']} of {epochs}",
+        "tried": f"{top}one learning rate, {epochs} epochs ({steps:,} steps), one of them chosen by validation",
+        "converged": None,
+        "steps": steps,
+        "history": [{key: float(row[key]) for key in HISTORY if row.get(key) is not None} for row in history],
+    }

@@ -1,0 +1,199 @@
+"""A study, readable top to bottom: subsets -> pictures looked at -> arms x sizes x repeats -> findings -> folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart import records
+from headstart.errors import HeadstartError, UserError
+from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
+from headstart.fitting import feature_source
+from headstart.images.looks import Looks, look_at
+from headstart.paths import features_dir
+from headstart.recipe import Recipe
+from headstart.study import tables
+from headstart.study.arms import Arm, arms_of
+from headstart.study.cells import Cell, Where, fit_features, fit_network
+from headstart.study.facts import about_arm
+from headstart.study.findings import findings
+from headstart.study.folder import PICTURES, RECIPE, ArmFolder, open_folder, seen
+from headstart.study.recipe import StudyRecipe
+from headstart.study.results import ArmResults
+from headstart.study.subsets import Subsets, subsets
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study: its folder, what is in verdicts.json, and the results of each arm."""
+
+    folder: Path
+    verdicts: Mapping[str, Any]
+    results: tuple[ArmResults, ...]
+
+
+def compare(
+    recipe: StudyRecipe, out: Path | None = None, progress: Progress = silent, *, store: bool = True, command: str = ""
+) -> Study:
+    """Fit every arm on the same subsets, judge them on the same test pictures, and say whether transfer helped.
+
+    Results that `out` holds already are used again, so a study that was stopped goes on, and arms, sizes and repeats
+    can be added. An arm that fails is reported and the others go on; UserError when none works.
+    """
+    started = time.perf_counter()
+    arms = arms_of(recipe)
+    folder = open_folder(out, recipe)
+    drawn = subsets(recipe)
+    records.make(folder)
+    records.write_text(folder / RECIPE, recipe.to_toml())
+    drawn, looks = _looked_at(drawn, folder, progress)
+    total = len(arms) * len(drawn.labelled)
+    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, total)
+    results = tuple(work.run(arm) for arm in arms)
+    if not any(found.cells for found in results):
+        raise UserError(f"No arm of the study worked. {results[0].failed}")
+    verdicts = {
+        "schema": 1,
+        **findings(recipe, drawn, looks, results),
+        "command": command,
+    }
+    verdicts["study"] |= {
+        "name": folder.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    tables.write(folder, drawn, results)
+    records.write_json(folder / "environment.json", records.environment())
+    records.write_json(folder / "verdicts.json", verdicts)
+    return Study(folder, verdicts, results)
+
+
+def _looked_at(drawn: Subsets, folder: Path, progress: Progress) -> tuple[Subsets, Looks]:
+    """The subsets without pictures that cannot be used, and what was seen: remembered for the same pictures."""
+    mark = drawn.mark()
+    known = seen(folder, mark)
+    looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
+    if not known:
+        records.write_json(folder / PICTURES, {"mark": mark, "looks": looks.to_dict()})
+        refused = [*drawn.images.refused, *looks.refused]
+        rows = ((r.name, r.reason, r.detail) for r in refused)
+        records.write_csv(folder / "refused.csv", ["name", "reason", "detail"], rows)
+    return drawn.without(np.array(looks.refused_at, dtype=np.int64)), looks
+
+
+@dataclass
+class _Work:
+    """The cells of a study, one arm after another."""
+
+    recipe: StudyRecipe
+    folder: Path
+    drawn: Subsets
+    settings: Settings
+    progress: Progress
+    total: int
+    done: int = 0
+
+    def run(self, arm: Arm) -> ArmResults:
+        """Every cell of an arm; an arm that cannot be made at all has none."""
+        found, start = ArmResults(arm), self.done
+        try:
+            source = found.source = feature_source(arm.recipe, self.drawn.images)
+            kept = ArmFolder.of(self.folder, arm.name, self._identity(arm.recipe, source))
+            fit = self._network if arm.trained else self._features
+            for cell in fit(arm, source, kept, found):
+                found.cells[cell.size, cell.repeat] = cell
+                self._advance(
+                    f"{arm.name}: {cell.size} a class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
+                )
+        except HeadstartError as error:
+            found.failed = str(error)
+        self.done = start + len(self.drawn.labelled)
+        self.progress("cells", self.done, self.total)
+        return found
+
+    def _identity(self, recipe: Recipe, source: FeatureSource) -> dict[str, Any]:
+        """All that an arm's answers depend on beside the pictures."""
+        chosen = recipe.model_dump(include={"method", "seed", "head", "training"})
+        return {"space": source.space(), **chosen}
+
+    def _advance(self, said: str) -> None:
+        self.done += 1
+        self.progress(f"cells|{said}", self.done, self.total)
+
+    def _pending(self, kept: ArmFolder) -> tuple[list[Cell], list[Where]]:
+        ready, pending = [], []
+        for size, repeat in self.drawn.labelled:
+            mark = self.drawn.mark((size, repeat))
+            cell = kept.cell(size, repeat, mark)
+            if cell is None:
+                pending.append(Where(size, repeat, mark))
+            else:
+                ready.append(cell)
+        return ready, pending
+
+    def _features(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
+        """Cells of an arm whose features are extracted once."""
+        ready, pending = self._pending(kept)
+        yield from ready
+        found.about = kept.about() or {}
+        if not pending and found.about:
+            return
+        self.progress("cells", self.done, self.total)
+        extraction = self._extracted(arm, source)
+        found.about = about_arm(arm, source, self.drawn, extraction)
+        kept.keep_about(found.about)
+        for where in pending:
+            images, rows = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
+            try:
+                cell = fit_features(arm.recipe, source, images, _rows(extraction.features, rows), where)
+            except UserError as error:
+                found.failed = f"{where.size} labelled pictures a class: {error}"
+                continue
+            kept.keep(cell)
+            yield cell
+
+    def _extracted(self, arm: Arm, source: FeatureSource) -> Extraction:
+        def progress(stage: str, done: int, total: int) -> None:
+            self.progress(f"{arm.name} {stage}" if stage == "extract" else stage, done, total)
+
+        extraction = extract(self.drawn.images, source, self.settings, progress)
+        if extraction.refused:
+            first = extraction.refused[0]
+            raise UserError(f"The picture {first.name} changed while the study ran ({first.reason}); start it again.")
+        return extraction
+
+    def _network(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
+        """Cells of an arm that trains a network for each; every repeat begins with its own random numbers."""
+        ready, pending = self._pending(kept)
+        yield from ready
+        found.about = kept.about() or about_arm(arm, source, self.drawn, None)
+        kept.keep_about(found.about)
+        sized = arm.recipe.backbone.model_copy(update={"image_size": source.preprocess.height})
+        for where in pending:
+            images, _ = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
+            recipe = arm.recipe.model_copy(update={"backbone": sized, "seed": self.recipe.seed + where.repeat})
+            said = f"{arm.name}: {where.size} a class, repeat {where.repeat + 1}"
+
+            def progress(stage: str, done: int, total: int, said: str = said) -> None:
+                self.progress(f"cells|{said}, {stage.partition('|')[0]} {done} of {total}", self.done, self.total)
+
+            try:
+                folder = kept.training(where.size, where.repeat)
+                cell = fit_network(recipe, images, folder, self.settings, where, progress)
+            except UserError as error:
+                found.failed = f"{where.size} labelled pictures a class: {error}"
+                continue
+            kept.keep(cell)
+            yield cell
+
+
+def _rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    chosen: NDArray[np.float32] = features[rows]
+    return chosen

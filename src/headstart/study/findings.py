@@ -1,0 +1,239 @@
+"""From the results of the arms to verdicts.json: curves, verdicts, reasons, costs, and a headline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import combinations
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from headstart.evidence.answers import Answers
+from headstart.evidence.bootstrap import Bootstrap
+from headstart.evidence.comparison import Comparison, compare, curves_of, per_class
+from headstart.evidence.curves import training_curve
+from headstart.evidence.interval import over_repeats
+from headstart.evidence.reasons import reasons
+from headstart.evidence.verdict import HELPED
+from headstart.evidence.words import training_sentence
+from headstart.images.looks import Looks
+from headstart.study.facts import facts
+from headstart.study.recipe import StudyRecipe
+from headstart.study.results import ArmResults
+from headstart.study.subsets import Subsets
+
+
+def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequence[ArmResults]) -> dict[str, Any]:
+    """The content of verdicts.json but for when and where; JSON-able."""
+    return _Findings(recipe, drawn, looks, results).told()
+
+
+Pair = tuple[ArmResults, ArmResults]
+
+
+def _pairs(working: Sequence[ArmResults]) -> list[Pair]:
+    """Every pair, those that say whether transfer helped first, the transfer arm first."""
+    found = [(b, a) if b.arm.transfer and not a.arm.transfer else (a, b) for a, b in combinations(working, 2)]
+    return sorted(found, key=lambda pair: (not _is_transfer(pair), not pair[0].arm.transfer))
+
+
+def _is_transfer(pair: Pair) -> bool:
+    return pair[0].arm.transfer and not pair[1].arm.transfer
+
+
+@dataclass(frozen=True, eq=False)
+class _Findings:
+    """What can be said of the results; arms with the same sizes share the draws of one bootstrap."""
+
+    recipe: StudyRecipe
+    drawn: Subsets
+    looks: Looks
+    results: Sequence[ArmResults]
+
+    def told(self) -> dict[str, Any]:
+        """Every block."""
+        working = [found for found in self.results if found.cells]
+        pairs = [pair for pair in _pairs(working) if self.sizes(pair)]
+        told = [self.compared(pair).to_dict() for pair in pairs]
+        return {
+            "headline": _headline(working, told),
+            "study": _about(self.recipe, self.drawn),
+            "arms": [self.arm(found) for found in self.results],
+            "comparisons": told,
+            "training": [block for found in working for block in self.training(found)],
+            "per_class": [self.per_class(pair) for pair in pairs],
+            "reasons": [
+                {"first": comparison["first"], "second": comparison["second"], "reasons": listed}
+                for pair, comparison in zip(pairs, told, strict=True)
+                if (listed := self.reasons(pair, comparison))
+            ],
+            "notes": [*self.drawn.notes, *_notes(self.drawn, self.looks, self.recipe)],
+        }
+
+    def sizes(self, arms: Sequence[ArmResults]) -> tuple[str, ...]:
+        """The sizes at which these arms have every repeat."""
+        repeats = self.recipe.repeats
+        return tuple(size for size in self.drawn.sizes if all(found.complete(size, repeats) for found in arms))
+
+    def bootstrap(self, sizes: tuple[str, ...]) -> Bootstrap:
+        """Of all arms that have these sizes."""
+        if sizes not in self._bootstraps:
+            arms = [found for found in self.results if set(sizes) <= set(self.sizes([found]))]
+            labels = self.drawn.images.labels[self.drawn.test]
+            right = [[found.predicted(size, self.recipe.repeats) == labels for size in sizes] for found in arms]
+            names, n = tuple(found.arm.name for found in arms), np.array([self.drawn.sizes[size] for size in sizes])
+            self._bootstraps[sizes] = Bootstrap.of(Answers(names, n, np.array(right)))
+        return self._bootstraps[sizes]
+
+    @cached_property
+    def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
+        return {}
+
+    def compared(self, pair: Pair) -> Comparison:
+        """One pair of arms over the sizes that both have."""
+        first, second = (found.arm for found in pair)
+        return compare(
+            self.bootstrap(self.sizes(pair)),
+            first.name,
+            second.name,
+            margin=self.recipe.margin,
+            names=(first.words, second.words),
+            transfer=_is_transfer(pair),
+        )
+
+    def arm(self, found: ArmResults) -> dict[str, Any]:
+        """The block of an arm, also of one that failed."""
+        cells, about = list(found.cells.values()), dict(found.about)
+        extraction, sizes = about.get("extraction"), list(self.drawn.sizes)
+        parameters = next((cell.network_parameters for cell in cells), None) or about.get("network_parameters")
+        return {
+            "name": found.arm.name,
+            "words": found.arm.words,
+            "kind": found.arm.recipe.method,
+            "transfer": found.arm.transfer,
+            "backbone": about.get("backbone"),
+            "layer": about.get("layer"),
+            "image_size": about.get("image_size"),
+            "features": cells[0].features if cells else None,
+            "trained_parameters": max((cell.parameters for cell in cells), default=None),
+            "network_parameters": parameters,
+            "extraction": extraction,
+            "fit_s": [median(c.fit_s for c in found.at(size)) if found.at(size) else None for size in sizes],
+            "total_s": round(sum(cell.fit_s for cell in cells) + (extraction["seconds"] if extraction else 0.0), 2),
+            "budget": _budget(found, sizes),
+            "measures": about.get("measures", {}),
+            "curve": self.curve(found),
+            "notes": list(dict.fromkeys(about.get("notes", []))),
+            "failed": found.failed,
+        }
+
+    def curve(self, found: ArmResults) -> list[dict[str, Any]]:
+        """Accuracy with its interval at every size that is complete, and each repeat's."""
+        sizes = self.sizes([found])
+        estimates = curves_of(self.bootstrap(sizes))[found.arm.name] if sizes else []
+        return [
+            {
+                "size": size,
+                "n": self.drawn.sizes[size],
+                "accuracy": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "repeats": [cell.accuracy for cell in found.at(size)],
+            }
+            for size, estimate in zip(sizes, estimates, strict=True)
+        ]
+
+    def training(self, found: ArmResults) -> list[dict[str, Any]]:
+        """Validation accuracy by epoch at the largest size of an arm that trains a network."""
+        sizes = [size for size in self.sizes([found]) if all(cell.history for cell in found.at(size))]
+        if not sizes or not found.arm.trained:
+            return []
+        cells = found.at(sizes[-1])
+        rows = [{int(r["epoch"]): r["val_accuracy"] for r in c.history if "val_accuracy" in r} for c in cells]
+        epochs = sorted(set.intersection(*(set(row) for row in rows)))
+        if len(epochs) < 2:
+            return []
+        last = cells[0].history[-1]["epoch"]
+        steps = np.array(epochs) * ((cells[0].steps or last) / last)
+        accuracy = np.array([[row[epoch] for epoch in epochs] for row in rows])
+        curve = training_curve(steps, accuracy)
+        points = [
+            {"epoch": epoch, "step": round(step), "accuracy": mean.value, "low": mean.low, "high": mean.high}
+            for epoch, step, mean in zip(epochs, steps.tolist(), map(over_repeats, accuracy.T), strict=True)
+        ]
+        sentence = training_sentence(curve, found.arm.words)
+        return [{"arm": found.arm.name, "size": sizes[-1], "points": points, **curve.to_dict(), "sentence": sentence}]
+
+    def per_class(self, pair: Pair) -> dict[str, Any]:
+        """Recall of each class by both arms at the largest size that both have."""
+        size, labels = self.sizes(pair)[-1], self.drawn.images.labels[self.drawn.test]
+        right = np.array([[found.predicted(size, self.recipe.repeats) == labels] for found in pair])
+        first, second = (found.arm.name for found in pair)
+        answers = Answers((first, second), np.array([self.drawn.sizes[size]]), right)
+        rows = per_class(answers, labels.tolist(), first, second)
+        named = [row | {"class": self.drawn.images.classes[row["class"]]} for row in rows]
+        return {"first": first, "second": second, "size": size, "classes": named}
+
+    def reasons(self, pair: Pair, comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What was measured that may explain a weak verdict of a transfer arm; at its smallest size."""
+        if not _is_transfer(pair):
+            return []
+        known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
+        weak = comparison["verdict"]["word"] != HELPED
+        return [asdict(reason) for reason in reasons(known, weak)]
+
+
+def _headline(working: Sequence[ArmResults], comparisons: Sequence[Mapping[str, Any]]) -> str:
+    """The sentence on the best transfer arm against the best source-free one."""
+    best = {
+        transfer: max(
+            (found for found in working if found.arm.transfer == transfer),
+            key=lambda found: float(np.mean([cell.accuracy for cell in found.cells.values()])),
+            default=None,
+        )
+        for transfer in (True, False)
+    }
+    names = [found.arm.name for found in (best[True], best[False]) if found is not None]
+    for told in comparisons:
+        if len(names) == 2 and [told["first"], told["second"]] == names:
+            return str(told["sentence"])
+    if comparisons:
+        return str(comparisons[0]["sentence"])
+    return "One arm alone has results: there is nothing to compare."
+
+
+def _about(recipe: StudyRecipe, drawn: Subsets) -> dict[str, Any]:
+    return {
+        "data": recipe.data.source,
+        "seed": recipe.seed,
+        "repeats": recipe.repeats,
+        "classes": list(drawn.images.classes),
+        "n_test": len(drawn.test),
+        "margin": recipe.margin,
+        "head": recipe.head.name,
+        "sizes": [{"name": name, "n": n} for name, n in drawn.sizes.items()],
+    }
+
+
+def _budget(found: ArmResults, sizes: Sequence[str]) -> str:
+    """What the arm could choose from, the same for every size or the smallest and the largest one's."""
+    told = list(dict.fromkeys(cell.tried for size in sizes for cell in found.at(size)))
+    return told[0] if len(told) == 1 else f"{told[0]} at the smallest size, {told[-1]} at the largest" if told else ""
+
+
+def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
+    notes = []
+    if looks.refused:
+        notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
+    if recipe.repeats < 5:
+        notes.append(f"{recipe.repeats} subsets a size make wide intervals; --repeats 5 or more narrows them.")
+    if "all" in drawn.sizes:
+        notes.append("There is one subset of all labelled pictures: the interval there is that of the test pictures.")
+    notes.append(
+        "Of the labelled pictures of a size a fifth makes the arm's choices; a logistic head is then fitted on all of "
+        "them again, a network keeps to the other four fifths."
+    )
+    return notes

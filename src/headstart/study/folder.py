@@ -1,0 +1,112 @@
+"""A study's folder while it grows: every cell is a file of its own, so a study that is stopped goes on where it was.
+
+study.toml                     what was asked
+pictures.json                  what was seen when the pictures were looked at
+cells/<arm>-<identity>/arm.json, <size>-<repeat>.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart import records
+from headstart.errors import UserError
+from headstart.study.cells import Cell
+from headstart.study.recipe import StudyRecipe
+
+RECIPE, PICTURES = "study.toml", "pictures.json"
+
+
+def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
+    """The folder of a study: `out`, or by default one named after the data; results in it that fit are used again.
+
+    Raises UserError when `out` holds something else, so that nothing is overwritten.
+    """
+    if out is None:
+        return _default(recipe)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder.")
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / RECIPE).is_file():
+            raise UserError(f"--out {out} holds other files and no study; name a new folder or an earlier study's.")
+        if not StudyRecipe.load(out / RECIPE).grows_into(recipe):
+            raise UserError(
+                f"--out {out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
+                "sizes, repeats and the margin may change. Name another folder."
+            )
+    return out
+
+
+def _default(recipe: StudyRecipe) -> Path:
+    first = Path("studies") / (Path(recipe.data.source).stem or "study")
+    folder, number = first, 1
+    while folder.exists():
+        try:
+            if StudyRecipe.load(folder / RECIPE).grows_into(recipe):
+                break
+        except UserError:
+            pass
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    return folder
+
+
+def seen(folder: Path, mark: str) -> dict[str, Any] | None:
+    """What was noted when these very pictures were looked at; None when they were not."""
+    found = _read(folder / PICTURES)
+    return found if found is not None and found.get("mark") == mark else None
+
+
+@dataclass(frozen=True)
+class ArmFolder:
+    """Where an arm's results lie; `identity` is all that its answers depend on, so other settings never mix."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, study: Path, name: str, identity: Mapping[str, Any]) -> ArmFolder:
+        """The folder of an arm within a study's."""
+        digest = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
+        plain = re.sub(r"[^A-Za-z0-9_.+-]+", "_", name)[:80]
+        return cls(study / "cells" / f"{plain}-{digest}")
+
+    def cell(self, size: str, repeat: int, mark: str) -> Cell | None:
+        """A finished cell of the pictures that `mark` stands for; None where there is none that can be read."""
+        found = _read(self.folder / f"{size}-{repeat}.json")
+        try:
+            cell = Cell.from_dict(found) if found is not None else None
+        except (KeyError, TypeError):
+            return None
+        return cell if cell is not None and cell.pictures == mark else None
+
+    def keep(self, cell: Cell) -> None:
+        """Write a finished cell, whole or not at all."""
+        records.make(self.folder)
+        records.write_json(self.folder / f"{cell.size}-{cell.repeat}.json", cell.to_dict())
+
+    def about(self) -> dict[str, Any] | None:
+        """What was learnt about the arm itself when its features were there."""
+        return _read(self.folder / "arm.json")
+
+    def keep_about(self, values: Mapping[str, Any]) -> None:
+        """Write it."""
+        records.make(self.folder)
+        records.write_json(self.folder / "arm.json", values)
+
+    def training(self, size: str, repeat: int) -> Path:
+        """Where a network's training keeps its state until the cell is done."""
+        return self.folder / f"training-{size}-{repeat}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,44 @@
+"""`StudyRecipe`: every choice of a study, as TOML."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from headstart.recipe import DataRecipe, Document, EngineRecipe, HeadRecipe, TrainingRecipe
+
+ARMS = ("pixels", "scratch", "sprout")
+SIZES: tuple[int | Literal["all"], ...] = (5, 10, 20, 50, 100)
+Size = int | Literal["all"]
+
+
+class StudyRecipe(Document):
+    """Arms x sizes x repeats on the same labelled pictures and the same test pictures.
+
+    `arms` are written as `headstart.study.arms` reads them. In each repeat every arm is fitted on the same subset, and
+    a smaller size's subset is part of a larger one's.
+    """
+
+    version: Literal[1] = 1
+    arms: list[str] = Field(default=list(ARMS), min_length=1)
+    sizes: list[Size] = Field(default=list(SIZES), min_length=1)
+    """Labelled pictures of each class, a fifth of which make the arm's choices; `all` there are."""
+    repeats: int = Field(default=5, ge=1)
+    """Subsets drawn at each size; `all` has one."""
+    seed: int = Field(default=0, ge=0)
+    limit_test: int | None = Field(default=None, ge=2)
+    """At most this many test pictures (stratified)."""
+    margin: float = Field(default=0.01, gt=0, lt=1)
+    """A difference in accuracy that does not matter."""
+    image_size: int | None = Field(default=None, ge=1)
+    """Side of every network's input in pixels; chosen by the size rule when left out."""
+    data: DataRecipe
+    engine: EngineRecipe = EngineRecipe()
+    head: HeadRecipe = HeadRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+
+    def grows_into(self, other: StudyRecipe) -> bool:
+        """Whether results of this study can be used in the other: only arms, sizes, repeats and margin may differ."""
+        free = {"arms", "sizes", "repeats", "margin"}
+        return self.model_dump(exclude=free) == other.model_dump(exclude=free)

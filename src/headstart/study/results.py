@@ -1,0 +1,38 @@
+"""What the arms of a study came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.features.extract import FeatureSource
+from headstart.study.arms import Arm
+from headstart.study.cells import Cell
+
+
+@dataclass
+class ArmResults:
+    """An arm's cells by (size, repeat), what is known about it, and why something is missing."""
+
+    arm: Arm
+    source: FeatureSource | None = None
+    cells: dict[tuple[str, int], Cell] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    failed: str | None = None
+
+    def at(self, size: str) -> list[Cell]:
+        """The cells of one size in the order of their repeats."""
+        return [cell for (own, _), cell in sorted(self.cells.items(), key=lambda item: item[0][1]) if own == size]
+
+    def complete(self, size: str, repeats: int) -> bool:
+        """Whether every repeat of a size is there; `all` has one."""
+        return len(self.at(size)) == (1 if size == "all" else repeats)
+
+    def predicted(self, size: str, repeats: int) -> NDArray[np.int64]:
+        """(r, m) class indices; the one subset of `all` is repeated."""
+        found = np.array([cell.predicted for cell in self.at(size)], dtype=np.int64)
+        return np.repeat(found, repeats, axis=0) if len(found) == 1 < repeats else found

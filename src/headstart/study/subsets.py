@@ -1,0 +1,147 @@
+"""The pictures of a study: one test part for all, and nested labelled subsets for every repeat."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import DataError, Refused
+from headstart.fitting import pictures
+from headstart.images import ImageSet, Shares, digest, select, split
+from headstart.images.order import shuffled
+from headstart.study.recipe import Size, StudyRecipe
+
+VAL_SHARE = 0.2
+Cell = tuple[str, int]
+"""(name of a size, repeat)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subsets:
+    """Which pictures each cell learns from. `images` are all that the study uses; `test` (m,) are indices into them.
+
+    `sizes` has, in ascending order, the name of each size and how many labelled pictures of a class it means (a mean
+    where classes have fewer). `labelled` has indices into `images` for each cell.
+    """
+
+    images: ImageSet
+    test: NDArray[np.int64]
+    sizes: Mapping[str, float]
+    labelled: Mapping[Cell, NDArray[np.int64]]
+    notes: tuple[str, ...] = ()
+
+    def cell(self, cell: Cell, seed: int) -> tuple[ImageSet, NDArray[np.int64]]:
+        """The pictures of a cell with their parts, side by side, and their places in `images`.
+
+        A fifth of the labelled ones, stratified, is 'val' and makes the arm's choices; the rest is 'train'.
+        """
+        rows = np.concatenate([self.labelled[cell], self.test])
+        images = self.images.take(rows)
+        parts = np.where(np.arange(len(rows)) < len(self.labelled[cell]), "train", "test")
+        parted = split(replace(images, parts=parts, notes=()), seed=seed, shares=Shares(val=VAL_SHARE, calibration=0))
+        order = np.concatenate([np.flatnonzero(parted.parts == part) for part in ("train", "val", "test")])
+        return parted.take(order), rows[order]
+
+    @cached_property
+    def _contents(self) -> list[bytes]:
+        """The digest of each picture's content, 16 bytes; zeros where it cannot be read."""
+
+        def content(i: int) -> bytes:
+            try:
+                return digest(self.images.raw(i))
+            except Refused:
+                return bytes(16)
+
+        with ThreadPoolExecutor(thread_name_prefix="digest") as pool:
+            return list(pool.map(content, range(len(self.images))))
+
+    def mark(self, cell: Cell | None = None) -> str:
+        """32 hexadecimal digits over content, name and label of the pictures of a cell, or of all, in their order."""
+        images = self.images
+        rows = range(len(images)) if cell is None else np.concatenate([self.labelled[cell], self.test]).tolist()
+        found = hashlib.blake2b("\0".join(images.classes).encode("utf-8", "surrogatepass"), digest_size=16)
+        for i in rows:
+            found.update(self._contents[i] + images.names[i].encode("utf-8", "surrogatepass"))
+        found.update(images.labels[list(rows)].tobytes())
+        return found.hexdigest()
+
+    def without(self, refused: NDArray[np.int64]) -> Subsets:
+        """The same without pictures that cannot be used; `refused` are indices into `images`."""
+        if not len(refused):
+            return self
+        kept = np.setdiff1d(np.arange(len(self.images)), refused)
+        place = np.full(len(self.images), -1)
+        place[kept] = np.arange(len(kept))
+
+        def moved(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            found: NDArray[np.int64] = place[rows][place[rows] >= 0]
+            return found
+
+        labelled = {cell: moved(rows) for cell, rows in self.labelled.items()}
+        return replace(self, images=self.images.take(kept), test=moved(self.test), labelled=labelled)
+
+
+def subsets(recipe: StudyRecipe) -> Subsets:
+    """Draw them: the data's own test part, else a fifth; what is left can be labelled. Raises DataError."""
+    images = pictures(recipe.data, recipe.seed)
+    parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
+    test = parted.take(parted.parts == "test")
+    if not len(test):
+        raise DataError(f"{images.title} has no test pictures and too few to draw some from; a study needs them.")
+    if recipe.limit_test is not None:
+        test = select(test, limit=recipe.limit_test, seed=recipe.seed)
+    pool = np.flatnonzero(parted.parts != "test")
+    by_class = [pool[parted.labels[pool] == k] for k in range(len(images.classes))]
+    if min(map(len, by_class)) < 2 or len(by_class) < 2:
+        raise DataError(f"{images.title}: a study needs at least two classes with two labelled pictures each.")
+    sizes, notes = _sizes(recipe, np.array([len(rows) for rows in by_class]))
+    place = {name: i for i, name in enumerate(parted.names)}
+    drawn = _drawn(by_class, parted, sizes, recipe)
+    used = np.unique(np.concatenate([*drawn.values(), [place[name] for name in test.names]])).astype(np.int64)
+    where = np.full(len(parted), -1)
+    where[used] = np.arange(len(used))
+    labelled = {cell: where[rows].astype(np.int64) for cell, rows in drawn.items()}
+    meant = {str(size): len(drawn[str(size), 0]) / len(images.classes) for size in sizes}
+    chosen = where[[place[name] for name in test.names]].astype(np.int64)
+    return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes))
+
+
+def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], list[str]]:
+    """The sizes that the data allow, ascending, `all` last."""
+    wanted = sorted({size for size in recipe.sizes if size != "all"})
+    if wanted and wanted[0] < 2:
+        raise DataError(f"--sizes {wanted[0]}: the smallest size is 2, because an arm's choices need pictures too.")
+    fits = [size for size in wanted if size <= counts.max() and (size < counts.max() or "all" not in recipe.sizes)]
+    too_large = [str(size) for size in wanted if size > counts.max()]
+    notes = []
+    if too_large:
+        notes.append(
+            f"Sizes {', '.join(too_large)} are left out: no class has more than {counts.max():,} labelled pictures."
+        )
+    short = [size for size in fits if size > counts.min()]
+    if short:
+        notes.append(f"From size {short[0]} on some classes give all they have, {counts.min():,} at the least.")
+    found: list[Size] = [*fits, *(["all"] if "all" in recipe.sizes else [])]  # type: ignore[list-item]
+    if not found:
+        raise DataError(f"--sizes {wanted[0]}: no class has more than {counts.max():,} labelled pictures.")
+    return found, notes
+
+
+def _drawn(
+    by_class: list[NDArray[np.int64]], images: ImageSet, sizes: list[Size], recipe: StudyRecipe
+) -> dict[Cell, NDArray[np.int64]]:
+    """For each cell the first pictures of each class in the repeat's own order, so that sizes are nested."""
+    found: dict[Cell, NDArray[np.int64]] = {}
+    for repeat in range(recipe.repeats):
+        orders = [shuffled(rows, images.names, recipe.seed, f"repeat {repeat}") for rows in by_class]
+        for size in sizes:
+            if size != "all" or repeat == 0:
+                count = None if size == "all" else size
+                found[str(size), repeat] = np.sort(np.concatenate([order[:count] for order in orders]))
+    return found

@@ -1,0 +1,253 @@
+"""A study fits arms on the same nested subsets, goes on where it was stopped, and never mixes results."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from headstart.errors import DataError, UnknownName, UserError
+from headstart.study.arms import arms_of
+from headstart.study.execute import Study, compare
+from headstart.study.recipe import StudyRecipe
+from headstart.study.subsets import subsets
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+NEAREST = {"head": {"name": "prototype"}}
+
+
+def recipe(**values: Any) -> StudyRecipe:
+    """Digits, with a head that is fitted in no time."""
+    data = {"source": "digits"} | values.pop("data", {})
+    return StudyRecipe.from_dict({"data": data, "sizes": [2, 5], "repeats": 2, "arms": ["pixels"], **NEAREST, **values})
+
+
+def photographs(folder: Path, count: int = 12, classes: str = "ab") -> Path:
+    """Small colour pictures whose class is their colour."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 120, (20, 24, 3)) + np.eye(3, dtype=int)[k % 3] * 100
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+class TestArms:
+    def named(self, *arms: str) -> list[tuple[str, str, bool]]:
+        return [(a.name, a.recipe.method, a.transfer) for a in arms_of(recipe(arms=list(arms)))]
+
+    def test_every_way_to_write_an_arm(self) -> None:
+        assert self.named(
+            "pixels", "scratch", "sprout", "sprout@none", "resnet18+scratch", "sprout+finetune=2", "vgg16:last_conv"
+        ) == [
+            ("pixels", "pixels", False),
+            ("scratch", "scratch", False),
+            ("sprout", "features", True),
+            ("sprout@none", "features", False),
+            ("resnet18+scratch", "scratch", False),
+            ("sprout+finetune=2", "finetune", True),
+            ("vgg16:last_conv", "features", True),
+        ]
+
+    def test_blocks_to_fine_tune_are_in_the_recipe(self) -> None:
+        tuned = arms_of(recipe(arms=["sprout+finetune", "sprout+finetune=all"]))
+        found = [arm.recipe.training.unfreeze for arm in tuned]
+        assert found == [None, "all"]
+
+    def test_the_training_options_go_to_arms_that_train_a_network_only(self) -> None:
+        pixels, scratch = arms_of(recipe(arms=["pixels", "scratch"], training={"epochs": 7}))
+        assert (pixels.recipe.training.epochs, scratch.recipe.training.epochs) == (None, 7)
+
+    @pytest.mark.parametrize(
+        ("arms", "said"),
+        [
+            (["pixels", "pixels"], "twice"),
+            (["sprout+finetuned"], "finetune"),
+            (["sprout@none+scratch"], "no weights to begin with"),
+            (["sprout@nowhere.safetensors"], "no weights file"),
+        ],
+    )
+    def test_an_arm_that_makes_no_sense_is_one_sentence(self, arms: list[str], said: str) -> None:
+        with pytest.raises(UserError, match=said):
+            arms_of(recipe(arms=arms))
+
+    def test_an_unknown_key_of_a_study_shows_the_nearest(self) -> None:
+        with pytest.raises(UnknownName, match="repeats"):
+            recipe(repeat=3)
+
+
+class TestSubsets:
+    def test_a_smaller_size_is_part_of_a_larger_one_and_repeats_differ(self) -> None:
+        drawn = subsets(recipe(sizes=[2, 5, 10]))
+        for repeat in (0, 1):
+            small, middle, large = (set(drawn.labelled[size, repeat].tolist()) for size in ("2", "5", "10"))
+            assert small < middle < large
+        assert set(drawn.labelled["5", 0].tolist()) != set(drawn.labelled["5", 1].tolist())
+
+    def test_every_class_gives_the_same_number_and_no_test_picture_is_learnt_from(self) -> None:
+        drawn = subsets(recipe())
+        for (size, _), rows in drawn.labelled.items():
+            assert np.bincount(drawn.images.labels[rows]).tolist() == [int(size)] * 10
+            assert not np.isin(rows, drawn.test).any()
+
+    def test_a_fifth_of_the_labelled_pictures_chooses_and_all_cells_share_the_test_pictures(self) -> None:
+        drawn = subsets(recipe())
+        images, rows = drawn.cell(("5", 1), 0)
+        assert {part: int((images.parts == part).sum()) for part in ("train", "val")} == {"train": 40, "val": 10}
+        assert rows[images.parts == "test"].tolist() == drawn.test.tolist()
+        assert [drawn.images.names[i] for i in rows] == list(images.names)
+
+    def test_a_limit_of_test_pictures_keeps_the_shares_of_the_classes(self) -> None:
+        drawn = subsets(recipe(limit_test=50))
+        assert np.bincount(drawn.images.labels[drawn.test]).tolist() == [5] * 10
+
+    def test_sizes_beyond_the_data_are_left_out_with_a_note(self) -> None:
+        drawn = subsets(recipe(sizes=[5, 500, "all"]))
+        assert list(drawn.sizes) == ["5", "all"]
+        assert drawn.sizes["all"] == pytest.approx(len(drawn.labelled["all", 0]) / 10)
+        assert any("500" in note for note in drawn.notes)
+        assert ("all", 1) not in drawn.labelled
+
+    def test_all_sizes_too_large_is_one_sentence(self) -> None:
+        with pytest.raises(DataError, match="no class has more than"):
+            subsets(recipe(sizes=[5000]))
+
+    def test_one_picture_a_class_is_refused(self) -> None:
+        with pytest.raises(DataError, match="smallest size is 2"):
+            subsets(recipe(sizes=[1, 5]))
+
+
+def table(study: Study) -> list[tuple[Any, ...]]:
+    """The cells but for the seconds they took."""
+    rows = pq.read_table(study.folder / "study.parquet").to_pylist()
+    return [tuple(value for key, value in row.items() if key != "fit_s") for row in rows]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return compare(recipe(arms=["pixels", "sprout"]), tmp_path_factory.mktemp("study") / "digits")
+
+
+class TestStudy:
+    def test_the_folder_holds_every_table_and_a_verdict_for_the_pair(self, study: Study) -> None:
+        names = {path.name for path in study.folder.iterdir()}
+        assert {"study.toml", "study.csv", "study.parquet", "predictions.parquet", "verdicts.json"} <= names
+        verdicts = json.loads((study.folder / "verdicts.json").read_text())
+        assert [(c["first"], c["second"]) for c in verdicts["comparisons"]] == [("sprout", "pixels")]
+        assert len(table(study)) == 2 * 2 * 2
+
+    def test_accuracies_are_those_of_the_kept_predictions(self, study: Study) -> None:
+        right: dict[tuple[str, str, int], list[bool]] = {}
+        for row in pq.read_table(study.folder / "predictions.parquet").to_pylist():
+            right.setdefault((row["arm"], row["size"], row["repeat"]), []).append(row["label"] == row["predicted"])
+        for row in pq.read_table(study.folder / "study.parquet").to_pylist():
+            assert np.mean(right[row["arm"], row["size"], row["repeat"]]) == pytest.approx(row["accuracy"])
+
+    def test_a_cell_is_what_a_run_on_the_same_pictures_gives(self, study: Study) -> None:
+        """The head on the cell's rows, fitted here from the pictures themselves."""
+        from headstart.heads import make_head
+
+        drawn = subsets(recipe(arms=["pixels"]))
+        images, _ = drawn.cell(("5", 1), 0)
+        X = np.stack([images.read(i)[:, :, 0].reshape(-1) for i in range(len(images))]).astype(np.float32)
+        X = X / np.float32(255)
+        at = {part: images.parts == part for part in ("train", "val", "test")}
+        head = make_head("prototype").fit(
+            X[at["train"]], images.labels[at["train"]], validation=(X[at["val"]], images.labels[at["val"]])
+        )
+        accuracy = float((head.predict(X[at["test"]]) == images.labels[at["test"]]).mean())
+        assert study.results[0].cells["5", 1].accuracy == pytest.approx(accuracy)
+
+    def test_the_same_command_again_computes_nothing(self, study: Study) -> None:
+        stages: list[str] = []
+        again = compare(recipe(arms=["pixels", "sprout"]), study.folder, lambda stage, *_: stages.append(stage))
+        assert not [stage for stage in stages if "extract" in stage]
+        assert table(again) == table(study)
+        assert again.verdicts["comparisons"] == study.verdicts["comparisons"]
+
+    def test_an_added_arm_and_repeat_leave_what_is_there(self, study: Study, tmp_path: Path) -> None:
+        grown = compare(recipe(arms=["pixels", "sprout", "sprout@none"], repeats=3), study.folder)
+        before = {row[:4]: row for row in table(study)}
+        assert len(table(grown)) == 3 * 2 * 3
+        whole = compare(recipe(arms=["pixels", "sprout", "sprout@none"], repeats=3), tmp_path / "at-once")
+        assert table(grown) == table(whole)
+        assert all(row == before[row[:4]] for row in table(grown) if row[:4] in before)
+
+    def test_other_settings_in_the_same_folder_are_refused(self, study: Study) -> None:
+        with pytest.raises(UserError, match="other settings"):
+            compare(recipe(seed=5), study.folder)
+
+    def test_a_folder_that_holds_something_else_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "letter.txt").write_text("mine")
+        with pytest.raises(UserError, match="other files and no study"):
+            compare(recipe(), tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+    def test_an_arm_that_fails_is_reported_and_the_others_go_on(self, tmp_path: Path) -> None:
+        study = compare(recipe(arms=["pixels", "sprout:nolayer"]), tmp_path / "study")
+        arms = {arm["name"]: arm for arm in study.verdicts["arms"]}
+        assert "nolayer" in arms["sprout:nolayer"]["failed"]
+        assert arms["pixels"]["failed"] is None
+        assert len(arms["pixels"]["curve"]) == 2
+
+    def test_no_arm_that_works_is_an_error_with_the_reason(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="nolayer"):
+            compare(recipe(arms=["sprout:nolayer"]), tmp_path / "study")
+
+
+class TestPictures:
+    def test_broken_pictures_are_left_out_of_every_arm_and_listed(self, tmp_path: Path) -> None:
+        folder = photographs(tmp_path / "data")
+        (folder / "a" / "03.png").write_bytes(b"not a picture")
+        study = compare(recipe(data={"source": str(folder)}, arms=["pixels", "sprout@none"]), tmp_path / "study")
+        names = set(pq.read_table(study.folder / "predictions.parquet").column("name").to_pylist())
+        assert "a/03.png" not in names
+        assert "a/03.png" in (study.folder / "refused.csv").read_text() or "a/03.png" not in _used(folder)
+
+    def test_a_picture_changed_under_its_name_is_seen(self, tmp_path: Path) -> None:
+        folder = photographs(tmp_path / "data")
+        asked = recipe(data={"source": str(folder)}, sizes=[2, "all"])
+        before = compare(asked, tmp_path / "study").results[0].cells
+        for path in (folder / "a").iterdir():  # now the class is blue, too
+            Image.fromarray(np.full((20, 24, 3), (0, 250, 0), np.uint8)).save(path)
+        after = compare(asked, tmp_path / "study").results[0].cells
+        fresh = compare(asked, tmp_path / "fresh").results[0].cells
+        assert {key: cell.predicted for key, cell in after.items()} == {k: c.predicted for k, c in fresh.items()}
+        assert all(before[key].pictures != after[key].pictures for key in before)
+
+
+def _used(folder: Path) -> set[str]:
+    return set(subsets(recipe(data={"source": str(folder)})).images.names)
+
+
+class TestStopped:
+    @pytest.mark.slow
+    def test_killed_at_random_moments_it_ends_with_the_same_answers(self, tmp_path: Path) -> None:
+        arms = "pixels,scratch,sprout"
+        command = [
+            sys.executable, "-c", "from headstart.cli import main; main()", "compare", "digits", "--arms", arms, "--sizes", "2,5", "--repeats", "2",
+            "--train", "epochs=3",
+        ]  # fmt: skip
+        whole = subprocess.run([*command, "--out", str(tmp_path / "whole")], capture_output=True, text=True, check=True)
+        assert "Report" in whole.stdout
+        chance = random.Random(3)
+        for _ in range(4):
+            process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
+            time.sleep(chance.uniform(2, 9))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        subprocess.run([*command, "--out", str(tmp_path / "killed")], check=True, capture_output=True)
+        tables = [pq.read_table(tmp_path / name / "predictions.parquet") for name in ("whole", "killed")]
+        assert tables[0].to_pylist() == tables[1].to_pylist()
