@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
 from headstart.heads import design
@@ -296,6 +297,16 @@ def test_without_a_penalty_separated_classes_end_within_the_tolerance_and_a_note
     assert head.report_["converged"]
     assert head.score(X, y) == 1.0
     assert any("no penalty" in note for note in head.notes_)
+
+
+def test_without_a_penalty_separated_classes_are_parted_with_nearly_the_largest_margin() -> None:
+    """The limit of weaker and weaker penalties (Rosset, Zhu and Hastie 2004), not just any separation."""
+    X, y = wide(60, 200, 2)
+    X *= np.geomspace(0.1, 10, 200, dtype=np.float32)
+    head = LogisticHead(C=1e12, standardise=False).fit(X, y)
+    widest = SVC(kernel="linear", C=1e9).fit(X, y)
+    ours, theirs = head.coef_[:, 1] - head.coef_[:, 0], widest.coef_[0]
+    assert ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs) > 0.97
 
 
 def test_without_a_penalty_mixed_classes_have_the_solution_of_scikit_learn() -> None:

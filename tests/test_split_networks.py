@@ -46,6 +46,7 @@ FAMILIES = [
     Family("vit_tiny_patch16_224", 224, 192, None, "blocks.5", "blocks.8.norm1", 2),
     Family("swin_tiny_patch4_window7_224", 224, 768, None, "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
     Family("sprout", 32, 960, (192, 16, 16), "stages.1.0", "stages.1.1.conv", 1),
+    Family("small_cnn", 8, 576, (64, 16, 16), "blocks.1", "blocks.2.conv", 1),
 ]
 SLOW = [
     Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8),

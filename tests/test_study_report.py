@@ -6,7 +6,9 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ import pytest
 
 from headstart.errors import UserError
 from headstart.report import write_study_report
-from headstart.report.study_charts import main_chart
-from headstart.report.study_curves import apart
-from headstart.report.study_files import read_study
-from headstart.report.study_looks import looks
-from headstart.report.study_words import points, width
+from headstart.report.study.charts import main_chart
+from headstart.report.study.curves import apart
+from headstart.report.study.files import read_study
+from headstart.report.study.looks import looks
+from headstart.report.study.words import points, width
 
 Json = dict[str, Any]
 ARMS: list[tuple[str, str, str, tuple[float, float, float]]] = [  # name, words, kind, (asymptotic error, b, c)
@@ -86,11 +88,9 @@ def verdicts(
     comparisons = [_comparison(a, b, curves, sizes, half) for a, b in pairs]
     words = {name: words for name, words, _, _ in arms}
     for c in comparisons:
-        c["sentence"] = f"{words[c['first']]} against {words[c['second']]}: {c['verdict']['word']}."
+        c["sentence"] = f"The verdict on {words[c['first']]} against {words[c['second']]} is {c['verdict']['word']}."
     crossed = [c for c in comparisons if c["first"] not in FREE and c["second"] in FREE]
-    headline = (
-        f"Transfer helped: {words[crossed[0]['first']]} beats {words[crossed[0]['second']]}." if crossed else "Nothing."
-    )
+    headline = crossed[0]["sentence"] if crossed else comparisons[0]["sentence"]
     return {
         "schema": 1,
         "headline": headline,
@@ -105,8 +105,8 @@ def verdicts(
         "per_class": [_per_class(c, classes, sizes[-1][0], half, rng) for c in crossed],
         "reasons": [
             {"first": c["first"], "second": c["second"], "reasons": [
-                {"key": "grey", "measured": 1.0, "sentence": "All pictures are grey, and the source was learnt in colour."},
-                {"key": "enlarged", "measured": 8.25, "sentence": "Each picture is enlarged before the network sees it."},
+                {"key": "grey", "measured": 1.0, "sentence": "All pictures are grey; the source had colour."},
+                {"key": "enlarged", "measured": 8.25, "sentence": "Each picture is enlarged before the network."},
             ]}
             for c in crossed[:2]
         ],
@@ -151,10 +151,12 @@ def _comparison(a: str, b: str, curves: Any, sizes: Any, half: float | None) -> 
         "by_size": [
             verdict(gap, half and half * (1 + 2 / n), 0.01, n) for gap, (_, n) in zip(gaps, sizes, strict=True)
         ],
-        "slope": None if one else {"first": estimate(slope(curves[a]), half), "second": estimate(slope(curves[b]), half),
-                                   "difference": estimate(slope(curves[a]) - slope(curves[b]), half)},
+        "slope": None if one else {
+            "first": estimate(slope(curves[a]), half), "second": estimate(slope(curves[b]), half),
+            "difference": estimate(slope(curves[a]) - slope(curves[b]), half)},
         "x90": {"first": 20.0, "second": None},
-        "asymptote": {"first": estimate(min(1.0, float(curves[a][-1]) + 0.01), half), "second": None, "difference": None}
+        "asymptote": {"first": estimate(min(1.0, gaps[-1] + float(curves[b][-1]) + 0.01), half), "second": None,
+                      "difference": None}
         if many and half is not None else None,
         "area": {"first": estimate(float(curves[a].mean()), half), "second": estimate(float(curves[b].mean()), half),
                  "difference": estimate(mean, half)},
@@ -178,12 +180,12 @@ def _training(arm: Any, size: str) -> Json:
     name, words, kind, _ = arm
     start, end = (0.1, 0.97) if kind == "scratch" else (0.86, 0.985)
     shares = [end - (end - start) * math.exp(-epoch / 6) for epoch in range(31)]
-    points = [{"epoch": i, "step": 40 * i, "accuracy": y, "low": y - 0.02, "high": min(1, y + 0.02)}
+    epochs = [{"epoch": i, "step": 40 * i, "accuracy": y, "low": y - 0.02, "high": min(1, y + 0.02)}
               for i, y in enumerate(shares)]  # fmt: skip
     return {
-        "arm": name, "size": size, "points": points, "start": estimate(start, 0.02), "slope": estimate(0.04, 0.01),
+        "arm": name, "size": size, "points": epochs, "start": estimate(start, 0.02), "slope": estimate(0.04, 0.01),
         "x90": 12, "asymptote": estimate(end, 0.01), "reached": True,
-        "sentence": f"{words} starts at {100 * start:.1f}%, reaches 90% of its rise in epoch 12 and ends at {100 * end:.1f}%.",
+        "sentence": f"{words} began at {100 * start:.1f}%, and levelled off at {100 * end:.1f}%.",
     }  # fmt: skip
 
 
@@ -220,24 +222,16 @@ def all_failed_but_one() -> Json:
 
 
 def long_names() -> Json:
-    long = [
-        (
-            f"{name}/{'very_long_directory_name_' * 4}{name}",
-            f"{words} with {'a description that does not end ' * 3}",
-            k,
-            c,
-        )
-        for name, words, k, c in ARMS
-    ]
-    told = verdicts(
-        [(name, words, kind, curve) for (_, words, kind, curve), (name, *_) in zip(long, ARMS, strict=True)]
-    )
+    """Every arm with words of 90 characters and a name of 120."""
+    told = verdicts()
     text = json.dumps(told)
-    return json.loads(
-        text.replace('"pixels"', json.dumps(long[1][0])).replace(
-            '"kind": ' + json.dumps(long[1][0]), '"kind": "pixels"'
-        )
-    )
+    for name, words, _, _ in ARMS:
+        text = text.replace(f': "{name}"', f': "{name}{"/a_directory_with_a_long_name" * 4}"')
+        text = text.replace(words, f"{words} {'described at great length ' * 3}".strip())
+    found: Json = json.loads(text)
+    for arm, kind in zip(found["arms"], ("features", "pixels", "scratch"), strict=True):
+        arm["kind"] = kind
+    return found
 
 
 def hurt() -> Json:
@@ -298,3 +292,298 @@ def write(folder: Path, told: Json) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verdicts.json").write_text(json.dumps(told), encoding="utf-8")
     return folder
+
+
+@dataclass(frozen=True)
+class Written:
+    """A study folder, what is in its verdicts.json, and the page."""
+
+    folder: Path
+    told: Json
+    page: Page
+
+
+@pytest.fixture(params=SHAPES, scope="module")
+def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A study of each shape with its page."""
+    told = SHAPES[request.param]()
+    folder = write(tmp_path_factory.mktemp(request.param), told)
+    return Written(folder, told, Page(write_study_report(folder)))
+
+
+def percent(share: float) -> str:
+    return "100%" if share == 1 else f"{100 * share:.1f}%"
+
+
+def crossed(told: Json) -> list[Json]:
+    transfer = {arm["name"]: arm["transfer"] for arm in told["arms"]}
+    return [c for c in told["comparisons"] if transfer[c["first"]] and not transfer[c["second"]]]
+
+
+def test_every_shape_of_a_study_gives_a_sound_page(shape: Written) -> None:
+    """One page that needs nothing else, with a heading for each section, a caption for each table, links that lead
+    somewhere, words for each drawing, and no section without content."""
+    page = shape.page
+    sections = {section["id"]: section["aria-labelledby"] for section in page.all("section")}
+    assert {link["href"] for link in page.all("a")} == {f"#{name}" for name in sections}
+    assert {heading["id"] for heading in page.all("h2")} == set(sections.values())
+    assert len(page.all("h1")) == 1
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in page.all("svg"))
+    assert not page.all("script") and not page.all("img") and not page.all("link")
+    assert not re.search(r"https?://|url\(|@import", page.source)
+    assert not re.search(r"\b(None|nan|inf|Undefined)\b", page.source)
+    bodies = re.findall(r"</h2>(.*?)</section>", page.source, re.S)
+    assert len(bodies) == len(sections) and all(re.sub(r"<[^>]*>|\s", "", body) for body in bodies)
+
+
+def test_the_headline_and_every_verdict_are_on_the_page_in_words(shape: Written) -> None:
+    """Each comparison's sentence, its details and its verdict's word stand on the page."""
+    page, told = shape.page, shape.told
+    assert f"<h1>{told['headline']}</h1>" in page.source
+    for c in crossed(told):
+        assert c["sentence"] in page.text
+        assert all(sentence in page.text for sentence in c["details"])
+    words = re.findall(r'<span class="verdict \w+">.*?</svg>\s*(.*?)</span>', page.source, re.S)
+    legend = 6 if crossed(told) else 0
+    shown = sorted(words[: len(crossed(told))] + words[len(crossed(told)) + legend :])
+    assert shown == sorted([c["verdict"]["word"] for c in told["comparisons"] + crossed(told)])
+
+
+def test_a_headline_of_several_sentences_begins_with_the_first_alone(tmp_path: Path) -> None:
+    """The heading stays short; what follows stands under it."""
+    told = verdicts() | {
+        "headline": "It cannot tell: 4.0 points vs. 5.1 to 6. With 5 pictures, it helped. More would tell."
+    }
+    source = write_study_report(write(tmp_path, told)).read_text()
+    assert "<h1>It cannot tell: 4.0 points vs. 5.1 to 6.</h1>" in source
+    assert ">With 5 pictures, it helped. More would tell.</p>" in source
+
+
+def test_the_numbers_of_the_tables_are_those_in_the_file(shape: Written) -> None:
+    """Every accuracy with its interval in the order of the sizes, and the parameters and features of every arm."""
+    page, told = shape.page, shape.told
+    names = looks(read_study(shape.folder))
+    section = page.source.partition('id="accuracies"')[2].partition("</section>")[0]
+    rows = dict(re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', section, re.S))
+    assert list(rows) == [names[arm["name"]].words for arm in told["arms"] if arm["curve"]]
+    for arm in told["arms"]:
+        shares = {point["size"]: percent(point["accuracy"]) for point in arm["curve"]}
+        expected = [shares.get(size["name"], "–") for size in told["study"]["sizes"]]
+        row = rows.get(names[arm["name"]].words)
+        if row:
+            cells = re.sub(r"<small>.*?</small>|<[^>]*>|★|&nbsp;", " ", row).split()
+            assert cells == [*expected, str(told["study"]["repeats"])]
+        for point in arm["curve"]:
+            if point["low"] is not None:
+                assert f"{percent(point['low']).removesuffix('%')} to {percent(point['high'])}" in page.text
+        assert f" {arm['trained_parameters']:,} " in page.text
+        assert f" {arm['features']:,} " in page.text
+
+
+def test_the_differences_of_every_comparison_are_those_in_the_file(shape: Written) -> None:
+    """Over all sizes and at each size, in points with the interval."""
+    page, told = shape.page, shape.told
+    for c in crossed(told):
+        for v in [c["verdict"], *c["by_size"]]:
+            e = v["difference"]
+            ends = "" if e["low"] is None else f" ({points(e['low'])} to {points(e['high'])})"
+            assert f" {points(e['value'])}{ends} " in page.text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.251, "+25.1"), (-0.0123, "−1.2"), (0.0, "0.0"), (1e-17, "0.0"), (-0.0004, "−0.04"), (1, "+100.0")],
+)  # fmt: skip
+def test_a_difference_is_written_in_points_with_its_sign(share: float, text: str) -> None:
+    assert points(share) == text
+
+
+def test_the_best_of_each_size_is_marked_and_ties_of_all_are_not(tmp_path: Path) -> None:
+    """One star in each column that has a best arm; none where all arms are equal."""
+    told = verdicts()
+    page = Page(write_study_report(write(tmp_path / "one", told)))
+    best = [max(arm["curve"][i]["accuracy"] for arm in told["arms"]) for i in range(len(SIZES))]
+    assert re.findall(r"★</span>&nbsp;([\d.]+%)", page.source) == [percent(share) for share in best]
+    equal = Page(write_study_report(write(tmp_path / "equal", SHAPES["perfect"]())))
+    assert "★</span>&nbsp;" not in equal.source
+
+
+def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
+    """Every text of the file may hold tags and quotes; each is shown as text, also inside the drawings."""
+    bad = "<script>alert('1')</script>\"'&"
+    told = failed_size(verdicts(classes=(bad, "b")))
+    text = json.dumps(told)
+    for old in ("sprout", "raw pixels", "13 values", "enlarged", "out of memory", "compare", "At the start", "mnist"):
+        text = text.replace(old, f"{old}{json.dumps(bad)[1:-1]}")
+    told = json.loads(text)
+    told["study"]["sizes"][-1]["name"] = told["arms"][0]["curve"][-1]["size"] = bad
+    page = Page(write_study_report(write(tmp_path, told)))
+    assert not page.all("script")
+    assert "<script" not in page.source
+    assert page.source.count("&lt;script&gt;") > 20
+
+
+def boxes(folder: Path) -> list[tuple[Any, list[tuple[float, float, float, float]]]]:
+    """The frames of the main chart, each with the boxes of its direct labels."""
+    study = read_study(folder)
+    found = []
+    for plot in main_chart(study, looks(study)):
+        font = plot.frame.font
+        rows = [(label, max(width(text, font) for _, _, text in label.rows)) for label in plot.labels]
+        found.append((plot.frame, [(label.x - 17, label.top, label.x + wide, label.bottom) for label, wide in rows]))
+    return found
+
+
+def test_labels_at_the_lines_ends_do_not_overlap(shape: Written) -> None:
+    """In the wide drawing and in the narrow one: no label over another, none outside the drawing or in the plot."""
+    for frame, labels in boxes(shape.folder):
+        assert len(labels) == sum(bool(arm["curve"]) for arm in shape.told["arms"])
+        for left, top, right, bottom in labels:
+            assert frame.box[2] < left and right <= frame.width and top >= 0 and bottom <= frame.height
+        ordered = sorted(labels, key=lambda box: box[1])
+        assert all(one[3] <= two[1] + 1e-6 for one, two in pairwise(ordered))
+
+
+def test_labels_move_no_further_than_they_must() -> None:
+    """Labels that are apart stay where they are; equal ones are centred there; the ends of the room hold."""
+    assert apart([10, 50, 90], [20, 20, 20], 0, 100) == [10, 50, 90]
+    assert apart([50, 50, 50], [20, 20, 20], 0, 100) == pytest.approx([30, 50, 70])
+    assert apart([0, 0], [20, 30], 0, 100) == pytest.approx([10, 35])
+    assert apart([100, 100], [20, 30], 0, 100) == pytest.approx([60, 85])
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        heights = rng.uniform(5, 12, size=8)
+        middles = np.array(apart(sorted(rng.uniform(0, 100, size=8)), list(heights), 0, 100))
+        assert np.all(np.diff(middles) >= (heights[1:] + heights[:-1]) / 2 - 1e-9)
+        assert middles[0] >= heights[0] / 2 - 1e-9 and middles[-1] <= 100 - heights[-1] / 2 + 1e-9
+
+
+def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
+    """The bracket joins the first points of the headline's two arms; the arrow lies at the first arm's accuracy and
+    ends at the number of pictures that the second needs; the tail ends at the asymptote."""
+    told = verdicts()
+    study = read_study(write(tmp_path, told))
+    for plot in main_chart(study, looks(study)):
+        assert plot.marks is not None
+        curve = {c.look.words: c for c in plot.curves}
+        first, second = curve["features of sprout"], curve["raw pixels"]
+        bracket = re.fullmatch(r"M\S+ (\S+)H\S+V(\S+)H\S+", plot.marks.bracket)
+        assert bracket is not None
+        assert [float(y) for y in bracket.groups()] == [first.dots[0][1], second.dots[0][1]]
+        e = told["comparisons"][0]["equivalence"][1]
+        x, y = map(float, re.findall(r"[\d.]+", plot.marks.head)[:2])
+        assert y == first.dots[1][1]
+        xs, ns = [dot[0] for dot in second.dots], [n for _, n in SIZES]
+        assert x == pytest.approx(np.interp(math.log(e["value"]), np.log(ns), xs), abs=0.2)
+        assert plot.marks.same is not None and plot.marks.same.text == "2 do what 170 do"
+        assert 165 < e["value"] < 175
+        assert first.tail.endswith(f" {first.end[1]:g}") and first.end[0] == plot.frame.box[2] and not second.tail
+
+
+def test_a_size_that_failed_leaves_a_gap_in_the_line(tmp_path: Path) -> None:
+    """Points on both sides of a failed size are not joined, and the label says where the curve ends."""
+    study = read_study(write(tmp_path, SHAPES["missing"]()))
+    for plot in main_chart(study, looks(study)):
+        pixels = next(curve for curve in plot.curves if curve.look.words == "raw pixels")
+        assert [line.count(",") for line in pixels.lines] == [2, 3]
+        assert len(pixels.dots) == 5
+    assert "84.2% at 100" in Page(write_study_report(tmp_path)).text
+
+
+def test_what_the_file_does_not_tell_has_no_section(tmp_path: Path) -> None:
+    """One arm with a result, no comparison, no training, no note: four sections, and the failures with their reason."""
+    told = all_failed_but_one() | {"notes": [], "command": ""}
+    for arm in told["arms"]:
+        arm["notes"] = []
+    page = Page(write_study_report(write(tmp_path, told)))
+    assert [section["id"] for section in page.all("section")] == [
+        "curves",
+        "accuracies",
+        "costs",
+        "failed",
+        "reproduce",
+    ]
+    assert "raw pixels : The network could not be downloaded." in page.text
+    assert not page.all("pre")
+
+
+def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(tmp_path: Path) -> None:
+    """30 of 100 classes, the largest gain first, and how many are left out between."""
+    told = SHAPES["hundred_classes"]()
+    page = Page(write_study_report(write(tmp_path, told)))
+    figure = page.source.split('<figure class="chart classes">')[1].split("</figure>")[0]
+    shown = re.findall(r"<title>(class_\d+_of_some_length): ([\d.]+%) → ([\d.]+%)</title>", figure)
+    rows = sorted(told["per_class"][0]["classes"], key=lambda row: -row["difference"])
+    kept = rows[:15] + rows[-15:]
+    assert shown == [(row["class"], percent(row["second"]), percent(row["first"])) for row in kept]
+    assert "Left out between them: 70 classes" in figure
+
+
+def test_equal_files_give_an_equal_page(tmp_path: Path) -> None:
+    """Writing the page twice, or in another folder of the same files, changes no byte."""
+    one, two = write(tmp_path / "a" / "study", verdicts(MANY)), write(tmp_path / "b" / "study", verdicts(MANY))
+    pages = [write_study_report(folder).read_bytes() for folder in (one, two, one)]
+    assert pages[0] == pages[1] == pages[2]
+
+
+def test_the_files_of_the_folder_are_listed_if_they_are_there(tmp_path: Path) -> None:
+    (write(tmp_path, verdicts()) / "study.csv").write_text("arm\n")
+    text = Page(write_study_report(tmp_path)).text
+    assert " study.csv " in text and " predictions.parquet " not in text
+
+
+BROKEN: dict[str, tuple[Callable[[Json], str], str]] = {
+    "not_json": (lambda told: "{", "Invalid JSON"),
+    "a_list": (lambda told: "[]", "the file"),
+    "version": (lambda told: json.dumps(told | {"schema": 2}), "schema"),
+    "no_arms": (lambda told: json.dumps(told | {"arms": []}), "arms"),
+    "word": (lambda told: json.dumps(told).replace('"word": "helped"', '"word": "won"'), "verdict.word"),
+    "arm": (lambda told: json.dumps(told | {"arms": told["arms"][:2]}), "'scratch'"),
+    "not_utf8": (lambda told: json.dumps(told).replace("mnist", "\udcff"), "Invalid JSON"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_refused_with_one_sentence(tmp_path: Path, name: str) -> None:
+    """The sentence names the file and the place, and no page is written."""
+    text, where = BROKEN[name][0](verdicts()), BROKEN[name][1]
+    (tmp_path / "verdicts.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=r"verdicts\.json") as caught:
+        write_study_report(tmp_path)
+    assert where in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_folder_without_verdicts_is_no_finished_study(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not a finished study: it holds no verdicts\.json"):
+        write_study_report(tmp_path)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_arm_s_colour_can_be_seen_in_light_and_dark(tmp_path: Path) -> None:
+    """A contrast of at least 3 to the page (WCAG 2.2, 1.4.11) for all seven colours in both modes."""
+    source = write_study_report(write(tmp_path, verdicts())).read_text()
+    pages = re.findall(r"--page: (#\w{6})", source)
+    colours = re.findall(r"--arm\d: (#\w{6})", source)
+    assert len(pages) == 2 and len(colours) == 14
+    for page, seven in zip(pages, (colours[:7], colours[7:]), strict=True):
+        for colour in seven:
+            light, dark = sorted((luminance(page), luminance(colour)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 3, colour
+
+
+def test_arms_differ_in_colour_marker_or_dash_and_source_free_ones_are_dashed(tmp_path: Path) -> None:
+    """Of ten arms no two look the same even without colour, and a broken line means source-free."""
+    study = read_study(write(tmp_path, verdicts(MANY)))
+    found = looks(study)
+    assert len({(look.style, look.marker) for look in found.values()}) == len(MANY)
+    assert {name for name, look in found.items() if "free" in look.style} == set(FREE)
+    without_colour = [(look.marker, look.style.partition(" ")[2]) for look in found.values()]
+    assert len(set(without_colour)) >= 9

@@ -20,7 +20,7 @@ UNTRAINED = {
         Preprocess(64, 64, crop_pct=1.0, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 0)), "none: it has no weights"
     )
 }
-"""Networks without weights of their own. The size of their input is settled by the pictures that they are trained on."""
+"""Networks without weights of their own. The pictures that they are trained on settle the size of their input."""
 NAMES = ("sprout", *UNTRAINED)
 FOLDER = Path(__file__).parent / "data"
 
@@ -71,8 +71,8 @@ class EmbeddedSource:
         from headstart.backbones.small_cnn import SmallCnn
         from headstart.backbones.sprout import Sprout
 
-        network = SmallCnn if name in UNTRAINED else Sprout
-        return network(num_classes or 0, **kwargs)
+        classes: dict[str, type[nn.Module]] = {"sprout": Sprout, "small_cnn": SmallCnn}
+        return classes[name](num_classes or 0, **kwargs)
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`: the weights in the package."""

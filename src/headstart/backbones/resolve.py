@@ -24,9 +24,9 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
     """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
 
     `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
-    `torchvision:` before it where that matters), or the path of an `.onnx` file. Those of libraries have weights trained
-    on ImageNet (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its sidecar is
-    read by neither torch nor timm.
+    `torchvision:` before it where that matters), or the path of an `.onnx` file. Those of libraries have weights
+    trained on ImageNet (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its
+    sidecar is read by neither torch nor timm.
     Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
     """
     if name.lower().endswith(".onnx"):

@@ -2,7 +2,7 @@
 
 The honest baseline of a transfer, that trains in seconds on one core: three 3 x 3 convolutions with batch normalisation
 (Ioffe and Szegedy 2015) and ReLU, the map halved by its maxima between them (LeCun et al. 1998; maxima: Scherer et al.
-2010). No picture is too small; from 8 x 8 on the last map has more than one cell.
+2010). It takes pictures from 3 x 3 on; from 8 x 8 on the last map has 2 x 2 cells or more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Grid(nn.Module):
 
 
 class SmallCnn(nn.Module):
-    """(b, 3, h, w) float32, normalised -> (b, num_classes), or without classes the features (b, 576)."""
+    """(b, 3, h, w) float32, normalised, h and w from 3 -> (b, num_classes), or without classes the features (b, d)."""
 
     pooled_layer = "norm"
     """The layer that `pooled` means."""
@@ -52,5 +52,5 @@ class SmallCnn(nn.Module):
 
 
 def _halved() -> nn.MaxPool2d:
-    """Rounded up, so that a map never comes to nothing."""
+    """Rounded up: no edge is dropped, and no map comes to nothing."""
     return nn.MaxPool2d(2, ceil_mode=True)

@@ -72,8 +72,9 @@ def rank(
     with show.progress_bar() as progress:
         ranking = run(request, Settings(features_dir() if store else None), progress)
     found = write(ranking, folder)
+    report = write_ranking_report(folder)
     tell(found)
-    print(f"Report: {write_ranking_report(folder)}")
+    print(f"Report: {report}")
 
 
 def tell(found: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,11 +22,24 @@ DRAWS_BY_CLASS = 2_000
 
 @dataclass(frozen=True)
 class Pair:
-    """One figure of both arms and their difference, first minus second; None where it cannot be estimated."""
+    """One figure of both arms and their difference, first minus second."""
 
-    first: Estimate | None
-    second: Estimate | None
-    difference: Estimate | None
+    first: Estimate
+    second: Estimate
+    difference: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, with the names of the fields."""
+        return {name: found.to_dict() for name, found in self.__dict__.items()}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The asymptotes of both arms and their difference; None where they cannot be estimated."""
+
+    first: Estimate | None = None
+    second: Estimate | None = None
+    difference: Estimate | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, with the names of the fields."""
@@ -69,7 +81,7 @@ class Comparison:
     by_size: tuple[Verdict, ...]
     slope: Pair | None
     x90: tuple[float | None, float | None]
-    asymptote: Pair
+    asymptote: Ends
     area: Pair
     ratio: Estimate | None
     equivalence: tuple[Equivalence, ...]
@@ -180,12 +192,12 @@ class _Two:
         draws = (joint[:, self.one] @ area) / np.maximum(joint[:, self.other] @ area, 1e-9)
         return Estimate(float(first / second), *_bounds(draws))
 
-    def asymptotes(self) -> Pair:
+    def asymptotes(self) -> Ends:
         """Where both arms' curves end, by the fitted power law; with intervals from five subsets on."""
         if len(self.sizes) < curves.FEWEST_SIZES:
-            return Pair(None, None, None)
+            return Ends()
         first, second = (self.ends((1.0, 0.0)), self.ends((0.0, 1.0)))
-        return Pair(first, second, self.ends((1.0, -1.0)) if first and second else None)
+        return Ends(first, second, self.ends((1.0, -1.0)) if first and second else None)
 
     def ends(self, sign: tuple[float, float]) -> Estimate | None:
         """Signed sum of the arms' asymptotes; None where one of them cannot be told.
@@ -235,40 +247,39 @@ def _bounds(draws: Floats) -> tuple[float, float]:
     return low, high
 
 
-def curves_of(study: Answers | Bootstrap) -> dict[str, list[Estimate]]:
-    """Arm -> its accuracy at each size with a 95% interval; Wilson's (1927) where no answer differs from another."""
+def curves_of(study: Answers | Bootstrap) -> list[list[Estimate]]:
+    """Each arm's accuracy at each size with its 95% interval; Wilson's (1927) where all or no answers are right."""
     boot = Bootstrap.of(study) if isinstance(study, Answers) else study
-    return {arm: _curve(boot, index) for index, arm in enumerate(boot.answers.arms)}
+    return [
+        [_point(boot, arm, size) for size in range(len(boot.answers.sizes))] for arm in range(len(boot.answers.arms))
+    ]
 
 
-def _curve(boot: Bootstrap, arm: int) -> list[Estimate]:
-    found = []
-    for size in range(len(boot.answers.sizes)):
-        coefficients = np.zeros(boot.accuracy.shape)
-        coefficients[arm, size] = 1.0
-        estimate = boot.estimate(coefficients).within(0.0, 1.0)
-        if estimate.value in (0.0, 1.0):
-            m = boot.answers.n_test
-            estimate = Estimate(estimate.value, *wilson(round(estimate.value * m), m))
-        found.append(estimate)
-    return found
+def _point(boot: Bootstrap, arm: int, size: int) -> Estimate:
+    """The accuracy of one arm at one size."""
+    coefficients, m = np.zeros(boot.accuracy.shape), boot.answers.n_test
+    coefficients[arm, size] = 1.0
+    found = boot.estimate(coefficients)
+    if found.value in (0.0, 1.0):
+        return Estimate(found.value, *wilson(round(found.value * m), m))
+    return found.within(0.0, 1.0)
 
 
 def per_class(
-    answers: Answers, labels: Sequence[Any], first: str, second: str, size_index: int = -1
+    answers: Answers, labels: NDArray[Any], first: str, second: str, size_index: int = -1
 ) -> list[dict[str, Any]]:
-    """One row for each class among `labels` (m,), sorted: n, recall of both arms, their difference with its 95% interval.
+    """One row for each class among `labels` (m,), sorted: n, recall of both arms, their difference and 95% interval.
 
     Recall is the mean over repeats at one size. A class with one test picture has no interval (None).
     """
     arms = (first, second)
     right = answers.right[[answers.arms.index(arm) for arm in arms]][:, [size_index]]
-    truth, rows = np.asarray(labels), []
-    for label in np.unique(truth):
-        own = Answers(arms, answers.sizes[[size_index]], right[..., truth == label])
+    rows = []
+    for label in np.unique(labels):
+        own = Answers(arms, answers.sizes[[size_index]], right[..., labels == label])
         one, other = own.accuracy.mean(axis=2)[:, 0].tolist()
         row = {
-            "class": label.item() if hasattr(label, "item") else label,
+            "class": label.item(),
             "n": own.n_test,
             "first": one,
             "second": other,

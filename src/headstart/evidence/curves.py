@@ -1,22 +1,16 @@
 """Figures of a learning curve: start, slope, x90, area, asymptote, data equivalence (METHODS 3).
 
 x is labelled pictures of a class, or updates; accuracies are shares of 0..1, float64, in order of x. Linear figures are
-given as coefficients, so that the bootstrap can be exact about them. Taylor and Stone (2009), Torrey and Shavlik (2009).
+given as coefficients, so that the bootstrap can be exact about them (Taylor and Stone 2009, Torrey and Shavlik 2009).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evidence.interval import Estimate, over_repeats
-
 Floats = NDArray[np.float64]
 RISE = 0.9
-LEVEL_SLOPE = 0.01  # METHODS' eps: a curve has levelled off if doubling x would change it by no more than a point
 FEWEST_SIZES = 4
 FEWEST_SUBSETS = 5
 POWERS = np.geomspace(0.1, 3.0, 69)  # the exponents c that are tried
@@ -27,13 +21,15 @@ def area_weights(sizes: Floats) -> Floats:
     if len(sizes) == 1:
         return np.ones(1)
     gaps = np.diff(np.log2(sizes))
-    return (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
+    weights: Floats = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / (2 * gaps.sum())
+    return weights
 
 
 def slope_weights(sizes: Floats) -> Floats:
     """(s,) coefficients of the least-squares slope on log2 x: accuracy per doubling; needs two sizes or more."""
     centred = np.log2(sizes) - np.log2(sizes).mean()
-    return centred / (centred**2).sum()
+    weights: Floats = centred / (centred**2).sum()
+    return weights
 
 
 def x90(x: Floats, accuracy: Floats) -> float | None:
@@ -86,71 +82,29 @@ def equivalent(sizes: Floats, accuracy: Floats, goal: Floats) -> Floats:
 def asymptote(sizes: Floats, accuracy: Floats) -> Floats:
     """The accuracy 1 - a that curves (..., s) tend to, with error a + b (n / n0)^-c fitted by least squares, a, b >= 0.
 
-    c is one of `POWERS`; for each, a and b have a closed form. NaN where c is the smallest: such a curve has not begun
-    to level off, and its end cannot be told.
+    c is one of `POWERS`; for each, a and b have a closed form. NaN where c is the smallest and the curve rises: it has
+    not begun to level off, and its end cannot be told.
     """
     error = 1 - accuracy
     n = sizes / np.exp(np.log(sizes).mean())
     best, found = np.full(error.shape[:-1], np.inf), np.full(error.shape[:-1], np.nan)
+    mean = error.mean(axis=-1)
     for index, c in enumerate(POWERS):
-        a, misfit = _level(error, n**-c)
-        better = misfit < best - 1e-15
+        a, b, misfit = _level(mean, error, n**-c)
+        better = misfit < best - 1e-14
         best = np.where(better, misfit, best)
-        found = np.where(better, np.nan if index == 0 else 1 - a, found)
+        found = np.where(better, np.where((b > 0) & (index == 0), np.nan, 1 - a), found)
     return found
 
 
-def _level(error: Floats, u: Floats) -> tuple[Floats, Floats]:
-    """a (...) and the sum of squares of the best a + b u with a, b >= 0, for errors (..., s) and u (s,)."""
-    mean, centred = error.mean(axis=-1), u - u.mean()
-    b = np.maximum(error @ centred / (centred @ centred), 0.0)
-    a = mean - b * u.mean()
-    b = np.where(a < 0, error @ u / (u @ u), b)
-    a = np.maximum(a, 0.0)
-    return a, ((error - a[..., None] - b[..., None] * u) ** 2).sum(axis=-1)
+def _level(mean: Floats, error: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
+    """The a (...) and b (...) >= 0 that fit a + b u best to errors (..., s) with this mean, u (s,).
 
-
-@dataclass(frozen=True)
-class TrainingCurve:
-    """How accuracy went with updates: means over repeats, with 95% t intervals where there are repeats.
-
-    start: before any update; slope: accuracy per doubling of updates, None with fewer than two points after the start;
-    x90: updates to 90% of the rise; asymptote: None where the curve has not levelled off (`reached` is False).
+    And the mean square of what is left, less that of the errors, which is the same for every u.
     """
-
-    start: Estimate
-    slope: Estimate | None
-    x90: float | None
-    asymptote: Estimate | None
-    reached: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able, with the names of the fields."""
-        return {
-            "start": self.start.to_dict(),
-            "slope": self.slope.to_dict() if self.slope else None,
-            "x90": self.x90,
-            "asymptote": self.asymptote.to_dict() if self.asymptote else None,
-            "reached": self.reached,
-        }
-
-
-def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
-    """Figures of accuracies (r, e) after `steps` (e,) updates, ascending, the first of them 0 or more."""
-    later = steps > 0
-    slope = over_repeats(accuracy[:, later] @ slope_weights(steps[later])) if later.sum() > 1 else None
-    mean = accuracy.mean(axis=0)
-    reached = levelled(steps, mean)
-    last = max(3, round(0.1 * len(steps)))
-    end = over_repeats(accuracy[:, -last:].mean(axis=1)) if reached else None
-    return TrainingCurve(over_repeats(accuracy[:, 0]), slope, x90(steps, mean), end, reached)
-
-
-def levelled(steps: Floats, accuracy: Floats) -> bool:
-    """Whether the Theil-Sen slope of the last quarter, three points at least, is within `LEVEL_SLOPE` a doubling."""
-    last = max(3, -(-len(steps) // 4))
-    if (steps[-last:] > 0).sum() < last:
-        return False
-    x, y = np.log2(steps[-last:]), accuracy[-last:]
-    i, j = np.triu_indices(last, 1)
-    return bool(abs(np.median((y[j] - y[i]) / (x[j] - x[i]))) <= LEVEL_SLOPE)
+    product, mean_u, square_u = error @ u / len(u), u.mean(), float(np.mean(u**2))
+    b = np.maximum((product - mean * mean_u) / (square_u - mean_u**2), 0.0)
+    a = mean - b * mean_u
+    b = np.where(a < 0, product / square_u, b)
+    a = np.maximum(a, 0.0)
+    return a, b, a * (a - 2 * mean) + b * (b * square_u - 2 * product) + 2 * a * b * mean_u

@@ -26,7 +26,7 @@ class Estimate:
         return Estimate(self.value, *moved)
 
 
-def t_quantile(df: int, level: float) -> float:
+def t_quantile(df: float, level: float) -> float:
     """How many standard errors a two-sided interval of this level (0.95, 0.9) reaches with Student's t, df >= 1."""
     from scipy.special import stdtrit
 

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evidence.curves import FEWEST_SIZES, FEWEST_SUBSETS, TrainingCurve, area_weights
-from headstart.evidence.interval import Estimate
+from headstart.evidence.curves import FEWEST_SIZES, FEWEST_SUBSETS, area_weights
+from headstart.evidence.phrases import (
+    CLASS,
+    capital,
+    interval,
+    margin_in_words,
+    number,
+    percent,
+    points,
+    share_with_interval,
+    signed,
+    two_digits,
+    with_size,
+)
 from headstart.evidence.verdict import BELOW, NONE, OPEN, Verdict
 
 if TYPE_CHECKING:
-    from headstart.evidence.comparison import Comparison, Equivalence, Pair
+    from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 
 Floats = NDArray[np.float64]
-CLASS = "labelled pictures a class"
 
 
 @dataclass(frozen=True)
@@ -58,15 +68,15 @@ def _crossing(found: Comparison, setting: Setting) -> str | None:
     first, then = (_against(setting.accuracy[:, i]) for i in (one, other))
     opposite = {1: "helped", -1: "hurt"} if setting.transfer else {1: "better", -1: "worse"}
     return (
-        f"{_verb(signs[one], setting)} {_with(setting.sizes[one])} ({first[0]} of the test pictures right, against "
-        f"{first[1]} for {setting.names[1]}) and {opposite[-signs[one]]} with {_number(setting.sizes[other])} "
+        f"{_verb(signs[one], setting)} {with_size(setting.sizes[one])} ({first[0]} of the test pictures right, against "
+        f"{first[1]} for {setting.names[1]}) and {opposite[-signs[one]]} with {number(setting.sizes[other])} "
         f"({then[0]} against {then[1]}): the curves cross."
     )
 
 
 def _finding(found: Comparison, setting: Setting) -> str:
     """The sentence on all sizes together."""
-    verdict, margin = found.verdict, _margin(found.margin)
+    verdict, margin = found.verdict, margin_in_words(found.margin)
     if verdict.word == OPEN:
         return _open(found, setting)
     if verdict.word == NONE:
@@ -90,7 +100,7 @@ def _open(found: Comparison, setting: Setting) -> str:
     """The sentence of an inconclusive verdict, with what would decide."""
     verdict = found.verdict
     question = "whether transfer helped" if setting.transfer else f"{setting.names[0]} from {setting.names[1]}"
-    low, high = _signed(verdict.difference.low or 0.0), _signed(verdict.difference.high or 0.0)
+    low, high = signed(verdict.difference.low or 0.0), signed(verdict.difference.high or 0.0)
     told = f"This study cannot tell {question}: {_average(setting)}, and the true difference may lie anywhere from "
     return f"{told}{low} to {high} percentage points. {_decide(verdict, found.margin, setting.n_test)}"
 
@@ -99,10 +109,9 @@ def _decide(verdict: Verdict, margin: float, n_test: int) -> str:
     if verdict.more_repeats:
         return "More repeats, each with other labelled pictures, would tell more than more test pictures."
     if verdict.needed is not None and verdict.needed > n_test:
-        return f"About {_two_digits(verdict.needed)} test pictures would decide; this study has {n_test:,}."
-    return (
-        f"The true difference may be close to the margin of {_margin(margin)}; more repeats and test pictures may tell."
-    )
+        return f"About {two_digits(verdict.needed)} test pictures would decide; this study has {n_test:,}."
+    near = f"The true difference may be close to the margin of {margin_in_words(margin)}"
+    return f"{near}; more repeats and more test pictures may tell."
 
 
 def _elsewhere(found: Comparison, setting: Setting) -> Iterator[str]:
@@ -110,7 +119,7 @@ def _elsewhere(found: Comparison, setting: Setting) -> Iterator[str]:
     verdict, last = found.verdict, len(found.by_size) - 1
     against = (i for i, each in enumerate(found.by_size) if verdict.sign and each.sign == -verdict.sign)
     for i in sorted({0, last, next(against, last)}):
-        here, place = found.by_size[i], _capital(_with(setting.sizes[i]))
+        here, place = found.by_size[i], capital(with_size(setting.sizes[i]))
         if not last or here.word in (OPEN, verdict.word):
             continue
         first, second = _against(setting.accuracy[:, i])
@@ -124,24 +133,23 @@ def _worth(need: Equivalence, setting: Setting) -> str:
     if need.low is None or need.low <= need.n:
         return ""
     if need.value is not None:
-        many = f"about {_two_digits(need.value)}"
+        many = f"about {two_digits(need.value)}"
     elif need.beyond is not None and need.low >= need.beyond:
-        many = f"more than {_number(need.beyond)}"
+        many = f"more than {number(need.beyond)}"
     else:
-        many = f"at least {_two_digits(need.low)}"
+        many = f"at least {two_digits(need.low)}"
     pictures, verb = ("picture", "does") if need.n == 1 else ("pictures", "do")
-    return f"; {_number(need.n)} {pictures} a class {verb} what takes {setting.names[1]} {many}"
+    return f"; {number(need.n)} {pictures} a class {verb} what takes {setting.names[1]} {many}"
 
 
 def details(found: Comparison, setting: Setting) -> list[str]:
     """One sentence for each figure, with 95% intervals, in percentage points."""
     told = [*_ends(found, setting)]
     if found.slope:
-        told.append(_slope(found.slope, found.x90, setting))
-        told.append(_asymptote(found.asymptote, setting))
+        told += [_slope(found.slope, found.x90, setting), _asymptote(found.asymptote, setting)]
     told.append(_area(found, setting))
     told += [_needed(need, setting) for need in found.equivalence] if len(setting.sizes) > 1 else []
-    told.append(f"The two differ on {_percent(found.verdict.discordance)} of the test pictures (discordance).")
+    told.append(f"The two differ on {percent(found.verdict.discordance)} of the test pictures (discordance).")
     if found.p is not None:
         told.append(f"For this one pair of fitted models, McNemar's exact test gives p = {found.p:.2g}.")
     if setting.repeats == 1:
@@ -154,25 +162,26 @@ def details(found: Comparison, setting: Setting) -> list[str]:
 def _ends(found: Comparison, setting: Setting) -> Iterator[str]:
     start, end = found.by_size[0], found.by_size[-1]
     if len(found.by_size) == 1:
-        yield f"{_capital(_with(setting.sizes[0]))}, the difference is {_points(start.difference)}: {start.word}."
+        yield f"{capital(with_size(setting.sizes[0]))}, the difference is {points(start.difference)}: {start.word}."
         return
-    yield f"At the start, {_with(setting.sizes[0])}, the difference (jumpstart) is {_points(start.difference)}: {start.word}."
-    yield f"At the end, {_with(setting.sizes[-1])}, it is {_points(end.difference)}: {end.word}."
+    jump = f"the difference (jumpstart) is {points(start.difference)}"
+    yield f"At the start, {with_size(setting.sizes[0])}, {jump}: {start.word}."
+    yield f"At the end, {with_size(setting.sizes[-1])}, it is {points(end.difference)}: {end.word}."
 
 
 def _slope(slope: Pair, x90: tuple[float | None, float | None], setting: Setting) -> str:
     rises = []
     for estimate, reached, name in zip((slope.first, slope.second), x90, setting.names, strict=True):
-        rise = "no rise" if reached is None else f"90% of its rise at {_two_digits(reached)}"
-        rises.append(f"{_points(estimate)} with {name} ({rise})")
+        rise = "no rise" if reached is None else f"90% of its rise at {two_digits(reached)}"
+        rises.append(f"{points(estimate)} with {name} ({rise})")
     return f"Each doubling of the {CLASS} adds {', '.join(rises)}."
 
 
-def _asymptote(ends: Pair, setting: Setting) -> str:
+def _asymptote(ends: Ends, setting: Setting) -> str:
     if len(setting.sizes) < FEWEST_SIZES:
         return f"Where the curves level off (asymptote) is not estimated: that takes {FEWEST_SIZES} sizes."
     told = [
-        f"{_share(end)} with {name}" if end else f"a point that cannot be told yet with {name}"
+        f"{share_with_interval(end)} with {name}" if end else f"a point that cannot be told yet with {name}"
         for end, name in zip((ends.first, ends.second), setting.names, strict=True)
     ]
     bounded = "" if setting.repeats >= FEWEST_SUBSETS else f"; an interval takes {FEWEST_SUBSETS} repeats"
@@ -180,38 +189,27 @@ def _asymptote(ends: Pair, setting: Setting) -> str:
 
 
 def _area(found: Comparison, setting: Setting) -> str:
-    area, names = found.area, setting.names
-    if not (area.first and area.second and area.difference):
-        raise ValueError("The area of a comparison has all three figures.")
-    means = f"{_share(area.first)} with {names[0]} and {_share(area.second)} with {names[1]}"
-    ratio = found.ratio
-    worth = "no transfer ratio" if ratio is None else f"a transfer ratio of {ratio.value:.2f}{_within(ratio, '.2f', 1)}"
+    area, names, ratio = found.area, setting.names, found.ratio
+    means = f"{share_with_interval(area.first)} with {names[0]} and {share_with_interval(area.second)} with {names[1]}"
+    worth = (
+        "no transfer ratio" if ratio is None else f"a transfer ratio of {ratio.value:.2f}{interval(ratio, '.2f', 1)}"
+    )
     over = "Mean accuracy over the logarithm of size (area)" if len(setting.sizes) > 1 else "Accuracy"
-    return f"{over} is {means}: a difference of {_points(area.difference)}, {worth}."
+    return f"{over} is {means}: a difference of {points(area.difference)}, {worth}."
 
 
 def _needed(need: Equivalence, setting: Setting) -> str:
     """Data equivalence at one size."""
-    lead = f"What {setting.names[0]} {_do(setting.names[0])} {_with(need.n)} takes {setting.names[1]}"
+    first, second = setting.names
+    lead = f"What {first} {'do' if _plural(first) else 'does'} {with_size(need.n)} takes {second}"
     if need.value is None:
-        bound = f"more than {_number(need.beyond)}" if need.beyond else f"fewer than {_number(setting.sizes[0])}"
+        bound = f"more than {number(need.beyond)}" if need.beyond else f"fewer than {number(setting.sizes[0])}"
     else:
-        bound = f"about {_two_digits(need.value)}, {need.value / need.n:.1f} times as many"
-    low = f"at least {_two_digits(need.low)}" if need.low else ""
-    high = f"at most {_two_digits(need.high)}" if need.high else ""
+        bound = f"about {two_digits(need.value)}, {need.value / need.n:.1f} times as many"
+    low = f"at least {two_digits(need.low)}" if need.low else ""
+    high = f"at most {two_digits(need.high)}" if need.high else ""
     limits = " and ".join(filter(None, (low, high))) or "no bound within the sizes"
     return f"{lead} {bound} (95% interval: {limits})."
-
-
-def training_sentence(found: TrainingCurve, name: str) -> str:
-    """How the training of one arm went, in a sentence."""
-    start = f"{_capital(name)} began at {_percent(found.start.value)} before any update"
-    if found.slope is None or found.x90 is None:
-        return f"{start} and did not rise."
-    rise = f"made 90% of its rise by update {found.x90:,.0f}"
-    if found.asymptote is None:
-        return f"{start}, {rise}, and had not levelled off at the end."
-    return f"{start}, {rise}, and levelled off at {_percent(found.asymptote.value)}."
 
 
 def _verb(sign: int, setting: Setting) -> str:
@@ -219,19 +217,19 @@ def _verb(sign: int, setting: Setting) -> str:
     if setting.transfer:
         return "Transfer helped" if sign > 0 else "Transfer hurt"
     first, second = setting.names
-    return f"{_capital(first)} {'are' if _plural(first) else 'is'} {'better' if sign > 0 else 'worse'} than {second}"
+    return f"{capital(first)} {'are' if _plural(first) else 'is'} {'better' if sign > 0 else 'worse'} than {second}"
 
 
 def _at(setting: Setting, i: int) -> str:
     """With n labelled pictures a class, one arm is right on so many, the other on so many."""
-    return f"{_with(setting.sizes[i])}, {_answers(setting, setting.accuracy[:, i])}"
+    return f"{with_size(setting.sizes[i])}, {_answers(setting, setting.accuracy[:, i])}"
 
 
 def _average(setting: Setting) -> str:
     """The same over all sizes."""
     if len(setting.sizes) == 1:
         return _at(setting, 0)
-    span = f"{_number(setting.sizes[0])} to {_number(setting.sizes[-1])} {CLASS}"
+    span = f"{number(setting.sizes[0])} to {number(setting.sizes[-1])} {CLASS}"
     return f"on average over {span}, {_answers(setting, setting.accuracy @ area_weights(setting.sizes))}"
 
 
@@ -247,64 +245,8 @@ def _against(accuracy: Floats) -> tuple[str, str]:
     """Both accuracies in percent, with a second decimal where one would hide that they differ."""
     first, second = accuracy.tolist()
     digits = 1 if first == second or abs(first - second) >= 0.0015 else 2
-    return _percent(first, digits), _percent(second, digits)
+    return percent(first, digits), percent(second, digits)
 
 
 def _plural(name: str) -> bool:
     return name.startswith("features") or name.endswith(("pixels", "features"))
-
-
-def _do(name: str) -> str:
-    return "do" if _plural(name) else "does"
-
-
-def _with(n: float) -> str:
-    return f"with {_number(n)} {CLASS.replace('pictures', 'picture') if n == 1 else CLASS}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _number(n: float) -> str:
-    """A size: whole, or "about" the nearest whole number."""
-    return f"{n:,.0f}" if float(n).is_integer() else f"about {n:,.0f}"
-
-
-def _two_digits(n: float) -> str:
-    """A number of pictures to two significant digits."""
-    return f"{round(n, 1 - floor(log10(n))):,.0f}" if n >= 1 else f"{n:.1f}"
-
-
-def _percent(share: float, digits: int = 1) -> str:
-    """A share in percent; only a whole 1 is written 100% and only a whole 0 is written 0%."""
-    if share in (0.0, 1.0):
-        return f"{share:.0%}"
-    least = 10.0**-digits
-    return f"{min(max(100 * share, least), 100 - least):.{digits}f}%"
-
-
-def _margin(margin: float) -> str:
-    points = f"{100 * margin:g}"
-    return f"{points} percentage point{'' if points == '1' else 's'}"
-
-
-def _signed(share: float) -> str:
-    """A difference in percentage points; one that rounds to nothing has no sign."""
-    points = f"{100 * share:+.1f}"
-    return points[1:] if points in ("+0.0", "-0.0") else points
-
-
-def _within(estimate: Estimate, form: str, factor: float) -> str:
-    """The interval in brackets, where there is one."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f" (95% interval {factor * estimate.low:{form}} to {factor * estimate.high:{form}})"
-
-
-def _points(estimate: Estimate) -> str:
-    return f"{_signed(estimate.value)} percentage points{_within(estimate, '+.1f', 100)}"
-
-
-def _share(estimate: Estimate) -> str:
-    return f"{_percent(estimate.value)}{_within(estimate, '.1f', 100)}"

@@ -25,6 +25,7 @@ Matrix = NDArray[np.float64]
 PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1
 FAST_TOLERANCE = 2e-6  # where float32 rows hand over to exact ones
 DAMPING = 0.1  # of a column's curvature
+APPROACH = 0.1  # of the gradient, to which each problem on the way to hardly any penalty is solved
 NO_PENALTY = 1e6  # a C above this is as good as no penalty
 
 
@@ -113,36 +114,47 @@ class LogisticHead(DenseHead):
 
     def _solve(self, design: Design, train: Examples, validation: Examples | None) -> tuple[Solution, float]:
         """The kept solution on the design's rows, and its C."""
-        start = np.zeros((design.width + 1, len(self.classes_)))
         path = self._path(train.X)
         curvature = Damped.of(design.fast) if path else Curvature(sketch_of(design.fast))
-        rows, _ = design.split(len(train.X))
-        for C in path:
-            start = self._approach(self._problem(rows, train.y, C), start, curvature)
+        start, spent = self._approach(path, design.split(len(train.X))[0], train.y, curvature)
+        y = train.y
         if validation is None:
             C = default_c(self._power(train.X)) if self.C is None else float(self.C)
             self.report_["grid"] = [C]
-            return self._finish(design, train.y, C, (start, curvature)), C
-        C, start = self._choose(design, train, validation, (start, curvature))
-        return self._finish(design, np.concatenate([train.y, validation.y]), C, (start, curvature)), C
+        else:
+            C, start = self._choose(design, train, validation, (start, curvature))
+            y = np.concatenate([y, validation.y])
+            if path:  # the rows of validation too are to be met from strong penalty
+                start, spent = self._approach(path, design.fast, y, curvature)
+        found = self._finish(design, y, C, (start, curvature))
+        return replace(found, iterations=found.iterations + spent), C
 
     def _path(self, X: Features) -> list[float]:
-        """Values of C to go through before one that is beyond the grid, so that it is met from strong penalty.
+        """Values of C to go through before one that is beyond the grid.
 
-        From zero, a Newton step with hardly any penalty fits the labels through the directions of least variance,
-        and any fit will do for the gradient; along the path the weights stay near the smallest that fit, those of
-        the largest margin.
+        From zero, a Newton step with hardly any penalty fits the labels through the directions of least variance;
+        along the path the weights stay near the smallest that fit, those of the largest margin.
         """
+        if self.C is None:
+            return []
         grid = c_grid(self._power(X))
-        if self.C is None or self.C <= grid[-1]:
+        if grid[-1] >= self.C:
             return []
         beyond = np.arange(np.log10(grid[-1]) + 1, np.log10(self.C))
         return grid[::2] + [float(C) for C in 10.0**beyond]
 
-    def _approach(self, problem: Problem, theta: Matrix, curvature: Curvature) -> Matrix:
-        loss = problem.point(problem.logits(theta)).loss
-        tol = max(self.tol, PATH_TOLERANCE * min(1.0, 10 * loss))
-        return minimise(problem, theta, tol=tol, max_iter=self.max_iter, curvature=curvature).theta
+    def _approach(
+        self, path: list[float], rows: Dense, codes: NDArray[np.int64], curvature: Curvature
+    ) -> tuple[Matrix, int]:
+        """Where the path leads to from zero, (width + 1, k), and the iterations it took, at most `max_iter` in all."""
+        theta, spent = np.zeros((rows.width + 1, len(self.classes_))), 0
+        for C in path:
+            problem = self._problem(rows, codes, C)
+            before = problem.gradient(problem.point(problem.logits(theta)).P, theta)
+            tol = max(self.tol, APPROACH * float(np.abs(before).max()))
+            found = minimise(problem, theta, tol=tol, max_iter=self.max_iter - spent, curvature=curvature)
+            theta, spent = found.theta, spent + found.iterations
+        return theta, spent
 
     def _power(self, X: Features) -> float:
         """What C is measured against: the number of standardised features, or the total variance of raw ones."""
@@ -162,19 +174,13 @@ class LogisticHead(DenseHead):
         shares = class_weights(train.y, self.classes_, self.class_weight)
         check = Problem(held_out, validation.y, row_weights(validation.y, shares), 0.0)
         best = (np.inf, grid[0], theta)
-        self._record(
-            0.0, self._problem(rows, train.y, 1.0), check, Solution(np.zeros_like(theta), np.nan, np.nan, 0, True)
-        )
+        before = Solution(np.zeros_like(theta), np.nan, np.nan, 0, True)
+        self._record(0.0, self._problem(rows, train.y, 1.0), check, before)
         worse = 0
         for C in grid:
             problem = self._problem(rows, train.y, C)
-            found = minimise(
-                problem,
-                theta,
-                tol=max(self.tol, PATH_TOLERANCE * min(1.0, 10 * self.history_[-1]["train_log_loss"])),
-                max_iter=self.max_iter,
-                curvature=curvature,
-            )
+            tol = max(self.tol, PATH_TOLERANCE * min(1.0, 10 * self.history_[-1]["train_log_loss"]))
+            found = minimise(problem, theta, tol=tol, max_iter=self.max_iter, curvature=curvature)
             theta = found.theta
             loss = self._record(C, problem, check, found)
             if loss < best[0]:
@@ -260,7 +266,7 @@ class LogisticHead(DenseHead):
         if C > NO_PENALTY and solution.objective * self.report_["n_refit"] < np.log(2):
             self.notes_.append(
                 f"C = {C:g} is no penalty, and the classes are separated without error: larger weights fit ever "
-                "better, so where they ended is where the solver stopped."
+                "better, and the solver stopped at some near those of the largest margin."
             )
         if not solution.converged:
             from sklearn.exceptions import ConvergenceWarning

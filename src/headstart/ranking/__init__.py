@@ -1,9 +1,10 @@
 """Which backbone serves these pictures best, without training any of them (METHODS 4).
 
     rank        the job: pictures -> each backbone -> Ranking      candidates  what was asked for, resolved
-    judge       one backbone: features, answers, hints, speed      local       backbones whose weights are here
+    judge       one backbone: features, answers, hints             local       backbones whose weights are here
     folds       stratified folds, out-of-fold answers              standing    order, differences, Pareto front
-    advice      the recommendation in words                        files       ranking.csv, ranking.json
+    speed       pictures per second, measured in turns             advice      the recommendation in words
+    files       ranking.csv, ranking.json
 
 Ranked by cross-validated logistic regression on stored features; LogME, H-score and LEEP stand beside it as hints.
 """

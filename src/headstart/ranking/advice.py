@@ -15,7 +15,7 @@ HINTS: dict[str, Callable[[Judged], float | None]] = {
     "the regularised H-score": lambda judged: judged.scores.h_score,
     "LEEP": lambda judged: judged.leep,
 }
-MUCH = 1.1
+MUCH = 1.2
 """A backbone counts as faster from this factor on: below, the measurement's own noise decides."""
 
 

@@ -32,11 +32,14 @@ class Folds:
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """predicted (n,) int64 classes, each by a fit that saw neither the picture nor its copies; one C for each fold."""
+    """predicted (n,) int64 classes, each by a fit that saw neither the picture nor its copies.
+
+    In how many folds C was the strongest or the weakest penalty of its grid, and the regression did not converge.
+    """
 
     predicted: Codes
-    C: tuple[float, ...]
-    at_edge: int
+    strongest: int
+    weakest: int
     stopped_early: int
 
 
@@ -83,9 +86,9 @@ def answers(X: NDArray[Any], y: Codes, folds: Folds, step: Callable[[int, int], 
         predicted[judged] = head.predict(X[judged])
         fitted.append(head.report_)
     step(len(folds), len(folds))
-    edges = sum(len(report["grid"]) > 1 and report["C"] in (report["grid"][0], report["grid"][-1]) for report in fitted)
-    stopped = sum(not report["converged"] for report in fitted)
-    return OutOfFold(predicted, tuple(float(report["C"]) for report in fitted), edges, stopped)
+    chosen = [report for report in fitted if len(report["grid"]) > 1]
+    strongest, weakest = (sum(report["C"] == report["grid"][end] for report in chosen) for end in (0, -1))
+    return OutOfFold(predicted, strongest, weakest, sum(not report["converged"] for report in fitted))
 
 
 def _fit(X: NDArray[Any], y: Codes, train: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> LogisticHead:

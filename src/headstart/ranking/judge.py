@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
@@ -15,15 +13,11 @@ from headstart.backbones import OnnxBackbone, memory
 from headstart.backbones.spelling import spell
 from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import FeatureSource, Progress, Settings, extract
-from headstart.images import ImageSet, decode
+from headstart.heads.blocks import single_threaded_blas
+from headstart.images import ImageSet
 from headstart.metrics import apply_temperature
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes, Folds, OutOfFold, answers
-
-BATCH = 16
-BATCHES = 7
-FEWEST, ENOUGH_S = 3, 5.0
-"""A slow network is measured on fewer batches: at least FEWEST, no more once they took ENOUGH_S."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Scores:
 class Judged:
     """A backbone, or the raw pixels, where `spelled` is empty. `size` is the input's (height, width).
 
-    `leep` is None without a source classifier.
+    `leep` is None without a source classifier, the speed until `speed.measured`.
     """
 
     label: str
@@ -89,7 +83,6 @@ class Judge:
         source = candidate.source
         X = extract(self.images, source, self.settings, tell("features")).features
         parameters, multiply_adds, logits = figures(source)
-        speed = images_per_s(source, self.images, tell("speed"))
         scores = score(X, self.images.labels, self.folds, tell("cross-validation"))
         return Judged(
             candidate.label,
@@ -97,7 +90,7 @@ class Judge:
             _size(source),
             scores,
             None if logits is None else self._leep(replace(source, layer=logits), tell("source classes")),
-            Cost(speed, parameters, multiply_adds, candidate.backbone.weights.licence),
+            Cost(None, parameters, multiply_adds, candidate.backbone.weights.licence),
             (*candidate.backbone.notes, *scores.notes),
         )
 
@@ -109,16 +102,18 @@ class Judge:
 def score(X: NDArray[np.float32], y: Codes, folds: Folds, progress: Progress) -> Scores:
     """Cross-validation and the hints that need no source classifier: X (n, d), y (n,)."""
     found = answers(X, y, folds, lambda done, total: progress("fit", done, total))
-    return Scores(found.predicted == y, X.shape[1], logme(X, y), h_score_regularised(X, y), _notes(found, len(folds)))
+    with single_threaded_blas():  # sums in one order on any number of cores
+        hints = logme(X, y), h_score_regularised(X, y)
+    return Scores(found.predicted == y, X.shape[1], *hints, _notes(found, len(folds)))
 
 
 def _notes(found: OutOfFold, k: int) -> tuple[str, ...]:
-    notes = []
-    if found.at_edge:
-        notes.append(f"C lay at an edge of its grid in {found.at_edge} of {k} folds; a better one may lie beyond.")
-    if found.stopped_early:
-        notes.append(f"The regression did not converge in {found.stopped_early} of {k} folds.")
-    return tuple(notes)
+    told = {
+        "the strongest penalty of the grid was chosen; a stronger one may be better": found.strongest,
+        "the weakest penalty of the grid was chosen; a weaker one may be better": found.weakest,
+        "the regression did not converge": found.stopped_early,
+    }
+    return tuple(f"In {times} of {k} folds {what}." for what, times in told.items() if times)
 
 
 def _size(source: FeatureSource) -> tuple[int, int]:
@@ -147,23 +142,3 @@ def figures(source: FeatureSource) -> tuple[int | None, int | None, str | None]:
         memory.remember(question, known)
     parameters, multiply_adds, layer = known["figures"]
     return parameters, multiply_adds, layer
-
-
-def images_per_s(source: FeatureSource, images: ImageSet, progress: Progress) -> float:
-    """Pictures per second through the opened engine, the median of a few batches of these pictures; decoding is not in.
-
-    Measured also where all features are stored, because it is a fact about this machine.
-    """
-    rows = [i % len(images) for i in range(BATCH)]
-    batch = np.stack([source.picture(decode(images.raw(i), images.limits), b"") for i in rows])
-    progress("open", 0, BATCHES)
-    engine = source.open()
-    engine.run(batch)  # the first call allocates
-    seconds: list[float] = []
-    while len(seconds) < BATCHES and (len(seconds) < FEWEST or sum(seconds) < ENOUGH_S):
-        begun = time.perf_counter()
-        engine.run(batch)
-        seconds.append(time.perf_counter() - begun)
-        progress("speed", len(seconds), BATCHES)
-    progress("speed", BATCHES, BATCHES)
-    return BATCH / statistics.median(seconds)

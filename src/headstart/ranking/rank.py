@@ -17,6 +17,7 @@ from headstart.ranking.advice import Advice, advise
 from headstart.ranking.candidates import Candidate, Failure, candidates, why
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
+from headstart.ranking.speed import measured
 from headstart.ranking.standing import front, ordered
 from headstart.recipe import Recipe
 
@@ -96,10 +97,11 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
     baseline = extract(images, pixels, settings, stages(progress, 0, len(found), "raw pixels")("features"))
     judge = _judge(images, baseline, request, settings)
     judged = judge.pixels(pixels, baseline.features, stages(progress, 0, len(found), "raw pixels"))
-    backbones, broken = _all(judge, found, progress)
+    working, backbones, broken = _all(judge, found, progress)
     failures += broken
     if not backbones:
         raise _none(failures)
+    backbones = measured(backbones, working, judge.images, progress)
     return Ranking(
         request,
         judge.images,
@@ -140,14 +142,18 @@ def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: S
     return Judge(images, folds, replace(settings, strict=True))  # what was readable once must be so for every backbone
 
 
-def _all(judge: Judge, found: list[Candidate], progress: Progress) -> tuple[list[Judged], list[Failure]]:
-    judged, failures = [], []
+def _all(
+    judge: Judge, found: list[Candidate], progress: Progress
+) -> tuple[list[Candidate], list[Judged], list[Failure]]:
+    """Those that could be judged, what they came to, and why others could not."""
+    working, judged, failures = [], [], []
     for number, candidate in enumerate(found, start=1):
         try:
             judged.append(judge.backbone(candidate, stages(progress, number, len(found), candidate.label)))
+            working.append(candidate)
         except HeadstartError as error:
             failures.append(Failure(candidate.label, why(candidate.spelled, error)))
-    return judged, failures
+    return working, judged, failures
 
 
 def _rare(judge: Judge) -> list[str]:
@@ -163,6 +169,4 @@ def _rare(judge: Judge) -> list[str]:
 def _none(failures: list[Failure]) -> UserError:
     if not failures:
         return UserError("There is no backbone to rank; name some with --backbones.")
-    return UserError(
-        f"None of the {len(failures)} backbones could be ranked. {failures[0].label}: {failures[0].reason}"
-    )
+    return UserError(f"No backbone could be ranked. {failures[0].label}: {failures[0].reason}")

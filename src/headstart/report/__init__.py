@@ -2,7 +2,7 @@
 
 Read it in this order: `files` (what is read), `story` (the run in sentences), `tables` and `inventory`, `charts` with
 `intervals`, `curves`, `rates` and `reliability`, `training` and `settings` of a network that was trained, `examples`
-and `contact`, `templates/` (the page). Jinja2 escapes everything from outside.
+and `contact`, `templates/` (the page). Jinja2 escapes everything from outside. The page of a study is in `study`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The page of a ranking (`headstart rank`): self-contained, written from ranking.json alone. Jinja2 escapes all of it."""
+"""The page of a ranking (`headstart rank`): self-contained, written from ranking.json alone; Jinja2 escapes it."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ MEASURED = (
     ),
     (
         "Speed",
-        "Pictures a second through the network alone, opened and warm, the median of a few batches of these pictures "
-        "on {cores} ({cpu}). Reading and decoding files come on top; other work on the machine slows it.",
+        "Pictures a second through the network alone, opened and warm, on {cores} ({cpu}): the median of several "
+        "batches, in which the backbones took turns. Reading and decoding files come on top; other work on the machine "
+        "slows all of it.",
     ),
     (
         "Hints",
@@ -87,8 +89,8 @@ def view(found: Mapping[str, Any]) -> dict[str, Any]:
         "title": shown(found["data"]["title"]),
         "created": shown(found["created"])[:16].replace("T", " "),
         "headline": shown(advice["headline"], 400),
-        "sentences": [shown(text, 1000) for text in advice["sentences"]],
-        "warnings": [shown(text, 1000) for text in advice["warnings"]],
+        "sentences": [_whole(shown(text, 1000)) for text in advice["sentences"]],
+        "warnings": [_whole(shown(text, 1000)) for text in advice["warnings"]],
         "scatters": scatters(found),
         "rows": [row(each) for each in (found["baseline"], *found["backbones"])],
         "hints": [_hint(each) for each in found["hints"]],
@@ -113,14 +115,12 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
         "marks": ", ".join(filter(None, marks)),
         "accuracy": percent(found["accuracy"]),
         "interval": f"{percent(found['accuracy_low']).removesuffix('%')} to {percent(found['accuracy_high'])}",
-        "points": NOTHING if best else f"{found['points_to_best']:+.1f}".replace("-", "−"),
+        "points": NOTHING if best else _minus(f"{found['points_to_best']:+.1f}"),
         "p": NOTHING if best else "<0.001" if found["p"] < 0.001 else f"{found['p']:.2g}",
         "speed": count(found["images_per_s"]),
         "cells": [
             count(found["features"]),
-            decimal(found["logme"], 3),
-            decimal(found["h_score"], 3),
-            decimal(found["leep"], 3),
+            *(_minus(decimal(found[hint], 3)) for hint in ("logme", "h_score", "leep")),
             NOTHING if found["parameters"] is None else f"{found['parameters'] / 1e6:.1f} M",
             NOTHING if found["multiply_adds"] is None else f"{found['multiply_adds'] / 1e9:.2f} G",
             f"{found['height']} × {found['width']}",
@@ -131,7 +131,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hint(found: Mapping[str, Any]) -> tuple[str, str, str]:
     name = found["hint"].removeprefix("the ")
-    return name[0].upper() + name[1:], decimal(found["tau"], 2), shown(found["first"])
+    return name[0].upper() + name[1:], _minus(decimal(found["tau"], 2)), shown(found["first"])
 
 
 def _facts(found: Mapping[str, Any]) -> dict[str, str]:
@@ -146,6 +146,16 @@ def _facts(found: Mapping[str, Any]) -> dict[str, str]:
         "cores": plural(settings["cores"] or 1, "core"),
         "cpu": shown(str(found["environment"].get("cpu", ""))),
     }
+
+
+def _minus(number: str) -> str:
+    """With a minus sign in place of a hyphen."""
+    return number.replace("-", "−")
+
+
+def _whole(sentence: str) -> str:
+    """With each `p = 0.15` kept on one line."""
+    return re.sub(r"\bp ([=<]) ", "p\u00a0\\1\u00a0", sentence)
 
 
 def _were(n: int) -> str:

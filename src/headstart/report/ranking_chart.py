@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from headstart.report.charts import Axis, Tick, padded
@@ -14,8 +15,8 @@ from headstart.report.numbers import percent, shown
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 RADIUS = 5.0
-REACH = (0, 16, -16, 32, -32, 48, -48, 64, -64)
-"""How far above or below its point a label may be put, in the order of liking."""
+REACH = [(aside, dy) for aside in (14, 44, 84) for dy in (16, -16, 32, -32, 48, -48, 64, -64)]
+"""How far beside and below its point a label may be put when there is no room next to it, in the order of liking."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Point:
-    """A backbone at (x, y) with its interval low..high; `kind` is `best`, `tied` or `worse`; None where no label fits."""
+    """A backbone at (x, y), its interval low..high; `kind` is `best`, `tied` or `worse`; no `label` where none fits."""
 
     x: float
     y: float
@@ -83,8 +84,9 @@ def _scatter(found: Mapping[str, Any], frame: Frame) -> Scatter:
     spans = [(up.at(row["accuracy_high"]), up.at(row["accuracy_low"])) for row in rows]
     corners = _corners([place for place, row in zip(places, rows, strict=True) if row["on_front"]], frame)
     line = up.at(baseline["accuracy"])
-    pixels = Label(f"raw pixels {percent(baseline['accuracy'])}", frame.box[2] - 4, line - 6, "end", "")
-    taken = [_around(pixels, frame), *(_bar(x, span) for (x, _), span in zip(places, spans, strict=True))]
+    taken = [_bar(x, span) for (x, _), span in zip(places, spans, strict=True)]
+    pixels = _pixels(f"raw pixels {percent(baseline['accuracy'])}", line, [*taken, *_strokes(corners)], frame)
+    taken.append(_around(pixels, frame))
     order = sorted(range(len(rows)), key=lambda i: (not rows[i]["on_front"], i))
     labels: dict[int, Label | None] = {}
     for i in order:
@@ -129,6 +131,15 @@ def _corners(front: Sequence[tuple[float, float]], frame: Frame) -> list[tuple[f
     return [*found[1:], (found[-1][0], frame.box[3])]
 
 
+def _pixels(text: str, line: float, taken: Sequence[Box], frame: Frame) -> Label:
+    """The name of the raw pixels' line: above or below it, as far right as it meets nothing."""
+    left, _, right, _ = frame.box
+    places = range(round(right) - 4, round(left) + 100, -8)
+    tried = [Label(text, x, line + dy, "end", "") for dy in (-6, 4 + 0.9 * frame.font) for x in places]
+    fitting = (each for each in tried if not any(_meet(_around(each, frame), other) for other in taken))
+    return next(fitting, tried[0])
+
+
 def _label(
     row: Mapping[str, Any], place: tuple[float, float, float, float], taken: list[Box], lines: list[Box], frame: Frame
 ) -> Label | None:
@@ -145,16 +156,15 @@ def _label(
 def _places(text: str, place: tuple[float, float, float, float], frame: Frame) -> Iterator[Label]:
     """Beside the point, above and below its interval, then further away with a line that leads there."""
     x, y, high, low = place
-    third = 0.35 * frame.font
-    for aside in REACH:
-        if aside == REACH[1]:
-            yield Label(text, x, high - 6, "mid", "")
-            yield Label(text, x, low + frame.font + 3, "mid", "")
-        gap = RADIUS + (4 if aside == 0 else 14)
-        for side, sign in (("start", 1), ("end", -1)):
-            tip = x + sign * (gap - 3)
-            leader = "" if aside == 0 else f"M{x + sign * 4:g} {y + (3 if aside > 0 else -3):g}L{tip:g} {y + aside:g}"
-            yield Label(text, round(x + sign * gap, 1), round(y + aside + third, 1), side, leader)
+    middle = y + 0.35 * frame.font
+    sides = (("start", 1), ("end", -1))
+    yield from (Label(text, x + sign * (RADIUS + 4), middle, side, "") for side, sign in sides)
+    yield Label(text, x, high - 6, "mid", "")
+    yield Label(text, x, low + frame.font + 3, "mid", "")
+    for aside, dy in REACH:
+        for side, sign in sides:
+            leader = f"M{x + sign * 4:g} {y + (3 if dy > 0 else -3):g}L{x + sign * (aside + 2):g} {y + dy:g}"
+            yield Label(text, x + sign * (aside + RADIUS), middle + dy, side, leader)
 
 
 def _around(label: Label, frame: Frame) -> Box:
@@ -173,8 +183,7 @@ def _stroke(y: float, frame: Frame) -> Box:
 
 
 def _strokes(corners: Sequence[tuple[float, float]]) -> list[Box]:
-    pairs = zip(corners, corners[1:], strict=False)
-    return [(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairs]
+    return [(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in pairwise(corners)]
 
 
 def _inside(box: Box, frame: Frame) -> bool:

@@ -14,11 +14,9 @@ import numpy as np
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.comparison import Comparison, compare, curves_of, per_class
-from headstart.evidence.curves import training_curve
-from headstart.evidence.interval import over_repeats
 from headstart.evidence.reasons import reasons
+from headstart.evidence.training import training_block
 from headstart.evidence.verdict import HELPED
-from headstart.evidence.words import training_sentence
 from headstart.images.looks import Looks
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
@@ -35,9 +33,18 @@ Pair = tuple[ArmResults, ArmResults]
 
 
 def _pairs(working: Sequence[ArmResults]) -> list[Pair]:
-    """Every pair, those that say whether transfer helped first, the transfer arm first."""
-    found = [(b, a) if b.arm.transfer and not a.arm.transfer else (a, b) for a, b in combinations(working, 2)]
-    return sorted(found, key=lambda pair: (not _is_transfer(pair), not pair[0].arm.transfer))
+    """Every pair, those that say whether transfer helped first; transfer arms first, then frozen random weights."""
+
+    def rank(found: ArmResults) -> int:
+        return 0 if found.arm.transfer else 1 if _frozen(found) else 2
+
+    found = [(b, a) if rank(b) < rank(a) else (a, b) for a, b in combinations(working, 2)]
+    return sorted(found, key=lambda pair: (not _is_transfer(pair), rank(pair[0])))
+
+
+def _frozen(found: ArmResults) -> bool:
+    """Whether it uses weights that it did not learn itself."""
+    return found.arm.recipe.method in ("features", "finetune")
 
 
 def _is_transfer(pair: Pair) -> bool:
@@ -133,7 +140,8 @@ class _Findings:
     def curve(self, found: ArmResults) -> list[dict[str, Any]]:
         """Accuracy with its interval at every size that is complete, and each repeat's."""
         sizes = self.sizes([found])
-        estimates = curves_of(self.bootstrap(sizes))[found.arm.name] if sizes else []
+        boot = self.bootstrap(sizes) if sizes else None
+        estimates = curves_of(boot)[boot.answers.arms.index(found.arm.name)] if boot else []
         return [
             {
                 "size": size,
@@ -159,13 +167,8 @@ class _Findings:
         last = cells[0].history[-1]["epoch"]
         steps = np.array(epochs) * ((cells[0].steps or last) / last)
         accuracy = np.array([[row[epoch] for epoch in epochs] for row in rows])
-        curve = training_curve(steps, accuracy)
-        points = [
-            {"epoch": epoch, "step": round(step), "accuracy": mean.value, "low": mean.low, "high": mean.high}
-            for epoch, step, mean in zip(epochs, steps.tolist(), map(over_repeats, accuracy.T), strict=True)
-        ]
-        sentence = training_sentence(curve, found.arm.words)
-        return [{"arm": found.arm.name, "size": sizes[-1], "points": points, **curve.to_dict(), "sentence": sentence}]
+        block = training_block(np.array(epochs), steps, accuracy, found.arm.words)
+        return [{"arm": found.arm.name, "size": sizes[-1], **block}]
 
     def per_class(self, pair: Pair) -> dict[str, Any]:
         """Recall of each class by both arms at the largest size that both have."""
@@ -178,8 +181,8 @@ class _Findings:
         return {"first": first, "second": second, "size": size, "classes": named}
 
     def reasons(self, pair: Pair, comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What was measured that may explain a weak verdict of a transfer arm; at its smallest size."""
-        if not _is_transfer(pair):
+        """What was measured that may explain a weak verdict of frozen weights; at the smallest size."""
+        if not _frozen(pair[0]) or _frozen(pair[1]):
             return []
         known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
         weak = comparison["verdict"]["word"] != HELPED

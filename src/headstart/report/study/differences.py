@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from headstart.report.charts import Axis, Tick
 from headstart.report.numbers import percent, plural, shown
-from headstart.report.study_files import ClassGain, Comparison, Estimate, PerClass, Study, Verdict
-from headstart.report.study_words import (
+from headstart.report.study.files import ClassGain, Comparison, Estimate, PerClass, Study, Verdict
+from headstart.report.study.words import (
     MARKS,
     MINUS,
     Mark,

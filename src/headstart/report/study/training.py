@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from headstart.report.numbers import percent, shown
-from headstart.report.study_charts import Looks, Plot, Ticks, draw
-from headstart.report.study_curves import NARROW, WIDE, Box, Frame, Sample, Series
-from headstart.report.study_files import Epoch, Study, Training
-from headstart.report.study_looks import Look
-from headstart.report.study_words import labelled, share_with_interval
+from headstart.report.study.charts import Looks, Plot, Ticks, draw
+from headstart.report.study.curves import NARROW, WIDE, Box, Frame, Sample, Series
+from headstart.report.study.files import Epoch, Study, Training
+from headstart.report.study.looks import Look
+from headstart.report.study.words import labelled, share_with_interval
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Trained:
 
     size: str
     plots: list[Plot]
-    sentences: list[tuple[str, str]]
+    sentences: list[str]
 
 
 def training(study: Study, looks: Looks) -> list[Trained]:
@@ -35,7 +35,7 @@ def _trained(study: Study, looks: Looks, told: list[Training]) -> Trained:
     return Trained(
         size=labelled(study, n, told[0].size),
         plots=[_plot(series, replace(frame, before=8, after=0, box=_lower(frame))) for frame in (WIDE, NARROW)],
-        sentences=[(looks[each.arm].words, shown(each.sentence, 1000)) for each in told if each.sentence],
+        sentences=[shown(each.sentence, 1000) for each in told if each.sentence],
     )
 
 

@@ -1,28 +1,29 @@
 """The HTML report of a study (`headstart compare`): one self-contained page, written from the folder's files alone.
 
-Read it in this order: `study_files` (what is read), `study_words` (numbers and marks), `study_looks` (how an arm is
-drawn), `study_curves` and `study_marks` with `study_charts`, `study_training` and `study_reading`, `study_verdicts` with
-`study_differences`, `study_tables`, `templates/study.html`. Jinja2 escapes everything from outside.
+Read it in this order: `files` (what is read), `words` (numbers and marks), `looks` (how an arm is
+drawn), `curves` and `marks` with `charts`, `training`, `reading`, `verdicts` with
+`differences`, `tables`, `templates/study.html`. Jinja2 escapes everything from outside.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from headstart.records import write_text
-from headstart.report import (
-    study_charts,
-    study_differences,
-    study_looks,
-    study_reading,
-    study_tables,
-    study_training,
-    study_verdicts,
-)
 from headstart.report.numbers import shown
-from headstart.report.study_files import Study, read_study
-from headstart.report.study_words import MARKS, size_words
+from headstart.report.study import (
+    charts,
+    differences,
+    looks,
+    reading,
+    tables,
+    training,
+    verdicts,
+)
+from headstart.report.study.files import Study, read_study
+from headstart.report.study.words import MARKS, size_words
 
 SECTIONS = {
     "plots": ("curves", "Curves"),
@@ -33,7 +34,7 @@ SECTIONS = {
     "training": ("training", "Training"),
     "by_class": ("classes", "Classes"),
     "costs": ("costs", "Cost"),
-    "failures": ("failures", "Failed"),
+    "failures": ("failed", "Failed"),
     "notes": ("notes", "Notes"),
     "files": ("reproduce", "Reproduce"),
 }
@@ -67,32 +68,34 @@ def render(folder: Path, study: Study) -> str:
 
 def view(folder: Path, study: Study) -> dict[str, Any]:
     """Everything the template names."""
-    looks = study_looks.looks(study)
-    words = {name: look.words for name, look in looks.items()}
+    drawn = looks.looks(study)
+    words = {name: look.words for name, look in drawn.items()}
+    first, _, rest = re.sub(r"(?<=\.) (?=[A-Z])", "\n", study.headline, count=1).partition("\n")
     told: dict[str, Any] = {
         "name": shown(study.study.name or folder.name),
         "created": shown(study.study.created)[:19].replace("T", " "),
-        "headline": shown(study.headline, 1000),
-        "facts": study_tables.facts(study),
-        "overview": study_verdicts.overview(study, words),
+        "headline": shown(first, 1000),
+        "more": shown(rest, 1000),
+        "facts": tables.facts(study),
+        "overview": verdicts.overview(study, words),
         "shapes": MARKS.values(),
-        "plots": study_charts.main_chart(study, looks),
-        "how_to_read": study_reading.how_to_read(study),
-        "cards": study_verdicts.cards(study, words),
-        "others": study_verdicts.other_pairs(study, words),
-        "margin": study_verdicts.margin_words(study),
-        "reasons": study_verdicts.reasons(study, words),
-        "accuracies": study_tables.accuracies(study, words) if any(arm.curve for arm in study.arms) else None,
-        "training": study_training.training(study, looks),
-        "by_class": study_differences.by_class(study, words),
-        "cost_columns": study_tables.COSTS,
-        "costs": study_tables.costs(study, words),
+        "plots": charts.main_chart(study, drawn),
+        "how_to_read": reading.how_to_read(study),
+        "cards": verdicts.cards(study, words),
+        "others": verdicts.other_pairs(study, words),
+        "margin": verdicts.margin_words(study),
+        "reasons": verdicts.reasons(study, words),
+        "accuracies": tables.accuracies(study, words) if any(arm.curve for arm in study.arms) else None,
+        "training": training.training(study, drawn),
+        "by_class": differences.by_class(study, words),
+        "cost_columns": tables.COSTS,
+        "costs": tables.costs(study, words),
         "sizes": [size_words(size) for size in study.study.sizes],
-        "fit_seconds": study_tables.fit_seconds(study, words),
-        "budgets": study_tables.budgets(study, words),
-        "failures": study_tables.failures(study, words),
-        "notes": study_tables.notes(study, words),
+        "fit_seconds": tables.fit_seconds(study, words),
+        "budgets": tables.budgets(study, words),
+        "failures": tables.failures(study, words),
+        "notes": tables.notes(study, words),
         "command": shown(study.command, 4000),
-        "files": study_tables.files(folder),
+        "files": tables.files(folder),
     }
     return told | {"sections": [link for part, link in SECTIONS.items() if told[part]]}

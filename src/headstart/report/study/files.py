@@ -33,8 +33,6 @@ class Verdict(Part):
 
     word: Word
     difference: Estimate
-    needed: int | None = None
-    more_repeats: bool = False
     n: float | None = None
 
 
@@ -218,10 +216,9 @@ class Study(Part):
         return [c for c in self.comparisons if c not in kept]
 
     def main(self) -> Comparison | None:
-        """The comparison that the headline speaks of: the first whose two arms it names, or else the first."""
+        """The comparison that the headline is the sentence of, or else the first."""
         found = self.against_source_free()
-        named = (c for c in found if all(self.arm(name).words in self.headline for name in (c.first, c.second)))
-        return next(named, found[0] if found else None)
+        return next((c for c in found if c.sentence == self.headline), found[0] if found else None)
 
 
 def read_study(folder: Path) -> Study:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from headstart.report.charts import Axis
-from headstart.report.study_looks import Look
-from headstart.report.study_words import wrap
+from headstart.report.study.looks import Look
+from headstart.report.study.words import wrap
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -50,7 +50,7 @@ class Frame:
 
 
 WIDE = Frame("wide", 760, (46, 14, 542, 372), before=86, after=52, font=13, wide=True)
-NARROW = Frame("slim", 340, (32, 10, 230, 300), before=40, after=12, font=11, wide=False)
+NARROW = Frame("slim", 340, (32, 10, 230, 300), before=56, after=12, font=11, wide=False)
 
 
 @dataclass(frozen=True)

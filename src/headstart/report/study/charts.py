@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from headstart.report.charts import Axis, Tick, padded, spread
 from headstart.report.numbers import percent
-from headstart.report.study_curves import NARROW, WIDE, Curve, Frame, Label, Sample, Series, curve, fitted, labels
-from headstart.report.study_files import Arm, Estimate, Point, Study
-from headstart.report.study_looks import Look
-from headstart.report.study_marks import Marks, marks
-from headstart.report.study_words import labelled, pictures, share_with_interval, size_lines, width
+from headstart.report.study.curves import NARROW, WIDE, Curve, Frame, Label, Sample, Series, curve, fitted, labels
+from headstart.report.study.files import Arm, Estimate, Point, Study
+from headstart.report.study.looks import Look
+from headstart.report.study.marks import Marks, marks
+from headstart.report.study.words import labelled, pictures, share_with_interval, size_lines, width
 
 Looks = Mapping[str, Look]
 Ticks = list[tuple[float, tuple[str, ...]]]
@@ -103,9 +103,8 @@ def _main(study: Study, series: dict[str, Series], frame: Frame) -> Plot:
     drawn = draw(series, frame, (min(size.n for size in sizes), max(size.n for size in sizes)), log=True)
     ticks = _apart([(drawn.across.at(size.n), size_lines(size)) for size in sizes])
     compared = study.main()
-    if compared and not {compared.first, compared.second} <= set(series):
-        compared = None
-    told = compared and marks(compared, drawn.curves, drawn.across, drawn.frame)
+    both = compared is not None and {compared.first, compared.second} <= set(series)
+    told = marks(compared, drawn.curves, drawn.across, drawn.frame) if compared and both else None
     return drawn.plot(
         "Accuracy on the test pictures, with 95% interval", "Labelled pictures of a class (log scale)", ticks, told
     )

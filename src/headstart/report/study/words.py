@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.report.numbers import NOTHING, percent
-from headstart.report.study_files import Epoch, Estimate, Point, Size, Study
+from headstart.report.study.files import Epoch, Estimate, Point, Size, Study
 
 MINUS = "−"
-_NARROW, _WIDE = set("fijlrt.,:;'|!()[] 1"), set("mwMW@%+−→")
+_NARROW, _WIDE = set("fijlrt.,:;'|!()[] "), set("mwMW@%+−→…")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ def pictures(n: float | None) -> str:
     return NOTHING if n is None else f"{n:,.0f}" if n >= 10 or n == round(n) else f"{n:.1f}"
 
 
+def about(n: float) -> str:
+    """A number of pictures that was estimated, to two significant digits: `170`, `1.3`."""
+    return f"{float(f'{n:.2g}'):,.15g}"
+
+
 def size_words(size: Size) -> str:
     """`5`, or for a size that is not named by its number `all (813)`."""
     return size.name if _is_number(size) else f"{size.name} ({pictures(size.n)})"
@@ -89,14 +94,14 @@ def _is_number(size: Size) -> bool:
 
 
 def width(text: str, size: float) -> float:
-    """About how wide a text is, a little more than fonts make it; characters beyond Latin count as square."""
+    """How wide a text is in a wide font (DejaVu Sans); others are narrower. Characters beyond Latin count as square."""
     return size * sum(_share(char) for char in text)
 
 
 def _share(char: str) -> float:
     if ord(char) > 0x2E80:
         return 1.0
-    return 0.36 if char in _NARROW else 0.88 if char in _WIDE else 0.7 if char.isupper() else 0.59
+    return 0.38 if char in _NARROW else 0.95 if char in _WIDE else 0.72 if char.isupper() else 0.63
 
 
 def cut(text: str, room: float, size: float) -> str:

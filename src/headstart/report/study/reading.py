@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headstart.report.study_files import Comparison, Equivalence, Study
-from headstart.report.study_marks import equivalence, equivalence_words
-from headstart.report.study_words import labelled, pictures, points, points_with_interval, share_with_interval
+from headstart.report.study.files import Comparison, Equivalence, Study
+from headstart.report.study.marks import equivalence, equivalence_words, needed
+from headstart.report.study.words import about, labelled, points, points_with_interval, share_with_interval
 
 Names = tuple[str, str]
 
@@ -54,17 +54,15 @@ def _equivalence(study: Study, compared: Comparison, names: Names) -> str:
     found = equivalence(compared)
     if found is None:
         return ""
-    need = pictures(found.value) if found.value else f"more than {pictures(found.beyond)}"
-    times = f", {found.multiple:.3g} times as many" if found.multiple else ""
+    times = f", {found.multiple:.1f} times as many" if found.multiple else ""
     return (
         f"{equivalence_words(found)}: for what {names[0]} does with {labelled(study, found.n)}, "
-        f"{names[1]} needs {need}{_ends(found)}{times}."
+        f"{names[1]} needs {needed(found)}{_ends(found)}{times}."
     )
 
 
 def _ends(found: Equivalence) -> str:
-    """The interval of an equivalence on the curve; one without an end goes beyond the largest size."""
-    if not found.value or not found.low:
-        return ""
-    high = f"{pictures(found.low)} to {pictures(found.high)}" if found.high else f"from {pictures(found.low)}"
-    return f" (95% interval {high})"
+    """The interval of an equivalence on the curve; without an end it leaves the curve on that side."""
+    low = f"at least {about(found.low)}" if found.low else ""
+    high = f"at most {about(found.high)}" if found.high else ""
+    return f" (95% interval: {' and '.join(filter(None, (low, high)))})" if found.value and (low or high) else ""

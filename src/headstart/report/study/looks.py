@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from headstart.report.numbers import shown
-from headstart.report.study_files import Arm, Study
+from headstart.report.study.files import Arm, Study
 
 COLOURS = 7
 """Colours in study.css: those of Okabe and Ito (2008), darkened to a contrast of 3 on white."""

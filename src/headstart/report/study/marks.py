@@ -1,20 +1,19 @@
 """What is drawn on the main chart for the headline's comparison: start, slope, asymptote and data equivalence.
 
 The start is a bracket before the first size, the slope words beside the lines, the asymptote the dashed tail of a curve
-(`study_curves`), the equivalence an arrow to the right. Words are put where they cover least of the curves.
+(`curves`), the equivalence an arrow to the right. Words are put where they cover least of the curves.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from headstart.report.charts import Axis
-from headstart.report.study_curves import Box, Curve, Frame
-from headstart.report.study_files import Comparison, Equivalence
-from headstart.report.study_words import pictures, points, width
+from headstart.report.study.curves import Box, Curve, Frame
+from headstart.report.study.files import Comparison, Equivalence
+from headstart.report.study.words import about, pictures, points, width
 
 NEAR = 1.5
 """An equivalence of less than this factor makes no arrow that could be seen."""
@@ -71,19 +70,35 @@ def _start(compared: Comparison, drawn: dict[str, Curve], frame: Frame) -> tuple
 
 
 def equivalence(compared: Comparison) -> Equivalence | None:
-    """The one that is drawn: the largest factor on the curve, or else the largest beyond it; None if all are near 1."""
+    """The one that is drawn: the largest factor on the curve, or else beyond it; None where none is sure and large."""
+    sure = [told for told in compared.equivalence if _is_sure(told) and _factor(told) >= NEAR]
+    return max((told for told in sure if told.value), key=_factor, default=max(sure, key=_factor, default=None))
 
-    def factor(told: Equivalence) -> float:
-        return abs(math.log((told.value or told.beyond or told.n) / told.n))
 
-    far = [told for told in compared.equivalence if factor(told) >= math.log(NEAR)]
-    return max((told for told in far if told.value), key=factor, default=max(far, key=factor, default=None))
+def _factor(told: Equivalence) -> float:
+    """How many times as many pictures, or as few."""
+    factor = (told.value or told.beyond or told.n) / told.n
+    return max(factor, 1 / factor)
+
+
+def _is_sure(told: Equivalence) -> bool:
+    """Whether the interval says the same as the value: more than n, or fewer."""
+    fewer = told.value is not None and told.value < told.n
+    return told.high is not None and told.high < told.n if fewer else told.low is not None and told.low > told.n
 
 
 def equivalence_words(found: Equivalence) -> str:
-    """`10 do what 100 do`."""
-    told = f"what {pictures(found.value)} do" if found.value else f"more than {pictures(found.beyond)} do"
-    return f"{pictures(found.n)} {'does' if found.n == 1 else 'do'} {told}"
+    """`10 do what 100 do`, `1 does what more than 812 do`."""
+    verb = "does" if found.n == 1 else "do"
+    return f"{pictures(found.n)} {verb} what {needed(found)} do"
+
+
+def needed(found: Equivalence) -> str:
+    """`170`, `more than 812`, or `at least 300` where the interval begins on the curve and the value is beyond it."""
+    if found.value:
+        return about(found.value)
+    low, beyond = found.low or 0.0, found.beyond or 0.0
+    return f"more than {pictures(beyond)}" if low >= beyond else f"at least {about(low)}"
 
 
 def _equivalence(
@@ -110,7 +125,7 @@ def _along(left: float, right: float, y: float, text: str, frame: Frame) -> Iter
     middle = (left + right) / 2
     for shift in (0.0, -0.15, 0.15, -0.3, 0.3, -0.45, 0.45):
         x = middle + shift * max(right - left, wide)
-        x = min(max(x - wide / 2, frame.box[0] + 2), frame.box[2] - wide)
+        x = min(max(x - wide / 2, frame.box[0] + frame.before - 8), frame.box[2] - wide)
         for top in (y + 7, y - 6 - high):
             if top > frame.box[1] - 8 and top + high < frame.box[3]:
                 yield x, top, x + wide, top + high
@@ -118,24 +133,28 @@ def _along(left: float, right: float, y: float, text: str, frame: Frame) -> Iter
 
 def _slopes(compared: Comparison, drawn: dict[str, Curve], frame: Frame, taken: list[Box]) -> Iterator[Words]:
     """Points per doubling beside the lines of both arms."""
+    heights = {name: sum(dot[1] for dot in drawn[name].dots) for name in (compared.first, compared.second)}
     for name, told in ((compared.first, "first"), (compared.second, "second")):
         found = getattr(compared.slope, told, None)
         if found is None or len(drawn[name].dots) < 2:
             continue
         text = f"{points(found.value)} points per doubling"
-        boxes = _beside(drawn[name], text, frame)
+        boxes = _beside(drawn[name], text, frame, under=heights[name] == max(heights.values()))
         words = _placed(text, boxes, list(drawn.values()), taken, marker=drawn[name])
         if words:
             yield words
 
 
-def _beside(drawn: Curve, text: str, frame: Frame) -> Iterator[Box]:
-    """Places for words near a line: over and under points along it, the middle first."""
+def _beside(drawn: Curve, text: str, frame: Frame, under: bool) -> Iterator[Box]:
+    """Places for words near a line, the middle first: over it to the left and under it to the right, because accuracy
+    rises, or the other way round; under it first where asked."""
     wide, high = width(text, frame.font) + 16, frame.line
     way = [point for one, two in pairwise(drawn.dots) for point in _between(one[:2], two[:2], 24)]
     for x, y in sorted(way, key=lambda point: abs(point[0] - (way[0][0] + way[-1][0]) / 2)):
-        for top in (y - high - 9, y + 9, y - high - 20, y + 20, y - high - 34, y + 34):
-            left = min(max(x - wide / 2, frame.box[0] + frame.before * 0.5), frame.box[2] - wide)
+        over = [(x - wide + 12, y - high - room) for room in (9, 20, 34)]
+        below = [(x - 12, y + room) for room in (9, 20, 34)]
+        for left, top in below + over if under else over + below:
+            left = min(max(left, frame.box[0] + frame.before), frame.box[2] - wide)
             if top > frame.box[1] - 6 and top + high < frame.box[3]:
                 yield left, top, left + wide, top + high
 
@@ -147,6 +166,7 @@ def _placed(
     was placed before."""
     ink = [point for each in drawn for one, two in pairwise(each.dots) for point in _between(one[:2], two[:2], 4)]
     ink += [dot[:2] for each in drawn for dot in each.dots for _ in range(4)]
+    ink += [point for each in drawn if each.tail for point in _between(each.dots[-1][:2], each.end, 4)]
     free = [box for box in boxes if not any(_overlap(box, other) for other in taken)]
     if not free:
         return None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.report.numbers import NOTHING, count, duration, percent, plural, shown
-from headstart.report.study_files import Arm, Point, Study
-from headstart.report.study_words import interval, pictures, size_words
+from headstart.report.study.files import Arm, Point, Study
+from headstart.report.study.words import interval, pictures, size_words
 
 FILES = {
     "verdicts.json": "every number and sentence of this page",
@@ -17,6 +17,9 @@ FILES = {
     "history.csv": "accuracy and loss of trained arms, epoch by epoch",
     "study.toml": "every choice of the study, as `headstart compare` reads it",
     "refused.csv": "files that could not be read, with the reason",
+    "pictures.json": "what was seen when the pictures were looked at",
+    "environment.json": "versions of the packages, and the machine",
+    "cells": "each fit by itself, so that a study that was stopped goes on where it was",
 }
 KINDS = {"pixels": "raw pixels", "features": "frozen features", "scratch": "from scratch", "finetune": "fine-tuned"}
 
@@ -123,4 +126,4 @@ def notes(study: Study, words: dict[str, str]) -> list[tuple[str, str]]:
 
 def files(folder: Path) -> list[tuple[str, str]]:
     """The files of the study folder that are there, each with a line."""
-    return [(name, words) for name, words in FILES.items() if (folder / name).is_file()]
+    return [(name, words) for name, words in FILES.items() if (folder / name).exists()]

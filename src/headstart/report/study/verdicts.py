@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.report.numbers import count, plain, shown
-from headstart.report.study_differences import Differences, by_size
-from headstart.report.study_files import Comparison, Study, Verdict
-from headstart.report.study_words import MARKS, Mark, labelled, listed, points_with_interval
+from headstart.report.numbers import plain, shown
+from headstart.report.study.differences import Differences, by_size
+from headstart.report.study.files import Comparison, Study
+from headstart.report.study.words import MARKS, Mark, labelled, listed, points_with_interval
 
 Words = dict[str, str]
 
@@ -53,7 +53,6 @@ class Card:
     mark: Mark
     where: str
     points: str
-    more: str
     plot: Differences
     details: list[str]
 
@@ -71,19 +70,8 @@ def _card(study: Study, compared: Comparison, words: Words) -> Card:
         mark=MARKS[compared.verdict.word],
         where=f"with {labelled(study, compared.by_size[0].n)}" if len(compared.by_size) == 1 else "over all sizes",
         points=f"{points_with_interval(compared.verdict.difference)} points",
-        more=_more(compared.verdict),
         plot=by_size(study, compared),
         details=[shown(each, 1000) for each in compared.details],
-    )
-
-
-def _more(verdict: Verdict) -> str:
-    """What would decide an open verdict."""
-    told = f"About {count(verdict.needed)} test pictures would decide it. " if verdict.needed else ""
-    return told + (
-        "The labelled subsets differ more than the test pictures: more repeats would tell more."
-        if verdict.more_repeats
-        else ""
     )
 
 

@@ -1,0 +1,452 @@
+"""Ranking backbones: fair folds, paired differences, a recommendation, and the files and page that say so."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart.backbones import resolve
+from headstart.backbones.spelling import parse, parse_list
+from headstart.cli import _main
+from headstart.engines import choose
+from headstart.errors import DataError, Offline, UserError
+from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.images import load
+from headstart.ranking.advice import advise
+from headstart.ranking.candidates import labels, why
+from headstart.ranking.files import claim, content, write
+from headstart.ranking.folds import answers, draw
+from headstart.ranking.judge import Cost, Judged, Scores, figures
+from headstart.ranking.local import in_folder, local
+from headstart.ranking.rank import Ranking, Request, rank
+from headstart.ranking.standing import difference, front, ordered
+from headstart.report.ranking import read, render, write_ranking_report
+from headstart.report.ranking_chart import Label, _around, _meet, scatters
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+N = 100
+
+
+def quiet(done: int, total: int) -> None:
+    pass
+
+
+def names(n: int) -> tuple[str, ...]:
+    return tuple(f"{i}.png" for i in range(n))
+
+
+def judged(
+    label: str, right: int, speed: float | None = 10.0, logme: float = 0.0, spelled: str | None = None
+) -> Judged:
+    """A backbone that names the first `right` of N pictures correctly."""
+    scores = Scores(np.arange(N) < right, 4, logme, 0.0)
+    return Judged(label, label if spelled is None else spelled, (32, 32), scores, None, Cost(images_per_s=speed))
+
+
+def pixels(right: int) -> Judged:
+    return judged("raw pixels", right, None, spelled="")
+
+
+@pytest.fixture(scope="module")
+def made() -> Ranking:
+    asked = tuple(parse_list("sprout@none,sprout,vgg99"))
+    return rank(Request("digits", asked, limit=120, image_size=32, engine="torch"), Settings())
+
+
+# --- folds
+
+
+def test_every_picture_is_judged_once_and_every_class_is_spread_evenly() -> None:
+    y = np.repeat([0, 1, 2], [40, 33, 7])
+    folds = draw(y, names(80), 5, seed=0)
+    counts = np.array([np.bincount(y[folds.fold == i], minlength=3) for i in range(5)])
+    assert counts.sum(axis=0).tolist() == [40, 33, 7]
+    assert np.ptp(counts, axis=0).max() <= 1
+    assert np.ptp(counts.sum(axis=1)) <= 1
+
+
+def test_folds_depend_on_names_and_seed_alone() -> None:
+    y = np.arange(60) % 3
+    order = np.random.default_rng(0).permutation(60)
+    folds = draw(y, names(60), 4, seed=1)
+    again = draw(y[order], [names(60)[i] for i in order], 4, seed=1)
+    assert (again.fold == folds.fold[order]).all()
+    assert (draw(y, names(60), 4, seed=2).fold != folds.fold).any()
+
+
+def test_copies_of_a_picture_share_its_fold() -> None:
+    y = np.arange(60) % 3
+    twins = [(30 + i, i) for i in range(10)]
+    fold = draw(y, names(60), 5, 0, twins).fold
+    assert all(fold[later] == fold[first] for later, first in twins)
+
+
+def test_C_is_chosen_on_fitted_pictures_and_every_fitted_class_is_also_trained_on() -> None:
+    y = np.repeat([0, 1, 2], [40, 33, 2])
+    folds = draw(y, names(75), 5, seed=0)
+    for i, chooses in enumerate(folds.chooses):
+        assert not (chooses & (folds.fold == i)).any()
+        assert set(y[chooses]) <= set(y[~chooses & (folds.fold != i)])
+        assert 0.1 < chooses.sum() / (folds.fold != i).sum() < 0.3
+
+
+def test_folds_that_cannot_be_are_refused() -> None:
+    for k in (1, 7):
+        with pytest.raises(UserError, match="--folds"):
+            draw(np.array([0, 1, 0, 1, 0, 1]), names(6), k, 0)
+    with pytest.raises(DataError, match="one class only"):
+        draw(np.array([0, 0, 0, 1]), names(4), 2, 0)
+
+
+def features(n: int = 90, signal: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    return (rng.normal(size=(n, 8)) + signal * rng.normal(size=(3, 8))[y]).astype(np.float32), y
+
+
+def test_an_answer_does_not_depend_on_the_labels_of_its_own_fold() -> None:
+    X, y = features()
+    folds = draw(y, names(90), 5, 0)
+    told = answers(X, y, folds, quiet).predicted
+    wrong = np.where(folds.fold == 2, (y + 1) % 3, y)
+    assert (answers(X, wrong, folds, quiet).predicted[folds.fold == 2] == told[folds.fold == 2]).all()
+
+
+def test_answers_are_right_where_features_tell_and_chance_where_they_do_not() -> None:
+    for signal, low, high in ((3.0, 0.95, 1.0), (0.0, 0.15, 0.5)):
+        X, y = features(signal=signal)
+        assert low <= (answers(X, y, draw(y, names(90), 5, 0), quiet).predicted == y).mean() <= high
+
+
+def test_a_class_with_one_picture_is_answered_wrong_and_stops_nothing() -> None:
+    X, y = features()
+    y[0] = 3
+    told = answers(X, y, draw(y, names(90), 5, 0), quiet)
+    assert told.predicted[0] != 3
+
+
+# --- standing and advice
+
+
+def test_the_front_has_those_that_no_other_beats_in_accuracy_and_speed() -> None:
+    found = [judged("slow best", 95, 5), judged("fast", 80, 100), judged("beaten", 79, 50), judged("mid", 90, 20)]
+    assert front(found) == ["fast", "mid", "slow best"]
+    assert front([judged("a", 90, 10), judged("b", 90, 20)]) == ["b"]
+
+
+def test_the_order_is_by_accuracy_and_then_by_speed() -> None:
+    found = [judged("a", 90, 10), judged("b", 90, 20), judged("c", 95, 1)]
+    assert [each.label for each in ordered(found)] == ["c", "b", "a"]
+
+
+def test_a_difference_is_paired() -> None:
+    """92 against 90 of 100 is no difference where the pictures differ, and one where 90 are among the 92 is little."""
+    best, other = judged("best", 92), judged("other", 90)
+    found = difference(best, other)
+    assert (found.points, found.only_best, found.only_this, found.p) == (-2.0, 2, 0, 0.5)
+    assert difference(best, best).p == 1
+    far = difference(best, judged("far", 80))
+    assert far.worse
+    assert far.p == pytest.approx(2 / 2**12)
+
+
+def test_the_fastest_that_is_not_measurably_worse_is_recommended() -> None:
+    found = advise(pixels(50), [judged("best", 95, 10), judged("fast", 92, 40), judged("faster", 70, 400)])
+    assert (found.best, found.fast) == ("best", "fast")
+    assert found.headline == (
+        "best is the best of 3 backbones here: 95.0% right in cross-validation (95% interval 88.8 to 97.8%)."
+    )
+    assert "cannot be told apart from fast (92.0%, p = 0.25)" in found.sentences[0]
+    assert "fast is 4.0 times as fast and not measurably worse" in found.sentences[1]
+    assert found.warnings == ()
+
+
+def test_a_little_faster_is_not_faster() -> None:
+    assert advise(pixels(50), [judged("best", 95, 10), judged("other", 94, 11)]).fast == "best"
+
+
+def test_a_warning_where_raw_pixels_are_as_good() -> None:
+    assert advise(pixels(93), [judged("best", 95)]).warnings[0].startswith("Raw pixels are as good")
+    assert advise(pixels(99), [judged("best", 80)]).warnings, "better is as good too"
+    assert not advise(pixels(80), [judged("best", 95)]).warnings
+
+
+def test_a_warning_where_a_hint_would_have_chosen_one_that_is_measurably_worse() -> None:
+    found = advise(pixels(10), [judged("best", 95, logme=0.1), judged("liked", 70, logme=0.3)])
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("LogME would have chosen liked (70.0%), which is measurably worse (p < 0.001)")
+    assert not advise(pixels(10), [judged("best", 95, logme=0.1), judged("liked", 94, logme=0.3)]).warnings
+
+
+# --- the job
+
+
+def test_the_ranking_has_raw_pixels_every_backbone_and_those_that_failed(made: Ranking) -> None:
+    assert made.pixels.scores.n_features == 64
+    assert made.backbones[0].label == made.advice.best
+    assert {each.label for each in made.backbones} == {"sprout", "sprout@none"}
+    assert [failure.label for failure in made.failures] == ["vgg99"]
+    assert "did you mean" in made.failures[0].reason
+    assert made.pixels.scores.accuracy > 0.7
+    assert all(each.cost.images_per_s > 0 for each in made.backbones if each.cost.images_per_s is not None)
+    assert made.backbones[0].cost.parameters == 657144
+    assert all(each.leep is None for each in made.backbones)
+
+
+def test_trained_weights_rank_above_random_ones(made: Ranking) -> None:
+    assert made.advice.best == "sprout"
+
+
+def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
+    write(made, tmp_path / "out")
+    with (tmp_path / "out" / "ranking.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = read(tmp_path / "out")
+    assert [row["backbone"] for row in rows] == ["raw pixels", *(row["backbone"] for row in found["backbones"])]
+    assert [float(row["accuracy"]) for row in rows[1:]] == pytest.approx(
+        [each.scores.accuracy for each in made.backbones], rel=1e-5
+    )
+    assert found["baseline"]["told_apart"] is not None
+    assert found["backbones"][0]["told_apart"] is None
+    assert found["data"]["n"] == 120
+    assert "--backbones sprout@none,sprout,vgg99" in found["command"]
+    assert "took part in this choice" in " ".join(found["notes"])
+    assert claim(tmp_path / "out") == tmp_path / "out"
+
+
+def test_a_stored_feature_gives_the_same_accuracy_and_the_speed_is_measured_again(tmp_path: Path) -> None:
+    request = Request("digits", (parse("sprout"),), limit=30, image_size=32, engine="torch")
+    first, second = (rank(request, Settings(tmp_path)) for _ in range(2))
+    assert (first.backbones[0].scores.right == second.backbones[0].scores.right).all()
+    assert first.backbones[0].scores.logme == second.backbones[0].scores.logme
+    assert second.backbones[0].cost.images_per_s
+
+
+def folder_of_pictures(folder: Path) -> Path:
+    """Two classes, dark and light, of twelve pictures each; the files of the test part are no pictures."""
+    rng = np.random.default_rng(0)
+    for part, broken in (("train", False), ("test", True)):
+        for k, name in enumerate(("dark", "light")):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(12):
+                path = folder / part / name / f"{i}.png"
+                if broken:
+                    path.write_bytes(b"not a picture")
+                else:
+                    Image.fromarray(rng.integers(120 * k, 120 * k + 130, (40, 40, 3), dtype=np.uint8)).save(path)
+    return folder
+
+
+def test_the_test_part_is_never_looked_at(tmp_path: Path) -> None:
+    data = folder_of_pictures(tmp_path / "data")
+    found = rank(Request(str(data), (parse("sprout"),), image_size=32, engine="torch"), Settings())
+    assert len(found.images) == 24
+    assert found.refused == 0
+    assert "The 24 pictures of the test part were left out and never looked at." in found.notes
+
+
+@pytest.mark.parametrize("asked", ["sprout,embedded:sprout", "sprout,sprout@pretrained"])
+def test_the_same_backbone_twice_is_refused(asked: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert _main(["rank", "digits", "--backbones", asked, "--limit", "40", "--out", str(tmp_path / "r")]) == 2
+    assert "names one backbone twice" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_table_names_what_failed_and_writes_the_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = "rank digits --backbones sprout,vgg99 --limit 30 --image-size 32 --engine torch --no-store --out"
+    assert _main([*words.split(), str(tmp_path / "r")]) == 0
+    told = capsys.readouterr()
+    assert "raw pixels" in told.out
+    assert "was the only backbone" in told.out
+    assert told.err.startswith("left out: vgg99: Unknown backbone")
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"ranking.csv", "ranking.json", "ranking.html"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--backbones vgg99", "No backbone could be ranked. vgg99: Unknown backbone"),
+        ("", "--backbones"),
+        ("--backbones sprout --all-local", "one of them"),
+        ("--backbones sprout --folds 1", "--folds is 1"),
+        ("--all-local --weights-folder nowhere", "no such folder"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    words: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert _main(["rank", "digits", *words.split(), "--limit", "40", "--out", str(tmp_path / "r")]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(UserError, match="holds other files"):
+        claim(tmp_path)
+
+
+def test_two_of_one_short_name_get_their_whole_spelling(tmp_path: Path) -> None:
+    files = [tmp_path / name / "own.safetensors" for name in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    asked = [parse(text) for text in (f"sprout@{files[0]}", f"sprout@{files[1]}", "sprout@none")]
+    assert labels(asked) == [f"sprout@{files[0]}", f"sprout@{files[1]}", "sprout@none"]
+
+
+def test_what_is_not_downloaded_is_said_in_the_terms_of_this_command() -> None:
+    assert "resnet18@FILE" in why(parse("resnet18"), Offline("give --weights FILE"))
+
+
+# --- source classifiers and weights that are here
+
+
+def test_the_logits_of_a_source_classifier_are_found_as_a_layer(tmp_path: Path) -> None:
+    import torch
+
+    saved = resolve("squeezenet1_1", "none").save(tmp_path)
+    network = resolve("squeezenet1_1", saved)
+    source = FeatureSource(network.preprocess.resized(64), network, "pooled", choose("torch"))
+    parameters, multiply_adds, logits = figures(source)
+    assert (parameters, logits) == (1235496, "classifier")
+    images = load(np.random.default_rng(0).integers(0, 255, (2, 70, 70, 3), dtype=np.uint8), labelled=False)
+    assert multiply_adds is not None
+    layer = FeatureSource(source.preprocess, network, logits or "", source.engine)
+    x = np.stack([source.preprocess.apply(Image.fromarray(images.read(i))) for i in range(2)]) / 255
+    normal = (x - np.array(source.preprocess.mean)) / np.array(source.preprocess.std)
+    expected = network.network()(torch.tensor(normal.transpose(0, 3, 1, 2), dtype=torch.float32)).detach().numpy()
+    np.testing.assert_allclose(extract(images, layer).features, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_random_weights_and_weights_without_a_classifier_have_no_source_classes() -> None:
+    for name, weights in (("squeezenet1_1", "none"), ("sprout", "pretrained")):
+        network = resolve(name, weights)
+        assert figures(FeatureSource(network.preprocess, network, "pooled", choose("torch")))[2] is None
+
+
+def test_multiply_adds_are_those_of_the_size_that_is_used() -> None:
+    network = resolve("sprout")
+    at = [
+        figures(FeatureSource(network.preprocess.resized(side), network, "pooled", choose("torch")))[1]
+        for side in (64, 128)
+    ]
+    assert at[0] and at[1] and at[1] / at[0] == pytest.approx(4, rel=0.01)
+
+
+def test_weights_files_with_a_sidecar_are_local_and_others_are_not(tmp_path: Path) -> None:
+    resolve("sprout", "none").save(tmp_path)
+    (tmp_path / "alone.safetensors").write_bytes(b"")
+    (tmp_path / "broken.safetensors").write_bytes(b"")
+    (tmp_path / "broken.json").write_text("{}")
+    found = {Path(each["weights"]).name: each["name"] for each in in_folder(tmp_path)}
+    assert found == {"backbone.safetensors": "embedded:sprout", "broken.safetensors": "broken"}
+    assert local(tmp_path)[0]["name"] == "sprout"
+
+
+def test_networks_in_the_libraries_caches_are_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for repository, file in (("resnet18.a1_in1k", "model.safetensors"), ("resnet50.a1_in1k", "config.json")):
+        (tmp_path / "hub" / f"models--timm--{repository}" / "snapshots" / "1").mkdir(parents=True)
+        (tmp_path / "hub" / f"models--timm--{repository}" / "snapshots" / "1" / file).touch()
+    (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "torch" / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
+    names = [each["name"] for each in local(None)]
+    assert names == ["sprout", "timm:resnet18.a1_in1k", "torchvision:alexnet"]
+
+
+# --- the page
+
+
+def test_the_page_is_whole_and_escapes_what_it_is_told(made: Ranking, tmp_path: Path) -> None:
+    found = json.loads(json.dumps(content(made)))
+    found["data"]["title"] = "<script>alert(1)</script>"
+    found["notes"].append("a\u202eb")
+    page = render(found)
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    assert found["advice"]["headline"] in page
+    for section in ("picture", "numbers", "hints", "measured", "failed", "notes", "repeat"):
+        assert f'id="{section}"' in page
+    assert render(found) == page
+
+
+def test_a_folder_without_a_ranking_has_no_page(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no ranking"):
+        write_ranking_report(tmp_path)
+    (tmp_path / "ranking.json").write_text('{"schema": 2}')
+    with pytest.raises(UserError, match="of this version"):
+        write_ranking_report(tmp_path)
+
+
+def rows(count: int, seed: int) -> list[dict[str, object]]:
+    rng = np.random.default_rng(seed)
+    shares = np.sort(rng.uniform(0.7, 0.95, count))[::-1]
+    return [
+        {
+            "backbone": f"network_{i}_of_{count}",
+            "accuracy": share,
+            "accuracy_low": share - 0.03,
+            "accuracy_high": share + 0.03,
+            "images_per_s": float(10 ** rng.uniform(0.5, 2.5)),
+            "on_front": i < 3,
+            "told_apart": None if i == 0 else i > 2,
+        }
+        for i, share in enumerate(shares)
+    ]
+
+
+def overlapping(found: Sequence[Label], frame: object) -> list[tuple[str, str]]:
+    boxes = [(label.text, _around(label, frame)) for label in found]  # type: ignore[arg-type]
+    return [(a, b) for i, (a, box) in enumerate(boxes) for b, other in boxes[:i] if _meet(box, other)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12, 25])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_names_in_the_chart_never_overlap_and_few_have_all_of_theirs(count: int, seed: int) -> None:
+    for chart in scatters({"backbones": rows(count, seed), "baseline": {"accuracy": 0.72}}):
+        found = [point.label for point in chart.points if point.label]
+        assert overlapping([*found, chart.baseline[1]], chart.frame) == []
+        assert len(found) + chart.unlabelled == count
+        assert count > 5 or not chart.unlabelled
+
+
+def test_the_front_is_a_staircase_that_falls_with_speed() -> None:
+    chart = scatters({"backbones": rows(3, 0), "baseline": {"accuracy": 0.72}})[0]
+    steps = [tuple(map(float, corner.split())) for corner in chart.front[1:].split("L")]
+    assert steps[0][0] == chart.frame.box[0]
+    assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(steps))
+    assert [step[0] for step in steps] == sorted(step[0] for step in steps)
+
+
+# --- real pictures
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_on_ants_and_bees_the_order_is_sensible_and_every_source_classifier_is_found(
+    data_dir: Path, weights_dir: Path
+) -> None:
+    files = [f"{name}@{weights_dir / name}.safetensors" for name in ("mobilenetv2_100", "squeezenet1_0")]
+    asked = parse_list(",".join(["sprout", *files, str(weights_dir / "mobilenetv1_075.onnx")]))
+    found = rank(Request(str(data_dir / "hymenoptera"), tuple(asked)), Settings())
+    assert [each.label for each in found.backbones] == ["mobilenetv2_100", "mobilenetv1_075", "squeezenet1_0", "sprout"]
+    assert [each.leep is None for each in found.backbones] == [False, False, False, True]
+    assert found.backbones[0].scores.accuracy > 0.96
+    assert difference(found.backbones[0], found.pixels).worse
