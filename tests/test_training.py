@@ -381,9 +381,9 @@ def test_a_training_killed_and_resumed_is_the_uninterrupted_one(
     folder = tmp_path_factory.mktemp("killed")
     for at in moments:
         with pytest.raises(Killed):
-            train(full(), Keeper(folder, "x", every_s), on_step=stopping(at))
+            train(full(), Keeper(folder, "x", every_s, spare_s=0.0), on_step=stopping(at))
     task, told = full(), list[Row]()
-    done = train(task, Keeper(folder, "x", every_s), on_epoch=told.append)
+    done = train(task, Keeper(folder, "x", every_s, spare_s=0.0), on_epoch=told.append)
     whole, weights = uninterrupted
     assert equal(snapshot(task.model), weights)
     assert timeless(done.history) == timeless(whole.history) == timeless(told)

@@ -181,7 +181,7 @@ class Outcome:
             "data": self.recipe.data.source,
             "method": self.recipe.method,
             "backbone": backbone.name if backbone else None,
-            "weights": self.recipe.backbone.weights if backbone else None,
+            "weights": backbone and ("none" if self.recipe.method == "scratch" else self.recipe.backbone.weights),
             "layer": source.layer,
             "image_size": [source.preprocess.height, source.preprocess.width],
             "engine": f"{engine.name} ({engine.device}, {engine.precision})" if backbone else None,

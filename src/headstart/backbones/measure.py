@@ -34,7 +34,7 @@ OTHERS = (
     "timm:vit_base_patch16_224",
     "timm:swin_tiny_patch4_window7_224",
 )
-FAMILIES = tuple(dict.fromkeys(["embedded:sprout", *ALIASES.values(), *OTHERS]))
+FAMILIES = tuple(dict.fromkeys(["embedded:sprout", "embedded:small_cnn", *ALIASES.values(), *OTHERS]))
 
 
 def measure(name: str) -> Row:

@@ -93,7 +93,7 @@ def asymptote(sizes: Floats, accuracy: Floats) -> Floats:
         a, b, misfit = _level(mean, error, n**-c)
         better = misfit < best - 1e-14
         best = np.where(better, misfit, best)
-        found = np.where(better, np.where((b > 0) & (index == 0), np.nan, 1 - a), found)
+        found = np.where(better, np.where((b > 1e-9) & (index == 0), np.nan, 1 - a), found)
     return found
 
 

@@ -175,7 +175,9 @@ class _Work:
         yield from ready
         found.about = kept.about() or about_arm(arm, source, self.drawn, None)
         kept.keep_about(found.about)
-        sized = arm.recipe.backbone.model_copy(update={"image_size": source.preprocess.height})
+        height, width = source.preprocess.height, source.preprocess.width
+        side = height if height == width else arm.recipe.backbone.image_size  # not each cell's own by the size rule
+        sized = arm.recipe.backbone.model_copy(update={"image_size": side})
         for where in pending:
             images, _ = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
             recipe = arm.recipe.model_copy(update={"backbone": sized, "seed": self.recipe.seed + where.repeat})

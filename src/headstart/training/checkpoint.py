@@ -28,12 +28,14 @@ VERSION = 1
 class Keeper:
     """Keeps the state of one training in a `folder` of its own: at the end of epochs, and every `every_s` seconds.
 
-    `identity` says what is trained: a state of another training is refused.
+    Epochs that end within `spare_s` seconds of a save are not worth one. `identity` says what is trained: a state of
+    another training is refused.
     """
 
     folder: Path
     identity: str
     every_s: float = 30.0
+    spare_s: float = 1.0
     _last: float = field(default_factory=time.monotonic)
 
     @property
@@ -41,9 +43,11 @@ class Keeper:
         """Where the state is."""
         return self.folder / NAME
 
-    def due(self) -> bool:
-        """Whether it is time to save again."""
-        return time.monotonic() - self._last >= self.every_s
+    def due(self, epoch_ended: bool = False) -> bool:
+        """Whether it is time to save; the first epoch's end always is."""
+        if epoch_ended and not self.file.is_file():
+            return True
+        return time.monotonic() - self._last >= (self.spare_s if epoch_ended else self.every_s)
 
     def save(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, Any]) -> None:
         """Replace the state. Raises UserError when the disk does not take it."""

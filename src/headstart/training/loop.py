@@ -132,7 +132,8 @@ class _Loop:
                 self.at.loss = self.at.right = self.at.data_s = self.at.compute_s = 0.0
                 self.at.seen = 0
                 stopped = self._ended()
-                if self.keeper is not None:
+                last = stopped or self.at.epoch > self.plan.epochs
+                if self.keeper is not None and (last or self.keeper.due(epoch_ended=True)):
                     self._save(self.keeper)
         restore(self.model, self.best)
         self.model.eval()

@@ -148,8 +148,8 @@ class _Tuning:
         return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
 
     def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:
-        if not len(self.val):
-            return {}
+        if not len(self.val) or (epoch == 0 and not self.settings.head_first):
+            return {}  # a top of zeros is no candidate, whatever a handful of validation pictures says of it
         logits = log_softmax(self._forward(self.given.plain, self.val, "", self.network).astype(np.float64))
         losses = -logits[np.arange(len(self.val)), self.val_codes] * self.weights.numpy()[self.val_codes]
         return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(1) == self.val_codes).mean())}
