@@ -219,7 +219,7 @@ def main() -> None:
         low = [] if asked.rivals else missed(population, found)
         failed += bool(low)
         about = f"m {population.m:6,} r {population.r:2} sizes {len(population.first)} d {100 * population.truth:+.1f}"
-        print(f"{population.name:34} {about}  {told}  {', '.join(low) or 'kept'}", flush=True)
+        print(f"{population.name:34} {about}  {told}  {', '.join(low)}".rstrip(), flush=True)
     print(f"{asked.studies:,} studies a line, {time.perf_counter() - began:.0f} s")
     sys.exit(failed > 0)
 

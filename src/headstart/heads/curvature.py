@@ -24,6 +24,7 @@ FIRST_LIFE = 8  # iterations before the blocks are built anew, doubled each time
 FULL = 2048  # up to so many features the blocks see all of them, above a sketch
 SKETCH = 512
 MOST = 2 * 10**7  # largest set of blocks, in numbers; above, all classes share one
+DEAR = 60  # passes over the rows; where blocks of their own cost more, all classes share one, and steps are cheap
 
 
 def sketch_of(rows: Rows, seed: int = 0) -> Matrix | None:
@@ -110,10 +111,11 @@ class Block:
 
 
 def class_blocks(rows: Rows, weights: Matrix, P: Matrix, sketch: Matrix | None) -> list[Block]:
-    """One block for each class at probabilities P (n, k); one for all when there are two or they are too large."""
-    k = P.shape[1]
+    """One block for each class at probabilities P (n, k); one for all when there are two or they cost too much."""
+    n, k = P.shape
     q = rows.width if sketch is None else sketch.shape[1]
-    if k == 2 or k * q * q > MOST:
+    passes = q * (q / 3 + min(n, _sampled(q))) / (4 * n)  # products and a factor of each block, against a step's
+    if k == 2 or k * q * q > MOST or passes > DEAR:
         return [_block(rows, weights * (1.0 - np.einsum("nk,nk->n", P, P)) / (k - 1), sketch)]
     spread = k / (k - 1) * weights[:, None] * P * (1.0 - P)
     return map_all(lambda c: _block(rows, spread[:, c], sketch), range(k), threads=k * q * q >= SMALL)
@@ -147,11 +149,16 @@ def _block(rows: Rows, spread: Matrix, sketch: Matrix | None) -> Block:
     return Block(A, max(outside, 0.0) / (len(sketch) - q))
 
 
+def _sampled(d: int) -> int:
+    """Rows that a block of d features is built from, where there are more."""
+    return max(2 * d, 2048)
+
+
 def _weighted_sample(rows: Rows, spread: Matrix, sketch: Matrix | None) -> tuple[NDArray[Any], Matrix]:
     """Rows that stand for all: every one when they are few, else a systematic sample in proportion to spread."""
     cumulative = np.cumsum(spread)
     d = rows.width if sketch is None else sketch.shape[1]
-    m = max(2 * d, 2048)
+    m = _sampled(d)
     if len(spread) <= m or cumulative[-1] <= 0:
         return rows.sample(np.arange(len(spread))), spread
     points = (np.arange(m) + 0.5) / m * cumulative[-1]
