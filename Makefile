@@ -21,8 +21,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(READY)
 
-demo: $(READY)  ## the main job on scikit-learn's digits, twice: raw pixels, and features of the embedded network
-	$(BIN)/headstart fit digits --method pixels --out runs/demo-pixels
+demo: $(READY)  ## did transfer help on scikit-learn's digits? then a classifier from the arm that won
+	$(BIN)/headstart compare digits --arms pixels,scratch,sprout --sizes 2,5,10,20,50 --out studies/demo
 	$(BIN)/headstart fit digits --backbone sprout --out runs/demo
 
 test: $(READY)  ## the everyday tests
@@ -44,4 +44,4 @@ lock:  ## pin the newest versions that fit pyproject.toml
 	  --no-emit-find-links --universal --python-version 3.11 --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what the targets made
-	rm -rf .venv runs build src/*.egg-info
+	rm -rf .venv runs studies rankings build src/*.egg-info

@@ -41,7 +41,8 @@ class Answers:
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """(a, s, r) share of right answers."""
-        return self.right.mean(axis=3)
+        found: NDArray[np.float64] = self.right.mean(axis=3)
+        return found
 
     def of(self, arm: str) -> NDArray[np.bool_]:
         """(s, r, m) of one arm."""

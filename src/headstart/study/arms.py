@@ -87,13 +87,15 @@ def _made(
     study: StudyRecipe, name: str, words: str, method: str, backbone: dict[str, Any], blocks: int | str | None = None
 ) -> Arm:
     training = study.training.model_dump(exclude_none=True) if method in WAYS else {}
-    size = {"image_size": study.image_size} if study.image_size else {}
+    size = {"image_size": study.image_size} if study.image_size and method != "pixels" else {}
+    # Weights that no cell shares are not worth compiling: from scratch each cell has its own.
+    engine = {"name": "torch"} if method == "scratch" else {}
     sections: dict[str, Any] = {
         "method": method,
         "seed": study.seed,
         "data": study.data.model_dump(exclude_none=True),
         "backbone": {**backbone, **size},
-        "engine": study.engine.model_dump(),
+        "engine": study.engine.model_dump() | engine,
         "head": study.head.model_dump(),
         "training": training | ({"unfreeze": blocks} if blocks is not None else {}),
     }

@@ -21,10 +21,11 @@ from headstart.paths import features_dir
 from headstart.recipe import Recipe
 from headstart.study import tables
 from headstart.study.arms import Arm, arms_of
-from headstart.study.cells import Cell, Where, fit_features, fit_network
+from headstart.study.cells import Cell, Where, fit_features
 from headstart.study.facts import about_arm
 from headstart.study.findings import findings
 from headstart.study.folder import PICTURES, RECIPE, ArmFolder, open_folder, seen
+from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets, subsets
@@ -106,7 +107,7 @@ class _Work:
         try:
             source = found.source = feature_source(arm.recipe, self.drawn.images)
             kept = ArmFolder.of(self.folder, arm.name, self._identity(arm.recipe, source))
-            fit = self._network if arm.trained else self._features
+            fit = self._networks if arm.trained else self._features
             for cell in fit(arm, source, kept, found):
                 found.cells[cell.size, cell.repeat] = cell
                 self._advance(
@@ -169,31 +170,25 @@ class _Work:
             raise UserError(f"The picture {first.name} changed while the study ran ({first.reason}); start it again.")
         return extraction
 
-    def _network(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
-        """Cells of an arm that trains a network for each; every repeat begins with its own random numbers."""
+    def _networks(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
+        """Cells of an arm that trains a network for each."""
         ready, pending = self._pending(kept)
         yield from ready
         found.about = kept.about() or about_arm(arm, source, self.drawn, None)
         kept.keep_about(found.about)
         height, width = source.preprocess.height, source.preprocess.width
         side = height if height == width else arm.recipe.backbone.image_size  # not each cell's own by the size rule
-        sized = arm.recipe.backbone.model_copy(update={"image_size": side})
-        for where in pending:
-            images, _ = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
-            recipe = arm.recipe.model_copy(update={"backbone": sized, "seed": self.recipe.seed + where.repeat})
-            said = f"{arm.name}: {where.size} a class, repeat {where.repeat + 1}"
+        self.progress("cells", self.done, self.total)
 
-            def progress(stage: str, done: int, total: int, said: str = said) -> None:
-                self.progress(f"cells|{said}, {stage.partition('|')[0]} {done} of {total}", self.done, self.total)
+        def progress(stage: str, done: int, total: int) -> None:
+            self.progress(f"cells|{arm.name}, {stage.partition('|')[0]} {done} of {total}", self.done, self.total)
 
-            try:
-                folder = kept.training(where.size, where.repeat)
-                cell = fit_network(recipe, images, folder, self.settings, where, progress)
-            except UserError as error:
-                found.failed = f"{where.size} labelled pictures a class: {error}"
-                continue
-            kept.keep(cell)
-            yield cell
+        networks = Networks(self.recipe, self.drawn, arm, side, kept, self.settings)
+        for cell in networks.fit_all(self.folder, pending, source.engine.device == "cpu", progress):
+            if isinstance(cell, str):
+                found.failed = cell
+            else:
+                yield cell
 
 
 def _rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -32,9 +32,9 @@ def steps(n: int) -> int:
 
 
 def epochs(n: int, batch: int) -> Choice:
-    """As many as the rule's steps make, at least 3."""
+    """As many as the rule's steps make, from 3 to 200: a few dozen pictures are known by heart long before."""
     wanted = math.ceil(steps(n) / math.ceil(max(1, n) / batch))
-    return Choice("epochs", max(3, wanted), f"{steps(n):,} steps for {n:,} pictures, at least 3 epochs: {BIT}")
+    return Choice("epochs", min(max(3, wanted), 200), f"{steps(n):,} steps for {n:,} pictures, 3 to 200 epochs: {BIT}")
 
 
 def patience(method: str, epochs: int) -> Choice:

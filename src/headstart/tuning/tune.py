@@ -144,7 +144,8 @@ class _Tuning:
     def _task(self) -> Task:
         asked, units = self.settings, self.cut.body.units
         batches = RowBatches(self.given.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
-        members = groups(self.network, units, asked.layer_decay, asked.l2sp, asked.gradual)
+        alike = asked.layer_decay == 1 and not asked.l2sp and not asked.gradual
+        members = None if alike else groups(self.network, units, asked.layer_decay, asked.l2sp, asked.gradual)
         return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
 
     def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:

@@ -1,0 +1,158 @@
+"""Cells that train a network, on all cores: one process for each, which takes one cell after another.
+
+A process runs `main`: it draws the study's subsets for itself and is told cells by line, so nothing is pickled and a
+script that calls `compare` need not be guarded against being imported again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import HeadstartError, UserError
+from headstart.features.extract import Progress, Settings, silent
+from headstart.heads.blocks import cores
+from headstart.paths import features_dir
+from headstart.study.arms import Arm, arms_of
+from headstart.study.cells import Cell, Where, fit_network
+from headstart.study.folder import RECIPE, ArmFolder, seen
+from headstart.study.recipe import StudyRecipe
+from headstart.study.subsets import Subsets, subsets
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The trainings of one arm. `side` is that of the network's input in every cell, None for each cell's own."""
+
+    recipe: StudyRecipe
+    drawn: Subsets
+    arm: Arm
+    side: int | None
+    kept: ArmFolder
+    settings: Settings
+
+    def fit(self, where: Where, progress: Progress = silent) -> Cell:
+        """Train on one cell and keep what came of it; every repeat begins with its own random numbers.
+
+        On the CPU with one thread, however many cells are trained at once, so that results do not depend on it.
+        """
+        images, _ = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
+        recipe = self.arm.recipe
+        threads = recipe.training.threads or 1
+        chosen = {
+            "backbone": recipe.backbone.model_copy(update={"image_size": self.side}),
+            "training": recipe.training.model_copy(update={"threads": threads}),
+            "seed": self.recipe.seed + where.repeat,
+        }
+        folder = self.kept.training(where.size, where.repeat)
+        cell = fit_network(recipe.model_copy(update=chosen), images, folder, self.settings, where, progress)
+        self.kept.keep(cell)
+        return cell
+
+    def fit_all(self, study: Path, pending: Sequence[Where], on_cpu: bool, progress: Progress) -> Iterator[Cell | str]:
+        """Every pending cell, or why it failed, as they are done; `study` is the folder that says what was asked."""
+        workers = min(cores() // (self.recipe.training.threads or 1), len(pending)) if on_cpu else 1
+        if workers < 2:
+            for where in pending:
+                try:
+                    yield self.fit(where, progress)
+                except UserError as error:
+                    yield _failed(where, str(error))
+            return
+        command = json.dumps(
+            {
+                "study": str(study),
+                "arm": self.arm.name,
+                "side": self.side,
+                "kept": str(self.kept.folder),
+                "store": self.settings.store is not None,
+            }
+        )
+        waiting: SimpleQueue[_Worker] = SimpleQueue()
+        crew = [_Worker(command) for _ in range(workers)]
+        for worker in crew:
+            waiting.put(worker)
+
+        def fitted(where: Where) -> Cell | str:
+            worker = waiting.get()
+            try:
+                said = worker.told(where)
+            finally:
+                waiting.put(worker)
+            found = self.kept.cell(where.size, where.repeat, where.pictures)
+            return found if found is not None and said is None else _failed(where, said or "it was not kept")
+
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(fitted, where) for where in pending]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+                for worker in crew:
+                    worker.end()
+
+
+def _failed(where: Where, why: str) -> str:
+    return f"{where.size} labelled pictures a class: {why}"
+
+
+class _Worker:
+    """A process that trains the cells it is told."""
+
+    def __init__(self, command: str) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        arguments = [sys.executable, "-c", "from headstart.study import networks; networks.main()", command]
+        self.process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def told(self, where: Where) -> str | None:
+        """Train a cell; None, or the sentence why it failed."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(asdict(where)) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = ""
+        if not line:
+            return f"its process ended with code {self.process.wait()}; out of memory, perhaps."
+        failed: str | None = json.loads(line)["failed"]
+        return failed
+
+    def end(self) -> None:
+        """Stop it, whatever it does; what it trained half is taken up again by the next study in the folder."""
+        self.process.kill()
+        self.process.wait()
+
+
+def main() -> None:
+    """A worker's life: what it works on in its argument, then a line for each cell, answered by a line."""
+    asked: dict[str, Any] = json.loads(sys.argv[1])
+    study, kept = Path(asked["study"]), ArmFolder(Path(asked["kept"]))
+    recipe = StudyRecipe.load(study / RECIPE)
+    drawn = subsets(recipe)
+    looks = seen(study, drawn.mark())
+    if looks is not None:
+        drawn = drawn.without(np.array(looks["looks"]["refused_at"], dtype=np.int64))
+    arm = next(arm for arm in arms_of(recipe) if arm.name == asked["arm"])
+    networks = Networks(recipe, drawn, arm, asked["side"], kept, Settings(features_dir() if asked["store"] else None))
+    for line in sys.stdin:
+        failed = None
+        try:
+            networks.fit(Where(**json.loads(line)))
+        except HeadstartError as error:
+            failed = str(error)
+        print(json.dumps({"failed": failed}), flush=True)
