@@ -95,7 +95,7 @@ EQUAL = [
     Population("typical, 10 repeats", 2_000, 10, (0.9,), (0.9,)),
     Population("typical, 5 sizes", 2_000, 5, RISING, RISING),
     Population("near the top", 2_000, 5, (0.99,), (0.99,)),
-    Population("subsets rule", 500, 5, RISING, RISING, shared=0.2, own=0.2),
+    Population("subsets rule", 2_000, 5, RISING, RISING, shared=0.2, own=0.2),
     Population("large test set", 10_000, 5, (0.9,), (0.9,), own=0.02),
     Population("large, subsets rule, 3 repeats", 10_000, 3, (0.9,), (0.9,), shared=0.2, own=0.1),
     Population("large, near the top", 10_000, 5, (0.99,), (0.99,)),

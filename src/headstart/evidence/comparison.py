@@ -124,6 +124,9 @@ def compare(
     two = _Two(boot, boot.answers.arms.index(first), boot.answers.arms.index(second))
     found = two.compared(margin)
     counts = (boot.answers.n_test, boot.answers.repeats)
+    if not transfer:
+        by_size = tuple(verdict.without_transfer() for verdict in found.by_size)
+        found = replace(found, verdict=found.verdict.without_transfer(), by_size=by_size)
     setting = words.Setting(names or (first, second), transfer, two.sizes, two.accuracies, *counts)
     return replace(found, sentence=words.sentence(found, setting), details=tuple(words.details(found, setting)))
 

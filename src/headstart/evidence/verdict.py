@@ -15,6 +15,7 @@ from headstart.evidence.bootstrap import Spread
 from headstart.evidence.interval import Estimate
 
 HELPED, HURT = "helped", "hurt"
+BETTER, WORSE = "better", "worse"  # the same of two arms that do not differ in transfer
 BELOW = ", below the margin"
 NONE, OPEN = "no measurable difference", "inconclusive"
 MARGIN = 0.01
@@ -25,7 +26,8 @@ REACH = 2.8  # normal quantiles of 97.5% and 80%: a difference of the margin is 
 class Verdict:
     """What the difference of two accuracies says, in shares of 0..1.
 
-    word: helped, hurt (each also ", below the margin"), no measurable difference, or inconclusive; discordance: share
+    word: helped, hurt (each also ", below the margin"), no measurable difference, or inconclusive; of arms that do not
+    differ in transfer better and worse in place of helped and hurt; discordance: share
     of test pictures on which the two differ; needed: for inconclusive, the test pictures that would decide;
     more_repeats: subsets bring more of the variance than test pictures; n: the size, None for all sizes together.
     """
@@ -41,12 +43,16 @@ class Verdict:
 
     @property
     def sign(self) -> int:
-        """1 for helped, -1 for hurt, below the margin or not; else 0."""
-        return self.word.startswith(HELPED) - self.word.startswith(HURT)
+        """1 for helped or better, -1 for hurt or worse, below the margin or not; else 0."""
+        return self.word.startswith((HELPED, BETTER)) - self.word.startswith((HURT, WORSE))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, with the names of the fields."""
         return {**self.__dict__, "difference": self.difference.to_dict()}
+
+    def without_transfer(self) -> Verdict:
+        """The same said of two arms of which both transfer or neither does: better, worse."""
+        return replace(self, word=self.word.replace(HELPED, BETTER).replace(HURT, WORSE))
 
     def at(self, n: float) -> Verdict:
         """The same verdict, of the size n."""

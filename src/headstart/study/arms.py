@@ -5,6 +5,8 @@ scratch                           a small convolutional network from random weig
 NAME+scratch                      a network of that name from random weights
 NAME[:LAYER][@WEIGHTS]            features of a frozen network; WEIGHTS is a file or `none` (random)
 NAME[@WEIGHTS]+finetune[=BLOCKS]  the last BLOCKS blocks, or `all`, trained on (3 when left out)
+
+Any of those with a NAME may end in +grey=POLICY: how grey pictures fill three channels, see `preprocess.Preprocess`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from headstart.study.recipe import StudyRecipe
 
 SCRATCH = "small_cnn"
 WAYS = ("finetune", "scratch")
+GREYS = {"repeat": "grey repeated", "first": "grey in one channel", "colormap": "grey in false colours"}
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,49 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
         return _made(study, "pixels", "raw pixels", "pixels", {})
     if text == "scratch":
         return _made(study, "scratch", f"{SCRATCH} from scratch", "scratch", {"name": SCRATCH})
+    text, grey = _grey(text)
     spelled, way, blocks = _way(text)
-    backbone = spelling.parse(spelled)
+    backbone: dict[str, Any] = spelling.parse(spelled)
     name = spelling.short(backbone)
+    end, said = (f"+grey={grey}", f", {GREYS[grey]}") if grey else ("", "")
+    backbone |= {"grey": grey} if grey else {}
     if way == "scratch":
         if "@" in spelled:
             raise UserError(f"--arms {text}: an arm from scratch has no weights to begin with; leave @... out.")
-        return _made(study, f"{name}+scratch", f"{name} from scratch", "scratch", backbone)
+        return _made(study, f"{name}+scratch{end}", f"{name} from scratch{said}", "scratch", backbone)
     if way == "finetune":
         many = "" if blocks is None else f"={blocks}"
-        words = f"{name}, {'all blocks' if blocks == 'all' else f'last {blocks or 3} blocks'} fine-tuned"
-        return _made(study, f"{name}+finetune{many}", words, "finetune", backbone, blocks)
+        words = f"{name}, {'all blocks' if blocks == 'all' else f'last {blocks or 3} blocks'} fine-tuned{said}"
+        return _made(study, f"{name}+finetune{many}{end}", words, "finetune", backbone, blocks)
     random = " (random weights)" if backbone["weights"] == "none" else ""
-    return _made(study, name, f"features of {name.removesuffix('@none')}{random}", "features", backbone)
+    words = f"features of {name.removesuffix('@none')}{random}{said}"
+    return _made(study, f"{name}{end}", words, "features", backbone)
+
+
+def rewritten(text: str, backbone: dict[str, str]) -> str:
+    """The arm `text` with other values for the keys of `backbone`: `name`, `weights`, `layer`.
+
+    Pixels and the small network from scratch stay as they are, and random weights stay random.
+    """
+    if text in ("pixels", "scratch"):
+        return text
+    rest, grey = _grey(text)
+    spelled, way, blocks = _way(rest)
+    found = spelling.parse(spelled)
+    random = way == "scratch" or found["weights"] == "none"
+    found |= {key: value for key, value in backbone.items() if key != "weights" or not random}
+    many = "" if blocks is None else f"={blocks}"
+    return spelling.spell(found) + (f"+{way}{many}" if way else "") + (f"+grey={grey}" if grey else "")
+
+
+def _grey(text: str) -> tuple[str, str | None]:
+    """`NAME+grey=colormap` -> `NAME`, `colormap`."""
+    rest, _, grey = text.rpartition("+grey=")
+    if not rest or "/" in grey or "@" in grey:
+        return text, None
+    if grey not in GREYS:
+        raise UnknownName("grey policy", grey, GREYS, f"(in {text})")
+    return rest, grey
 
 
 def _way(text: str) -> tuple[str, str | None, int | str | None]:

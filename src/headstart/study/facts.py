@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from headstart.backbones import Backbone, memory
+from headstart.backbones import Backbone, memory, sidecar
 from headstart.backbones.backbone import OnnxBackbone
 from headstart.evidence.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.evidence.reasons import Facts
@@ -65,9 +67,20 @@ def source_of(arm: Arm, backbone: Backbone | None) -> str | None:
     """What the arm's network learnt before: `imagenet`, `sprout` (drawn pictures), None where that is not known."""
     if backbone is None or not arm.transfer:
         return None
+    weights = backbone.weights
     if backbone.architecture == "embedded:sprout":
         return "sprout" if arm.recipe.backbone.weights == "pretrained" else None
-    return "imagenet" if backbone.weights.kind == "imagenet" or backbone.weights.num_classes == 1000 else None
+    named = weights.path is not None and "imagenet" in _origin(weights.path).lower()
+    return "imagenet" if weights.kind == "imagenet" or weights.num_classes == 1000 or named else None
+
+
+def _origin(weights: Path) -> str:
+    """What the sidecar of a weights file says of where they come from."""
+    beside = sidecar.beside(weights)
+    try:
+        return str(json.loads(beside.read_text(encoding="utf-8")).get("origin", "")) if beside else ""
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> Facts:

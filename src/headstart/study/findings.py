@@ -16,7 +16,7 @@ from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.comparison import Comparison, compare, curves_of, per_class
 from headstart.evidence.reasons import reasons
 from headstart.evidence.training import training_block
-from headstart.evidence.verdict import HELPED
+from headstart.evidence.verdict import BETTER, HELPED
 from headstart.images.looks import Looks
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
@@ -185,7 +185,7 @@ class _Findings:
         if not _frozen(pair[0]) or _frozen(pair[1]):
             return []
         known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-        weak = comparison["verdict"]["word"] != HELPED
+        weak = comparison["verdict"]["word"] not in (HELPED, BETTER)
         return [asdict(reason) for reason in reasons(known, weak)]
 
 

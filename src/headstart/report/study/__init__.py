@@ -78,7 +78,7 @@ def view(folder: Path, study: Study) -> dict[str, Any]:
         "more": shown(rest, 1000),
         "facts": tables.facts(study),
         "overview": verdicts.overview(study, words),
-        "shapes": MARKS.values(),
+        "shapes": [mark for word, mark in MARKS.items() if not word.startswith(("better", "worse"))],
         "plots": charts.main_chart(study, drawn),
         "how_to_read": reading.how_to_read(study),
         "cards": verdicts.cards(study, words),

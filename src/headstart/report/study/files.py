@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from headstart.errors import UserError
 
 Word = Literal[
-    "helped", "helped, below the margin", "hurt", "hurt, below the margin", "no measurable difference", "inconclusive"
-]
+    "helped", "helped, below the margin", "hurt", "hurt, below the margin", "no measurable difference", "inconclusive",
+    "better", "better, below the margin", "worse", "worse, below the margin",
+]  # fmt: skip
 
 
 class Part(BaseModel):

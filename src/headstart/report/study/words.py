@@ -26,6 +26,10 @@ MARKS = {
     "helped, below the margin": Mark("helped, below the margin", "up-open", "gain"),
     "hurt": Mark("hurt", "down", "loss"),
     "hurt, below the margin": Mark("hurt, below the margin", "down-open", "loss"),
+    "better": Mark("better", "up", "gain"),
+    "better, below the margin": Mark("better, below the margin", "up-open", "gain"),
+    "worse": Mark("worse", "down", "loss"),
+    "worse, below the margin": Mark("worse, below the margin", "down-open", "loss"),
     "no measurable difference": Mark("no measurable difference", "equal", "none"),
     "inconclusive": Mark("inconclusive", "unsure", "none"),
 }

@@ -1,0 +1,106 @@
+"""Studies whose answer is known beforehand, on real pictures with real weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headstart.backbones
+
+pytestmark = [pytest.mark.slow, pytest.mark.data]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studies-cache")
+
+
+def compare(cache: Path, out: Path, *arguments: str | Path) -> dict[str, Any]:
+    """verdicts.json of `headstart compare ARGUMENTS`."""
+    command = [sys.executable, "-c", "from headstart.cli import main; main()", "compare", *map(str, arguments)]
+    done = subprocess.run(
+        [*command, "--out", str(out)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HEADSTART_CACHE": str(cache)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (out / "report.html").is_file()
+    verdicts: dict[str, Any] = json.loads((out / "verdicts.json").read_text())
+    assert verdicts["headline"] in done.stdout
+    return verdicts
+
+
+def pair(verdicts: dict[str, Any], first: str, second: str) -> dict[str, Any]:
+    return next(c for c in verdicts["comparisons"] if (c["first"], c["second"]) == (first, second))
+
+
+def keys_of_reasons(verdicts: dict[str, Any], first: str) -> set[str]:
+    return {r["key"] for block in verdicts["reasons"] if block["first"] == first for r in block["reasons"]}
+
+
+def test_on_mnist_both_networks_help_and_sprout_starts_25_points_above_pixels(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    """The first study of the issue; the second time features come from the store, and answers are the same."""
+    arms = f"pixels,sprout,squeezenet1_0@{weights_dir / 'squeezenet1_0.safetensors'}"
+    asked = [data_dir / "mnist", "--arms", arms, "--sizes", "5,10,20,50,100", "--repeats", "5", "--limit-test", "2000"]
+    begun = time.monotonic()
+    first = compare(cache, tmp_path / "first", *asked)
+    assert time.monotonic() - begun < 600
+    begun = time.monotonic()
+    again = compare(cache, tmp_path / "again", *asked)
+    assert time.monotonic() - begun < 120
+    for arm in ("sprout", "squeezenet1_0"):
+        assert pair(first, arm, "pixels")["verdict"]["word"] == "helped"
+    assert pair(first, "sprout", "pixels")["by_size"][0]["difference"]["value"] >= 0.25
+    assert again["comparisons"] == first["comparisons"]
+    budgets = {arm["budget"] for arm in first["arms"]}
+    assert len(budgets) == 1, "source-free and transfer arms choose from the same settings"
+
+
+def test_the_same_features_twice_are_no_measurable_difference(data_dir: Path, cache: Path, tmp_path: Path) -> None:
+    """A copy of the weights under another name: the same answers, so no difference can be found."""
+    own = Path(headstart.backbones.__file__).parent / "data" / "sprout.safetensors"
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(own.with_suffix(suffix), (tmp_path / "copy").with_suffix(suffix))
+    arms = f"sprout,sprout@{tmp_path / 'copy.safetensors'}"
+    told = compare(
+        cache, tmp_path / "study", data_dir / "mnist", "--arms", arms, "--sizes", "5,20", "--limit-test", "1000"
+    )
+    (found,) = told["comparisons"]
+    assert found["verdict"]["word"] == "no measurable difference"
+    assert found["verdict"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+@pytest.mark.parametrize("network", ["squeezenet1_0", "sprout"])
+def test_features_of_random_weights_do_not_help(network: str, data_dir: Path, cache: Path, tmp_path: Path) -> None:
+    asked = ["--arms", f"pixels,{network}@none", "--sizes", "50", "--limit-test", "1000"]
+    told = compare(cache, tmp_path / "study", data_dir / "mnist", *asked)
+    assert pair(told, f"{network}@none", "pixels")["verdict"]["word"] in ("worse", "inconclusive")
+    assert "Transfer helped" not in told["headline"]
+    assert "random" in keys_of_reasons(told, f"{network}@none")
+
+
+def test_a_poor_transfer_without_penalty_and_scaling_is_found_and_explained(
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    """MNIST's 7 and 8 at the network's own 32 pixels, where the last convolution is 1 x 1: pixels are better."""
+    arm = "mobilenetv2_035:last_conv"
+    told = compare(
+        cache, tmp_path / "study", data_dir / "mnist", "--classes", "7,8", "--image-size", "32", "--sizes", "20,50,100",
+        "--arms", f"pixels,{arm}@{weights_dir / 'mobilenetv2_035.safetensors'}", "--limit-test", "1000",
+        "--set", "standardise=false", "--set", "C=1e12",
+    )  # fmt: skip
+    assert pair(told, arm, "pixels")["verdict"]["word"] == "hurt"
+    assert told["headline"].startswith("Transfer hurt")
+    assert {"rows", "unscaled", "dead", "grey", "overlap", "background"} <= keys_of_reasons(told, arm)
