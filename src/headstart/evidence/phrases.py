@@ -15,8 +15,9 @@ def with_size(n: float) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital first letter."""
-    return text[:1].upper() + text[1:]
+    """With a capital first letter, unless the first word is a name written as code, like small_cnn."""
+    first = text.split(" ", 1)[0]
+    return text if "_" in first or any(c.isdigit() for c in first) else text[:1].upper() + text[1:]
 
 
 def number(n: float) -> str:

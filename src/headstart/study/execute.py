@@ -24,7 +24,7 @@ from headstart.study.arms import Arm, arms_of
 from headstart.study.cells import Cell, Where, fit_features
 from headstart.study.facts import about_arm
 from headstart.study.findings import findings
-from headstart.study.folder import PICTURES, RECIPE, ArmFolder, open_folder, seen
+from headstart.study.folder import PICTURES, RECIPE, VERDICTS, ArmFolder, open_folder, seen, spent
 from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
@@ -68,11 +68,11 @@ def compare(
     verdicts["study"] |= {
         "name": folder.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - started, 1),
+        "seconds": round(time.perf_counter() - started + spent(folder), 1),
     }
     tables.write(folder, drawn, results)
     records.write_json(folder / "environment.json", records.environment())
-    records.write_json(folder / "verdicts.json", verdicts)
+    records.write_json(folder / VERDICTS, verdicts)
     return Study(folder, verdicts, results)
 
 

@@ -20,7 +20,7 @@ from headstart.errors import UserError
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
-RECIPE, PICTURES = "study.toml", "pictures.json"
+RECIPE, PICTURES, VERDICTS = "study.toml", "pictures.json", "verdicts.json"
 
 
 def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
@@ -61,6 +61,14 @@ def seen(folder: Path, mark: str) -> dict[str, Any] | None:
     """What was noted when these very pictures were looked at; None when they were not."""
     found = _read(folder / PICTURES)
     return found if found is not None and found.get("mark") == mark else None
+
+
+def spent(folder: Path) -> float:
+    """Seconds that the study in this folder took before."""
+    try:
+        return float((_read(folder / VERDICTS) or {})["study"]["seconds"])
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 @dataclass(frozen=True)
