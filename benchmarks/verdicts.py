@@ -1,6 +1,6 @@
 """Verdicts on simulated studies whose truth is known: false verdicts, coverage, power.
 
-    python benchmarks/verdicts.py [--studies 2000] [--draws 2000] [--only TEXT] [--rivals]
+    python benchmarks/verdicts.py [--studies 4000] [--draws 2000] [--only TEXT] [--rivals]
 
 An answer is right where a sum of normal effects is above 0: the arm's level at that size, the picture's difficulty
 (shared by both arms, and the arm's own), the subset's effect (shared, and the arm's own; it carries over from one size
@@ -202,7 +202,7 @@ def missed(population: Population, found: dict[str, float]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=2_000)
+    parser.add_argument("--studies", type=int, default=4_000)
     parser.add_argument("--draws", type=int, default=2_000, help="of each bootstrap; 10,000 in a study")
     parser.add_argument("--only", default="", help="populations whose name holds this")
     parser.add_argument("--rivals", action="store_true")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from reading import headstart
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 
@@ -21,16 +20,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(cache: Path, out: Path, *arguments: str | Path) -> dict[str, Any]:
-    """scores.json of `headstart fit ARGUMENTS` in a process of its own, so that its peak memory is its own."""
-    command = [sys.executable, "-c", "from headstart.cli import main; main()", "fit", *map(str, arguments)]
-    done = subprocess.run(
-        [*command, "--out", str(out)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HEADSTART_CACHE": str(cache)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    """scores.json of `headstart fit ARGUMENTS`."""
+    headstart(cache, "fit", *arguments, "--out", out)
     assert (out / "report.html").is_file()
     return json.loads((out / "scores.json").read_text())
 
@@ -104,13 +95,10 @@ def test_a_source_model_of_our_own_beats_the_same_network_untrained(
 ) -> None:
     """Fashion-MNIST as the source, ten labelled pictures of each digit of MNIST; `benchmarks/source.py` has scratch."""
     weights = tmp_path / "fashion.safetensors"
-    command = [
-        sys.executable, "-c", "from headstart.cli import main; main()", "pretrain", str(data_dir / "fashion_mnist"),
-        "--architecture", "sprout", "--limit", "8000", "--epochs", "2", "--out", str(weights),
-    ]  # fmt: skip
-    environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
+    headstart(
+        cache, "pretrain", data_dir / "fashion_mnist", "--architecture", "sprout", "--limit", "8000", "--epochs", "2",
+        "--out", weights,
+    )  # fmt: skip
     target = [data_dir / "mnist", "--backbone", "sprout", "--train-per-class", "10"]
     transfer = fit(cache, tmp_path / "transfer", *target, "--weights", weights)
     untrained = fit(cache, tmp_path / "untrained", *target, "--weights", "none")

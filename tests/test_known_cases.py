@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import headstart.backbones
+from headstart.backbones.from_embedded import weights_file
+from reading import headstart
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 
@@ -25,18 +23,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compare(cache: Path, out: Path, *arguments: str | Path) -> dict[str, Any]:
     """verdicts.json of `headstart compare ARGUMENTS`."""
-    command = [sys.executable, "-c", "from headstart.cli import main; main()", "compare", *map(str, arguments)]
-    done = subprocess.run(
-        [*command, "--out", str(out)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HEADSTART_CACHE": str(cache)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    said = headstart(cache, "compare", *arguments, "--out", out)
     assert (out / "report.html").is_file()
     verdicts: dict[str, Any] = json.loads((out / "verdicts.json").read_text())
-    assert verdicts["headline"] in done.stdout
+    assert verdicts["headline"] in said
     return verdicts
 
 
@@ -70,7 +60,8 @@ def test_on_mnist_both_networks_help_and_sprout_starts_25_points_above_pixels(
 
 def test_the_same_features_twice_are_no_measurable_difference(data_dir: Path, cache: Path, tmp_path: Path) -> None:
     """A copy of the weights under another name: the same answers, so no difference can be found."""
-    own = Path(headstart.backbones.__file__).parent / "data" / "sprout.safetensors"
+    own = weights_file("sprout")
+    assert own is not None
     for suffix in (".safetensors", ".json"):
         shutil.copy(own.with_suffix(suffix), (tmp_path / "copy").with_suffix(suffix))
     arms = f"sprout,sprout@{tmp_path / 'copy.safetensors'}"

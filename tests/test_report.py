@@ -8,7 +8,6 @@ import html
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from headstart.report import write_report
 from headstart.report.charts import Axis, round_values
 from headstart.report.examples import data_uri
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, shown
+from reading import Page
 
 SECTIONS = [
     "done", "scores", "confusion", "classes", "examples", "reliability", "history", "balance", "refused", "resources",
@@ -96,33 +96,6 @@ def write_run(
 def picture(name: str) -> Image.Image:
     """A photo-sized picture whose colour depends on the name."""
     return Image.new("RGB", (400, 300), (len(name) * 7 % 256, 90, 160))
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, the ids, and the text without style sheets."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self.inside_style = False
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.text = re.sub(r"\s+", " ", " ".join(self.words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {key: value or "" for key, value in attrs}))
-        self.inside_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self.inside_style:
-            self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture

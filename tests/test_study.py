@@ -237,8 +237,8 @@ class TestStopped:
     def test_killed_at_random_moments_it_ends_with_the_same_answers(self, tmp_path: Path) -> None:
         arms = "pixels,scratch,sprout"
         command = [
-            sys.executable, "-c", "from headstart.cli import main; main()", "compare", "digits", "--arms", arms, "--sizes", "2,5", "--repeats", "2",
-            "--train", "epochs=3",
+            sys.executable, "-c", "from headstart.cli import main; main()", "compare", "digits", "--arms", arms,
+            "--sizes", "2,5", "--repeats", "2", "--train", "epochs=3",
         ]  # fmt: skip
         whole = subprocess.run([*command, "--out", str(tmp_path / "whole")], capture_output=True, text=True, check=True)
         assert "Report" in whole.stdout

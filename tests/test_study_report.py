@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from headstart.report.study.curves import apart
 from headstart.report.study.files import read_study
 from headstart.report.study.looks import looks
 from headstart.report.study.words import points, width
+from reading import Page
 
 Json = dict[str, Any]
 ARMS: list[tuple[str, str, str, tuple[float, float, float]]] = [  # name, words, kind, (asymptotic error, b, c)
@@ -259,33 +259,6 @@ SHAPES: dict[str, Callable[[], Json]] = {
     "near": near,
     "two_sizes": lambda: verdicts(sizes=[("5", 5.0), ("10%", 62.4)]),
 }
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, and its text without style sheets."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self.inside_style = False
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.text = re.sub(r"\s+", " ", " ".join(self.words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {key: value or "" for key, value in attrs}))
-        self.inside_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self.inside_style:
-            self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def write(folder: Path, told: Json) -> Path:

@@ -29,6 +29,7 @@ from headstart.report import (
 )
 from headstart.report.files import PART_WORDS, RunFiles, read_run
 from headstart.report.numbers import decimal, shown
+from headstart.report.page import page
 from headstart.report.study import write_study_report
 
 if TYPE_CHECKING:
@@ -60,17 +61,7 @@ def render(
     files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
 ) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("headstart.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = shown
-    return environment.get_template("report.html").render(view(files, thumbnail, sheet))
+    return page("report.html", view(files, thumbnail, sheet))
 
 
 def view(

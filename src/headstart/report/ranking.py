@@ -11,6 +11,7 @@ from typing import Any
 from headstart.errors import UserError
 from headstart.records import write_text
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
+from headstart.report.page import page
 from headstart.report.ranking_chart import kind, scatters
 
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
@@ -70,16 +71,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def render(found: Mapping[str, Any]) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("headstart.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("ranking.html").render(view(found))
+    return page("ranking.html", view(found))
 
 
 def view(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -138,8 +140,16 @@ class _Worker:
         self.process.wait()
 
 
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, so that two never train the same cell."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
 def main() -> None:
     """A worker's life: what it works on in its argument, then a line for each cell, answered by a line."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     asked: dict[str, Any] = json.loads(sys.argv[1])
     study, kept = Path(asked["study"]), ArmFolder(Path(asked["kept"]))
     recipe = StudyRecipe.load(study / RECIPE)

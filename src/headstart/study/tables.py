@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart import records
+from headstart.study.cells import Cell
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
 
@@ -28,7 +29,7 @@ def write(folder: Path, drawn: Subsets, results: Sequence[ArmResults]) -> None:
     epochs = [
         [found.arm.name, cell.size, cell.repeat, *(row.get(key, "") for key in EPOCHS[3:])]
         for found in results
-        for cell in found.cells.values()
+        for cell in _in_order(found, drawn)
         for row in cell.history
     ]
     if epochs:
@@ -45,13 +46,17 @@ _SCHEMA = pa.schema(
 )  # fmt: skip
 
 
+def _in_order(found: ArmResults, drawn: Subsets) -> list[Cell]:
+    """An arm's cells by size and repeat, not as they came to be done."""
+    return [cell for size in drawn.sizes for cell in found.at(size)]
+
+
 def _cells(drawn: Subsets, results: Sequence[ArmResults]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for found in results:
-        for size in drawn.sizes:
-            for cell in found.at(size):
-                about = {"arm": found.arm.name, "labelled": cell.train + cell.val, "test": len(cell.predicted)}
-                rows.append({key: about.get(key, getattr(cell, key, None)) for key in CELLS})
+        for cell in _in_order(found, drawn):
+            about = {"arm": found.arm.name, "labelled": cell.train + cell.val, "test": len(cell.predicted)}
+            rows.append({key: about.get(key, getattr(cell, key, None)) for key in CELLS})
     return rows
 
 
@@ -63,7 +68,7 @@ def _predictions(drawn: Subsets, results: Sequence[ArmResults]) -> pa.Table:
     places = pa.array(range(len(drawn.test)), pa.int32())
     parts = []
     for found in results:
-        for cell in found.cells.values():
+        for cell in _in_order(found, drawn):
             m = len(cell.predicted)
             columns = {
                 "arm": pa.array([found.arm.name] * m).dictionary_encode(),

@@ -13,6 +13,7 @@ from typing import Any
 
 from headstart.records import write_text
 from headstart.report.numbers import shown
+from headstart.report.page import page
 from headstart.report.study import (
     charts,
     differences,
@@ -54,16 +55,7 @@ def write_study_report(folder: Path) -> Path:
 
 def render(folder: Path, study: Study) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("headstart.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("study.html").render(view(folder, study))
+    return page("study.html", view(folder, study))
 
 
 def view(folder: Path, study: Study) -> dict[str, Any]:
