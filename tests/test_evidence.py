@@ -303,6 +303,15 @@ def test_data_equivalence_says_when_the_second_curve_does_not_reach() -> None:
     assert (beyond.value, beyond.beyond, beyond.low, beyond.high) == (None, 40.0, 40.0, None)
 
 
+def test_no_bound_lies_where_an_accuracy_or_a_difference_cannot() -> None:
+    """Two repeats that differ make intervals wider than the figures can be."""
+    right = np.zeros((2, 2, 2, 40), dtype=bool)
+    right[0, :, 0] = True
+    found = compare(Answers(("first", "second"), SIZES[:2], right), "first", "second")
+    assert (found.verdict.difference.low, found.verdict.difference.high) == (-1.0, 1.0)
+    assert (found.area.first.low, found.area.first.high) == (0.0, 1.0)
+
+
 def test_an_arm_that_is_never_right_gives_no_ratio() -> None:
     given = answers()
     right = np.stack([given.right[0], np.zeros_like(given.right[0])])

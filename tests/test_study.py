@@ -202,6 +202,16 @@ class TestStudy:
         assert arms["pixels"]["failed"] is None
         assert len(arms["pixels"]["curve"]) == 2
 
+    @pytest.mark.parametrize(
+        ("wrong", "said"), [({"arms": ["pixels", "sprot"]}, "sprout"), ({"head": {"name": "prototyp"}}, "prototype")]
+    )
+    def test_a_misspelt_name_is_refused_before_anything_is_written(
+        self, wrong: dict[str, Any], said: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UnknownName, match=said):
+            compare(recipe(**wrong), tmp_path / "study")
+        assert not (tmp_path / "study").exists()
+
     def test_no_arm_that_works_is_an_error_with_the_reason(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="nolayer"):
             compare(recipe(arms=["sprout:nolayer"]), tmp_path / "study")

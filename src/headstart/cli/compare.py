@@ -13,6 +13,7 @@ from headstart.cli.fit import DATA, absolute, options
 
 if TYPE_CHECKING:
     from headstart.study.execute import Study
+    from headstart.study.recipe import StudyRecipe
 
 
 def compare(
@@ -60,14 +61,11 @@ def compare(
 
     `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
     """
-    from headstart.cli import show
-    from headstart.report import write_study_report
-    from headstart.study.execute import compare as run
     from headstart.study.recipe import StudyRecipe
 
     recipe: dict[str, Any] = {
         "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
-        "sizes": [_size(size) for size in sizes.split(",") if size.strip()],
+        "sizes": _sizes(sizes),
         "repeats": repeats,
         "seed": seed,
         "limit_test": limit_test,
@@ -83,16 +81,31 @@ def compare(
         "head": {"name": head, "options": options(head_option or [])},
         "training": options(train or [], "--train epochs=5"),
     }
+    carry_out(StudyRecipe.from_dict(recipe, "the command line"), out, store)
+
+
+def carry_out(recipe: StudyRecipe, out: Path | None, store: bool) -> None:
+    """Run a study, write its report and print what came of it."""
+    from headstart.cli import show
+    from headstart.report import write_study_report
+    from headstart.study.execute import compare as run
+
     command = shlex.join(["headstart", *sys.argv[1:]])
     with show.progress_bar() as progress:
-        study = run(StudyRecipe.from_dict(recipe, "the command line"), out, progress, store=store, command=command)
+        study = run(recipe, out, progress, store=store, command=command)
     report = write_study_report(study.folder)
     tell(study)
     print(f"Report: {report}")
 
 
-def _size(text: str) -> int | str:
-    return int(text) if text.strip().isdigit() else text.strip()
+def _sizes(text: str) -> list[int | str]:
+    """`5,20,all` -> [5, 20, 'all']."""
+    from headstart.errors import UserError
+
+    found = [size.strip() for size in text.split(",") if size.strip()]
+    if not found or not all(size.isdigit() or size == "all" for size in found):
+        raise UserError(f"--sizes {text}: write numbers of labelled pictures of a class, or `all`, as 5,20,all.")
+    return [int(size) if size.isdigit() else size for size in found]
 
 
 def tell(study: Study) -> None:

@@ -15,7 +15,7 @@ by P and S + E; a bent weight and a little caution bring its coverage to 95.5 to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,11 @@ class Spread:
     low90: float
     high90: float
     variances: Variances
+
+    def within(self, low: float, high: float) -> Spread:
+        """The same with all bounds moved into [low, high], for a quantity that cannot lie outside."""
+        low90, high90 = (min(max(bound, low), high) for bound in (self.low90, self.high90))
+        return replace(self, estimate=self.estimate.within(low, high), low90=low90, high90=high90)
 
 
 @dataclass(frozen=True, eq=False)

@@ -162,7 +162,7 @@ class _Two:
             slope=self.pair(curves.slope_weights(self.sizes)) if len(self.sizes) > 1 else None,
             x90=(curves.x90(self.sizes, self.accuracies[0]), curves.x90(self.sizes, self.accuracies[1])),
             asymptote=self.asymptotes(),
-            area=self.pair(area),
+            area=self.means(area),
             ratio=self.ratio(area),
             equivalence=self.equivalence(area),
             p=self.exact(),
@@ -179,12 +179,17 @@ class _Two:
         """The verdict on the difference with these weights of the sizes; discordance is over the sizes weighted."""
         right, used = self.boot.answers.right, np.flatnonzero(weights)
         discordance = float(np.mean(right[self.one, used] != right[self.other, used]))
-        return judge(self.boot.spread(self.coefficients(weights)), discordance, margin)
+        return judge(self.boot.spread(self.coefficients(weights)).within(-1.0, 1.0), discordance, margin)
 
     def pair(self, weights: Floats) -> Pair:
         """A linear figure of both arms."""
         signs = ((1.0, 0.0), (0.0, 1.0), (1.0, -1.0))
         return Pair(*(self.boot.estimate(self.coefficients(weights, *sign)) for sign in signs))
+
+    def means(self, weights: Floats) -> Pair:
+        """Mean accuracies, which lie within 0..1."""
+        found = self.pair(weights)
+        return Pair(found.first.within(0.0, 1.0), found.second.within(0.0, 1.0), found.difference.within(-1.0, 1.0))
 
     def ratio(self, area: Floats) -> Estimate | None:
         """The transfer ratio; None where the second arm is never right."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
-from headstart.fitting import feature_source
+from headstart.fitting import feature_source, head_of
 from headstart.images.looks import Looks, look_at
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
@@ -52,6 +52,7 @@ def compare(
     arms = arms_of(recipe)
     folder = open_folder(out, recipe)
     drawn = subsets(recipe)
+    _check(arms, drawn)
     records.make(folder)
     records.write_text(folder / RECIPE, recipe.to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)
@@ -74,6 +75,18 @@ def compare(
     records.write_json(folder / "environment.json", records.environment())
     records.write_json(folder / VERDICTS, verdicts)
     return Study(folder, verdicts, results)
+
+
+def _check(arms: Sequence[Arm], drawn: Subsets) -> None:
+    """Raise UserError for what is misspelt, before hours of work; what may work tomorrow fails its arm alone."""
+    for arm in arms:
+        head_of(arm.recipe)
+        try:
+            feature_source(arm.recipe, drawn.images)
+        except UnknownName:
+            raise
+        except HeadstartError:
+            continue
 
 
 def _looked_at(drawn: Subsets, folder: Path, progress: Progress) -> tuple[Subsets, Looks]:
