@@ -196,9 +196,10 @@ class TestStudy:
         assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
     def test_an_arm_that_fails_is_reported_and_the_others_go_on(self, tmp_path: Path) -> None:
-        study = compare(recipe(arms=["pixels", "sprout:nolayer"]), tmp_path / "study")
+        (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+        study = compare(recipe(arms=["pixels", f"sprout@{tmp_path / 'broken.safetensors'}"]), tmp_path / "study")
         arms = {arm["name"]: arm for arm in study.verdicts["arms"]}
-        assert "nolayer" in arms["sprout:nolayer"]["failed"]
+        assert "broken.safetensors" in arms["sprout@broken"]["failed"]
         assert arms["pixels"]["failed"] is None
         assert len(arms["pixels"]["curve"]) == 2
 
@@ -213,8 +214,9 @@ class TestStudy:
         assert not (tmp_path / "study").exists()
 
     def test_no_arm_that_works_is_an_error_with_the_reason(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="nolayer"):
-            compare(recipe(arms=["sprout:nolayer"]), tmp_path / "study")
+        (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+        with pytest.raises(UserError, match=r"No arm of the study worked.*broken\.safetensors"):
+            compare(recipe(arms=[f"sprout@{tmp_path / 'broken.safetensors'}"]), tmp_path / "study")
 
 
 class TestPictures:
