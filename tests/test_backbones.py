@@ -128,7 +128,7 @@ def test_names_mean_timm_first_then_torchvision_or_what_the_prefix_says(name: st
     ("name", "message"),
     [
         ("MobileNetV22", "did you mean MobileNetV2"),
-        ("keras:VGG16", "Unknown source of backbones 'keras'"),
+        ("tensorflow:VGG16", "Unknown source of backbones 'tensorflow'"),
         ("resnet50.no_such_tag", "Unknown backbone"),
         ("torchvision:nasnetalarge", "Unknown backbone"),
     ],
@@ -423,3 +423,11 @@ def test_real_weights_of_squeezenet_recognise_imagenet(weights_dir: Path, data_d
     """squeezenet1_0 reaches the documented 0.60 on a hundred pictures."""
     backbone = resolve("SqueezeNet", weights_dir / "squeezenet1_0.safetensors")
     assert top1(backbone, data_dir / "imagenet_samples") >= 0.58
+
+
+def test_converting_a_network_loads_no_telemetry() -> None:
+    code = (
+        "import sys; from headstart.backbones import resolve; b = resolve('small_cnn', 'none');"
+        "b.openvino_model('pooled', (8, 8)); assert sys.modules.get('openvino_telemetry') is None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

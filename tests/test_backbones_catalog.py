@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from headstart.backbones import Row, catalog, describe, resolve, search
+from headstart.backbones.catalog import select
 from headstart.backbones.measure import FAMILIES, measure
 from headstart.backbones.names import ALIASES
-from headstart.errors import UnknownName
+from headstart.backbones.spelling import parse_list
+from headstart.errors import UnknownName, UserError
+from headstart.ranking.bench import bench
+from headstart.ranking.rank import Request
 
 ROWS = {row.name: row for row in catalog()}
 QUICK = [
@@ -50,6 +58,67 @@ def test_rows_agree_with_published_figures(name: str, parameters: int, giga: flo
     assert row.parameters == parameters
     assert row.multiply_adds is not None
     assert row.multiply_adds / 1e9 == pytest.approx(giga, rel=0.02)
+
+
+def test_every_published_accuracy_belongs_to_the_weights_that_are_loaded() -> None:
+    """Each key of the table names timm's default weights of a catalogued network; torchvision's are its metadata's."""
+    from torchvision import models
+
+    table = tomllib.loads(files("headstart.backbones").joinpath("published.toml").read_text(encoding="utf-8"))["timm"]
+    with_figure = {row.name for row in ROWS.values() if row.name.startswith("timm:") and row.top1 is not None}
+    assert {f"timm:{name.partition('.')[0]}" for name in table} == with_figure
+    for name in ("alexnet", "squeezenet1_0", "squeezenet1_1"):
+        weights = models.get_model_weights(name).DEFAULT
+        assert ROWS[f"torchvision:{name}"].top1 == weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "torchvisions"), [("timm:vgg16", "vgg16"), ("timm:vgg19", "vgg19"), ("timm:densenet201", "densenet201")]
+)
+def test_the_same_weights_have_about_the_same_accuracy_in_both_libraries(name: str, torchvisions: str) -> None:
+    """timm carries torchvision's weights of these; it measures with another interpolation, worth half a point."""
+    from torchvision import models
+
+    metrics = models.get_model_weights(torchvisions).IMAGENET1K_V1.meta["_metrics"]["ImageNet-1K"]
+    assert ROWS[name].top1 == pytest.approx(metrics["acc@1"], abs=0.5)
+
+
+def test_a_weights_file_is_not_given_the_accuracy_of_other_weights(tmp_path: Path) -> None:
+    file = resolve("squeezenet1_1", "none").save(tmp_path)
+    assert describe("squeezenet1_1", str(file)).row.top1 is None
+    assert describe("squeezenet1_1").row.top1 is not None
+
+
+def test_the_catalog_is_sorted_and_filtered() -> None:
+    """The best first, what is not known last; sizes are of the network's own input."""
+    rows = select(catalog(), "accuracy", 224, 10e6)
+    known = [row.top1 for row in rows if row.top1 is not None]
+    assert known == sorted(known, reverse=True) and len(known) < len(rows)
+    assert all(row.top1 is None for row in rows[len(known) :])
+    assert all(max(row.input_size) <= 224 and row.parameters and row.parameters <= 10e6 for row in rows)
+    assert {row.name for row in catalog()} - {row.name for row in rows} >= {"timm:vgg16", "timm:inception_v3"}
+    costs = [row.multiply_adds for row in select(catalog(), "speed")]
+    assert costs == sorted(costs, key=lambda cost: cost or 0)
+    assert select(catalog(), "size")[0].name == "embedded:small_cnn"
+    with pytest.raises(UnknownName, match="did you mean accuracy"):
+        select(catalog(), "acuracy")
+
+
+def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: Path) -> None:
+    """Without labels and without weights; the pictures are spread over the data; what fails is told."""
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    asked = tuple(parse_list("test_resnet,no-such-network,sprout"))
+    found = bench(Request(str(tmp_path), asked, 3, 64, engine="torch", device="cpu"))
+    assert found.pictures == 3 and found.engine == "torch on cpu"
+    assert {network.label for network in found.networks} == {"test_resnet", "sprout"}
+    rates = [network.images_per_s for network in found.networks]
+    assert rates == sorted(rates, reverse=True) and min(rates) > 0
+    assert found.networks[0].size == (64, 64) and found.networks[0].parameters
+    assert [failure.label for failure in found.failures] == ["no-such-network"]
+    with pytest.raises(UserError, match="No network could be measured"):
+        bench(Request(str(tmp_path), tuple(parse_list("no-such-network")), 3, engine="torch"))
 
 
 def test_parameters_are_those_of_the_network_that_runs() -> None:

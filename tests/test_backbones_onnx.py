@@ -196,6 +196,6 @@ def test_openvino_agrees_with_torch_on_random_weights(name: str, size: int, laye
 
 
 def test_a_picture_too_small_for_the_network_is_refused() -> None:
-    """In one sentence that tells what to change."""
-    with pytest.raises(UserError, match=r"inception_v3 cannot take pictures of 32x32 pixels.*--image-size"):
+    """In one sentence with the smallest that works."""
+    with pytest.raises(UserError, match=r"inception_v3 cannot take pictures of 32x32 pixels.*--image-size 75"):
         resolve("inception_v3", "none").openvino_model("pooled", (32, 32))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-COMMANDS = ["fit", "run", "evaluate", "predict", "features", "backbones", "cache"]
+COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "backbones", "cache"]
 
 
 def headstart(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +83,12 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
             "GPUs",
         ),
         (["evaluate", "nowhere", "digits", "--out", "x.csv"], ".json"),
+        (["classify", "a.jpg", "--out", "x.txt"], ".png"),
+        (["classify", "a.jpg", "--backbone", "sprout"], "no classifier"),
+        (["backbones", "--sort", "sise"], "did you mean size"),
+        (["backbones", "--max-params", "ten"], "10M"),
+        (["backbones", "--fits", "8"], "raise --fits"),
+        (["backbones", "--fits", "224", "show", "vgg16"], "behind the command"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -118,6 +124,34 @@ def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> Non
     assert headstart("cache", "verify", cwd=tmp_path, **store).returncode == 0
     assert headstart("cache", "clear", "--yes", cwd=tmp_path, **store).returncode == 0
     assert "0 spaces" in headstart("cache", "info", cwd=tmp_path, **store).stdout
+
+
+def test_networks_are_listed_by_accuracy_within_limits() -> None:
+    listed = headstart("backbones", "--sort", "accuracy", "--fits", "224", "--max-params", "10M").stdout
+    again = headstart("backbones", "list", "--sort", "accuracy", "--fits", "224", "--max-params", "10M").stdout
+    names = [
+        line.split()[0].rpartition(":")[2] for line in listed.splitlines()[1:] if line.startswith(("timm", "torc"))
+    ]
+    assert names.index("tf_efficientnet_b0") < names.index("mobilenetv2_100") < names.index("squeezenet1_0")
+    assert not {"vgg16", "resnet50", "inception_v3"} & set(names)
+    assert listed == again
+
+
+def test_classify_prints_a_table_and_writes_a_sheet(tmp_path: Path) -> None:
+    from headstart.backbones import resolve
+
+    weights = str(resolve("test_resnet", "none").save(tmp_path / "weights"))
+    Image.new("RGB", (80, 60), "red").save(tmp_path / "n01440764_tench.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
+    network = ["--backbone", "test_resnet", "--weights", weights, "--engine", "torch"]
+    done = headstart("classify", "n01440764_tench.png", "bad.png", *network, cwd=tmp_path, **store)
+    assert done.returncode == 0, done.stderr
+    assert "n01440764_tench.png" in done.stdout and "of 1 pictures" in done.stdout
+    assert done.stderr.splitlines()[-1] == "refused: bad.png: not-an-image (no known signature)"
+    arguments = ["n01440764_tench.png", "bad.png", *network, "--out", "sheet.webp", "--strict"]
+    assert headstart("classify", *arguments, cwd=tmp_path, **store).returncode == 2
+    assert Image.open(tmp_path / "sheet.webp").format == "WEBP"
 
 
 def test_ctrl_c_says_that_the_work_is_kept_and_leaves_no_folder(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Family(NamedTuple):
     name: str
     size: int
     pooled: int
-    last_conv: tuple[int, ...] | None
+    last_conv: tuple[int, ...]
     block: str
     inside: str  # a layer within a block, where several tensors cross
     carried: int  # how many cross there
@@ -43,14 +43,14 @@ FAMILIES = [
     Family("efficientnet_b0", 64, 1280, (1280, 7, 7), "blocks.4.0", "blocks.4.1.se.conv_reduce", 3),
     Family("SqueezeNet", 64, 512, (512, 13, 13), "features.7", "features.9.expand1x1", 2),
     Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
-    Family("vit_tiny_patch16_224", 224, 192, None, "blocks.5", "blocks.8.norm1", 2),
-    Family("swin_tiny_patch4_window7_224", 224, 768, None, "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
+    Family("vit_tiny_patch16_224", 224, 192, (192, 14, 14), "blocks.5", "blocks.8.norm1", 2),
+    Family("swin_tiny_patch4_window7_224", 224, 768, (768, 7, 7), "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
     Family("sprout", 32, 960, (192, 16, 16), "stages.1.0", "stages.1.1.conv", 1),
     Family("small_cnn", 8, 576, (64, 16, 16), "blocks.1", "blocks.2.conv", 1),
 ]
 SLOW = [
     Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8),
-    Family("torchvision:vit_b_32", 224, 768, None, "encoder.layers.encoder_layer_5", "encoder.ln", 1),
+    Family("torchvision:vit_b_32", 224, 768, (768, 7, 7), "encoder.layers.encoder_layer_5", "encoder.ln", 1),
 ]
 EVERY = pytest.mark.parametrize(
     "family",
@@ -136,14 +136,25 @@ def test_last_conv_is_what_timm_calls_features_and_pooled_its_mean(name: str) ->
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
 @torch.no_grad()
-def test_a_transformer_is_pooled_as_timm_pools_it_and_has_no_last_conv(name: str) -> None:
-    """`pooled` is `forward_head(pre_logits=True)`; `last_conv` is refused with the layers that exist."""
+def test_a_transformer_is_pooled_as_timm_pools_it_and_its_last_conv_is_its_grid_of_tokens(name: str) -> None:
+    """`pooled` is `forward_head(pre_logits=True)`; cell (i, j) of `last_conv` is the token of the patch (i, j)."""
     x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(2))
     network = backbone(name).network()
-    wanted = network.forward_head(network.forward_features(x), pre_logits=True)
+    tokens = network.forward_features(x)
+    wanted = network.forward_head(tokens, pre_logits=True)
     torch.testing.assert_close(backbone(name).features("pooled")(x), wanted, rtol=1e-5, atol=1e-6)
+    split = backbone(name).split("last_conv")
+    between = split.trunk(x)
+    token = tokens[:, 1 + 3 * 14 + 5] if tokens.ndim == 3 else tokens[:, 3, 5]
+    assert torch.equal(between[0][:, :, 3, 5], token)
+    assert torch.equal(backbone(name).features("last_conv")(x), between[0].flatten(1))
+    torch.testing.assert_close(split.tail(*between), network(x), rtol=1e-4, atol=1e-6)
+
+
+def test_tokens_that_lie_on_no_grid_are_no_last_conv() -> None:
+    """PiT's features are its class token alone; `last_conv` is refused with the layers that exist."""
     with pytest.raises(UserError, match=r"no last_conv.*pooled \("):
-        backbone(name).features("last_conv")
+        backbone("pit_ti_224").features("last_conv")
 
 
 @pytest.mark.parametrize("name", ["AlexNet", "SqueezeNet"])

@@ -182,7 +182,10 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
-    """The backbone and preprocessing that a recipe asks for, with the size rule applied to these pictures."""
+    """The backbone and preprocessing that a recipe asks for, with the size rule applied to these pictures.
+
+    Raises UserError when the network cannot take pictures of that size, with the smallest that works.
+    """
     size = recipe.backbone.image_size
     if recipe.method == "pixels":
         return FeatureSource(_pixel_preprocess(images, size))
@@ -191,14 +194,12 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
     backbone = resolve(chosen.name, weights, seed=recipe.seed)
-    preprocess = backbone.preprocess
-    if backbone.fixed_size is not None:
-        if size is not None and (size, size) != backbone.fixed_size:
-            raise UserError(
-                f"{chosen.name} takes pictures of {backbone.fixed_size} pixels only; leave --image-size out."
-            )
-    else:
+    preprocess = backbone.preprocess if chosen.grey is None else replace(backbone.preprocess, grey=chosen.grey)
+    if backbone.fixed_size is None:
         preprocess = sized(preprocess, size, images.probe())
+    wanted = (preprocess.height, preprocess.width) if size is None else (size, size)
+    if wanted != (backbone.preprocess.height, backbone.preprocess.width):
+        backbone.check(chosen.layer, wanted)
     engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
     return FeatureSource(preprocess, backbone, chosen.layer, engine)
 

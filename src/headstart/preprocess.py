@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -28,6 +29,8 @@ RESAMPLING = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 CHANNELS = {"RGB": 3, "L": 1}
+Grey = Literal["repeat", "first", "colormap"]
+GREYS: tuple[Grey, ...] = ("repeat", "first", "colormap")
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
 OWN = 0  # as a side in `small`: that of the pictures
@@ -55,8 +58,9 @@ class Preprocess:
     """Input height and width in pixels; crop_pct = crop / resized side; mean and std (of 0..1) for each channel.
 
     `small` = (side below which a picture is small, side of the input that it gets, 0 for its own): see `for_images`.
-    Policies that are stated rather than chosen: a grey picture is repeated to three channels, transparency lies
-    over white. Raises `UserError` for values that make no sense.
+    `grey` says how a picture without colour (mode 'L') fills three channels: `repeat` shows it in all of them, `first`
+    in the first, the others at their `mean`, which the network takes for nothing; `colormap` in false colours, see
+    `false_colours`. Transparency lies over white. Raises `UserError` for values that make no sense.
     """
 
     height: int
@@ -66,7 +70,7 @@ class Preprocess:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     color: Literal["RGB", "L"] = "RGB"
-    grey: Literal["repeat"] = "repeat"
+    grey: Grey = "repeat"
     alpha: Literal["white"] = "white"
     small: tuple[int, int] = SMALL
 
@@ -85,7 +89,14 @@ class Preprocess:
         pixels = np.asarray(self._resized_crop(image))
         if pixels.ndim == 3:
             return pixels
+        if self.color == "RGB" and self.grey != "repeat":
+            return false_colours()[pixels] if self.grey == "colormap" else self._in_the_first(pixels)
         return np.repeat(pixels[:, :, None], CHANNELS[self.color], axis=2)
+
+    def _in_the_first(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        others = np.rint(255 * np.array(self.mean[1:])).clip(0, 255).astype(np.uint8)
+        rest = np.broadcast_to(others, (*pixels.shape, len(others)))
+        return np.concatenate([pixels[:, :, None], rest], axis=2)
 
     def _resized_crop(self, image: Image.Image) -> Image.Image:
         size = (self.width, self.height)
@@ -153,6 +164,18 @@ class Preprocess:
         return replace(self, small=(0, OWN))
 
 
+@cache
+def false_colours() -> NDArray[np.uint8]:
+    """(256, 3): the colour of each grey level, from dark blue over cyan, green and yellow to dark red ("jet").
+
+    Source: Eitel et al. 2015, "Multimodal deep learning for robust RGB-D object recognition", section III-C, where it
+    served a network of colour photographs better than repeated grey.
+    """
+    level = np.arange(256)[:, None] / 255
+    colours: NDArray[np.uint8] = np.rint(255 * (1.5 - abs(4 * level - [3, 2, 1])).clip(0, 1)).astype(np.uint8)
+    return colours
+
+
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 _WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
 _OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small")
@@ -203,11 +226,13 @@ def _check(p: Preprocess) -> None:
     for kind, name, known in (
         ("interpolation", p.interpolation, tuple(RESAMPLING)),
         ("color", p.color, tuple(CHANNELS)),
-        ("grey policy", p.grey, ("repeat",)),
+        ("grey policy", p.grey, GREYS),
         ("alpha policy", p.alpha, ("white",)),
     ):
         if name not in known:
             raise UnknownName(kind, str(name), known)
+    if p.color == "L" and p.grey != "repeat":
+        raise UserError(f"This network takes one channel, so grey pictures as they are: leave the policy {p.grey} out.")
     if len(p.mean) != CHANNELS[p.color] or len(p.std) != CHANNELS[p.color]:
         raise UserError(f"mean and std need {CHANNELS[p.color]} numbers for {p.color}, not {p.mean} and {p.std}.")
     if not all(map(math.isfinite, p.mean)) or not all(math.isfinite(s) and s > 0 for s in p.std):

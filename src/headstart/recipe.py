@@ -86,6 +86,8 @@ class BackboneRecipe(Section):
     """`pooled`, `last_conv`, or a named layer."""
     image_size: int | None = Field(default=None, ge=1)
     """Side of the network's input in pixels; chosen by the size rule when left out."""
+    grey: Literal["repeat", "first", "colormap"] | None = None
+    """How grey pictures fill three channels, see `Preprocess`; as the weights expect, `repeat`, when left out."""
 
 
 class EngineRecipe(Section):
@@ -192,7 +194,9 @@ def _explain(document: type[Document], error: ValidationError, where: str) -> Us
     if first["type"] == "extra_forbidden":
         section = document.model_fields.get(path[0]) if path else None
         model = section.annotation if section is not None else document
-        known = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else document.model_fields
+        known = (
+            model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else document.model_fields
+        )
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
     name = ".".join([*path, key])
     return UserError(f"{where}: {name} = {first['input']!r} is not possible: {first['msg'].lower()}.")

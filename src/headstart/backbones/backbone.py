@@ -142,11 +142,21 @@ class Backbone:
         return tuned(self, state)
 
     def openvino_model(self, layer: str, size: tuple[int, int]) -> Any:
-        """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `features` does."""
+        """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `check` does."""
         from headstart.backbones.to_openvino import convert
 
-        self._check_size(size)
-        return convert(self.features(layer), size, self.name)
+        self.check(layer, size)
+        return convert(self.features(layer), size)
+
+    def check(self, layer: str, size: tuple[int, int]) -> None:
+        """Raise UserError when the layer cannot be computed of pictures of (height, width), with the size to give.
+
+        The answer is remembered. Raises UnknownName with the layers that exist.
+        """
+        from headstart.backbones.sizes import check
+
+        self._check_fixed(size)
+        check(self, layer, size)
 
     def save(self, folder: Path) -> Path:
         """Write `backbone.safetensors` and its sidecar into `folder`; `resolve(self.name, that file)` is this backbone.
@@ -168,7 +178,7 @@ class Backbone:
         path, classes = self.weights.path, self.weights.num_classes
         return path is not None and path.suffix.lower() == ".safetensors" and classes is not None
 
-    def _check_size(self, size: tuple[int, int]) -> None:
+    def _check_fixed(self, size: tuple[int, int]) -> None:
         if self.fixed_size is not None and size != self.fixed_size:
             raise UserError(
                 f"{self.name} takes pictures of {_pixels(self.fixed_size)} only, not {_pixels(size)}; "
@@ -205,8 +215,12 @@ class OnnxBackbone(Backbone):
         """See `Backbone.openvino_model`; `layer` is one of the file's outputs."""
         from headstart.backbones.from_onnx import convert
 
-        self._check_size(size)
+        self.check(layer, size)
         return convert(self, layer, size)
+
+    def check(self, layer: str, size: tuple[int, int]) -> None:
+        """See `Backbone.check`; what a file of free size takes is found when it is opened."""
+        self._check_fixed(size)
 
     def save(self, folder: Path) -> Path:
         """Copy the file as `backbone.onnx`, with a sidecar."""

@@ -13,6 +13,7 @@ from torch import nn
 from headstart import tensors
 from headstart.backbones import checkpoint, sidecar
 from headstart.backbones.backbone import Backbone, Weights, weights_path
+from headstart.backbones.keras import load
 from headstart.backbones.sources import Architecture
 from headstart.errors import UserError, WeightsError
 
@@ -53,6 +54,8 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
     path = weights_path(weights)
     if weights.sha256 is not None and tensors.sha256(path) != weights.sha256:
         raise WeightsError(f"{path} changed while this program ran; start it again.")
+    if path.suffix.lower() in checkpoint.KERAS:
+        return load.network(architecture, weights, path)
     state = checkpoint.read(path)
     network = create(architecture, weights)
     if weights.num_classes is None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-FORMATS = (".safetensors", ".pth", ".pt")
+KERAS = (".h5", ".keras")
+"""Read by `keras.load`."""
+FORMATS = (".safetensors", ".pth", ".pt", *KERAS)
 NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 SHOWN = 3
 """How many names a message lists."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import sidecar
+from headstart.backbones import openvino, sidecar
 from headstart.backbones.backbone import OnnxBackbone, Weights, weights_path
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint
@@ -54,7 +54,7 @@ def layers(outputs: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
 
 def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     """The file cut at an output: an `openvino.Model` (1, 3, *size) float32 -> (1, d) float32."""
-    import openvino as ov
+    ov = openvino.load()
     from openvino import opset13 as ops
 
     if layer not in backbone.outputs:
@@ -85,7 +85,7 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
 
 
 def _read(path: Path) -> Any:
-    import openvino as ov
+    ov = openvino.load()
 
     try:
         return ov.Core().read_model(path)

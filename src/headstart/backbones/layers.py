@@ -1,9 +1,10 @@
 """Names of layers: `pooled`, `last_conv`, and the path of any module; which of them are blocks.
 
 `last_conv` is the last map of a convolutional network, (c, h, w): what timm's `forward_features` gives; elsewhere the
-last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells; for networks without such a map
-(ViT, Swin with channels last) the vector that enters the classifier, timm's `forward_head(pre_logits=True)`. A network
-of our own names its `pooled_layer` itself: sprout's keeps the quarters of the map apart.
+last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells. Of a transformer, `last_conv` is the
+last grid of tokens (c, h, w), without the class token, and `pooled` the vector that enters the classifier, timm's
+`forward_head(pre_logits=True)`. A network of our own names its `pooled_layer` itself: sprout's keeps the quarters of
+the map apart.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from headstart.backbones.facts import Layer
+from headstart.backbones.grid import as_map, grid_of
 from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
 
@@ -25,7 +27,7 @@ MOST_CARRIED = 2
 
 
 class LayerTable:
-    """All layers of a traced network. Looking up `pooled` adds its mean to the graph once."""
+    """All layers of a traced network. Looking up `pooled` or `last_conv` may add to the graph, once."""
 
     def __init__(self, traced: Traced, name: str) -> None:
         self.traced = traced
@@ -33,7 +35,31 @@ class LayerTable:
 
     @cached_property
     def last_conv(self) -> fx.Node | None:
-        """The node of the last map (b, c, h, w), None for networks without one."""
+        """The node of the last map or grid of tokens (b, c, h, w), None for networks without either."""
+        t, tokens = self.traced, self._tokens
+        if self._map is not None or tokens is None:
+            return self._map
+        batch, *_, channels = t.shapes[tokens]
+        if (grid := grid_of(t.network, t.shapes[tokens])) is None:
+            return None
+        with t.graph.inserting_after(tokens):
+            node = t.graph.call_function(as_map, (tokens, grid.prefix, grid.height, grid.width))
+        t.shapes[node] = (batch, channels, grid.height, grid.width)
+        return node
+
+    @cached_property
+    def _tokens(self) -> fx.Node | None:
+        """The node of a transformer's last tokens: (b, n, c), or (b, h, w, c)."""
+        t = self.traced
+        if t.features is not None and t.features in t.shapes:
+            return t.features
+        live = t.live()
+        found = [n for n in t.graph.nodes if n in live and len(t.shapes.get(n, ())) == 3]
+        return found[-1] if found else None
+
+    @cached_property
+    def _map(self) -> fx.Node | None:
+        """The node of a convolutional network's last map (b, c, h, w), None for networks without one."""
         t = self.traced
         if t.features is not None and t.features in t.shapes:
             return t.features if _channels_first(t, t.shapes[t.features]) else None
@@ -53,7 +79,7 @@ class LayerTable:
         t = self.traced
         if named := getattr(t.network, "pooled_layer", None):  # the network says itself: sprout
             return t.outputs[named]
-        if (conv := self.last_conv) is not None:
+        if (conv := self._map) is not None:
             with t.graph.inserting_after(conv):
                 node = t.graph.call_function(torch.mean, (conv,), {"dim": (2, 3)})
             t.shapes[node] = t.shapes[conv][:2]
@@ -67,7 +93,7 @@ class LayerTable:
         """The node of a layer. Raises UnknownName with what exists and its shapes."""
         if name == "last_conv" and self.last_conv is None:
             raise UserError(
-                f"{self._name} has no map of channels x height x width at its end, so no last_conv. {self.listing()}"
+                f"{self._name} has neither a map nor a grid of tokens at its end, so no last_conv. {self.listing()}"
             )
         special = {"pooled": self.pooled, "last_conv": self.last_conv}
         node = special[name] if name in special else self.traced.outputs.get(name)
@@ -103,7 +129,7 @@ class LayerTable:
         wide = {_parent(path) for path in found if path not in narrow} - {""}
         kept = dict.fromkeys(_parent(path) if _parent(path) in wide else path for path in found)
         place = {path: order[self.traced.outputs[path]] for path in kept if path in narrow}
-        end = self.last_conv if self.last_conv is not None else self.pooled
+        end = self._map if self._map is not None else self.pooled
         last = order[end] if end is not None else len(order)
         return sorted((p for p in place if place[p] <= last), key=place.__getitem__)
 

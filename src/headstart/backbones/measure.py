@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -65,6 +68,7 @@ def _describe(backbone: Backbone, device: str) -> Description:
         parameters=sum(p.numel() for p in network.parameters()),
         multiply_adds=multiply_adds(network, size),
         licence=_licence(backbone),
+        **({} if backbone.weights.kind == "file" else _published(backbone.architecture)),
     )
     return Description(row, backbone, layers, _modules(hollow))
 
@@ -98,6 +102,33 @@ def _licence(backbone: Backbone) -> str:
         return backbone.weights.licence
     parsed = Architecture.of(backbone.architecture)
     return parsed.source.facts(parsed.name).licence
+
+
+def _published(architecture: str) -> dict[str, Any]:
+    """`top1` and `top1_size` of the library's default weights, where they are known."""
+    source, _, name = architecture.partition(":")
+    if source == "torchvision":
+        return _of_torchvision(name)
+    if source != "timm":
+        return {}
+    from timm.models import get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(name)
+    found = _table().get(f"{name.partition('.')[0]}.{cfg.tag}") if cfg else None
+    return dict(zip(("top1", "top1_size"), found, strict=True)) if found else {}
+
+
+def _of_torchvision(name: str) -> dict[str, Any]:
+    from torchvision import models
+
+    weights = models.get_model_weights(name).DEFAULT
+    return {"top1": weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], "top1_size": weights.transforms().crop_size[0]}
+
+
+@cache
+def _table() -> dict[str, tuple[float, int]]:
+    text = files("headstart.backbones").joinpath("published.toml").read_text(encoding="utf-8")
+    return {name: (float(top1), int(size)) for name, (top1, size) in tomllib.loads(text)["timm"].items()}
 
 
 def main(names: list[str]) -> None:

@@ -46,9 +46,13 @@ def canonical(name: str) -> str:
 
 
 def same(name: str, architecture: str) -> bool:
-    """Whether the name a user gave means `architecture`: alias, full form, or the part behind the prefix."""
-    name = canonical(name)
-    return name in (architecture, architecture.partition(":")[2])
+    """Whether the name a user gave means `architecture`: alias, full form, or the part behind the prefix.
+
+    `keras:NAME` is timm's network of that name as Keras has it: the names of timm's mean it too.
+    """
+    prefix, _, bare = architecture.partition(":")
+    meant = [architecture, canonical(bare)] if prefix == "keras" else [architecture]
+    return any(canonical(name) in (each, each.partition(":")[2]) for each in meant)
 
 
 def find(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from headstart import tensors
 from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone, Weights
-from headstart.backbones.checkpoint import FORMATS
+from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.from_embedded import embedded, weights_file
 from headstart.backbones.sources import Architecture
@@ -59,7 +59,7 @@ def _weights_file(weights: str | Path) -> Path:
         raise WeightsError(f"--weights {path}: the formats of weights files are {', '.join(FORMATS)}.")
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"--weights {path}: there is no such file.")
-    raise UnknownName("weights", str(weights), KINDS, hint="Or give a file: .safetensors, .pth, .pt.")
+    raise UnknownName("weights", str(weights), KINDS, hint=f"Or give a file: {', '.join(FORMATS)}.")
 
 
 def _file(name: str, path: Path) -> Backbone:
@@ -78,8 +78,19 @@ def _file(name: str, path: Path) -> Backbone:
     return _backbone(name, found.architecture, weights, found.preprocess, found.fixed_size)
 
 
+def _keras_file(name: str, path: Path) -> Backbone:
+    """A weights file of Keras without a sidecar: pictures are prepared as Keras's own architecture has it."""
+    from headstart.backbones.keras import load
+
+    family = load.family_of(name)
+    weights = Weights("file", path, tensors.sha256(path), num_classes=load.classes(family, path))
+    return _backbone(name, family.architecture, weights, family.preprocess, None)
+
+
 def _bare_file(name: str, path: Path) -> Backbone:
     """Weights without a sidecar: the architecture's defaults say the rest."""
+    if path.suffix.lower() in KERAS:
+        return _keras_file(name, path)
     found = _facts(name)
     note = (
         f"{path.name} has no sidecar: the preprocessing of {found['architecture']} is assumed; "

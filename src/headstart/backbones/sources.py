@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from headstart.backbones.from_embedded import EmbeddedSource
 from headstart.backbones.from_timm import TimmSource
 from headstart.backbones.from_torchvision import TorchvisionSource
+from headstart.backbones.keras.source import KerasSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,7 @@ SOURCES: dict[str, Source] = {
     "embedded": EmbeddedSource(),  # first: it knows its names without importing a library
     "timm": TimmSource(),
     "torchvision": TorchvisionSource(),
+    "keras": KerasSource(),
 }
 
 

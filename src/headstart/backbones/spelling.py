@@ -91,7 +91,7 @@ def _weights(weights: str, text: str) -> str:
         return str(path.resolve())
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"The backbone '{text}': there is no weights file {path}.")
-    raise UnknownName("weights", weights, KINDS, hint=f"(in '{text}'; or a file: .safetensors, .pth, .pt)")
+    raise UnknownName("weights", weights, KINDS, hint=f"(in '{text}'; or a file: .safetensors, .pth, .pt, .h5, .keras)")
 
 
 def _is_file(text: str) -> bool:

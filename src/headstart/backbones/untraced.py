@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.facts import Layer
+from headstart.backbones.grid import as_map, grid_of
 from headstart.backbones.split import Split
 from headstart.errors import UnknownName, UserError
 
@@ -24,7 +25,7 @@ class Trunk(nn.Module):
         """See the class."""
         last = self.network.forward_features(x)
         if self.layer == "last_conv":
-            return last, last
+            return _as_map(self.network, last), last
         if _is_map(self.network, last):
             return last.mean(dim=(2, 3)), last
         return self.network.forward_head(last, pre_logits=True), last
@@ -57,12 +58,13 @@ class Flat(nn.Module):
 
 
 def layers(network: nn.Module, size: tuple[int, int], name: str) -> tuple[Layer, ...]:
-    """`pooled` and, where there is a map, `last_conv`."""
+    """`pooled` and, where there is a map or a grid of tokens, `last_conv`."""
     names = ["pooled"]
     with torch.no_grad():
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         picture = torch.zeros(1, 3, *size, device=device)
-        if _is_map(network, _trunk(network, "pooled", name)(picture)[1]):
+        last = _trunk(network, "pooled", name)(picture)[1]
+        if _is_map(network, last) or grid_of(network, tuple(last.shape)) is not None:
             names.append("last_conv")
         return tuple(Layer(n, tuple(Trunk(network, n)(picture)[0].shape[1:])) for n in names)
 
@@ -88,3 +90,12 @@ def _trunk(network: nn.Module, layer: str, name: str) -> Trunk:
 
 def _is_map(network: nn.Module, value: torch.Tensor) -> bool:
     return value.ndim == 4 and "NHWC" not in str(getattr(network, "output_fmt", ""))
+
+
+def _as_map(network: nn.Module, value: torch.Tensor) -> torch.Tensor:
+    """The last map (b, c, h, w), which a transformer's tokens are made into."""
+    if _is_map(network, value):
+        return value
+    if (grid := grid_of(network, tuple(value.shape))) is None:
+        raise UserError("This network has neither a map nor a grid of tokens at its end, so no last_conv.")
+    return as_map(value, grid.prefix, grid.height, grid.width)

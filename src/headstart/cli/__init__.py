@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, compare, fit, pretrain, rank, use
+from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, use
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
@@ -29,15 +29,17 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(fit.fit)
-app.command()(fit.run)
+app.command()(run.run)
 app.command()(compare.compare)
 app.command()(rank.rank)
 app.command()(use.evaluate)
 app.command()(use.predict)
+app.command()(classify.classify)
 app.command()(use.features)
 app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
+app.add_typer(recipes.app, name="recipes")
 
 
 def main() -> None:

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from headstart.backbones.catalog import Row
+
 app = typer.Typer(
-    help="The networks: list the well-known ones, search all of timm and torchvision, show the layers of one.",
+    help="The networks: list the well-known ones, search all of timm and torchvision, show the layers of one, measure.",
     invoke_without_command=True,
 )
 
 
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        help="`accuracy`: published top-1 on ImageNet of the default weights (timm's results table, torchvision's "
+        "metadata), those without one last; `speed`: fewest multiply-adds (`backbones bench` measures it here); "
+        "`size`: fewest parameters."
+    ),
+]
+Fits = Annotated[
+    int | None, typer.Option(min=1, help="Only networks whose own input is at most this many pixels high and wide.")
+]
+MaxParams = Annotated[str | None, typer.Option(help="Only networks with at most so many parameters: 10M, 500k.")]
+
+
 @app.callback()
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, sort: Sort = None, fits: Fits = None, max_params: MaxParams = None) -> None:
     """List the well-known networks when no command is given."""
     if context.invoked_subcommand is None:
-        list_()
+        list_(None, sort, fits, max_params)
+    elif (sort, fits, max_params) != (None, None, None):
+        from headstart.errors import UserError
+
+        raise UserError("--sort, --fits and --max-params stand behind the command: headstart backbones list --sort ...")
 
 
 @app.command("list")
@@ -24,15 +46,19 @@ def list_(
     pattern: Annotated[
         str | None, typer.Argument(help="A name with * and ?, looked up in all of timm and torchvision.")
     ] = None,
+    sort: Sort = None,
+    fits: Fits = None,
+    max_params: MaxParams = None,
 ) -> None:
-    """List networks: name, parameters, feature sizes, input size, multiply-adds, licence.
+    """List networks: name, parameters, ImageNet accuracy, feature sizes, input size, multiply-adds, licence.
 
-    Example: `headstart backbones list 'efficientnet_b*'`
+    Examples:
+
+    `headstart backbones list 'efficientnet_b*'`
+
+    `headstart backbones --sort accuracy --fits 224 --max-params 10M`
     """
-    from rich.table import Table
-
-    from headstart.backbones.catalog import catalog, search
-    from headstart.cli import show
+    from headstart.backbones.catalog import catalog, search, select
     from headstart.errors import UserError
 
     rows, total = catalog(), 0
@@ -41,23 +67,84 @@ def list_(
         rows, total = found.rows, found.total
         if not rows:
             raise UserError(f"No network of timm or torchvision matches '{pattern}'; try a shorter word, as 'resnet'.")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "alias", "params", "pooled", "last_conv", "input", "MACs", "licence"):
-        side = "left" if column in ("name", "alias", "licence") else "right"
-        table.add_column(column, justify=side, no_wrap=column != "licence")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(
-            row.name, row.alias or "", _millions(row.parameters), f"{row.pooled:,}" if row.pooled else "",
-            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds), row.licence,
-        )  # fmt: skip
-    show.console(130).print(table)
-    print("params: parameters with the classifier; MACs: multiply-adds of one picture; last_conv: channels x h x w.")
+    kept = select(rows, sort, fits, _count(max_params) if max_params else None)
+    if not kept:
+        raise UserError(f"None of the {len(rows)} networks is that small; raise --fits or --max-params.")
+    _table(kept)
     if pattern and total > len(rows):
-        print(f"The first {len(rows)} of {total}; a longer pattern finds fewer.")
+        print(f"Of the first {len(rows)} of {total}; a longer pattern finds fewer.")
     elif not pattern:
         print(
             "headstart backbones list PATTERN searches all of timm and torchvision; show NAME lists the layers of one."
         )
+
+
+def _table(rows: Sequence[Row]) -> None:
+    from rich.table import Table
+
+    from headstart.cli import show
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "alias", "params", "top-1", "pooled", "last_conv", "input", "MACs", "licence"):
+        side = "left" if column in ("name", "alias", "licence") else "right"
+        table.add_column(column, justify=side, no_wrap=column != "licence")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(
+            row.name, row.alias or "", _millions(row.parameters), _top1(row), f"{row.pooled:,}" if row.pooled else "",
+            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds), row.licence,
+        )  # fmt: skip
+    show.console(142).print(table)
+    print("params: parameters with the classifier; MACs: multiply-adds of one picture; last_conv: channels x h x w.")
+    print(
+        "top-1: published ImageNet accuracy of the default weights, @ the size measured at where it is not the input."
+    )
+
+
+@app.command("bench")
+def bench_(
+    data: Annotated[str, typer.Argument(help="Pictures, labelled or not: a folder, a table or a built-in name.")],
+    backbones: Annotated[
+        str,
+        typer.Option(
+            help="Networks, with commas between them, as `rank` takes them; their weights are drawn at random unless "
+            "a file is named (`NAME@FILE`): the speed is the same."
+        ),
+    ] = "sprout,squeezenet1_0,mobilenetv2_100,resnet18,resnet50",
+    limit: Annotated[int, typer.Option(min=1, help="How many of the pictures, spread over all.")] = 64,
+    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+) -> None:
+    """Measure images/s on this machine, from file to features: decoding and resizing included.
+
+    Example: `headstart backbones bench photos --backbones mobilenetv2_100,resnet50`
+    """
+    import sys
+
+    from rich.table import Table
+
+    from headstart.backbones.spelling import parse_list
+    from headstart.cli import show
+    from headstart.cli.fit import absolute
+    from headstart.ranking.bench import bench
+    from headstart.ranking.rank import Request
+
+    request = Request(absolute(data), tuple(parse_list(backbones)), limit, image_size, engine=engine, device=device)
+    with show.progress_bar() as progress:
+        found = bench(request, progress)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("backbone", "images/s", "10,000 images", "input", "params", "MACs"):
+        table.add_column(column, justify="left" if column == "backbone" else "right", no_wrap=True)
+    for row in found.networks:
+        rate = row.images_per_s
+        table.add_row(
+            row.label, f"{rate:,.{0 if rate >= 100 else 1}f}", _duration(10_000 / rate), _sides(row.size),
+            _millions(row.parameters), _billions(row.multiply_adds),
+        )  # fmt: skip
+    show.console(90).print(table)
+    print(f"{found.pictures:,} pictures, {found.engine}; decoding and resizing included, opening the network not.")
+    for failed in found.failures:
+        print(f"left out: {failed.label}: {failed.reason}", file=sys.stderr)
 
 
 @app.command()
@@ -91,6 +178,33 @@ def show(
     printer.console().print(table)
     if not every and len(found.modules) > len(found.layers):
         print(f"--all lists all {len(found.modules)} modules; each is a --layer too.")
+
+
+def _count(text: str) -> float:
+    """`10M` -> 10,000,000. Raises UserError."""
+    from headstart.errors import UserError
+
+    units = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1.0)
+    try:
+        count = float(number.replace(",", "")) * unit
+    except ValueError:
+        count = 0.0
+    if not 0 < count < 1e15:
+        raise UserError(f"--max-params {text} is no number of parameters; write it as 10M, 500k or 1200000.")
+    return count
+
+
+def _top1(row: Row) -> str:
+    """`72.4`, or `81.2 @288` where it was measured at another size than the network's own input."""
+    if row.top1 is None:
+        return ""
+    return f"{row.top1:.1f}" + ("" if row.top1_size == row.input_size[0] else f" @{row.top1_size}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 def _sides(shape: tuple[int, ...] | None) -> str:

@@ -1,4 +1,4 @@
-"""`headstart fit` and `headstart run`: the main job."""
+"""`headstart fit`: the main job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def fit(
         str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="`pretrained`, `none` (random, seeded) or a .safetensors or .pth file.")
+        str,
+        typer.Option(
+            help="`pretrained`, `none` (random, seeded), or a file: .safetensors, .pth, Keras's .h5 or .keras."
+        ),
     ] = "pretrained",
     layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
     method: Annotated[
@@ -55,6 +58,10 @@ def fit(
     ] = None,
     class_weight: Annotated[str, typer.Option(help="`none` or `balanced`.")] = "none",
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    grey: Annotated[
+        str | None,
+        typer.Option(help="How grey pictures fill three channels: `repeat`, `first` (one of them) or `colormap`."),
+    ] = None,
     augment: Annotated[
         str, typer.Option(help="Vary training pictures: `none`, `light` or `strong` (photos), `digits`, or FILE.toml.")
     ] = "none",
@@ -114,7 +121,7 @@ def fit(
             "strict": strict,
             "allow_empty_classes": allow_empty_classes,
         },
-        "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size},
+        "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size, "grey": grey},
         "engine": {"name": engine, "device": device, "precision": precision},
         "head": {"name": head, "class_weight": class_weight, "options": options(head_option or [])},
         "augment": {**named(augment).for_recipe(), "views": views, "tta": tta},
@@ -133,26 +140,11 @@ def fit(
     if training and method not in TRAINED:
         raise UserError(f"{', '.join(training)}: for training a network; add --method finetune (or scratch).")
     sections["training"] = training
-    _execute(Recipe.from_dict(sections, "the command line"), out, store, resume)
+    carry_out(Recipe.from_dict(sections, "the command line"), out, store, resume)
 
 
-def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, for example of an earlier run.")],
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training in --out.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
-) -> None:
-    """Run a recipe; with the split.csv beside it, if there is one, it repeats that run to the same scores.
-
-    Example: `headstart run runs/first/recipe.toml --out runs/again`
-    """
-    from headstart.recipe import Recipe
-    from headstart.run import with_split_beside
-
-    _execute(with_split_beside(Recipe.load(recipe), recipe), out, store, resume)
-
-
-def _execute(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> None:
+def carry_out(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> None:
+    """Run a recipe, write its report and print what came of it."""
     from headstart.cli import show
     from headstart.run import execute
 

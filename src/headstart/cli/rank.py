@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headstart.cli.fit import DATA
+
+if TYPE_CHECKING:
+    from headstart.ranking.rank import Request
 
 
 def rank(
@@ -51,24 +54,30 @@ def rank(
 
     `headstart rank photos --all-local --weights-folder weights --out rankings/photos`
     """
-    from headstart import records
     from headstart.backbones.spelling import parse_list
-    from headstart.cli import show
     from headstart.cli.fit import absolute
     from headstart.errors import UserError
-    from headstart.features.extract import Settings
-    from headstart.paths import features_dir
-    from headstart.ranking.files import claim, write
     from headstart.ranking.local import local
     from headstart.ranking.rank import Request
-    from headstart.ranking.rank import rank as run
-    from headstart.report.ranking import write_ranking_report
 
     if all_local == (backbones is not None):
         raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
     asked = tuple(local(weights_folder) if backbones is None else parse_list(backbones))
     request = Request(absolute(data), asked, limit, image_size, seed, folds, engine, device, leave_copies=all_local)
-    folder = claim(out) if out else records.unused(Path("rankings") / Path(data).stem)
+    carry_out(request, out, store)
+
+
+def carry_out(request: Request, out: Path | None, store: bool) -> None:
+    """Rank, write the folder with its report and print the table."""
+    from headstart import records
+    from headstart.cli import show
+    from headstart.features.extract import Settings
+    from headstart.paths import features_dir
+    from headstart.ranking.files import claim, write
+    from headstart.ranking.rank import rank as run
+    from headstart.report.ranking import write_ranking_report
+
+    folder = claim(out) if out else records.unused(Path("rankings") / Path(request.data).stem)
     with show.progress_bar() as progress:
         ranking = run(request, Settings(features_dir() if store else None), progress)
     found = write(ranking, folder)

@@ -122,12 +122,12 @@ def study_table(verdicts: Mapping[str, Any]) -> None:
         for size in sizes
     }
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("labelled a class")
+    table.add_column("labelled a class", no_wrap=True)
     for size in sizes:
         table.add_column(size["name"], justify="right")
     for name, curve in found.items():
         table.add_row(name, *(_accuracy(curve.get(size["name"]), best[size["name"]]) for size in sizes))
-    console(24 + 24 * len(sizes)).print(table)
+    console(max(map(len, found), default=0) + 24 * (1 + len(sizes))).print(table)
 
 
 def _accuracy(point: Mapping[str, Any] | None, best: float) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.backbones import openvino
 from headstart.engines import Picture, Row, Tag, collect
 from headstart.paths import models_dir
 
@@ -33,7 +34,7 @@ class OpenVINOEngine:
     """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
 
     def __init__(self, backbone: Backbone, layer: str, preprocess: Preprocess) -> None:
-        import openvino as ov
+        ov = openvino.load()
 
         core = ov.Core()
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
@@ -123,7 +124,7 @@ def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
 
 def _save(model: Any, folder: Path) -> None:
     """Write the model beside its place and move it there whole; the checksum is the mark that it is complete."""
-    import openvino as ov
+    ov = openvino.load()
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -4,7 +4,7 @@
     judge       one backbone: features, answers, hints             local       backbones whose weights are here
     folds       stratified folds, out-of-fold answers              standing    order, differences, Pareto front
     speed       pictures per second, measured in turns             advice      the recommendation in words
-    files       ranking.csv, ranking.json
+    files       ranking.csv, ranking.json                      bench      pictures per second from the file on
 
 Ranked by cross-validated logistic regression on stored features; LogME, H-score and LEEP stand beside it as hints.
 """

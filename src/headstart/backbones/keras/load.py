@@ -1,0 +1,77 @@
+"""A Keras weights file into a network; and which family a name means, how many classes a file has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.backbones import names
+from headstart.backbones.keras.densenet import DENSENET121
+from headstart.backbones.keras.family import Family
+from headstart.backbones.keras.inception import INCEPTIONV3
+from headstart.backbones.keras.match import Matched, match
+from headstart.backbones.keras.mobilenet import MOBILENET, MOBILENETV2
+from headstart.backbones.keras.reader import StoredLayer, stored_layers
+from headstart.backbones.keras.resnet import RESNET50
+from headstart.backbones.keras.vgg import VGG16, VGG19
+from headstart.backbones.keras.xception import XCEPTION
+from headstart.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from headstart.backbones.backbone import Weights
+
+_ALL = (VGG16, VGG19, RESNET50, MOBILENET, MOBILENETV2, INCEPTIONV3, XCEPTION, DENSENET121)
+FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
+
+
+def family_of(name: str) -> Family:
+    """The family that a name means: `VGG16`, `vgg16`, `timm:vgg16` or `keras:VGG16`. Raises WeightsError."""
+    for family in _ALL:
+        if names.same(name, family.architecture):
+            return family
+    raise WeightsError(f"Keras weights of {name} are not supported yet; supported: {', '.join(FAMILIES)}.")
+
+
+def classes(family: Family, path: Path) -> int:
+    """How many classes the top of a file has, 0 for a file without. Reads no array. Raises WeightsError."""
+    with stored_layers(path) as layers:
+        return _matched(family, layers, path).classes
+
+
+def network(architecture: str, weights: Weights, path: Path) -> nn.Module:
+    """The network of `architecture` with the weights of a file. Raises WeightsError."""
+    from headstart.backbones import build, checkpoint
+    from headstart.backbones.keras import convert
+
+    if not architecture.startswith("keras:"):
+        raise WeightsError(f"{path} is a file of Keras, which {architecture} cannot read; give keras:NAME.")
+    family = family_of(architecture)
+    with stored_layers(path) as layers:
+        matched = _matched(family, layers, path)
+        made = build.create(architecture, replace(weights, num_classes=matched.classes))
+        checkpoint.fill(made, convert.state(matched, made.state_dict(), path), path)
+    return made
+
+
+def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:
+    """As `match`, and where the file is of another family the message says of which."""
+    try:
+        return match(family, layers, path)
+    except WeightsError as error:
+        fitting = next((other.name for other in _ALL if _fits(other, layers, path)), None)
+        if fitting is None:
+            raise
+        raise WeightsError(
+            f"{path} is a file of {fitting}, not of {family.name}: give --backbone {fitting}."
+        ) from error
+
+
+def _fits(family: Family, layers: list[StoredLayer], path: Path) -> bool:
+    try:
+        match(family, layers, path)
+    except WeightsError:
+        return False
+    return True

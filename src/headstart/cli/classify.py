@@ -1,0 +1,113 @@
+"""`headstart classify`: what pictures show, among the 1,000 ImageNet classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from headstart.naming import Named
+
+
+def classify(
+    images: Annotated[list[str], typer.Argument(help="Picture files, and folders whose pictures are all meant.")],
+    backbone: Annotated[
+        str, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx, with its classifier.")
+    ] = "mobilenetv2_100",
+    weights: Annotated[str, typer.Option(help="`pretrained` or a weights file.")] = "pretrained",
+    topk: Annotated[int, typer.Option(min=1, max=1000, help="How many classes to name for each picture.")] = 5,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to a .json or .csv file, or draw a contact sheet with the names under the photographs: "
+            ".png, .jpg or .webp."
+        ),
+    ] = None,
+) -> None:
+    """Name what pictures show, among the 1,000 classes of ImageNet; nothing is trained.
+
+    Where every file name states its class by a WordNet id (`n01440764_tench.jpeg`), top-1 and top-5 accuracy follow,
+    with Wilson's 95% intervals. A picture that cannot be used is one line of reason on standard error.
+
+    Examples:
+
+    `headstart classify holiday/ cat.jpg --backbone resnet50`
+
+    `headstart classify photos --backbone mobilenetv2_100 --out sheet.png`
+    """
+    from headstart import naming
+    from headstart.cli import show
+    from headstart.features.extract import Settings
+    from headstart.paths import features_dir
+
+    if out is not None:
+        naming.check_out(out)
+    with show.progress_bar() as progress:
+        found = naming.classify(
+            images, naming.Network(backbone, weights, engine, device), Settings(features_dir()), progress
+        )
+    if out is not None:
+        naming.write(found, out, topk)
+        count = len(found.images)
+        print(f"{count:,} picture{'' if count == 1 else 's'} named by {found.network}: {out}")
+    else:
+        _print(found, topk)
+    tell(found)
+    show.refusals(found.refused)
+    if strict and found.refused:
+        raise typer.Exit(2)
+
+
+def _print(found: Named, topk: int) -> None:
+    """A table: picture, its class with confidence, the next ones; where it is known, the place of the stated class."""
+    from rich.table import Table
+
+    from headstart.cli import show
+    from headstart.naming.classes import categories
+    from headstart.naming.files import percent, ranked
+
+    known, stated = categories(), found.stated
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("picture", overflow="fold")
+    table.add_column("class", style="bold")
+    table.add_column("", justify="right", no_wrap=True)
+    if stated is not None:
+        table.add_column("place", justify="right", no_wrap=True)
+    if topk > 1:
+        table.add_column("then")
+    for i, (name, ranks) in enumerate(zip(_short(found.images.names), ranked(found, topk), strict=True)):
+        places = [k for k, _ in ranks]
+        cells = [name, known[places[0]].name, percent(ranks[0][1])]
+        if stated is not None:
+            cells.append(str(places.index(stated[i]) + 1) if stated[i] in places else "-")
+        if topk > 1:
+            cells.append(", ".join(f"{known[k].name} {percent(p)}" for k, p in ranks[1:]))
+        table.add_row(*cells)
+    show.console(118).print(table, markup=False)
+    if stated is not None:
+        print("place: where the class that the file name states stands among those named; - is nowhere.")
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """The names without the folder that all of them are in."""
+    shared = os.path.commonpath([Path(name).parent for name in names])
+    return [name.removeprefix(f"{shared or '.'}/") for name in names]
+
+
+def tell(found: Named) -> None:
+    """Accuracy where the file names state the classes, and the notes."""
+    for score in found.scores():
+        low, high = score.interval
+        print(
+            f"Top-{score.k} accuracy {score.accuracy:.4f} (95% interval {low:.4f} to {high:.4f}): "
+            f"{score.right:,} of {score.total:,} pictures."
+        )
+    for note in found.notes:
+        print(f"Note: {note}")

@@ -1,0 +1,85 @@
+"""What pictures were named, as JSON, CSV or a contact sheet, by the ending of the file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headstart import records
+from headstart.classifier import top
+from headstart.errors import UserError
+from headstart.naming.classes import Category, categories
+from headstart.naming.naming import Named
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+TABLES = (".json", ".csv")
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError, before any work, when a file of this name cannot be written."""
+    if out.suffix.lower() not in (*TABLES, *PICTURES):
+        raise UserError(f"--out {out} ends in none of {', '.join((*TABLES, *PICTURES))}; choose one of them.")
+    records.make(out.parent)
+
+
+def write(named: Named, out: Path, topk: int = 5) -> None:
+    """Write the `topk` most probable classes of each picture to `out`. Raises UserError for another ending."""
+    check_out(out)
+    suffix = out.suffix.lower()
+    if suffix == ".json":
+        records.write_json(out, to_dict(named, topk))
+    elif suffix == ".csv":
+        _write_csv(named, out, topk)
+    else:
+        from headstart.naming.sheet import contact_sheet
+
+        part = out.with_name(f".{out.name}.part")
+        options = {"quality": 90} if suffix != ".png" else {"optimize": True}
+        contact_sheet(named, topk).save(part, PICTURES[suffix], **options)
+        part.replace(out)
+
+
+def to_dict(named: Named, topk: int) -> dict[str, Any]:
+    """Plain JSON values: network, scores with intervals, and for each picture its classes, the most probable first."""
+    known, stated = categories(), named.stated
+    pictures = [
+        {
+            "name": name,
+            **({} if stated is None else {"stated": _class(known[stated[i]])}),
+            "classes": [{**_class(known[k]), "confidence": p} for k, p in ranks],
+        }
+        for i, (name, ranks) in enumerate(zip(named.images.names, ranked(named, topk), strict=True))
+    ]
+    scores = [
+        {"top": s.k, "right": s.right, "total": s.total, "accuracy": s.accuracy, "interval": list(s.interval)}
+        for s in named.scores()
+    ]
+    refused = [asdict(refusal) for refusal in named.refused]
+    return {"network": named.network, "scores": scores, "pictures": pictures, "refused": refused}
+
+
+def ranked(named: Named, topk: int) -> list[list[tuple[int, float]]]:
+    """For each picture its `topk` classes, (index, probability) with six decimals, the most probable first."""
+    rows = zip(named.probabilities, top(named.probabilities, topk), strict=True)
+    return [[(int(k), round(float(p[k]), 6)) for k in ranks] for p, ranks in rows]
+
+
+def percent(p: float) -> str:
+    """A probability in whole per cent; `<1%` and `>99%` where rounding would say none or all."""
+    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
+
+
+def _class(category: Category) -> dict[str, str]:
+    return {"wordnet": category.wordnet, "class": category.name}
+
+
+def _write_csv(named: Named, out: Path, topk: int) -> None:
+    known = categories()
+    places = ["", *(f"_{place}" for place in range(2, min(topk, len(known)) + 1))]
+    columns = [f"{column}{place}" for place in places for column in ("predicted", "wordnet", "confidence")]
+    rows = [
+        [name, *(cell for k, p in ranks for cell in (known[k].name, known[k].wordnet, p))]
+        for name, ranks in zip(named.images.names, ranked(named, topk), strict=True)
+    ]
+    records.write_csv(out, ["name", *columns], rows)

@@ -1,0 +1,159 @@
+"""Pictures -> probabilities of the 1,000 classes, by a network with its own classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.backbones import Backbone, OnnxBackbone, resolve
+from headstart.classifier import top
+from headstart.engines import choose
+from headstart.errors import DataError, UserError
+from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
+from headstart.images import ImageSet, Refusal, load
+from headstart.metrics import apply_temperature, wilson
+from headstart.naming.classes import COUNT, ids_in
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LAYER = "logits"
+TRY = "name another, as mobilenetv2_100, resnet50 or vgg16"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network names the pictures, as `resolve` takes it, and the engine that runs it."""
+
+    name: str
+    weights: str | Path = "pretrained"
+    engine: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of `total` pictures have their class among the `k` most probable."""
+
+    k: int
+    right: int
+    total: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of them."""
+        return self.right / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of the share."""
+        return wilson(self.right, self.total)
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """The m pictures that could be used, with probabilities (m, 1000) float64; `network` is its name.
+
+    `stated` (m,) int64 are the classes that the file names tell (`ids_in`), None where they tell none.
+    """
+
+    network: str
+    images: ImageSet
+    probabilities: NDArray[np.float64]
+    stated: NDArray[np.int64] | None
+    refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def scores(self, ks: Sequence[int] = (1, 5)) -> tuple[Score, ...]:
+        """Top-k accuracy for each k; empty where the file names state no classes."""
+        if self.stated is None:
+            return ()
+        hit = top(self.probabilities, max(ks)) == self.stated[:, None]
+        return tuple(Score(k, int(hit[:, :k].any(axis=1).sum()), len(hit)) for k in ks)
+
+
+def classify(
+    paths: Sequence[str], network: Network, settings: Settings | None = None, progress: Progress = silent
+) -> Named:
+    """Name what picture files, and all pictures in folders, show among ImageNet's 1,000 classes.
+
+    Raises UserError when the network tells no such classes apart, DataError when no picture can be used or, if
+    `settings.strict`, at the first refused one.
+    """
+    source = named_by(network)
+    images = load(list(paths), labelled=False)
+    if images.refused and settings is not None and settings.strict:
+        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
+    if not len(images):
+        first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
+        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.")
+    extraction = extract(images, source, settings, progress)
+    if extraction.features.shape[1] != COUNT:
+        raise UserError(f"{network.name} {_gives(extraction.features.shape[1])}; {TRY}.")
+    assert source.backbone is not None
+    kept = images.take(extraction.kept)
+    probabilities = apply_temperature(extraction.features.astype(np.float64), 1.0)
+    refused = (*images.refused, *extraction.refused)
+    notes = (*source.backbone.notes, *extraction.notes)
+    return Named(source.backbone.name, kept, probabilities, ids_in(kept.names), refused, notes)
+
+
+def named_by(network: Network) -> FeatureSource:
+    """What turns a picture into the network's 1,000 outputs, seen as the network was trained to see.
+
+    Raises UserError with one sentence where the network has no classifier of ImageNet's classes.
+    """
+    backbone = resolve(network.name, network.weights)
+    if backbone.weights.kind == "none":
+        raise UserError(f"{network.name} has random weights, which name nothing; leave --weights none out.")
+    engine = choose(network.engine, network.device)
+    if isinstance(backbone, OnnxBackbone):
+        return FeatureSource(backbone.preprocess, backbone, _output(backbone), engine)
+    if backbone.weights.num_classes not in (None, COUNT):  # None: a file without a sidecar, of which the shape will say
+        raise UserError(f"{network.name} {_gives(backbone.weights.num_classes or 0)}; {TRY}.")
+    return FeatureSource(backbone.preprocess, _Whole.of(backbone), LAYER, engine)
+
+
+def _gives(count: int) -> str:
+    if not count:
+        return "has no classifier with these weights, so it cannot name what a picture shows"
+    return f"gives {count:,} figures and not the {COUNT:,} classes of ImageNet, so it cannot name what a picture shows"
+
+
+def _output(backbone: OnnxBackbone) -> str:
+    """The output `logits`, or the only one of 1,000 figures."""
+    wide = [name for name, shape in backbone.outputs.items() if shape == (COUNT,)]
+    if LAYER in wide or len(wide) == 1:
+        return LAYER if LAYER in wide else wide[0]
+    listed = ", ".join(map(str, backbone.layers()))
+    raise UserError(
+        f"{backbone.name} has no output `{LAYER}` of {COUNT:,} classes, so it cannot name what a picture shows; "
+        f"its outputs are {listed}."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole(Backbone):
+    """A backbone whose features are what the whole network puts out.
+
+    No layer stands for that: networks may average two classifiers, or flatten what the last of their modules gives.
+    """
+
+    @classmethod
+    def of(cls, backbone: Backbone) -> _Whole:
+        """The same backbone; a network that is built already is taken along."""
+        whole = cls(**{field.name: getattr(backbone, field.name) for field in fields(Backbone)})
+        whole.__dict__.update(backbone.__dict__)
+        return whole
+
+    def features(self, layer: str) -> nn.Module:
+        """The network itself, (b, 3, h, w) float32 -> (b, 1000) float32."""
+        return self.network()
+
+    def check(self, layer: str, size: tuple[int, int]) -> None:
+        """Nothing to find out: pictures have the network's own size, which it takes."""

@@ -1,0 +1,35 @@
+"""RankingRecipe: every choice of a ranking, as TOML."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from headstart.backbones.spelling import parse
+from headstart.ranking.rank import Request
+from headstart.recipe import Document, EngineRecipe
+
+
+class RankingRecipe(Document):
+    """Which networks to rank on which pictures; `backbones` are written as `backbones.spelling` reads them."""
+
+    version: Literal[1] = 1
+    data: str
+    """A folder, table, IDX folder, `.npz` or built-in name."""
+    backbones: list[str] = Field(min_length=1)
+    limit: int | None = Field(default=None, ge=1)
+    """At most this many pictures in all, stratified by class."""
+    image_size: int | None = Field(default=None, ge=1)
+    """Side of every network's input in pixels; chosen by the size rule when left out."""
+    folds: int = Field(default=5, ge=2)
+    seed: int = Field(default=0, ge=0)
+    engine: EngineRecipe = EngineRecipe()
+
+    def request(self) -> Request:
+        """The same for `rank`. Raises UserError for a backbone that is written wrongly."""
+        backbones = tuple(parse(text) for text in self.backbones)
+        engine = self.engine
+        return Request(
+            self.data, backbones, self.limit, self.image_size, self.seed, self.folds, engine.name, engine.device
+        )
