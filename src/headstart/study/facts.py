@@ -93,7 +93,7 @@ def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> Facts:
     return Facts(
         name=arm.name,
         pretrained=arm.transfer,
-        grey_share=looks.grey_share,
+        grey_share=0.0 if preprocess.grey == "colormap" else looks.grey_share,
         colour_source=learnt == "imagenet",
         picture_side=looks.side,
         input_side=min(preprocess.height, preprocess.width),
