@@ -274,3 +274,15 @@ def test_the_fitted_scale_is_a_minimum_and_finite_for_separable_scores() -> None
     codes = (2.5 * scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
     assert fit_scale(scores, codes) == pytest.approx(2.5, rel=0.1)
     assert fit_scale(np.eye(3), np.arange(3)) < 10
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_a_head_by_mini_batches_learns_from_twenty_thousand_features_too(name: str) -> None:
+    """A step of Adam moves the logits by its rate times the number of features, which the default allows for."""
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % 4
+    hidden = rng.normal(size=(4, 30))[y] + 1.5 * rng.normal(size=(240, 30))
+    X = np.maximum(hidden @ rng.normal(size=(30, 20_000)), 0).astype(np.float32)  # features that go together
+    options = {"hidden": 16} if name == "mlp" else {}
+    head = make_head(name, epochs=5, **options).fit(X[:160], y[:160], validation=(X[160:200], y[160:200]))
+    assert head.score(X[200:], y[200:]) > 0.6

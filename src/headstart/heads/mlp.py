@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, float]
 BLOCK = 4096
+STRIDE = 4.0  # how far the first step may move a logit, in standardised features that all agree
 MANY_ROWS = 10_000
 
 
@@ -36,7 +37,8 @@ class MLPHead(DenseHead):
     without them it runs all `epochs`.  The same seed gives the same weights on the same machine.  `on_epoch(row)`
     is called with each row of `history_`, whose training figures after row 0 are means over the epoch's batches.
     `batch_size` None is `training.rules`' (32, 64 or 128 by the number of rows), `learning_rate` None 1e-3, or 3e-4
-    from 10,000 rows on, whose epochs have many steps.  Raises `NotConverged` when the loss is no longer finite.
+    from 10,000 rows on, whose epochs have many steps, and never more than 4 / d for d features: a step of Adam moves
+    every weight by its rate, and so the logits by d times that.  Raises `NotConverged` when the loss is not finite.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class MLPHead(DenseHead):
         network = dense([train.X.shape[1], *self.widths(), len(self.classes_)], self.dropout)
         draw(network, self.seed)
         judge = _Judge(self, Examples(rows, train.y), validation, scaler)
-        plan = self._plan(len(rows))
+        plan = self._plan(*rows.shape)
         batches = RowBatches(Stored(rows), train.y, plan.batch_size, self.seed)
         task = Task(network, batches, plan, evaluate=judge, class_weights=judge.weights)
         trained = run(task, on_epoch=self.on_epoch)
@@ -87,15 +89,18 @@ class MLPHead(DenseHead):
         self.n_iter_ = len(self.history_) - 1
         self._describe(trained, validation is not None)
 
-    def _plan(self, n: int) -> Plan:
+    def _plan(self, n: int, d: int) -> Plan:
         from headstart.training import rules
         from headstart.training.plan import Plan
 
         return Plan(
             epochs=self.epochs, batch_size=self.batch_size or int(rules.batch_size(n).value),
-            learning_rate=self.learning_rate or (1e-3 if n < MANY_ROWS else 3e-4),
+            learning_rate=self.learning_rate or min(self._usual_rate(n), STRIDE / d),
             weight_decay=self.weight_decay, patience=self.patience, seed=self.seed,
         )  # fmt: skip
+
+    def _usual_rate(self, n: int) -> float:
+        return 1e-3 if n < MANY_ROWS else 3e-4
 
     def _check_settings(self) -> None:
         self.widths()
@@ -163,13 +168,13 @@ class MLPHead(DenseHead):
 
 
 class LinearHead(MLPHead):
-    """One dense layer with softmax, trained by mini-batches: `mlp` without a hidden layer."""
+    """One dense layer with softmax, trained by mini-batches: `mlp` without a hidden layer; its usual rate is 1e-2."""
 
     def __init__(
         self,
         epochs: int = 100,
         batch_size: int | None = None,
-        learning_rate: float = 1e-2,
+        learning_rate: float | None = None,
         weight_decay: float = 1e-2,
         patience: int = 8,
         class_weight: ClassWeight = None,
@@ -179,6 +184,9 @@ class LinearHead(MLPHead):
         super().__init__(
             (), 0.0, epochs, batch_size, learning_rate, weight_decay, patience, class_weight, seed, on_epoch
         )
+
+    def _usual_rate(self, n: int) -> float:
+        return 1e-2
 
 
 class _Judge:
