@@ -8,7 +8,7 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test slow lint check lock clean
+.PHONY: help setup demo test slow exhaustive lint check lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -29,7 +29,10 @@ test: $(READY)  ## the everyday tests
 	$(BIN)/python -m pytest -m "not slow" -n 2
 
 slow: $(READY)  ## the slow tests and those on real data
-	$(BIN)/python -m pytest -m slow -n 2
+	$(BIN)/python -m pytest -m "slow and not exhaustive" -n 2
+
+exhaustive: $(READY)  ## every case of what the slow tests check a part of; before a release
+	$(BIN)/python -m pytest -m exhaustive -n 2
 
 lint: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check src tests benchmarks

@@ -27,9 +27,10 @@ QUICK = [
     "timm:vit_tiny_patch16_224",
     "timm:vgg16",
 ]
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAMILIES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else EXHAUSTIVE) for n in FAMILIES])
 def test_a_row_is_what_is_measured(name: str) -> None:
     """Parameters, shapes, multiply-adds and licence of the file equal those of the network built now."""
     assert measure(name) == ROWS[name]

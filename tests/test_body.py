@@ -35,15 +35,19 @@ QUICK = [
     Family("squeezenet1_0", 48),
 ]  # fmt: skip
 SLOW = [
-    Family("alexnet", 80), Family("vgg16", 48), Family("resnet50", 48), Family("inception_v3", 96),
-    Family("inception_resnet_v2", 96), Family("xception", 96), Family("nasnetalarge", 96),
     Family("vit_small_patch16_224", 224), Family("swin_tiny_patch4_window7_224", 224), Family("convnext_tiny", 64),
 ]  # fmt: skip
+MORE = [  # one cut and one training step of these are in test_families
+    Family("alexnet", 80), Family("vgg16", 48), Family("resnet50", 48), Family("inception_v3", 96),
+    Family("inception_resnet_v2", 96), Family("xception", 96), Family("nasnetalarge", 96),
+]  # fmt: skip
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 EVERY = pytest.mark.parametrize(
     "family",
     [
         *(pytest.param(f, id=f.name) for f in QUICK),
         *(pytest.param(f, id=f.name, marks=pytest.mark.slow) for f in SLOW),
+        *(pytest.param(f, id=f.name, marks=EXHAUSTIVE) for f in MORE),
     ],
 )
 

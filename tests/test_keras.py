@@ -193,6 +193,7 @@ def test_mobilenet_computes_what_its_definition_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNet", "InceptionV3", "Xception", "DenseNet121", "MobileNetV2"])
 def test_a_comparison_tells_timms_network_from_keras_own(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
