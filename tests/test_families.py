@@ -1,7 +1,7 @@
 """The contract of the families: each goes the whole way, from the list to a bundle that says what the run said.
 
 Random weights and small pictures. Shapes inside the networks and cuts within blocks are in test_split_networks.py, the
-bodies that are trained in test_body.py. The heavy families are `-k "VGG or InceptionResNet or NASNet"`.
+bodies that are trained in test_body.py. The heavy families are run by `make exhaustive`.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ HEAVY = [
     Family("NASNetLarge", 4032, (4032, 11, 11), 64, 3),
 ]
 FAMILIES = [*EVERYDAY, *LIGHT, *HEAVY]
+PARTS = [(EVERYDAY, []), (LIGHT, [pytest.mark.slow]), (HEAVY, [pytest.mark.slow, pytest.mark.exhaustive])]
 PICTURES = 12
 """Of each of two classes."""
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(f, id=f.name, marks=() if f in EVERYDAY else pytest.mark.slow) for f in FAMILIES],
+    params=[pytest.param(f, id=f.name, marks=marks) for each, marks in PARTS for f in each],
 )
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Family]:
     """One family after the other, each with a cache of its own that goes with it: the heavy ones take gigabytes."""

@@ -244,6 +244,7 @@ class TestGrey:
 class TestMeasured:
     """What the recipes promise, with the weights that lie beside the data."""
 
+    @pytest.mark.exhaustive
     def test_cats_and_dogs_begin_at_chance_and_fine_tuning_keeps_what_the_frozen_network_reaches(
         self, data_dir: Path, weights_dir: Path, tmp_path: Path
     ) -> None:

@@ -205,7 +205,7 @@ def test_the_bundle_agrees_for_the_flattened_last_map_and_a_head_with_a_hidden_l
 @pytest.mark.parametrize(
     ("name", "size", "unfreeze", "method"),
     [
-        ("nasnetalarge", 96, 1, "finetune"),
+        pytest.param("nasnetalarge", 96, 1, "finetune", marks=pytest.mark.exhaustive),
         ("densenet121", 64, "features.denseblock4", "finetune"),
         ("mobilenetv2_035", 64, "all", "finetune"),
         ("mobilenetv2_035", 64, None, "scratch"),
