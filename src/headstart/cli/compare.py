@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.fit import DATA, absolute, options
+from headstart.cli.fit import DATA, absolute, listed, options
 
 if TYPE_CHECKING:
     from headstart.study.execute import Study
@@ -64,7 +64,7 @@ def compare(
     from headstart.study.recipe import StudyRecipe
 
     recipe: dict[str, Any] = {
-        "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
+        "arms": [arm for arm in listed(arms) if arm],
         "sizes": _sizes(sizes),
         "repeats": repeats,
         "seed": seed,
@@ -73,7 +73,7 @@ def compare(
         "image_size": image_size,
         "data": {
             "source": absolute(data),
-            "classes": [c.strip() for c in classes.split(",")] if classes else None,
+            "classes": listed(classes) if classes else None,
             "limit": limit,
             "test": absolute(test) if test else None,
         },
@@ -102,7 +102,7 @@ def _sizes(text: str) -> list[int | str]:
     """`5,20,all` -> [5, 20, 'all']."""
     from headstart.errors import UserError
 
-    found = [size.strip() for size in text.split(",") if size.strip()]
+    found = [size for size in listed(text) if size]
     if not found or not all(size.isdigit() or size == "all" for size in found):
         raise UserError(f"--sizes {text}: write numbers of labelled pictures of a class, or `all`, as 5,20,all.")
     return [int(size) if size.isdigit() else size for size in found]

@@ -112,7 +112,7 @@ def fit(
         "seed": seed,
         "data": {
             "source": absolute(data),
-            "classes": [c.strip() for c in classes.split(",")] if classes else None,
+            "classes": listed(classes) if classes else None,
             "limit": limit,
             "train_per_class": train_per_class,
             "test": absolute(test) if test else None,
@@ -167,6 +167,11 @@ def tell(finished: Run) -> None:
 def absolute(name: str) -> str:
     """A path that exists becomes absolute, so that the recipe means the same from anywhere; other names stay."""
     return str(Path(name).resolve()) if name and Path(name).exists() else name
+
+
+def listed(text: str) -> list[str]:
+    """`7, 8` -> ['7', '8']."""
+    return [part.strip() for part in text.split(",")]
 
 
 def options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:

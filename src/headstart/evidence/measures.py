@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.backbones import imagenet
 from headstart.heads.blocks import map_rows
 from headstart.preprocess import Preprocess, crop_box
 
@@ -144,24 +143,20 @@ def _nothing() -> tuple[str, Names]:
 
 @cache
 def _imagenet() -> tuple[str, Names]:
-    """From timm's data files, without importing timm: each synset by its id, its lemmas and their last words."""
-    spec = importlib.util.find_spec("timm")
-    folder = Path(str(spec.origin)).parent / "data" / "_info" if spec is not None else Path()
+    """Each class by its WordNet id, its names and their last words."""
     try:
-        synsets = set((folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split())
-        lines = (folder / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
+        told = imagenet.names()
     except OSError:
         return _nothing()
     names: Names = {}
-    for synset, lemmas in (line.split("\t", 1) for line in lines):
-        if synset in synsets:
-            names[(synset,)] = lemmas
-            for lemma in lemmas.split(", "):
-                words = _words(lemma)
-                for start in range(len(words)):
-                    if len(words[start]) > 1 or start == 0:
-                        names.setdefault(words[start:], lemma)
-    return f"the {len(synsets):,} of ImageNet", names
+    for wordnet in sorted(told):
+        names[(wordnet,)] = told[wordnet]
+        for name in told[wordnet].split(", "):
+            words = _words(name)
+            for start in range(len(words)):
+                if len(words[start]) > 1 or start == 0:
+                    names.setdefault(words[start:], name)
+    return f"the {len(told):,} of ImageNet", names
 
 
 @cache

@@ -63,8 +63,12 @@ class Curvature:
             self.life = 2 * self.life if self.age >= self.life else self.life
             self.blocks, self.precondition, self.age = class_blocks(rows, weights, P, self.sketch), None, 0
         if self.precondition is None:
-            self.precondition = inverse(self.blocks, self.penalty, self.sketch)
+            self.precondition = inverse(self.preconditioning(), self.penalty, self.sketch)
         self.age += 1
+
+    def preconditioning(self) -> list[Block]:
+        """The blocks whose inverse is taken."""
+        return self.blocks
 
     def direction(self, grad: Matrix) -> Matrix:
         """Two-loop recursion: minus the inverse Hessian's estimate times the gradient (d + 1, k)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
-from headstart.heads.curvature import Curvature, inverse, sketch_of
+from headstart.heads.curvature import Block, Curvature, sketch_of
 from headstart.heads.dense import DenseHead
 from headstart.heads.design import Design, design_for
 from headstart.heads.rows import Dense, Rows
@@ -61,13 +61,9 @@ class Damped(Curvature):
         squares = np.einsum("nq,nq->q", Z, Z, dtype=np.float64) / len(Z)
         return cls(sketch, squares=np.append(squares, 1.0))
 
-    def prepare(self, rows: Rows, weights: Matrix, P: Matrix) -> None:
-        """As `Curvature.prepare`, with `DAMPING` of each column's curvature added."""
-        stale = self.precondition is None or self.age >= self.life
-        super().prepare(rows, weights, P)
-        if stale:
-            blocks = [replace(b, A=b.A + np.diag(DAMPING * b.A[-1, -1] * self.squares)) for b in self.blocks]
-            self.precondition = inverse(blocks, self.penalty, self.sketch)
+    def preconditioning(self) -> list[Block]:
+        """With `DAMPING` of each column's curvature added."""
+        return [replace(b, A=b.A + np.diag(DAMPING * b.A[-1, -1] * self.squares)) for b in self.blocks]
 
 
 class LogisticHead(DenseHead):

@@ -1,21 +1,20 @@
 """The 1,000 classes of ImageNet in the order of every network's outputs: that of their sorted WordNet ids.
 
-Names and ids are those of timm's data files, read without importing timm.
+Names and ids are those of `backbones.imagenet`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.backbones import imagenet
 from headstart.errors import HeadstartError
 
 COUNT = 1000
@@ -33,17 +32,15 @@ class Category:
 @cache
 def categories() -> tuple[Category, ...]:
     """The classes in the order of a network's outputs. Two that share their first name have the id behind it."""
-    spec = importlib.util.find_spec("timm")
-    folder = Path(str(spec.origin if spec else "timm")).parent / "data" / "_info"
     try:
-        ids = (folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
-        lines = (folder / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
+        names = imagenet.names()
     except OSError as error:
         raise HeadstartError("The installed timm lacks the names of ImageNet's classes; install it again.") from error
-    names = dict(line.split("\t", 1) for line in lines)
-    first = {wordnet: names[wordnet].partition(",")[0].strip() for wordnet in ids}
+    first = {wordnet: told.partition(",")[0].strip() for wordnet, told in names.items()}
     often = Counter(first.values())
-    return tuple(Category(i, first[i] if often[first[i]] == 1 else f"{first[i]} ({i})", names[i]) for i in sorted(ids))
+    return tuple(
+        Category(i, first[i] if often[first[i]] == 1 else f"{first[i]} ({i})", names[i]) for i in sorted(names)
+    )
 
 
 def ids_in(names: Sequence[str]) -> NDArray[np.int64] | None:

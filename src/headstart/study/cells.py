@@ -34,6 +34,10 @@ class Where:
     repeat: int
     pictures: str
 
+    def failed(self, why: object) -> str:
+        """The sentence on why there is no such cell."""
+        return f"{self.size} labelled pictures a class: {why}"
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -165,10 +165,11 @@ class _Work:
         kept.keep_about(found.about)
         for where in pending:
             images, rows = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
+            features: NDArray[np.float32] = extraction.features[rows]
             try:
-                cell = fit_features(arm.recipe, source, images, _rows(extraction.features, rows), where)
+                cell = fit_features(arm.recipe, source, images, features, where)
             except UserError as error:
-                found.failed = f"{where.size} labelled pictures a class: {error}"
+                found.failed = where.failed(error)
                 continue
             kept.keep(cell)
             yield cell
@@ -202,8 +203,3 @@ class _Work:
                 found.failed = cell
             else:
                 yield cell
-
-
-def _rows(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    chosen: NDArray[np.float32] = features[rows]
-    return chosen

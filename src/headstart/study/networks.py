@@ -64,35 +64,36 @@ class Networks:
     def fit_all(self, study: Path, pending: Sequence[Where], on_cpu: bool, progress: Progress) -> Iterator[Cell | str]:
         """Every pending cell, or why it failed, as they are done; `study` is the folder that says what was asked."""
         workers = min(cores() // (self.recipe.training.threads or 1), len(pending)) if on_cpu else 1
-        if workers < 2:
-            for where in pending:
-                try:
-                    yield self.fit(where, progress)
-                except UserError as error:
-                    yield _failed(where, str(error))
+        if workers > 1:
+            yield from self._in_processes(study, pending, workers)
             return
-        command = json.dumps(
-            {
-                "study": str(study),
-                "arm": self.arm.name,
-                "side": self.side,
-                "kept": str(self.kept.folder),
-                "store": self.settings.store is not None,
-            }
-        )
-        waiting: SimpleQueue[_Worker] = SimpleQueue()
-        crew = [_Worker(command) for _ in range(workers)]
+        for where in pending:
+            try:
+                yield self.fit(where, progress)
+            except UserError as error:
+                yield where.failed(error)
+
+    def _in_processes(self, study: Path, pending: Sequence[Where], workers: int) -> Iterator[Cell | str]:
+        asked = {
+            "study": str(study),
+            "arm": self.arm.name,
+            "side": self.side,
+            "kept": str(self.kept.folder),
+            "store": self.settings.store is not None,
+        }
+        crew = [_Worker(json.dumps(asked)) for _ in range(workers)]
+        idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in crew:
-            waiting.put(worker)
+            idle.put(worker)
 
         def fitted(where: Where) -> Cell | str:
-            worker = waiting.get()
+            worker = idle.get()
             try:
                 said = worker.told(where)
             finally:
-                waiting.put(worker)
+                idle.put(worker)
             found = self.kept.cell(where.size, where.repeat, where.pictures)
-            return found if found is not None and said is None else _failed(where, said or "it was not kept")
+            return found if found is not None and said is None else where.failed(said or "it was not kept")
 
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(fitted, where) for where in pending]
@@ -104,10 +105,6 @@ class Networks:
                     future.cancel()
                 for worker in crew:
                     worker.end()
-
-
-def _failed(where: Where, why: str) -> str:
-    return f"{where.size} labelled pictures a class: {why}"
 
 
 class _Worker:
