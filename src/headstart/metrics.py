@@ -17,7 +17,7 @@ BINS = 15
 Z95 = 1.959963984540054
 
 
-def wilson(correct: int, n: int) -> tuple[float, float]:
+def wilson(correct: float, n: float) -> tuple[float, float]:
     """Wilson's 95% interval of a proportion (Wilson 1927); (0, 1) when n = 0."""
     if n == 0:
         return 0.0, 1.0
