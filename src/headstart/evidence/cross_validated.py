@@ -9,8 +9,9 @@ that ships is none of those that gave them. So the score misses the truth by mor
 (why: Bates, Hastie and Tibshirani 2021; Nadeau and Bengio 2003 have such a factor for repeated splits). The interval is
 Wilson's (1927) of n / inflation answers, so it stays within 0 and 1. Its upper end allows for the missing picture: out
 of fold a picture's class is smaller by one or more, of n / classes, and with strong features the odds of a right answer
-go with the pictures of the class. So the odds of the upper end are multiplied by n / (n - classes). Both numbers are
-from simulation, and so is what they hold: see `benchmarks/cv_interval.py`.
+go with the pictures of the class. So the odds of the upper end are multiplied by n / (n - classes). 1.4 and 5 are from
+simulation. On populations that did not give them the interval held the truth in 96.1% (n = 50), 95.7% (200) and 96.2%
+(1,000) of the data sets, in 91 to 99.5% on single ones (200 to 400 data sets each; `benchmarks/cv_interval.py`).
 """
 
 from __future__ import annotations
