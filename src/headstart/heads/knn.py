@@ -1,4 +1,4 @@
-"""Nearest neighbours: smoothed votes of the k nearest training rows; k from validation."""
+"""Nearest neighbours: smoothed votes of the k nearest training rows; k from rows held out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.folds import Folds
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.trials import Trials, note_choice
 
 Matrix = NDArray[np.float64]
 KS = (1, 3, 5, 9, 15, 25, 45)
@@ -19,8 +21,8 @@ class KNNHead(Head):
     """Votes of the k nearest standardised training rows by scikit-learn's `NearestNeighbors` (Cover and Hart 1967).
 
     p_c = (votes_c + prior_c) / (k + 1) with the training shares as prior; logits are log p.  `k=None` takes the
-    value of `KS` with the least validation log loss (without validation 9).  `metric` is 'cosine' or 'euclidean'.
-    `class_weight='balanced'` weighs votes and prior by class.
+    value of `KS` with the least log loss on rows held out (9 where nothing can be tried).  `metric` is 'cosine' or
+    'euclidean'.  `class_weight='balanced'` weighs votes and prior by class.
     """
 
     ARRAYS = ("features_", "codes_", "mean_", "scale_", "votes_", "prior_")
@@ -36,40 +38,49 @@ class KNNHead(Head):
         self.metric = metric
         self.class_weight = class_weight
 
-    def _fit(self, train: Examples, validation: Examples | None) -> None:
+    def _chooses(self) -> bool:
+        return self.k is None
+
+    def _fit(self, rows: Examples, folds: Folds | None) -> None:
         if self.metric not in ("cosine", "euclidean"):
             raise HeadSettingError(f"metric is {self.metric!r}: use 'cosine' or 'euclidean'.")
         if self.k is not None and self.k < 1:
             raise HeadSettingError(f"k is {self.k}: it must be at least 1, or None to choose it.")
-        scaler = Scaler.measure(train.X)
+        scaler = Scaler.measure(rows.X)
         self.mean_, self.scale_ = scaler.mean, scaler.scale
-        self.features_ = self._placed(standardised([train.X], scaler, np.float32))
-        self.codes_ = train.y
-        self.votes_ = class_weights(train.y, self.classes_, self.class_weight)
-        counted = np.bincount(train.y, minlength=len(self.classes_)) * self.votes_
-        self.prior_ = counted / counted.sum()
-        self.report_["k"] = self._choose(validation)
-        self.report_ |= {"metric": self.metric, "class_weight": self.class_weight, "rows": len(train.y)}
+        self.features_ = self._placed(standardised([rows.X], scaler, np.float32))
+        self.codes_ = rows.y
+        self.votes_ = class_weights(rows.y, self.classes_, self.class_weight)
+        self.prior_ = _shares(rows.y, self.votes_)
+        trials = self._tried(folds) if folds is not None else None
+        usual = min(self.k or DEFAULT_K, len(rows.y))
+        k = int(trials.best.settings["k"]) if trials and self.k is None else usual
+        self.out_of_fold_ = trials.out_of_fold(trials.best) if trials else None
+        self._describe(k, trials)
 
-    def _choose(self, validation: Examples | None) -> int:
-        most = len(self.codes_)
-        shares = np.log(self.prior_)
-        if validation is None:
-            self.history_ = [{"k": 0.0}]
-            return min(self.k or DEFAULT_K, most)
-        own = np.arange(len(validation.y)), validation.y
-        self.history_.append({"k": 0.0, "val_log_loss": float(-shares[validation.y].mean())})
+    def _tried(self, folds: Folds) -> Trials:
+        """Every k that the folds have rows for."""
+        trials = Trials(self.codes_, folds, np.ones(len(self.votes_)))
+        most = min(len(self.codes_[fitted]) for fitted, _ in folds)
         grid = [k for k in KS if k <= most] if self.k is None else [min(self.k, most)]
-        near = self._neighbours(validation.X, max(grid))
+        near = [
+            (self.codes_[fitted][_nearest(self.features_[fitted], self.features_[judged], max(grid))], fitted)
+            for fitted, judged in folds
+        ]
         for k in grid:
-            log_p = self._log_votes(near[:, :k])
-            accuracy = float(np.mean(log_p.argmax(axis=1) == validation.y))
-            self.history_.append({"k": float(k), "val_log_loss": float(-log_p[own].mean()), "val_accuracy": accuracy})
-        best = min(self.history_[1:], key=lambda row: row["val_log_loss"])
-        self.report_["grid"] = grid
-        if len(grid) > 1 and best["k"] in (grid[0], grid[-1]):
-            self.notes_.append(f"k = {best['k']:g} is at the edge of the grid: the best value may lie beyond.")
-        return int(best["k"])
+            logits = [
+                self._log_votes(codes[:, :k], _shares(self.codes_[fitted], self.votes_)) for codes, fitted in near
+            ]
+            trials.add({"k": float(k)}, logits)
+        return trials
+
+    def _describe(self, k: int, trials: Trials | None) -> None:
+        loss = float(-np.log(self.prior_)[self.codes_].mean())
+        self.history_ = [{"k": 0.0, "val_log_loss": loss}, *(trials.history() if trials else [])]
+        self.report_ |= {"k": k, "metric": self.metric, "class_weight": self.class_weight, "rows": len(self.codes_)}
+        note_choice(self, {"k": float(k)}, trials, "as given" if self.k is not None else "too few rows to choose")
+        if trials and len(trials.found) > 1 and k in (KS[0], trials.found[-1].settings["k"]):
+            self.notes_.append(f"k = {k} is at the edge of the grid: the best value may lie beyond.")
 
     def _placed(self, Z: NDArray[Any]) -> NDArray[Any]:
         """Rows where Euclidean distance orders as the metric does: unit length for 'cosine'."""
@@ -79,23 +90,32 @@ class KNNHead(Head):
         np.divide(Z, length, out=Z, where=length > 0)
         return Z
 
-    def _neighbours(self, X: Features, k: int) -> NDArray[np.intp]:
-        """Indices (n, k) of the nearest training rows, nearest first."""
-        from sklearn import config_context
-        from sklearn.neighbors import NearestNeighbors
-
-        index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(self.features_)
-        query = self._placed(standardised([X], Scaler(self.mean_, self.scale_), np.float32))
-        with config_context(working_memory=128):
-            near: NDArray[np.intp] = index.kneighbors(query, return_distance=False)
-        return near
-
-    def _log_votes(self, near: NDArray[np.intp]) -> Matrix:
-        codes = self.codes_[near]
+    def _log_votes(self, codes: NDArray[np.int64], prior: Matrix) -> Matrix:
+        """log p (n, classes) from the classes (n, k) of the nearest rows."""
         votes = np.stack([(codes == c).sum(axis=1) * w for c, w in enumerate(self.votes_)], axis=1)
-        p = votes + self.prior_
+        p = votes + prior
         log_p: Matrix = np.log(p / p.sum(axis=1, keepdims=True))
         return log_p
 
     def _logits(self, X: Features) -> Matrix:
-        return self._log_votes(self._neighbours(X, int(self.report_["k"])))
+        query = self._placed(standardised([X], Scaler(self.mean_, self.scale_), np.float32))
+        near = _nearest(self.features_, query, int(self.report_["k"]))
+        return self._log_votes(self.codes_[near], self.prior_)
+
+
+def _shares(codes: NDArray[np.int64], votes: Matrix) -> Matrix:
+    """Each class's share of the rows (k,), weighted."""
+    counted = np.bincount(codes, minlength=len(votes)) * votes
+    shares: Matrix = np.maximum(counted, 1e-12) / counted.sum()
+    return shares
+
+
+def _nearest(rows: NDArray[np.float32], query: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Indices (n, k) of the rows nearest to each of the query, nearest first."""
+    from sklearn import config_context
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows)
+    with config_context(working_memory=128):
+        near: NDArray[np.intp] = index.kneighbors(query, return_distance=False)
+    return near

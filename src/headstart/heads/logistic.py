@@ -1,32 +1,35 @@
-"""Exact multinomial logistic regression on features (METHODS 1): standardised, C from validation, refitted."""
+"""Exact multinomial logistic regression on features (METHODS 1): scale and C chosen by cross-validation."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Codes, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
-from headstart.heads.curvature import Block, Curvature, sketch_of
 from headstart.heads.dense import DenseHead
-from headstart.heads.design import Design, design_for
-from headstart.heads.rows import Dense, Rows
+from headstart.heads.few_rows import FewRows, Way, unit
+from headstart.heads.folds import MANY, Folds
+from headstart.heads.many_rows import ManyRows
+from headstart.heads.principal import WIDEST
 from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Problem, Solution, minimise, row_weights
+from headstart.heads.softmax import Solution
+from headstart.heads.trials import Trials, note_choice
 
 if TYPE_CHECKING:
     from headstart.training.network import Layers
 
 Matrix = NDArray[np.float64]
-PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1
-FAST_TOLERANCE = 2e-6  # where float32 rows hand over to exact ones
-DAMPING = 0.1  # of a column's curvature
-APPROACH = 0.1  # of the gradient, to which each problem on the way to hardly any penalty is solved
 NO_PENALTY = 1e6  # a C above this is as good as no penalty
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+"""C times the mean squared length of the rows, as it is tried on few of them."""
+ROWS_FOR_LENGTHS, ROWS_FOR_SPEED = 10, 1_000
+"""From so many rows of each class on it is also tried without `normalise`, up to so many rows in all."""
+FEW_ROWS = Way(True, 0.01, (1000.0,))
+"""What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
 
 
 def c_grid(power: float) -> list[float]:
@@ -40,46 +43,30 @@ def c_grid(power: float) -> list[float]:
 
 
 def default_c(power: float) -> float:
-    """C where no validation part chooses: the fifth of the grid, near 10 / d."""
+    """C where no rows held out choose: the fifth of the grid, near 10 / d."""
     return c_grid(power)[4]
-
-
-@dataclass
-class Damped(Curvature):
-    """For hardly any penalty: directions that the sampled rows say little about get some curvature, not a step of 1e15.
-
-    Marquardt 1963: in proportion to each column's own, so that the scales of the features do not matter.
-    """
-
-    squares: Matrix = field(default_factory=lambda: np.ones(1))  # (q + 1,) mean squares of [Z, 1], in the sketch
-
-    @classmethod
-    def of(cls, rows: Dense) -> Self:
-        """For the rows Z (n, d)."""
-        sketch = sketch_of(rows)
-        Z = rows.Z if sketch is None else rows.times(sketch)
-        squares = np.einsum("nq,nq->q", Z, Z, dtype=np.float64) / len(Z)
-        return cls(sketch, squares=np.append(squares, 1.0))
-
-    def preconditioning(self) -> list[Block]:
-        """With `DAMPING` of each column's curvature added."""
-        return [replace(b, A=b.A + np.diag(DAMPING * b.A[-1, -1] * self.squares)) for b in self.blocks]
 
 
 class LogisticHead(DenseHead):
     """Minimises (1/N) sum NLL + ||W||^2 / (2 C N), bias unpenalised, to a largest gradient of `tol` in float64.
 
-    Kornblith et al. 2019 (protocol).  `C=None` takes the value of `c_grid` with the least validation log loss
-    (without validation `default_c`), then refits on train and validation with C and the training part's scaler
-    kept.  `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features
-    than rows the problem is solved in the span of the rows, which is exact.  `standardise=False` takes the features
-    as they are; a very large C (1e12) is no penalty.  `coef_` (d, k) and `intercept_` (k,) act on raw features in
-    either case: logits = X coef_ + intercept_.
+    Kornblith et al. 2019 (protocol).  `C=None` chooses on rows held out, by their log loss, and fits on all rows.
+    Below `MANY` rows, where there are no more than `WIDEST` features or rows, it also chooses whether every row is
+    first brought to length 1 (`normalise`) and whether standardised features are whitened (`whiten`): divided, in their
+    principal axes, by sqrt(variance + whiten * total variance); 0 is not at all.  The penalty on whitened features
+    spares what varies little within the classes, as ridge regression and linear discriminants do.  Where nothing can be
+    tried it is `FEW_ROWS`.  With a C that is given, features are neither normalised nor whitened unless asked for.
+
+    `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features than rows the
+    problem is solved in the span of the rows, which is exact.  `standardise=False` takes the features as they are; a
+    very large C (1e12) is no penalty.  `coef_` (d, k) and `intercept_` (k,) act on raw features, or on rows of length 1
+    where `normalised_` holds 1: logits = X coef_ + intercept_.
     """
 
-    ARRAYS = ("coef_", "intercept_")
+    ARRAYS = ("coef_", "intercept_", "normalised_")
     coef_: Matrix
     intercept_: Matrix
+    normalised_: NDArray[np.uint8]
 
     def __init__(
         self,
@@ -88,204 +75,152 @@ class LogisticHead(DenseHead):
         tol: float = 1e-6,
         max_iter: int = 1000,
         standardise: bool = True,
+        normalise: bool | None = None,
+        whiten: float | None = None,
     ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.tol = tol
         self.max_iter = max_iter
         self.standardise = standardise
+        self.normalise = normalise
+        self.whiten = whiten
 
-    def _fit(self, train: Examples, validation: Examples | None) -> None:
+    def _chooses(self) -> bool:
+        return self.C is None
+
+    def _fit(self, rows: Examples, folds: Folds | None) -> None:
+        self._check(rows.X)
+        weights = class_weights(rows.y, self.classes_, self.class_weight)
+        with single_threaded_blas():
+            fit = self._fit_few if self._in_axes(rows.X) else self._fit_many
+            fit(rows, weights, folds)
+
+    def _check(self, X: Features) -> None:
         if self.C is not None and not 0 < self.C < np.inf:
             raise HeadSettingError(
                 f"C is {self.C}: it must be a positive number (1e12 is no penalty), or None to choose it."
             )
-        parts = [train] if validation is None else [train, validation]
-        scaler = Scaler.measure(train.X) if self.standardise else Scaler.identity(self.n_features_in_)
-        design = design_for([part.X for part in parts], scaler)
-        with single_threaded_blas():
-            solution, C = self._solve(design, train, validation)
-        self.coef_, self.intercept_ = scaler.fold(design.unmap(solution.theta[:-1]), solution.theta[-1])
-        self._describe(solution, C, train, validation)
+        if self.whiten is not None and not 0 <= self.whiten < np.inf:
+            raise HeadSettingError(f"whiten is {self.whiten}: it must be 0 (not at all) or more, such as 0.01.")
+        if self.whiten and not self.standardise:
+            raise HeadSettingError("whiten needs standardised features; leave standardise=false out.")
+        if self.whiten and min(X.shape) > WIDEST:
+            raise HeadSettingError(
+                f"whiten is for up to {WIDEST:,} rows or features, not {len(X):,} rows of {X.shape[1]:,}; leave it out."
+            )
 
-    def _solve(self, design: Design, train: Examples, validation: Examples | None) -> tuple[Solution, float]:
-        """The kept solution on the design's rows, and its C."""
-        path = self._path(train.X)
-        curvature = Damped.of(design.fast) if path else Curvature(sketch_of(design.fast))
-        start, spent = self._approach(path, design.split(len(train.X))[0], train.y, curvature)
-        y = train.y
-        if validation is None:
-            C = default_c(self._power(train.X)) if self.C is None else float(self.C)
-            self.report_["grid"] = [C]
-        else:
-            C, start = self._choose(design, train, validation, (start, curvature))
-            y = np.concatenate([y, validation.y])
-            if path:  # the rows of validation too are to be met from strong penalty
-                start, spent = self._approach(path, design.fast, y, curvature)
-        found = self._finish(design, y, C, (start, curvature))
-        return replace(found, iterations=found.iterations + spent), C
+    def _in_axes(self, X: Features) -> bool:
+        """Whether the fit is made in principal axes: where whitening is asked for, or may be chosen."""
+        if self.whiten:
+            return True
+        return self.C is None and self.standardise and len(X) < MANY and min(X.shape) <= WIDEST
 
-    def _path(self, X: Features) -> list[float]:
-        """Values of C to go through before one that is beyond the grid.
+    def _fit_few(self, rows: Examples, weights: Matrix, folds: Folds | None) -> None:
+        fit = FewRows(rows, weights, self.tol, self.max_iter).fit(self._ways(rows.y, folds), folds)
+        self.coef_, self.intercept_ = fit.coef, fit.intercept
+        way = {"normalise": float(fit.way.normalise), "whiten": fit.way.whiten}
+        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, way)
 
-        From zero, a Newton step with hardly any penalty fits the labels through the directions of least variance;
-        along the path the weights stay near the smallest that fit, those of the largest margin.
-        """
-        if self.C is None:
-            return []
-        grid = c_grid(self._power(X))
-        if grid[-1] >= self.C:
+    def _ways(self, y: Codes, folds: Folds | None) -> list[Way]:
+        """What is tried in principal axes, the usual first."""
+        if self.C is not None:
+            return [Way(bool(self.normalise), self.whiten or 0.0, (float(self.C),), relative=False)]
+        n, n_least = len(y), int(np.bincount(y).min())
+        whitenings = (FEW_ROWS.whiten, 0.0) if self.whiten is None else (self.whiten,)
+        several = n_least >= ROWS_FOR_LENGTHS and n < ROWS_FOR_SPEED
+        lengths = ((True, False) if several else (True,)) if self.normalise is None else (self.normalise,)
+        strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
+        return [Way(normalise, whiten, strengths) for normalise in lengths for whiten in whitenings]
+
+    def _fit_many(self, rows: Examples, weights: Matrix, folds: Folds | None) -> None:
+        X = unit(rows.X) if self.normalise else rows.X
+        scaler = Scaler.measure(X) if self.standardise else Scaler.identity(self.n_features_in_)
+        power = self.n_features_in_ if self.standardise else Scaler.total_variance(X) or 1.0
+        grid = c_grid(power)
+        solver = ManyRows(Examples(X, rows.y), scaler, weights, self.tol, self.max_iter, self._path(grid))
+        fit = solver.fit(grid if self.C is None else [float(self.C)], default_c(power), folds)
+        self.coef_, self.intercept_ = fit.coef, fit.intercept
+        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, {"normalise": float(bool(self.normalise))})
+        if fit.trials and len(fit.trials.found) > 1 and fit.C in (grid[0], grid[-1]):
+            side = "strongest" if grid[0] == fit.C else "weakest"
+            self.notes_.append(
+                f"C = {fit.C:g} is the {side} penalty of the grid: the best value may lie beyond; set C to try."
+            )
+
+    def _path(self, grid: list[float]) -> list[float]:
+        """Values of C to go through before one that is beyond the grid."""
+        if self.C is None or grid[-1] >= self.C:
             return []
         beyond = np.arange(np.log10(grid[-1]) + 1, np.log10(self.C))
         return grid[::2] + [float(C) for C in 10.0**beyond]
 
-    def _approach(
-        self, path: list[float], rows: Dense, codes: NDArray[np.int64], curvature: Curvature
-    ) -> tuple[Matrix, int]:
-        """Where the path leads to from zero, (width + 1, k), and the iterations it took, at most `max_iter` in all."""
-        theta, spent = np.zeros((rows.width + 1, len(self.classes_))), 0
-        for C in path:
-            problem = self._problem(rows, codes, C)
-            before = problem.gradient(problem.point(problem.logits(theta)).P, theta)
-            tol = max(self.tol, APPROACH * float(np.abs(before).max()))
-            found = minimise(problem, theta, tol=tol, max_iter=self.max_iter - spent, curvature=curvature)
-            theta, spent = found.theta, spent + found.iterations
-        return theta, spent
-
-    def _power(self, X: Features) -> float:
-        """What C is measured against: the number of standardised features, or the total variance of raw ones."""
-        return self.n_features_in_ if self.standardise else Scaler.total_variance(X) or 1.0
-
-    def _problem(self, rows: Rows, codes: NDArray[np.int64], C: float) -> Problem:
-        weights = row_weights(codes, class_weights(codes, self.classes_, self.class_weight))
-        return Problem(rows, codes, weights, 1.0 / (C * len(codes)))
-
-    def _choose(
-        self, design: Design, train: Examples, validation: Examples, state: tuple[Matrix, Curvature]
-    ) -> tuple[float, Matrix]:
-        """C with the least validation loss, warm-started from strong to weak, and the solution there."""
-        theta, curvature = state
-        rows, held_out = design.split(len(train.X))
-        grid = c_grid(self._power(train.X)) if self.C is None else [float(self.C)]
-        shares = class_weights(train.y, self.classes_, self.class_weight)
-        check = Problem(held_out, validation.y, row_weights(validation.y, shares), 0.0)
-        best = (np.inf, grid[0], theta)
-        before = Solution(np.zeros_like(theta), np.nan, np.nan, 0, True)
-        self._record(0.0, self._problem(rows, train.y, 1.0), check, before)
-        worse = 0
-        for C in grid:
-            problem = self._problem(rows, train.y, C)
-            tol = max(self.tol, PATH_TOLERANCE * min(1.0, 10 * self.history_[-1]["train_log_loss"]))
-            found = minimise(problem, theta, tol=tol, max_iter=self.max_iter, curvature=curvature)
-            theta = found.theta
-            loss = self._record(C, problem, check, found)
-            if loss < best[0]:
-                best = (loss, C, theta)
-            worse = worse + 1 if loss > 1.01 * best[0] else 0
-            if worse == 2:
-                break
-        self.report_["grid"] = grid
-        self._note_edge(best[1], grid)
-        return best[1], best[2]
-
-    def _record(self, C: float, problem: Problem, check: Problem, found: Solution) -> float:
-        """One row of the history; returns the validation loss."""
-        theta = found.theta
-        logits = check.logits(theta)
-        loss = check.point(logits).loss
-        train_loss = problem.point(problem.logits(theta)).loss
-        self.history_.append(
-            {
-                "C": C,
-                "train_log_loss": train_loss,
-                "val_log_loss": loss,
-                "val_accuracy": float(np.mean(logits.argmax(axis=1) == check.codes)),
-                "iterations": float(found.iterations),
-            }
-        )
-        return loss
-
-    def _note_edge(self, C: float, grid: list[float]) -> None:
-        if len(grid) > 1 and C in (grid[0], grid[-1]):
-            side = "strongest" if grid[0] == C else "weakest"
-            self.notes_.append(
-                f"C = {C:g} is the {side} penalty of the grid: the best value may lie beyond; set C to try."
-            )
-
-    def _finish(self, design: Design, codes: NDArray[np.int64], C: float, state: tuple[Matrix, Curvature]) -> Solution:
-        """The fit that is kept: on all rows, in float32 while that helps, then exact."""
-        theta, curvature = state
-        spent = 0
-        if design.fast is not design.exact:
-            fast = self._problem(design.fast, codes, C)
-            rough = minimise(
-                fast, theta, tol=max(self.tol, FAST_TOLERANCE), max_iter=self.max_iter, curvature=curvature
-            )
-            theta, spent = rough.theta, rough.iterations
-        exact = self._problem(design.exact, codes, C)
-        found = minimise(exact, theta, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
-        if len(self.history_) == 0:
-            self._record_without_validation(exact, C, found, spent)
-        return replace(found, iterations=found.iterations + spent)
-
-    def _record_without_validation(self, exact: Problem, C: float, found: Solution, spent: int) -> None:
-        start = exact.point(np.zeros((len(exact.codes), len(self.classes_)))).loss
-        penalty = 0.5 * exact.penalty * float(np.vdot(found.theta[:-1], found.theta[:-1]))
-        self.history_ = [
-            {"C": 0.0, "train_log_loss": start, "iterations": 0.0},
-            {
-                "C": C,
-                "train_log_loss": found.objective - penalty,
-                "iterations": float(found.iterations + spent),
-            },
-        ]
-
-    def _describe(self, solution: Solution, C: float, train: Examples, validation: Examples | None) -> None:
-        self.n_iter_ = solution.iterations
-        self.C_ = C
+    def _describe(self, n: int, C: float, solution: Solution, trials: Trials | None, way: dict[str, float]) -> None:
+        """Everything that is told of a fit on n rows; `way` is how they were scaled."""
+        self.n_iter_, self.C_ = solution.iterations, C
+        self.normalised_ = np.array([way["normalise"]], dtype=np.uint8)
+        self.report_ |= {"C": C, **way, "class_weight": self.class_weight, "standardised": self.standardise}
         self.report_ |= {
-            "C": C,
-            "class_weight": self.class_weight,
-            "standardised": self.standardise,
             "objective": solution.objective,
             "max_gradient": solution.max_gradient,
             "iterations": solution.iterations,
             "converged": solution.converged,
-            "n_train": len(train.X),
-            "n_refit": len(train.X) + (0 if validation is None else len(validation.X)),
+            "rows": n,
             "parameters": int(self.coef_.size + self.intercept_.size),
         }
-        if validation is not None:
-            how = "chosen on validation and kept" if self.C is None else "as given"
-            scaled = "with the scaler of train" if self.standardise else "on features that are not standardised"
-            self.notes_.append(f"C = {C:g} ({how}): refitted on train and validation, {scaled}.")
-        if C > NO_PENALTY and solution.objective * self.report_["n_refit"] < np.log(2):
+        self._tell(trials, solution, C, way)
+        note_choice(self, {"C": C} | way, trials, "as given" if self.C is not None else "too few rows to choose")
+        if C > NO_PENALTY and solution.objective * n < np.log(2):
             self.notes_.append(
                 f"C = {C:g} is no penalty, and the classes are separated without error: larger weights fit ever "
                 "better, and the solver stopped at some near those of the largest margin."
             )
-        if not solution.converged:
-            from sklearn.exceptions import ConvergenceWarning
+        self._warn_unless_converged(solution)
 
-            text = (
-                f"Logistic regression stopped after {solution.iterations} iterations with a largest gradient of "
-                f"{solution.max_gradient:.1e}, above {self.tol:g}: not converged."
-            )
-            self.notes_.append(text)
-            warnings.warn(text, ConvergenceWarning, stacklevel=4)
+    def _tell(self, trials: Trials | None, solution: Solution, C: float, way: dict[str, float]) -> None:
+        """The history, whose row 0 gives every class the same probability, and the answers out of fold."""
+        chance = float(np.log(len(self.classes_)))
+        if trials is None:
+            last = {"C": C, "objective": solution.objective, "iterations": float(solution.iterations)}
+            self.history_ = [{"C": 0.0, "objective": chance, "iterations": 0.0}, last]
+            return
+        names = trials.found[0].settings
+        self.history_ = [{**dict.fromkeys(names, 0.0), "val_log_loss": chance}, *trials.history()]
+        self.out_of_fold_ = trials.out_of_fold(trials.best)
+
+    def _warn_unless_converged(self, solution: Solution) -> None:
+        if solution.converged:
+            return
+        from sklearn.exceptions import ConvergenceWarning
+
+        text = (
+            f"Logistic regression stopped after {solution.iterations} iterations with a largest gradient of "
+            f"{solution.max_gradient:.1e}, above {self.tol:g}: not converged."
+        )
+        self.notes_.append(text)
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
     def _logits(self, X: Features) -> Matrix:
-        logits: Matrix = X.astype(np.float64, copy=False) @ self.coef_ + self.intercept_
+        rows = X.astype(np.float64, copy=False)
+        logits: Matrix = (unit(rows) if self.normalised_[0] else rows) @ self.coef_ + self.intercept_
         return logits
 
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
+        """The fitted head back from `to_arrays()` and `config()`; older ones have rows as they are."""
+        return super().from_arrays({"normalised": np.zeros(1, np.uint8), **arrays}, config)
+
     def dense_layers(self) -> Layers:
-        """One layer."""
+        """One layer. Raises HeadSettingError where rows are normalised first, which a layer cannot do."""
+        if self.normalised_[0]:
+            raise HeadSettingError("The head brings rows to length 1, which no dense layer does: set normalise=false.")
         return [(self.coef_, self.intercept_)]
 
     def _set_layers(self, layers: Layers) -> None:
         ((self.coef_, self.intercept_),) = layers
+        self.normalised_ = np.zeros(1, np.uint8)
 
     def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
-        """With the C that was chosen, on X and y alone."""
-        params = self.get_params() | {"C": float(self.report_["C"])}
-        return type(self)(**params).fit(X, y)
+        """With what was chosen, on X and y alone."""
+        chosen = {"C": float(self.report_["C"]), "whiten": float(self.report_.get("whiten", 0.0))}
+        return type(self)(**self.get_params() | chosen).fit(X, y)

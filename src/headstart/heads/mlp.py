@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
+from headstart.heads.folds import Folds
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.trials import Trials, note_choice
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +34,11 @@ MANY_ROWS = 10_000
 class MLPHead(DenseHead):
     """Hidden layers with ReLU and dropout, then softmax; standardised input, the scaler folded into layer 1.
 
-    Mini-batches, AdamW (Loshchilov and Hutter 2019), cosine decay of the learning rate per step.  With validation
-    data training stops after `patience` epochs without a lower validation log loss and the best epoch is kept;
-    without them it runs all `epochs`.  The same seed gives the same weights on the same machine.  `on_epoch(row)`
-    is called with each row of `history_`, whose training figures after row 0 are means over the epoch's batches.
+    Mini-batches, AdamW (Loshchilov and Hutter 2019), cosine decay of the learning rate per step.  A first training, on
+    all rows but a part that is held out, stops after `patience` epochs without a lower log loss on that part; a second
+    one on all rows has as many epochs as were best.  Where nothing can be held out there are `epochs`.  The same seed
+    gives the same weights on the same machine.  `on_epoch(row)` is called with each row of `history_`, whose training
+    figures after row 0 are means over the epoch's batches.
     `batch_size` None is `training.rules`' (32, 64 or 128 by the number of rows), `learning_rate` None 1e-3, or 3e-4
     from 10,000 rows on, whose epochs have many steps, and never more than 4 / d for d features: a step of Adam moves
     every weight by its rate, and so the logits by d times that.  Raises `NotConverged` when the loss is not finite.
@@ -67,34 +70,57 @@ class MLPHead(DenseHead):
 
     layers_: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 
-    def _fit(self, train: Examples, validation: Examples | None) -> None:
+    DEAR = True
+
+    def _fit(self, rows: Examples, folds: Folds | None) -> None:
+        """Train on a part to choose the epoch, where there is a trial, and then so long on all rows."""
         self._check_settings()
+        scaler = Scaler.measure(rows.X)
+        Z = Examples(standardised([rows.X], scaler, np.float32), rows.y)
+        epochs, trials = self.epochs, None
+        if folds is not None:
+            epochs, trials = self._try(Z, folds.first())
+        layers, trained = self._train(Z, None, epochs)
+        self.history_ = self.history_ or trained.history
+        self.layers_ = [scaler.fold(*layers[0]), *layers[1:]]
+        self.n_iter_ = epochs
+        self._describe(epochs, trials)
+
+    def _try(self, Z: Examples, folds: Folds) -> tuple[int, Trials]:
+        """The epoch of least loss on the rows judged, 1 at the least, and what was answered to them then."""
+        ((fitted, judged),) = folds
+        layers, trained = self._train(
+            Examples(Z.X[fitted], Z.y[fitted]), Examples(Z.X[judged], Z.y[judged]), self.epochs
+        )
+        self.history_ = trained.history
+        trials = Trials(Z.y, folds, class_weights(Z.y, self.classes_, self.class_weight))
+        trials.add({"epochs": float(trained.best_epoch)}, [_through(layers, Z.X[judged])])
+        self.out_of_fold_ = trials.out_of_fold(trials.best)
+        return max(1, trained.best_epoch), trials
+
+    def _train(self, train: Examples, judged: Examples | None, epochs: int) -> tuple[Layers, Trained]:
+        """The layers for standardised rows, of the best epoch where rows are judged."""
         from headstart.training.batches import RowBatches, Stored
         from headstart.training.loop import Task
         from headstart.training.loop import train as run
         from headstart.training.network import dense, draw, read
 
-        scaler = Scaler.measure(train.X)
-        rows = standardised([train.X], scaler, np.float32)
         network = dense([train.X.shape[1], *self.widths(), len(self.classes_)], self.dropout)
         draw(network, self.seed)
-        judge = _Judge(self, Examples(rows, train.y), validation, scaler)
-        plan = self._plan(*rows.shape)
-        batches = RowBatches(Stored(rows), train.y, plan.batch_size, self.seed)
+        judge = _Judge(self, train, judged)
+        n, d = train.X.shape
+        plan = self._plan(n, d, epochs)
+        batches = RowBatches(Stored(train.X), train.y, plan.batch_size, self.seed)
         task = Task(network, batches, plan, evaluate=judge, class_weights=judge.weights)
         trained = run(task, on_epoch=self.on_epoch)
-        self.history_ = trained.history
-        layers = read(network)
-        self.layers_ = [scaler.fold(*layers[0]), *layers[1:]]
-        self.n_iter_ = len(self.history_) - 1
-        self._describe(trained, validation is not None)
+        return read(network), trained
 
-    def _plan(self, n: int, d: int) -> Plan:
+    def _plan(self, n: int, d: int, epochs: int) -> Plan:
         from headstart.training import rules
         from headstart.training.plan import Plan
 
         return Plan(
-            epochs=self.epochs, batch_size=self.batch_size or int(rules.batch_size(n).value),
+            epochs=epochs, batch_size=self.batch_size or int(rules.batch_size(n).value),
             learning_rate=self.learning_rate or min(self._usual_rate(n), STRIDE / d),
             weight_decay=self.weight_decay, patience=self.patience, seed=self.seed,
         )  # fmt: skip
@@ -117,29 +143,21 @@ class MLPHead(DenseHead):
             raise HeadSettingError(f"hidden is {self.hidden!r}: it must be a whole number above 0, or a list of them.")
         return widths
 
-    def _describe(self, trained: Trained, validated: bool) -> None:
-        best, last = trained.best_epoch, len(self.history_) - 1
+    def _describe(self, epochs: int, trials: Trials | None) -> None:
         self.report_ |= {
-            "epochs": last,
-            "best_epoch": best,
+            "epochs": epochs,
+            "best_epoch": epochs,
             "parameters": int(sum(w.size + b.size for w, b in self.layers_)),
             "class_weight": self.class_weight,
             "seed": self.seed,
         }
-        if not validated:
-            self.notes_.append(f"No validation data: all {last} epochs were run and the last one kept.")
-        elif last < self.epochs:
-            self.notes_.append(f"Stopped after epoch {last}; epoch {best} had the lowest validation log loss.")
-        elif best == last:
-            self.notes_.append(f"The last epoch, {last}, was the best: more epochs may do better.")
+        by = "as many as asked for, as nothing was held out"
+        if trials is not None:
+            by = f"the epoch of least log loss on {trials.folds.words}, of {len(self.history_) - 1}; then fitted on all"
+        note_choice(self, {"epochs": float(epochs)}, None, by)
 
     def _logits(self, X: Features) -> NDArray[np.float64]:
-        hidden = X.astype(np.float64, copy=False)
-        for weights, bias in self.layers_[:-1]:
-            hidden = np.maximum(hidden @ weights + bias, 0.0)
-        weights, bias = self.layers_[-1]
-        logits: NDArray[np.float64] = hidden @ weights + bias
-        return logits
+        return _through(self.layers_, X)
 
     def dense_layers(self) -> Layers:
         """The layers, float64."""
@@ -167,6 +185,16 @@ class MLPHead(DenseHead):
         return head
 
 
+def _through(layers: Layers, X: Features) -> NDArray[np.float64]:
+    """What layers with ReLU between them give for rows (n, d), in float64."""
+    hidden = X.astype(np.float64, copy=False)
+    for weights, bias in layers[:-1]:
+        hidden = np.maximum(hidden @ weights + bias, 0.0)
+    weights, bias = layers[-1]
+    logits: NDArray[np.float64] = hidden @ weights + bias
+    return logits
+
+
 class LinearHead(MLPHead):
     """One dense layer with softmax, trained by mini-batches: `mlp` without a hidden layer; its usual rate is 1e-2."""
 
@@ -192,12 +220,12 @@ class LinearHead(MLPHead):
 class _Judge:
     """The numbers of an epoch: validation always, training only before the first update, when there are no others."""
 
-    def __init__(self, head: MLPHead, train: Examples, validation: Examples | None, scaler: Scaler) -> None:
+    def __init__(self, head: MLPHead, train: Examples, validation: Examples | None) -> None:
         import torch
 
         self.weights = torch.tensor(class_weights(train.y, head.classes_, head.class_weight), dtype=torch.float32)
         self._train = train
-        self._val = validation and Examples(standardised([validation.X], scaler, np.float32), validation.y)
+        self._val = validation
 
     def __call__(self, network: torch.nn.Module, epoch: int) -> Row:
         parts = {"train": self._train} if epoch == 0 else {}

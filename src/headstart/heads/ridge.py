@@ -1,4 +1,4 @@
-"""Ridge regression on one-hot labels, by closed form; alpha from validation."""
+"""Ridge regression on one-hot labels, by closed form; alpha from rows held out."""
 
 from __future__ import annotations
 
@@ -7,22 +7,34 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
+from headstart.heads.base import (
+    ClassWeight,
+    Examples,
+    Features,
+    Head,
+    HeadSettingError,
+    OutOfFold,
+    class_weights,
+    row_blocks,
+)
 from headstart.heads.design import columns_of, gram_matrix
+from headstart.heads.folds import Folds
 from headstart.heads.scale import fit_scale
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.trials import Trials, note_choice
 
 Matrix = NDArray[np.float64]
 ALPHAS = tuple(10.0**exponent for exponent in range(-3, 5))
-DEFAULT_ALPHA = 0.1
+USUAL = 0.01  # times the number of features, where nothing can be tried
 
 
 class RidgeHead(Head):
     """Minimises (1/n) sum w_i |t_i - W'z_i - b|^2 + alpha ||W||^2 for one-hot t (n, k), standardised z (n, d).
 
     With row weights Omega: (A) n >= d: W = (Z'ΩZ/n + αI)^-1 Z'ΩT/n; (B) d > n: W = Z'Ω^½ (Ω^½ZZ'Ω^½/n + αI)^-1 Ω^½T/n
-    (Hoerl and Kennard 1970).  `alpha=None` takes the value of `ALPHAS` with the least validation squared error
-    (without validation 0.1).  Logits are the fit times one factor with the least log loss.
+    (Hoerl and Kennard 1970).  `alpha=None` takes the value of `ALPHAS` with the least squared error on rows held out
+    (where nothing can be tried, a hundredth of the number of features), and fits on all rows.  Logits are the fit times
+    one factor, with the least log loss on those rows.
     """
 
     ARRAYS = ("coef_", "intercept_")
@@ -33,55 +45,40 @@ class RidgeHead(Head):
         self.alpha = alpha
         self.class_weight = class_weight
 
-    def _fit(self, train: Examples, validation: Examples | None) -> None:
+    def _chooses(self) -> bool:
+        return self.alpha is None
+
+    def _fit(self, rows: Examples, folds: Folds | None) -> None:
         if self.alpha is not None and not self.alpha > 0:
             raise HeadSettingError(f"alpha is {self.alpha}: it must be a positive number, or None to choose it.")
-        k = len(self.classes_)
-        weights = class_weights(train.y, self.classes_, self.class_weight)[train.y]
-        scaler = _weighted_scaler(train.X, weights)
-        targets = np.eye(k)[train.y]
-        mean = weights @ targets / weights.sum()
-        solve = _closed_form(train.X, scaler, weights, targets - mean)
-        check = train if validation is None else validation
-        errors: dict[float, float] = {}
-        fits: dict[float, tuple[Matrix, Matrix]] = {}
-        self._record(0.0, (np.zeros((train.X.shape[1], k)), mean), train, validation)
-        for alpha in self._grid(validation):
-            fits[alpha] = scaler.fold(solve(alpha), mean)
-            errors[alpha] = self._record(alpha, fits[alpha], train, validation)
-        best = min(errors, key=lambda alpha: errors[alpha])
-        coef, intercept = fits[best]
-        scale = fit_scale(_scores(check.X, coef, intercept), check.y)
+        weights = class_weights(rows.y, self.classes_, self.class_weight)
+        trials = self._tried(rows, weights, folds) if folds is not None else None
+        alpha = trials.best.settings["alpha"] if trials else self.alpha or USUAL * rows.X.shape[1]
+        coef, intercept = _solver(rows, weights)(alpha)
+        seen = trials.best.logits if trials else _scores(rows.X, coef, intercept)
+        scale = fit_scale(seen, trials.codes if trials else rows.y)
         self.coef_, self.intercept_ = scale * coef, scale * intercept
-        self._describe(best, scale, list(errors))
+        if trials:
+            self.out_of_fold_ = OutOfFold(trials.rows, scale * trials.best.logits)
+        self._describe(alpha, scale, trials)
 
-    def _grid(self, validation: Examples | None) -> tuple[float, ...]:
-        if self.alpha is not None:
-            return (float(self.alpha),)
-        return ALPHAS if validation is not None else (DEFAULT_ALPHA,)
+    def _tried(self, rows: Examples, weights: Matrix, folds: Folds) -> Trials:
+        """Every alpha on every fold."""
+        trials = Trials(rows.y, folds, weights, "squared error")
+        solvers = [(_solver(Examples(rows.X[f], rows.y[f]), weights), rows.X[j]) for f, j in folds]
+        targets = np.eye(len(weights))[trials.codes]
+        for alpha in ALPHAS if self.alpha is None else (float(self.alpha),):
+            scores = [_scores(X, *solve(alpha)) for solve, X in solvers]
+            trials.add({"alpha": alpha}, scores, np.square(np.concatenate(scores) - targets).sum(axis=1))
+        return trials
 
-    def _record(self, alpha: float, fit: tuple[Matrix, Matrix], train: Examples, validation: Examples | None) -> float:
-        """One row of the history; returns the squared error that chooses alpha."""
-        row = {"alpha": alpha}
-        for name, part in (("train", train), ("val", validation)):
-            if part is not None:
-                scores = _scores(part.X, *fit)
-                row[f"{name}_squared_error"] = float(
-                    np.sum((scores - np.eye(len(self.classes_))[part.y]) ** 2) / len(scores)
-                )
-                row[f"{name}_accuracy"] = float(np.mean(scores.argmax(axis=1) == part.y))
-        self.history_.append(row)
-        return row.get("val_squared_error", row["train_squared_error"])
-
-    def _describe(self, alpha: float, scale: float, grid: list[float]) -> None:
-        self.report_ |= {
-            "alpha": alpha,
-            "grid": grid,
-            "scale": scale,
-            "class_weight": self.class_weight,
-            "parameters": int(self.coef_.size + self.intercept_.size),
-        }
-        if len(grid) > 1 and alpha in (grid[0], grid[-1]):
+    def _describe(self, alpha: float, scale: float, trials: Trials | None) -> None:
+        self.history_ = [{"alpha": 0.0}]  # before training: every class its share
+        self.history_ += trials.history("val_squared_error") if trials else [{"alpha": alpha}]
+        parameters = int(self.coef_.size + self.intercept_.size)
+        self.report_ |= {"alpha": alpha, "scale": scale, "class_weight": self.class_weight, "parameters": parameters}
+        note_choice(self, {"alpha": alpha}, trials, "as given" if self.alpha is not None else "too few rows to choose")
+        if trials and len(trials.found) > 1 and alpha in (ALPHAS[0], ALPHAS[-1]):
             self.notes_.append(f"alpha = {alpha:g} is at the edge of the grid: the best value may lie beyond.")
 
     def _logits(self, X: Features) -> Matrix:
@@ -90,9 +87,16 @@ class RidgeHead(Head):
 
 
 def _scores(X: Features, coef: Matrix, intercept: Matrix) -> Matrix:
-    from headstart.heads.base import row_blocks
-
     return np.concatenate([X[rows].astype(np.float64) @ coef + intercept for rows in row_blocks(X)])
+
+
+def _solver(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Matrix, Matrix]]:
+    """alpha -> weights (d, k) and bias (k,) for raw features; `weights` (k,) are those of the classes."""
+    each, targets = weights[rows.y], np.eye(len(weights))[rows.y]
+    scaler = _weighted_scaler(rows.X, each)
+    mean = each @ targets / each.sum()
+    solve = _closed_form(rows.X, scaler, each, targets - mean)
+    return lambda alpha: scaler.fold(solve(alpha), mean)
 
 
 def _weighted_scaler(X: Features, weights: Matrix) -> Scaler:

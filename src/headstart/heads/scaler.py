@@ -1,4 +1,4 @@
-"""Standardisation of features: measured on the training part only, applied block by block, folded into weights."""
+"""Standardisation of features: measured on the rows that are fitted, applied block by block, folded into weights."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ from numpy.typing import NDArray
 from headstart.heads.base import Features, row_blocks
 
 Matrix = NDArray[np.float64]
+PSEUDO_ROWS = 30.0
+"""Rows of average variance that every column is taken to have beside its own; chosen in decision 0020."""
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """Column means (d,) and scales (d,) of the training part; a constant column has scale 1, so it becomes 0."""
+    """Column means (d,) and scales (d,) of the rows that are fitted.
+
+    Where all columns are constant their scale is 1, so they become 0.
+    """
 
     mean: Matrix
     scale: Matrix
 
     @classmethod
     def measure(cls, X: Features) -> Self:
-        """Mean and population standard deviation in float64, in two passes over blocks of rows."""
+        """Mean and deviation in float64, in two passes over blocks of rows.
+
+        A deviation is that of variance (m v + n s) / (m + n): s the column's own over n rows, v the mean of all
+        columns, m = PSEUDO_ROWS.  A handful of rows say little about a column, and one that hardly varies among them
+        would be blown up; with many rows it is the column's own (empirical Bayes: Efron and Morris 1973).
+        """
         n = len(X)
         mean = sum((X[rows].sum(axis=0, dtype=np.float64) for rows in row_blocks(X)), np.zeros(X.shape[1])) / n
         squares = np.zeros(X.shape[1])
@@ -33,7 +43,9 @@ class Scaler:
         variance = squares / n
         rounding = n * np.finfo(np.float64).eps
         constant = variance <= rounding * variance + (rounding * mean) ** 2  # as in scikit-learn's StandardScaler
-        return cls(mean, np.where(constant, 1.0, np.sqrt(variance)))
+        variance = np.where(constant, 0.0, variance)
+        shrunk = (PSEUDO_ROWS * variance.mean() + n * variance) / (PSEUDO_ROWS + n)
+        return cls(mean, np.sqrt(shrunk) if shrunk.any() else np.ones(X.shape[1]))
 
     @classmethod
     def identity(cls, d: int) -> Self:

@@ -1,0 +1,178 @@
+"""Logistic regression on few rows: how to scale them and how strong a penalty, chosen by cross-validation.
+
+Each fold has principal axes of its own: axes that had seen the rows judged would set them apart from those fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.heads.base import Examples, Features
+from headstart.heads.blocks import map_all
+from headstart.heads.design import Design, design_for
+from headstart.heads.folds import Codes, Folds
+from headstart.heads.principal import Diagonal, Principal
+from headstart.heads.rows import Dense, Matrix
+from headstart.heads.scaler import Scaler
+from headstart.heads.softmax import Problem, Solution, minimise, row_weights
+from headstart.heads.trials import Trials
+
+ROUGH = 2e-3
+"""The gradient, as a share of the first, to which fits that only choose are solved; less for weak penalties."""
+WORSE = 1.02
+"""Where the loss has risen so far above the least, weaker penalties are not tried any more."""
+LARGE = 2**22
+"""Numbers in all the rows from which folds are worth a thread each."""
+
+
+class Way(NamedTuple):
+    """How rows are scaled, and the penalties to try: `strengths` are C, or if `relative` C times the rows' mean square.
+
+    The mean square is the mean squared length of the rows as they are solved.
+    """
+
+    normalise: bool
+    whiten: float
+    strengths: tuple[float, ...]
+    relative: bool = True
+
+    def penalty(self, strength: float, Z: Matrix) -> float:
+        """1 / (C n) for rows Z (n, r)."""
+        squares = float(np.square(Z).sum()) if self.relative else float(len(Z))
+        return max(squares, 1e-300) / (strength * len(Z) ** 2)
+
+
+class Fit(NamedTuple):
+    """Weights (d, k) and bias (k,) of (normalised) features, how they were solved, what was chosen, and the trials."""
+
+    coef: Matrix
+    intercept: Matrix
+    way: Way
+    C: float
+    solution: Solution
+    trials: Trials | None
+
+
+@dataclass(frozen=True, eq=False)
+class FewRows:
+    """The rows to fit, the weight (k,) of each class, and where the solver stops."""
+
+    rows: Examples
+    weights: Matrix
+    tol: float
+    max_iter: int
+
+    def fit(self, ways: Sequence[Way], folds: Folds | None) -> Fit:
+        """The way and penalty of least loss out of fold, fitted on all rows; the first without folds."""
+        if folds is None:
+            way, strength, trials = ways[0], ways[0].strengths[0], None
+        else:
+            trials = Trials(self.rows.y, folds, self.weights)
+            for way in ways:
+                self._try(way, trials)
+            chosen = trials.best.settings
+            way = next(w for w in ways if (w.normalise, w.whiten) == (bool(chosen["normalise"]), chosen["whiten"]))
+            strength = chosen["strength"]
+        return self._finish(way, strength, trials)
+
+    def _try(self, way: Way, trials: Trials) -> None:
+        """Every penalty of a way, from strong to weak, until the loss out of fold has clearly turned."""
+        Z, y = self._placed[way.normalise].rows, self.rows.y
+        if way.normalise not in self._axes:
+            self._axes[way.normalise] = map_all(
+                lambda pair: Principal.of(Z[pair[0]]), trials.folds.pairs, threads=Z.size >= LARGE
+            )
+        paths = [
+            _Path(axes.apply(Z[fitted], way.whiten), y[fitted], self.weights, axes.apply(Z[judged], way.whiten), way)
+            for axes, (fitted, judged) in zip(self._axes[way.normalise], trials.folds, strict=True)
+        ]
+        least = np.inf
+        for strength in way.strengths:
+            found = map_all(partial(_Path.to, strength=strength), paths, threads=Z.size >= LARGE)
+            settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
+            loss = trials.add(settings, found)
+            least = min(least, loss)
+            if loss > WORSE * least:
+                break
+
+    def _finish(self, way: Way, strength: float, trials: Trials | None) -> Fit:
+        placed = self._placed[way.normalise]
+        axes = Principal.of(placed.rows)
+        Z = axes.apply(placed.rows, way.whiten)
+        penalty = way.penalty(strength, Z)
+        problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
+        start = np.zeros((Z.shape[1] + 1, len(self.weights)))
+        curvature = Diagonal(variances=np.square(Z).mean(axis=0))
+        found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
+        weights, bias = axes.back(found.theta, way.whiten)
+        coef, intercept = placed.scaler.fold(placed.design.unmap(weights), bias)
+        return Fit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
+
+    @cached_property
+    def _axes(self) -> dict[bool, list[Principal]]:
+        return {}
+
+    @cached_property
+    def _placed(self) -> dict[bool, _Placed]:
+        return _OnDemand(self.rows.X)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """All rows (n, width), standardised and, where features outnumber them, reduced to their span."""
+
+    scaler: Scaler
+    design: Design
+
+    @property
+    def rows(self) -> Matrix:
+        return self.design.fast.Z.astype(np.float64, copy=False)
+
+
+class _OnDemand(dict[bool, _Placed]):
+    """normalise -> the rows so placed, made when they are first asked for."""
+
+    def __init__(self, X: Features) -> None:
+        super().__init__()
+        self.X = X
+
+    def __missing__(self, normalise: bool) -> _Placed:
+        X = unit(self.X) if normalise else self.X
+        scaler = Scaler.measure(X)
+        self[normalise] = _Placed(scaler, design_for([X], scaler))
+        return self[normalise]
+
+
+class _Path:
+    """Fits on the rows of one fold, each started from the one before, and their logits for the rows judged."""
+
+    def __init__(self, fitted: Matrix, y: Codes, weights: Matrix, judged: Matrix, way: Way) -> None:
+        self.Z, self.judged, self.way = fitted, judged, way
+        self.y, self.weights = y, row_weights(y, weights)
+        self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0))
+        self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))
+        self.first = 0.0
+
+    def to(self, strength: float) -> Matrix:
+        """On to this penalty: logits (m, k)."""
+        problem = Problem(Dense(self.Z), self.y, self.weights, self.way.penalty(strength, self.Z))
+        if not self.first:
+            self.first = float(np.abs(problem.gradient(problem.point(problem.logits(self.theta)).P, self.theta)).max())
+        tol = ROUGH * self.first / max(1.0, np.sqrt(strength))
+        self.theta = minimise(problem, self.theta, tol=tol, max_iter=200, curvature=self.curvature).theta
+        logits: Matrix = self.judged @ self.theta[:-1] + self.theta[-1]
+        return logits
+
+
+def unit(X: Features) -> Features:
+    """Rows (n, d) brought to length 1; a row of zeros stays."""
+    length = np.sqrt(np.einsum("nd,nd->n", X, X, dtype=np.float64))
+    scale: NDArray[np.float64] = 1.0 / np.where(length > 0, length, 1.0)
+    rows: Features = X * scale[:, None].astype(X.dtype)
+    return rows

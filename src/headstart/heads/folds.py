@@ -1,0 +1,132 @@
+"""Which rows a head is tried on before it is fitted on all of them: folds, or a part held out where rows are many.
+
+Everything is drawn by the content of the rows, so the order in which they are given does not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+Indices = NDArray[np.int64]
+FOLDS, FEWER_FOLDS, FOLDS_FOR_SPEED = 5, 3, 1_000
+"""Folds, and how many from so many rows on."""
+FEW = 60
+"""With fewer rows, folds are drawn several times, until so many rows were judged."""
+MOST_REPEATS = 5
+MANY = 5_000
+"""From so many rows on a part held out says as much as folds do: a tenth, at most `HELD_OUT_MOST`."""
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Trials of a head: each is (rows fitted on, rows judged), as indices or slices. `words` says how they were drawn.
+
+    Every judged row's class is among the rows fitted on.
+    """
+
+    pairs: tuple[tuple[Any, Any], ...]
+    words: str
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return iter(self.pairs)
+
+    def judged(self, n: int) -> Indices:
+        """The rows judged, one trial after another: indices into n rows, some more than once."""
+        rows = np.arange(n)
+        return np.concatenate([rows[judged] for _, judged in self.pairs])
+
+    def first(self) -> Folds:
+        """The first trial alone, where several would take too long."""
+        fitted, judged = self.pairs[0]
+        return self if len(self) == 1 else Folds(((fitted, judged),), f"{_pictures(judged)} held out")
+
+
+def brought(fitted: int, judged: int) -> Folds:
+    """Validation rows that the data bring, which lie below the `fitted` rows."""
+    pair = (slice(0, fitted), slice(fitted, fitted + judged))
+    return Folds((pair,), f"the {judged:,} validation picture{'' if judged == 1 else 's'}")
+
+
+def folds_for(
+    X: NDArray[Any], y: Codes, groups: Indices | None = None, *, one: bool = False, views: int = 0
+) -> Folds | None:
+    """Trials on rows X (n, d) with classes y (n,), by a rule of size; None where nothing can be tried.
+
+    Five stratified folds, three from a thousand rows on, fewer where no class has so many rows, drawn several times
+    where rows are few; from `MANY` rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.
+    A row whose class would be missing among those fitted on is not judged.  Below the n rows of pictures X may hold
+    those of `views` views of each, in the same order: they are fitted on with their picture and never judged.
+    """
+    n = len(y) // (1 + views)
+    X, y = X[:n], y[:n]
+    counts = np.bincount(y)
+    if (counts >= 2).sum() < 2:
+        return None
+    names, held_out = contents(X), n >= MANY or one
+    if held_out:
+        total = min(round((HELD_OUT_SHARE if n >= MANY else 1 / FOLDS) * n), HELD_OUT_MOST)
+        k, repeats = max(2, round(n / max(1, total))), 1
+    else:
+        k = int(min(FOLDS if n < FOLDS_FOR_SPEED else FEWER_FOLDS, counts.max()))
+        repeats = min(MOST_REPEATS, -(-FEW // n))
+    drawn = [_pairs(numbers(y, k, names, groups, again), y) for again in range(repeats)]
+    pairs = [(_with_views(fitted, n, views), judged) for found in drawn for fitted, judged in found]
+    if not pairs:
+        return None
+    if held_out:
+        return Folds((pairs[0],), f"{_pictures(pairs[0][1])} held out")
+    times = f", drawn {repeats} times," if repeats > 1 else ""
+    return Folds(tuple(pairs), f"{k}-fold cross-validation{times} on {n:,} pictures")
+
+
+def _with_views(fitted: Indices, n: int, views: int) -> Indices:
+    """Rows, and those of the same pictures in every view below the n plain ones."""
+    return np.concatenate([fitted + n * view for view in range(1 + views)])
+
+
+def numbers(y: Codes, k: int, names: Sequence[bytes], groups: Indices | None = None, again: int = 0) -> Indices:
+    """The fold of each row (n,), 0 to k - 1, every class spread evenly; `again` draws others.
+
+    The rows of a group follow the first of them.
+    """
+    key = again.to_bytes(8, "little")
+    order = sorted(range(len(y)), key=lambda i: (y[i], hashlib.blake2b(names[i], key=key, digest_size=8).digest()))
+    if groups is None:
+        fold = np.empty(len(y), dtype=np.int64)
+        fold[order] = np.arange(len(y)) % k
+        return fold
+    turn: dict[int, int] = {}
+    for i in order:
+        turn.setdefault(int(groups[i]), len(turn) % k)
+    return np.array([turn[int(group)] for group in groups], dtype=np.int64)
+
+
+def contents(X: NDArray[Any]) -> list[bytes]:
+    """A digest of each row."""
+    return [hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in X]
+
+
+def _pairs(number: Indices, y: Codes) -> tuple[tuple[Indices, Indices], ...]:
+    found = []
+    for fold in np.unique(number):
+        fitted = np.flatnonzero(number != fold)
+        known = np.unique(y[fitted])
+        judged = np.flatnonzero((number == fold) & np.isin(y, known))
+        if len(judged) and len(known) >= 2:
+            found.append((fitted, judged))
+    return tuple(found)
+
+
+def _pictures(rows: Indices) -> str:
+    return f"{len(rows):,} picture{'' if len(rows) == 1 else 's'}"

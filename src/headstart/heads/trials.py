@@ -1,0 +1,80 @@
+"""Settings of a head tried on rows held out, and the one with the least loss there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.heads.base import Head, OutOfFold
+from headstart.heads.folds import Codes, Folds
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Settings, the logits (m, k) they gave the rows judged, and their mean loss."""
+
+    settings: dict[str, float]
+    logits: Matrix
+    loss: float
+
+
+@dataclass
+class Trials:
+    """Trials of one head on folds of rows with classes y (n,); `weights` (k,) are those of the classes."""
+
+    y: Codes
+    folds: Folds
+    weights: Matrix
+    criterion: str = "log loss"
+    found: list[Trial] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rows = self.folds.judged(len(self.y))
+        self.codes = self.y[self.rows]
+
+    def add(self, settings: dict[str, float], logits: Sequence[Matrix], losses: Matrix | None = None) -> float:
+        """Note what settings came to; `logits` are those of each fold's judged rows. Returns the loss.
+
+        `losses` (m,) of the judged rows take the place of their log losses.
+        """
+        stacked = np.concatenate(list(logits))
+        each = log_losses(stacked, self.codes) if losses is None else losses
+        weights = self.weights[self.codes]
+        self.found.append(Trial(settings, stacked, float(weights @ each / weights.sum())))
+        return self.found[-1].loss
+
+    def history(self, loss: str = "val_log_loss") -> list[dict[str, float]]:
+        """A row for each trial: its settings, its loss and its accuracy on the rows judged."""
+        return [
+            {**t.settings, loss: t.loss, "val_accuracy": float(np.mean(t.logits.argmax(axis=1) == self.codes))}
+            for t in self.found
+        ]
+
+    @property
+    def best(self) -> Trial:
+        """The first of least loss."""
+        return min(self.found, key=lambda trial: trial.loss)
+
+    def out_of_fold(self, trial: Trial) -> OutOfFold:
+        """The answers of a trial."""
+        return OutOfFold(self.rows, trial.logits)
+
+
+def note_choice(head: Head, chosen: dict[str, float], trials: Trials | None, by: str) -> None:
+    """Keep in the head's report what was chosen, for `describe_choice`; `by` says it where nothing was."""
+    tried = len(trials.found) if trials else 0
+    told: dict[str, Any] = {"chosen": chosen, "tried": tried, "criterion": trials.criterion if trials else ""}
+    head.report_["choice"] = told | {"by": trials.folds.words if trials and tried > 1 else by}
+
+
+def log_losses(logits: Matrix, codes: Codes) -> Matrix:
+    """The log loss (m,) of each row."""
+    top = logits.max(axis=1)
+    losses: Matrix = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(codes)), codes]
+    return losses
