@@ -12,7 +12,7 @@ from headstart.report.parts import judged_part, pictures, scored
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
 UNSEEN = ", each by a classifier that had not seen it"
 BALANCED = 1.02
-"""Classes are balanced while the commonest one has less than this many times its equal share of the pictures."""
+"""Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
 Scores = Mapping[str, Any]
 
 
@@ -48,7 +48,8 @@ def guessing(scores: Scores) -> str:
     judged = found[judged_part(scores)]
     sizes, trained = class_sizes(judged), class_sizes(found.get("train") or judged)
     common = max(trained, key=lambda name: trained[name])
-    if trained[common] / max(1, sum(trained.values())) < BALANCED / len(sizes):
+    equal = sum(trained.values()) / len(trained)
+    if trained[common] < max(BALANCED * equal, equal + 1):
         return f"guessing: {percent(1 / len(sizes)).replace('.0%', '%')}"
     return f"guessing (always {quoted(common)}): {percent(sizes.get(common, 0) / max(1, sum(sizes.values())))}"
 
