@@ -20,9 +20,7 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
     """
     judged = test.take(test.parts == "test") if (test.parts == "test").any() else test
     left = len(test) - len(judged)
-    if classes is not None:
-        wanted = [k for k, name in enumerate(test.classes) if name in {str(each).strip() for each in classes}]
-        judged = judged.take(np.isin(judged.labels, [-1, *wanted]))
+    judged = judged if classes is None else _only(judged, {str(name).strip() for name in classes})
     if (judged.labels < 0).any():
         raise DataError(f"{test.title}: the test pictures need labels, and '{_first_unlabelled(judged)}' has none.")
     for k in np.unique(judged.labels):
@@ -41,6 +39,12 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
         refused=(*images.refused, *test.refused),
         notes=(*images.notes, *test.notes, *_notes(images.title, int(own.sum()), test.title, left)),
     )
+
+
+def _only(images: ImageSet, classes: set[str]) -> ImageSet:
+    """The pictures of these classes, and those without a label."""
+    wanted = [k for k, name in enumerate(images.classes) if name in classes]
+    return images.take(np.isin(images.labels, [-1, *wanted]))
 
 
 def _notes(data: str, own: int, test: str, left: int) -> list[str]:
