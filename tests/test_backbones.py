@@ -379,19 +379,40 @@ for name in ('timm:resnet18', 'torchvision:alexnet', 'timm:legacy_xception'):
     try:
         resolve(name)
     except Offline as error:
-        print('OFFLINE', name, str(error).count(chr(10)), '--weights FILE' in str(error))
+        said = [way in str(error) for way in ('--backbone sprout', "backbone='sprout'", '--weights FILE')]
+        print('OFFLINE', name, str(error).count(chr(10)), all(said), str(error).endswith('.'))
 """
 
 
-def test_without_a_network_one_sentence_says_to_give_a_file(tmp_path: Path) -> None:
+def test_without_a_network_one_sentence_names_the_way_out(tmp_path: Path) -> None:
     """The same error from each way of download: Hugging Face, torchvision's server, GitHub."""
     closed = "http://127.0.0.1:9"
     proxies = {key: closed for name in ("http_proxy", "https_proxy", "all_proxy") for key in (name, name.upper())}
     hubs = {"HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), "no_proxy": "", "NO_PROXY": ""}
     lines = [line for line in run(OFFLINE, **proxies, **hubs).splitlines() if line.startswith("OFFLINE")]
     assert [line.split()[1:] for line in lines] == [
-        [name, "0", "True"] for name in ("timm:resnet18", "torchvision:alexnet", "timm:legacy_xception")
+        [name, "0", "True", "True"] for name in ("timm:resnet18", "torchvision:alexnet", "timm:legacy_xception")
     ]
+
+
+SILENT = """
+import socket, threading, time
+from headstart.backbones import hub
+from headstart.errors import Offline
+listener = socket.create_server(("127.0.0.1", 0))  # takes the call and never answers
+hub.SECONDS = 1.0
+from huggingface_hub import constants
+constants.ENDPOINT = f"http://127.0.0.1:{listener.getsockname()[1]}"
+began = time.monotonic()
+said = hub._answers()
+print(type(said).__name__, time.monotonic() - began < 3)
+"""
+
+
+def test_a_hub_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
+    """However many addresses it has and however long its library would wait for each."""
+    name, quick = run(SILENT, HF_HOME=str(tmp_path), no_proxy="*", NO_PROXY="*").split()[-2:]
+    assert "Time" in name and quick == "True"
 
 
 def top1(backbone: Backbone, folder: Path) -> float:

@@ -11,6 +11,8 @@ from PIL import Image
 from headstart import Recipe, execute
 from headstart.errors import UnknownName
 from headstart.images import from_arrays, with_test
+from headstart.report import write_report
+from reading import Page
 
 
 def arrays(labels: list[str], level: int = 0) -> object:
@@ -58,4 +60,30 @@ def test_a_test_part_of_the_data_gives_way_and_a_note_says_so(tmp_path: Path) ->
     recipe = Recipe.from_dict({"data": {"source": str(learn), "test": str(judge)}, "method": "pixels"})
     scores = execute(recipe, tmp_path / "run").scores
     assert scores["counts"]["test"] == 14
-    assert any("own test part of 6 pictures" in note for note in scores["notes"])
+    assert "The test is judge." in scores["notes"]
+    assert "The own test part of learn, 6 pictures, is not used." in scores["notes"]
+
+
+def test_of_a_test_set_with_parts_the_notes_and_the_report_name_the_part_that_was_used(tmp_path: Path) -> None:
+    """Its training pictures serve nothing, and a class that it lacks is not put down to too few pictures."""
+    levels = {"dark": 10, "light": 200, "mid": 100}
+    learn = folder(tmp_path / "learn", levels, 20)
+    judge = folder(tmp_path / "judge" / "train", levels, 8).parent
+    folder(judge / "test", {"dark": 10, "light": 200}, 4)
+    data = {"source": str(learn), "test": str(judge), "train_per_class": 15}
+    run = execute(Recipe.from_dict({"data": data, "method": "pixels"}), tmp_path / "run")
+    assert run.scores["counts"]["test"] == 8
+    notes = run.scores["notes"]
+    assert "The test is the test part of judge; the 24 pictures of its other parts are not used." in notes
+    assert "The test part has no picture of 'mid'." in notes
+    text = Page(write_report(run.folder)).text
+    assert f"from {learn}, those of the test from {judge}." in text
+
+
+def test_of_a_test_set_only_the_named_classes_are_taken(tmp_path: Path) -> None:
+    """A class that is left out may be in either set alone."""
+    learn = folder(tmp_path / "learn", {"dark": 10, "light": 200, "mid": 100}, 20)
+    judge = folder(tmp_path / "judge", {"dark": 10, "light": 200, "grey": 120}, 7)
+    data = {"source": str(learn), "test": str(judge), "classes": ["dark", "light"]}
+    run = execute(Recipe.from_dict({"data": data, "method": "pixels"}), tmp_path / "run")
+    assert run.scores["counts"]["test"] == 14 and run.classifier.classes == ("dark", "light")

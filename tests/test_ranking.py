@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.backbones import resolve
-from headstart.backbones.spelling import parse, parse_list
+from headstart.backbones.spelling import parse, parse_list, unloaded
 from headstart.cli import _main
 from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import FeatureSource, Settings, extract
 from headstart.images import load
 from headstart.ranking.advice import advise
-from headstart.ranking.candidates import labels, why
+from headstart.ranking.candidates import labels
 from headstart.ranking.files import claim, content, write
 from headstart.ranking.folds import answers, draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures
@@ -308,7 +308,9 @@ def test_two_of_one_short_name_get_their_whole_spelling(tmp_path: Path) -> None:
 
 
 def test_what_is_not_downloaded_is_said_in_the_terms_of_this_command() -> None:
-    assert "resnet18@FILE" in why(parse("resnet18"), Offline("give --weights FILE"))
+    said = unloaded("resnet18", Offline("it is not here", "use --weights FILE"))
+    assert "resnet18@FILE" in said and "sprout, which comes along" in said and "--" not in said
+    assert unloaded("resnet18", UserError("Something else.")) == "Something else."
 
 
 # --- source classifiers and weights that are here

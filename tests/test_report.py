@@ -24,6 +24,7 @@ from headstart.report import write_report
 from headstart.report.charts import Axis, round_values
 from headstart.report.examples import data_uri
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, shown
+from headstart.report.parts import by_use
 from reading import Page
 
 SECTIONS = [
@@ -122,9 +123,74 @@ def test_the_headline_says_the_test_accuracy_its_interval_and_chance(run: Path) 
     page, test = Page(write_report(run)), json.loads((run / "scores.json").read_text())["after"]["test"]
     expected = (
         f"{100 * test['accuracy']:.1f}% of 60 test pictures named correctly (95% interval "
-        f"{100 * test['accuracy_low']:.1f} to {100 * test['accuracy_high']:.1f}%), against 33.3% by chance."
+        f"{100 * test['accuracy_low']:.1f} to {100 * test['accuracy_high']:.1f}); guessing: 33.3%."
     )
     assert expected in page.text
+
+
+def test_a_run_judged_by_cross_validation_says_who_named_each_picture(run: Path) -> None:
+    """Its pictures are no test part: each was named by a classifier that had not seen it, and counted once."""
+    scores = json.loads((run / "scores.json").read_text())
+    cv = scores["after"]["test"] | {"accuracy": 0.84, "n": 500, "accuracy_low": 0.806, "accuracy_high": 0.87}
+    scores["after"], scores["before"] = {"train": scores["after"]["train"], "cv": cv}, {}
+    records.write_json(run / "scores.json", scores)
+    with (run / "predictions.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    rows = [[name, "cv" if part == "test" else part, *rest] for name, part, *rest in rows]
+    records.write_csv(run / "predictions.csv", header, rows)
+    page = Page(write_report(run))
+    assert (
+        "84.0% of 500 pictures named correctly, each by a classifier that had not seen it (95% interval 80.6 to 87.0); "
+        "guessing: 33.3%." in page.text
+    )
+    assert "500 pictures in 3 classes" in page.text
+    assert "500 named in turn by classifiers fitted without them (cross-validation)" in page.text
+    assert "Cross-validated pictures, true class down" in page.text and "test/000.png" in page.text
+    assert "test pictures" not in page.text and "Wilson" not in page.text
+
+
+@pytest.mark.parametrize("left", [("train",), ("train", "val"), ("train", "val", "calibration")])
+def test_pictures_that_were_fitted_on_or_chosen_by_are_never_presented_as_a_test(run: Path, left: tuple[str]) -> None:
+    """Without a test part there is no accuracy in the headline, and no confusions, classes or examples."""
+    scores = json.loads((run / "scores.json").read_text())
+    scores["after"] = {part: scores["after"][part] for part in left}
+    records.write_json(run / "scores.json", scores)
+    page = Page(write_report(run, picture))
+    assert "No picture was kept apart to test this classifier" in page.source.split("<h1>")[1].split("</h1>")[0]
+    assert "No confusion matrix was recorded" in page.text and not page.all("img")
+
+
+def test_parts_that_were_fitted_on_are_set_apart_from_the_test(run: Path) -> None:
+    """The test comes first; what the head was fitted on is last, faint, and said to be no test."""
+    page = Page(write_report(run))
+    table = page.source.split('<table class="scores">')[1].split("</table>")[0]
+    parts = re.findall(r'<tbody(?: class="(\w+)")?>\s*<tr class="before"><th[^>]*>(\w+)(?:<small>([^<]*))?', table)
+    assert parts == [
+        ("", "test", ""),
+        ("choices", "calibration", "used for choices"),
+        ("seen", "validation", "seen in fitting"),
+        ("seen", "training", "seen in fitting"),
+    ]
+    assert "has seen the validation and training pictures: their figures say nothing of other ones" in page.text
+    assert page.source.count('<g class="seen">') >= 2
+
+
+@pytest.mark.parametrize(
+    ("head", "listed", "seen"),
+    [
+        ({"n_train": 90, "n_refit": 120}, None, ["val", "train"]),
+        ({"n_train": 90, "n_refit": 90}, None, ["train"]),
+        ({}, None, ["train"]),
+        ({"n_train": 90, "n_refit": 90}, ["train", "val"], ["val", "train"]),
+        ({"n_train": 90, "n_refit": 120}, ["train"], ["train"]),
+    ],
+)
+def test_which_parts_were_fitted_on_is_listed_or_follows_from_the_counts(
+    run: Path, head: dict[str, int], listed: list[str] | None, seen: list[str]
+) -> None:
+    """`fitted_on` in scores.json goes before the counts of rows, which older folders have alone."""
+    scores = json.loads((run / "scores.json").read_text()) | {"head": head}
+    assert by_use(scores | ({"fitted_on": listed} if listed else {}))["seen"] == seen
 
 
 def test_the_numbers_shown_are_those_in_the_scores(run: Path) -> None:
@@ -180,7 +246,7 @@ def test_unequal_classes_are_compared_with_the_commonest_one(run: Path) -> None:
         for row, n in zip(scores["after"][part]["per_class"], sizes, strict=True):
             row["n"] = n
     records.write_json(run / "scores.json", scores)
-    assert "against 75.0% for always answering “ant”." in Page(write_report(run)).text
+    assert "; guessing (always “ant”): 75.0%." in Page(write_report(run)).text
 
 
 def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
@@ -445,7 +511,7 @@ def test_the_commands_shown_name_this_run(run: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(run.parent)
     text = Page(write_report(run)).text
     assert "headstart predict insects PATHS..." in text
-    assert "headstart evaluate insects insects" in text
+    assert "headstart evaluate insects OTHER_PICTURES" in text
     assert "headstart run insects/recipe.toml" in text
     assert 'load_classifier("insects/bundle")' in text
     write_run(run.parent / "my run")
@@ -585,7 +651,7 @@ def test_frozen_and_trained_are_compared_on_the_test_pictures(tmp_path: Path) ->
     test = scores["after"]["test"]
     more = test["correct"] - 45
     text = Page(write_report(tmp_path / "r")).text
-    assert "by chance and 75.0% with the network frozen." in text
+    assert "; guessing: 33.3%; with the network frozen: 75.0%." in text
     assert "With the network frozen, 75.0% (62.7 to 84.2%) of the 60 test pictures were named correctly" in text
     assert f"; with it trained, {100 * test['accuracy']:.1f}% (" in text
     assert f": {more} more ({100 * more / 60:.2f} points)." in text

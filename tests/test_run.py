@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
-from headstart import Recipe, execute, inference, load_classifier
+from headstart import Recipe, bundle, execute, inference, load_classifier
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
-from headstart.images import load
+from headstart.images import digest, load
 from headstart.report import write_report
 from headstart.run import with_split_beside
 
@@ -219,6 +221,66 @@ def test_evaluating_on_the_run_s_own_data_gives_its_own_test_scores(photos: Path
     again = inference.evaluate(done.folder, str(photos.parent / "parted"))
     told = {k: v for k, v in done.scores["after"]["test"].items() if not k.endswith("uncalibrated")}
     assert {k: again[k] for k in told} == told
+
+
+def scored_by_hand(run, names: set[str]) -> float:
+    """The accuracy on these pictures, counted from predictions.csv."""
+    kept = [row for row in rows(run.folder / "predictions.csv") if row["name"] in names]
+    return sum(row["label"] == row["predicted"] for row in kept) / len(kept)
+
+
+def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(photos: Path, tmp_path: Path) -> None:
+    """Everything but the test part has been seen, under whatever name; the others are scored by themselves too."""
+    done = execute(recipe(str(photos), data={"limit": None}), tmp_path / "run")
+    unseen = {row["name"] for row in rows(done.folder / "split.csv") if row["split"] == "test"}
+    moved = tmp_path / "moved"
+    for file in sorted(photos.rglob("*.jpg")):
+        (moved / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, moved / file.parent.name / f"again {file.name}")
+    found = inference.evaluate(done.folder, str(moved))
+    assert (found["n"], found["seen"], found["unseen"]["n"]) == (60, 48, 12) and len(unseen) == 12
+    assert found["unseen"]["accuracy"] == scored_by_hand(done, unseen)
+    assert found["notes"][0].startswith(
+        "48 of 60 pictures were seen in fitting, so their share of this score says nothing; without them: "
+    )
+
+
+def test_it_is_said_when_all_pictures_were_seen_and_nothing_when_none_was(photos: Path, tmp_path: Path) -> None:
+    done = execute(recipe(str(photos), data={"limit": None}), tmp_path / "run")
+    for row in rows(done.folder / "split.csv"):
+        place = tmp_path / ("new" if row["split"] == "test" else "old") / row["name"]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / row["name"], place)
+    old, new = (inference.evaluate(done.folder, str(tmp_path / which)) for which in ("old", "new"))
+    assert old["seen"] == 48 and old["unseen"] is None
+    assert old["notes"] == ["All 48 pictures were seen in fitting, so this score says nothing of other pictures."]
+    assert new["seen"] == 0 and new["notes"] == [] and "unseen" not in new
+
+
+def test_a_bundle_lists_what_was_seen_by_digests_alone_and_does_without(digits_run, tmp_path: Path) -> None:
+    """16 bytes for each picture of train, val and calibration; an earlier bundle says that it is unknown."""
+    fitted = [i for i, part in enumerate(digits_run.images.parts) if part != "test"]
+    expected = sorted({digest(digits_run.images.raw(i)) for i in fitted})
+    seen = bundle.load_seen(digits_run.folder)
+    assert seen is not None and [row.tobytes() for row in seen] == expected
+    assert (digits_run.folder / "bundle" / "seen.safetensors").stat().st_size < 16 * len(fitted) + 200
+    bundle.save(digits_run.classifier, tmp_path / "bundle")
+    assert bundle.load_seen(tmp_path / "bundle") is None
+    assert inference.evaluate(tmp_path / "bundle", "digits")["seen"] is None
+
+
+@pytest.mark.parametrize("array", [np.zeros((3, 8), np.uint8), np.zeros((3, 16), np.float32), None])
+def test_a_list_of_digests_that_is_none_is_refused(digits_run, tmp_path: Path, array: np.ndarray | None) -> None:
+    """The manifest's sha256 is right, so only a look at the array finds it."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(digits_run.folder / "bundle", copy)
+    save_file({"other": np.zeros(1)} if array is None else {"seen": array}, copy / "seen.safetensors")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    content = (copy / "seen.safetensors").read_bytes()
+    manifest["files"]["seen.safetensors"] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="digests of 16 bytes"):
+        bundle.load_seen(copy)
 
 
 def test_classes_are_matched_by_name_and_unknown_ones_named(photos: Path, tmp_path: Path) -> None:

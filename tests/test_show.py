@@ -11,9 +11,9 @@ import pytest
 
 from headstart.cli import show
 from headstart.recipe import TrainingRecipe
-from headstart.report import settings
+from headstart.report import settings, write_report
 from headstart.training.plan import Plan
-from test_report import TRAINING
+from test_report import TRAINING, write_run
 
 
 def told(**changes: Any) -> dict[str, Any]:
@@ -30,6 +30,22 @@ def told(**changes: Any) -> dict[str, Any]:
         "training": {**TRAINING, "frozen": {"test": plain}, **changes},
         "notes": ["A note."],
     }  # fmt: skip
+
+
+def test_the_sentence_of_the_report_comes_first_and_fitted_parts_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal says what the page says; `val 1.0` of a refitted head stands under words that forbid a mistake."""
+    scores = write_run(tmp_path / "r")
+    headline = re.search("<h1>(.*)</h1>", write_report(tmp_path / "r").read_text())
+    show.run_result(scores)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert headline and lines[0] == headline[1] and lines[1] == ""
+    firsts = [line.split()[0] if not line.endswith(":") else line for line in lines[2:]]
+    assert firsts == [
+        "part", "test", "used for choices:", "calibration", "seen in fitting:", "val", "train",
+    ]  # fmt: skip
+    assert max(map(len, lines[2:])) <= 80
 
 
 def test_a_training_is_told_in_three_lines(capsys: pytest.CaptureFixture[str]) -> None:

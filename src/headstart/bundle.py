@@ -3,6 +3,7 @@
     bundle/manifest.json         classes, temperature, averaging, head, layer, preprocessing; size and sha256 of files
     bundle/head.safetensors      the head's arrays
     bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
+    bundle/seen.safetensors      digests of the pictures it has seen in fitting (see `seen`), where they were given
 
 The manifest is written last, and the folder is moved into its place whole. Loading checks every file against it.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart import seen as digests
 from headstart import tensors
 from headstart.augment import NO_VIEWS, Augment, Views
 from headstart.classifier import Classifier
@@ -29,8 +31,11 @@ from headstart.preprocess import Preprocess
 VERSION = 1
 
 
-def save(classifier: Classifier, folder: Path) -> Path:
-    """Write the bundle to `folder`, replacing what is there, and return the folder."""
+def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = None) -> Path:
+    """Write the bundle to `folder`, replacing what is there, and return the folder.
+
+    `seen` (n, 16) are digests of the pictures that it was fitted on, so that `inference.evaluate` knows them again.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -43,6 +48,8 @@ def save(classifier: Classifier, folder: Path) -> Path:
             save_file(arrays, part / "head.safetensors")
         except SafetensorError as error:
             raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
+        if seen is not None:
+            digests.write(seen, part)
         backbone = _save_backbone(classifier, part)
         manifest = {
             "format": "headstart-bundle",
@@ -100,9 +107,7 @@ def load_classifier(path: Path | str) -> Classifier:
 
     Raises BundleError with one sentence when a file lacks, was changed, or is of another version.
     """
-    folder = Path(path)
-    if (folder / "bundle" / "manifest.json").is_file():
-        folder = folder / "bundle"
+    folder = _folder(path)
     manifest = _manifest(folder)
     try:
         head = HEADS[manifest["head"]["name"]].from_arrays(_arrays(folder), manifest["head"]["config"])
@@ -113,7 +118,28 @@ def load_classifier(path: Path | str) -> Classifier:
         raise BundleError(f"The bundle {folder} cannot be used: {_clause(error)}.") from error
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def load_seen(path: Path | str) -> digests.Digests | None:
+    """The digests (m, 16) of the pictures that a bundle's classifier has seen in fitting; None where it lists none.
+
+    Raises BundleError where the list was changed.
+    """
+    folder = _folder(path)
+    if digests.FILE not in _manifest(folder, only=digests.FILE)["files"]:
+        return None
+    try:
+        return digests.read(folder)
+    except ValueError as error:
+        raise BundleError(f"The bundle {folder} cannot be used: {error}.") from error
+
+
+def _folder(path: Path | str) -> Path:
+    """The bundle's folder, of itself or of the run folder that holds it."""
+    inside = Path(path) / "bundle"
+    return inside if (inside / "manifest.json").is_file() else Path(path)
+
+
+def _manifest(folder: Path, only: str = "") -> dict[str, Any]:
+    """The manifest, after each file that it names (or `only` this one of them) was checked against it."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise BundleError(f"{folder} is no bundle: it has no manifest.json. Name a run folder or its `bundle` folder.")
@@ -122,7 +148,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         if manifest["format"] != "headstart-bundle" or manifest["version"] != VERSION:
             raise BundleError(f"{path} is version {manifest['version']}; this program reads version {VERSION}.")
         for name, entry in manifest["files"].items():
-            _check_file(folder, name, entry)
+            if name == (only or name):
+                _check_file(folder, name, entry)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path} is not a bundle's manifest ({_clause(error)}).") from error
     return dict(manifest)

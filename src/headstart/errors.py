@@ -53,7 +53,11 @@ class BundleError(UserError):
 
 
 class Offline(UserError):
-    """A download was needed and the network did not give it."""
+    """A download was needed and the network did not give it: `why`, and, behind a semicolon, the way out."""
+
+    def __init__(self, why: str, way_out: str = "") -> None:
+        self.why = why
+        super().__init__(f"{why}; {way_out}." if way_out else why)
 
 
 class Refused(HeadstartError):

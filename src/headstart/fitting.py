@@ -163,7 +163,7 @@ def prepare(recipe: Recipe) -> ImageSet:
     if data.train_per_class is not None:
         # The test part is drawn first, so that it does not shrink with the training part.
         parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
-        images = select(replace(parted, notes=()), train_per_class=data.train_per_class, seed=recipe.seed)
+        images = select(replace(parted, notes=images.notes), train_per_class=data.train_per_class, seed=recipe.seed)
     images = split(images, seed=recipe.seed) if data.split is None else apply_split(images, Path(data.split))
     trained = np.unique(images.labels[images.parts == "train"])
     if len(trained) < 2:
@@ -177,7 +177,7 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
     limits = Limits(data.max_pixels)
     images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
     if data.test is not None:
-        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits))
+        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
     return select(images, classes=data.classes, limit=data.limit, seed=seed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.bundle import load_classifier
+from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import match_classes, top
 from headstart.errors import DataError, UserError
+from headstart.evidence.phrases import percent
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Refusal, load
 from headstart.metrics import score
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
+from headstart.seen import Digests, known
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -75,7 +77,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores of a run on labelled data: its test part if it has one, else all of it. Classes are matched by name.
 
-    Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used.
+    Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used. `seen`
+    counts the pictures that the classifier was fitted on, known by their content (None where its bundle does not list
+    them); where there are some, `unseen` has the scores of the others (None where there are none) and a note says so.
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
@@ -94,13 +98,50 @@ def evaluate(
     labels = translation[images.labels[extraction.kept]]
     found = score(labels, probabilities, classifier.classes)
     refused = [*images.refused, *extraction.refused]
-    return {
-        "data": data,
-        "part": part,
-        **found,
+    told = {"data": data, "part": part, **found}
+    told |= _recognised(load_seen(run), extraction.contents, labels, probabilities, classifier.classes)
+    return told | {
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
-        "notes": list(extraction.notes),
+        "notes": [*extraction.notes, *seen_notes(told)],
     }
+
+
+def _recognised(
+    seen: Digests | None,
+    contents: Digests,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    """`seen`, how many of m pictures are among those seen in fitting, and `unseen`, the scores of the others."""
+    if seen is None:
+        return {"seen": None}
+    new = ~known(contents, seen)
+    count = int((~new).sum())
+    if not count:
+        return {"seen": 0}
+    return {"seen": count, "unseen": score(labels[new], probabilities[new], classes) if new.any() else None}
+
+
+def seen_notes(told: Mapping[str, Any]) -> list[str]:
+    """What pictures that were seen in fitting mean for a score, in one sentence; empty where there is none."""
+    count, n, others = told["seen"], told["n"], told.get("unseen")
+    if not count:
+        return []
+    if others is None:
+        which = "The only picture was" if n == 1 else f"All {n:,} pictures were"
+        return [f"{which} seen in fitting, so this score says nothing of other pictures."]
+    were, their, them = ("was", "its", "it") if count == 1 else ("were", "their", "them")
+    return [
+        f"{count:,} of {n:,} pictures {were} seen in fitting, so {their} share of this score says nothing; "
+        f"without {them}: {_in_short(others)}."
+    ]
+
+
+def _in_short(scores: Mapping[str, Any]) -> str:
+    """`84.0% of 380 (79.9 to 87.4)`."""
+    low, high = (percent(scores[f"accuracy_{end}"]).removesuffix("%") for end in ("low", "high"))
+    return f"{percent(scores['accuracy'])} of {scores['n']:,} ({low} to {high})"
 
 
 def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled: bool = True) -> Extraction:

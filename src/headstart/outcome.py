@@ -179,6 +179,7 @@ class Outcome:
             "name": name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "data": self.recipe.data.source,
+            "test": self.recipe.data.test,
             "method": self.recipe.method,
             "backbone": backbone.name if backbone else None,
             "weights": backbone and ("none" if self.recipe.method == "scratch" else self.recipe.backbone.weights),

@@ -115,7 +115,7 @@ def execute(
     scores = outcome.scores(folder.name, started)
     records.make(folder)
     outcome.write(folder, scores)
-    bundle.save(classifier, folder / "bundle")
+    bundle.save(classifier, folder / "bundle", seen=extraction.contents[images.parts != "test"])
     fitted.done()
     return Run(folder, scores, classifier, images, training)
 

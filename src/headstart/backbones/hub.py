@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from headstart.errors import Offline, UserError
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
+WAY_OUT = "use --backbone sprout, which comes along (in Python backbone='sprout'), or --weights FILE"
+"""What works without a network, in the words of the command line and of Python."""
 NETWORK_PACKAGES = {
     "httpx",
     "httpx2",
@@ -43,7 +46,8 @@ def downloading(what: str, url: str) -> Iterator[None]:
         if any(_is_network(e) for e in chain):
             raise Offline(
                 f"The ImageNet weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
-                f"them ({_reason(chain)}); give --weights FILE, or --weights none for random ones."
+                f"them ({_reason(chain)})",
+                WAY_OUT,
             ) from error
         raise
 
@@ -85,7 +89,18 @@ def _hugging_face(url: str) -> Iterator[None]:
 
 
 def _answers() -> Exception | None:
-    """None when the hub answers anything at all, else what went wrong."""
+    """None when the hub answers anything at all within `SECONDS`, else what went wrong.
+
+    A library's own limit holds for each address of the hub's in turn, so the time is kept here.
+    """
+    found: list[Exception | None] = []
+    asking = threading.Thread(target=lambda: found.append(_asked()), name="hub", daemon=True)
+    asking.start()
+    asking.join(SECONDS)
+    return found[0] if found else TimeoutError(f"no answer in {SECONDS:g} s")
+
+
+def _asked() -> Exception | None:
     from huggingface_hub import constants, get_session
 
     try:

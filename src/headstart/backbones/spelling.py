@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headstart.backbones.resolve import KINDS
 from headstart.backbones.sources import SOURCES
-from headstart.errors import UnknownName, UserError
+from headstart.errors import HeadstartError, Offline, UnknownName, UserError
 
 FORM = "NAME[:LAYER][@WEIGHTS]"
 Spelled = dict[str, str]
@@ -48,6 +48,16 @@ def spell(found: Spelled) -> str:
     layer = "" if found["layer"] == "pooled" else f":{found['layer']}"
     weights = "" if found["weights"] == "pretrained" else f"@{found['weights']}"
     return f"{found['name']}{layer}{weights}"
+
+
+def unloaded(name: str, error: HeadstartError) -> str:
+    """Why the network `name` could not be had, in the terms of a command that takes several."""
+    if not isinstance(error, Offline):
+        return str(error)
+    return (
+        f"The weights of {name} are not on this machine and could not be downloaded; write sprout, which comes along, "
+        f"or {name}@FILE for a weights file."
+    )
 
 
 def short(found: Spelled) -> str:

@@ -154,12 +154,12 @@ def carry_out(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> No
 
 
 def tell(finished: Run) -> None:
-    """Write the report of a finished run, and print its scores, its facts and where the report is."""
+    """Write the report of a finished run, and print what it comes to, its facts and where the report is."""
     from headstart.cli import show
     from headstart.report import write_report
 
     report = write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
-    show.scores_table(finished.scores)
+    show.run_result(finished.scores)
     show.run_facts(finished.scores)
     print(f"Report: {report}")
 

@@ -90,25 +90,45 @@ def progress_bar() -> Iterator[Progress]:
         yield advance
 
 
+def run_result(scores: Mapping[str, Any]) -> None:
+    """What a run comes to: the sentence of the report, then the table of scores."""
+    from headstart.report.headline import headline
+
+    print(f"{headline(scores)}\n")
+    scores_table(scores)
+
+
 def scores_table(scores: Mapping[str, Any]) -> None:
-    """Accuracy before and after for each part, as a table."""
+    """Accuracy before and after for each part: tests first, faint and last what the classifier was fitted on."""
     from rich.table import Table
+
+    from headstart.report.parts import USES, by_use
 
     table = Table(title=None, box=None, pad_edge=False, header_style="bold")
     for column in ("part", "images", "before", "after", "95% interval", "log loss", "macro F1"):
         table.add_column(column, justify="left" if column == "part" else "right")
-    for part, after in scores["after"].items():
-        before = scores["before"][part]
-        table.add_row(
-            part,
-            f"{after['n']:,}",
-            f"{before['accuracy']:.4f}",
-            f"[bold]{after['accuracy']:.4f}[/bold]" if part == "test" else f"{after['accuracy']:.4f}",
-            f"{after['accuracy_low']:.4f} to {after['accuracy_high']:.4f}",
-            f"{after['log_loss']:.4f}",
-            f"{after['macro_f1']:.4f}",
-        )
+    for kind, parts in by_use(scores).items():
+        style = "dim" if kind == "seen" else ""
+        if USES[kind]:
+            table.add_row(f"{USES[kind]}:", style=style)
+        for part in parts:
+            table.add_row(*_score_cells(scores, part, bold=kind == "test"), style=style)
     console(80).print(table)
+
+
+def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[str]:
+    """A row of the table of scores; parts that are no test are indented under what they were used for."""
+    after, before = scores["after"][part], (scores.get("before") or {}).get(part)
+    accuracy = f"{after['accuracy']:.4f}"
+    return [
+        part if bold else f"  {part}",
+        f"{after['n']:,}",
+        f"{before['accuracy']:.4f}" if before else "-",
+        f"[bold]{accuracy}[/bold]" if bold else accuracy,
+        f"{after['accuracy_low']:.4f} to {after['accuracy_high']:.4f}",
+        f"{after['log_loss']:.4f}",
+        f"{after['macro_f1']:.4f}",
+    ]
 
 
 def study_table(verdicts: Mapping[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headstart.features.extract import Settings
     from headstart.inference import Predictions
 
@@ -23,6 +25,9 @@ def evaluate(
 ) -> None:
     """Score a finished run on labelled pictures: their test part if they have one, else all.
 
+    Pictures that the run was fitted on are known by their content: it says how many there are, and the score of the
+    others.
+
     Example: `headstart evaluate runs/first more_photos --out scores.json`
     """
     from headstart import inference, records
@@ -32,16 +37,26 @@ def evaluate(
         inference.check_scores_out(out)
     with show.progress_bar() as progress:
         found = inference.evaluate(run, data, _settings(strict), progress)
-    print(
-        f"Accuracy {found['accuracy']:.4f} (95% interval {found['accuracy_low']:.4f} to {found['accuracy_high']:.4f}) "
-        f"on {found['n']:,} pictures of {data} ({found['part']}); log loss {found['log_loss']:.4f}, "
-        f"macro F1 {found['macro_f1']:.4f}."
-    )
+    print(_evaluated(found))
+    for note in found["notes"]:
+        print(f"Note: {note}")
     for refusal in found["refused"]:
         print(f"refused: {refusal['name']}: {refusal['reason']}", file=sys.stderr)
     if out is not None:
         records.write_json(out, found)
         print(f"Scores: {out}")
+
+
+def _evaluated(found: Mapping[str, Any]) -> str:
+    """`84.0% of 500 test pictures of more_photos named correctly (95% interval 80.6 to 87.0); log loss 0.5123, ...`."""
+    from headstart.report.headline import between, share_of
+    from headstart.report.numbers import plural
+
+    what = plural(found["n"], "test picture" if found["part"] == "test" else "picture")
+    return (
+        f"{share_of(found, what)} of {found['data']} named correctly{between(found)}; "
+        f"log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}."
+    )
 
 
 def predict(

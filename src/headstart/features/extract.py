@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from headstart.preprocess import Preprocess
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) as work goes on."""
 
+DIGEST = 16  # bytes of a content's digest
 CHUNK = 8  # pictures a worker takes at a time: fewer hand-overs, still little memory
 
 
@@ -119,6 +120,8 @@ class Extraction:
     notes: tuple[str, ...] = ()
     twins: tuple[tuple[int, int], ...] = ()
     """Pairs of rows of `features` whose pictures have the same content: (later, first)."""
+    contents: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, DIGEST), np.uint8))
+    """(m, 16): the digest of each picture's content."""
 
     @property
     def images_per_s(self) -> float:
@@ -173,6 +176,7 @@ class _Run:
         self.lock = threading.Lock()
         self.matrix: NDArray[np.float32] | None = None
         self.filled = np.zeros(len(images), dtype=bool)
+        self.contents = np.zeros((len(images), DIGEST), np.uint8)
         self.done = 0
         self.decode_s = self.infer_s = self.open_s = 0.0
         space = {**source.space(), "max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
@@ -215,6 +219,7 @@ class _Run:
         try:
             raw = self.images.raw(i)
             key = digest(raw)
+            self.contents[i] = np.frombuffer(key, np.uint8)
             with self.lock:
                 is_first = key not in self.seen
                 self.seen.add(key)
@@ -325,6 +330,7 @@ class _Run:
             wall_s,
             notes,
             twins,
+            self.contents[kept],
         )
 
 

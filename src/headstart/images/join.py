@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,13 +11,16 @@ from headstart.errors import DataError, UnknownName
 from headstart.images.imageset import PART, ImageSet
 
 
-def with_test(images: ImageSet, test: ImageSet) -> ImageSet:
+def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = None) -> ImageSet:
     """`images` with the pictures of `test` as their test part; classes are matched by name.
 
-    Of `test` its own test part where it has parts, else everything. A test part of `images` is left out, with a note.
+    Of `test` its own test part where it has one, else everything; of that the named `classes` alone where some are
+    named. A test part of `images` is left out. Notes say what was taken and what was not.
     Raises UnknownName for a class that `images` lack, DataError for unlabelled pictures.
     """
     judged = test.take(test.parts == "test") if (test.parts == "test").any() else test
+    left = len(test) - len(judged)
+    judged = judged if classes is None else _only(judged, {str(name).strip() for name in classes})
     if (judged.labels < 0).any():
         raise DataError(f"{test.title}: the test pictures need labels, and '{_first_unlabelled(judged)}' has none.")
     for k in np.unique(judged.labels):
@@ -24,7 +28,6 @@ def with_test(images: ImageSet, test: ImageSet) -> ImageSet:
             raise UnknownName("class", test.classes[k], images.classes, hint=f"(of {test.title}, for the test)")
     own = images.parts == "test"
     kept = images.take(~own)
-    note = f"Its own test part of {int(own.sum()):,} pictures is left out: the test is {test.title}."
     taken = set(kept.names)
     labels = [images.classes.index(test.classes[k]) for k in judged.labels]
     return replace(
@@ -34,8 +37,24 @@ def with_test(images: ImageSet, test: ImageSet) -> ImageSet:
         labels=np.concatenate([kept.labels, np.array(labels, np.int64)]),
         parts=np.concatenate([kept.parts, np.full(len(judged), "test", PART)]),
         refused=(*images.refused, *test.refused),
-        notes=(*images.notes, *test.notes, *([note] if own.any() else [])),
+        notes=(*images.notes, *test.notes, *_notes(images.title, int(own.sum()), test.title, left)),
     )
+
+
+def _only(images: ImageSet, classes: set[str]) -> ImageSet:
+    """The pictures of these classes, and those without a label."""
+    wanted = [k for k, name in enumerate(images.classes) if name in classes]
+    return images.take(np.isin(images.labels, [-1, *wanted]))
+
+
+def _notes(data: str, own: int, test: str, left: int) -> list[str]:
+    """Which pictures the test is, and which ones it is not: the data's own, and the other parts of the separate set."""
+    notes = [f"The test is the test part of {test}; the {left:,} pictures of its other parts are not used."]
+    if not left:
+        notes = [f"The test is {test}."]
+    if own:
+        notes.append(f"The own test part of {data}, {own:,} pictures, is not used.")
+    return notes
 
 
 def _first_unlabelled(images: ImageSet) -> str:

@@ -98,10 +98,12 @@ class _Draw:
         for part in asked:
             counts = self.per_class(part)
             lacking = [name for name, n in zip(self.images.classes, counts, strict=True) if n == 0]
+            brought = part in set(self.images.parts.tolist())
+            why = "" if brought else ": too few pictures"
             if not counts.any():
-                notes.append(f"The {part} part is empty: too few pictures.")
+                notes.append(f"The {part} part is empty{why}.")
             elif lacking:
-                notes.append(f"The {part} part has no picture of {_some(lacking)}: too few pictures.")
+                notes.append(f"The {part} part has no picture of {_some(lacking)}{why}.")
         return notes
 
 

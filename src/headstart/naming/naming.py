@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.backbones import Backbone, OnnxBackbone, resolve
 from headstart.classifier import top
 from headstart.engines import choose
-from headstart.errors import DataError, UserError
+from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.images import ImageSet, Refusal, load
 from headstart.metrics import apply_temperature, wilson
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LAYER = "logits"
+WAY_OUT = "use --weights FILE (sprout, which comes along, does not name ImageNet's classes)"
 TRY = "name another, as mobilenetv2_100, resnet50 or vgg16"
 
 
@@ -108,7 +109,10 @@ def named_by(network: Network) -> FeatureSource:
 
     Raises UserError with one sentence where the network has no classifier of ImageNet's classes.
     """
-    backbone = resolve(network.name, network.weights)
+    try:
+        backbone = resolve(network.name, network.weights)
+    except Offline as error:
+        raise Offline(error.why, WAY_OUT) from error
     if backbone.weights.kind == "none":
         raise UserError(f"{network.name} has random weights, which name nothing; leave --weights none out.")
     engine = choose(network.engine, network.device)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.backbones.resolve import KINDS
-from headstart.backbones.spelling import Spelled
+from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load
-from headstart.ranking.candidates import Candidate, Failure, candidates, why
+from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.judge import figures
 from headstart.ranking.rank import Request
 
@@ -65,7 +65,7 @@ def bench(request: Request, progress: Progress = silent) -> Bench:
                 _measure(candidate.source, images, rates[candidate.label])
             except HeadstartError as error:
                 found.remove(candidate)
-                failures.append(Failure(candidate.label, why(candidate.spelled, error)))
+                failures.append(Failure(candidate.label, unloaded(candidate.spelled["name"], error)))
     if not found:
         raise UserError(f"No network could be measured. {failures[0].label}: {failures[0].reason}")
     progress("speed", ROUNDS * len(found), ROUNDS * len(found))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headstart.backbones import Backbone
-from headstart.backbones.spelling import Spelled, short, spell
-from headstart.errors import HeadstartError, Offline, UserError
+from headstart.backbones.spelling import Spelled, short, spell, unloaded
+from headstart.errors import HeadstartError, UserError
 from headstart.features.extract import FeatureSource
 
 Resolve = Callable[[Spelled], FeatureSource]
@@ -57,7 +57,7 @@ def candidates(
         try:
             candidate = Candidate(spelled, label, resolve(spelled))
         except HeadstartError as error:
-            failed.append(Failure(label, why(spelled, error)))
+            failed.append(Failure(label, unloaded(spelled["name"], error)))
             continue
         twin = next((other for other in found if _key(other) == _key(candidate)), None)
         if twin is None:
@@ -66,17 +66,6 @@ def candidates(
             both = f"{spell(twin.spelled)} and {spell(spelled)}"
             raise UserError(f"--backbones names one backbone twice: {both}; leave one of them out.")
     return found, failed
-
-
-def why(spelled: Spelled, error: HeadstartError) -> str:
-    """The sentence of an error, in the terms of a command that names several backbones."""
-    if isinstance(error, Offline):
-        name = spelled["name"]
-        return (
-            f"The weights of {name} are not on this machine and could not be downloaded; write {name}@FILE for a "
-            f"weights file, or {name}@none for random weights."
-        )
-    return str(error)
 
 
 def _key(candidate: Candidate) -> tuple[str, str]:

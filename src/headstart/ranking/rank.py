@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.backbones.spelling import Spelled
+from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
 from headstart.ranking.advice import Advice, advise
-from headstart.ranking.candidates import Candidate, Failure, candidates, why
+from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.speed import measured
@@ -152,7 +152,7 @@ def _all(
             judged.append(judge.backbone(candidate, stages(progress, number, len(found), candidate.label)))
             working.append(candidate)
         except HeadstartError as error:
-            failures.append(Failure(candidate.label, why(candidate.spelled, error)))
+            failures.append(Failure(candidate.label, unloaded(candidate.spelled["name"], error)))
     return working, judged, failures
 
 

@@ -1,8 +1,9 @@
 """The HTML report of one run: one self-contained page, written from the run folder's files alone.
 
-Read it in this order: `files` (what is read), `story` (the run in sentences), `tables` and `inventory`, `charts` with
-`intervals`, `curves`, `rates` and `reliability`, `training` and `settings` of a network that was trained, `examples`
-and `contact`, `templates/` (the page). Jinja2 escapes everything from outside. The page of a study is in `study`.
+Read it in this order: `files` (what is read), `parts` (what tests the classifier, what it was fitted on), `headline`
+(the run in a sentence), `story` (step by step), `tables` and `inventory`, `charts` with `intervals`, `curves`, `rates`
+and `reliability`, `training` and `settings` of a network that was trained, `examples` and `contact`, `templates/` (the
+page). Jinja2 escapes everything from outside. The page of a study is in `study`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from headstart.report import (
     contact,
     curves,
     examples,
+    headline,
     intervals,
     inventory,
     rates,
@@ -27,9 +29,10 @@ from headstart.report import (
     tables,
     training,
 )
-from headstart.report.files import PART_WORDS, RunFiles, read_run
+from headstart.report.files import RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 from headstart.report.page import page
+from headstart.report.parts import PART_WORDS
 from headstart.report.study import write_study_report
 
 if TYPE_CHECKING:
@@ -72,12 +75,14 @@ def view(
     return {
         "name": shown(str(files.run.get("name") or files.folder.name)),
         "created": shown(str(files.run.get("created") or ""))[:19].replace("T", " "),
-        "headline": story.headline(files),
+        "headline": headline.headline(files.scores),
         "steps": story.steps(files),
         "judged": PART_WORDS.get(files.judged, ""),
         "n_classes": len(files.classes),
         "score_columns": [title for _, title in tables.SCORE_COLUMNS],
         "score_groups": tables.score_groups(files),
+        "not_tests": tables.not_tests(files),
+        "interval_words": "own interval" if files.judged == "cv" else "Wilson interval",
         "before_words": story.before_words(files),
         "interval_plots": intervals.interval_plots(files),
         "matrix": tables.matrix(files),
@@ -121,13 +126,11 @@ def _trained(files: RunFiles) -> dict[str, Any] | None:
 
 
 def _use(files: RunFiles) -> dict[str, str]:
-    """The run folder and the data as one would type them: relative to where the report was written, if below it."""
+    """The run folder's files as one would type them: relative to where the report was written, if below it."""
     folder = files.folder.resolve()
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    data = str(files.run.get("data") or "DATA")
     return {
         "run": shown(shlex.quote(folder.as_posix()), 400),
-        "data": shown(shlex.quote(data), 400),
         "recipe": shown(shlex.quote((folder / "recipe.toml").as_posix()), 400),
         "bundle": shown(repr((folder / "bundle").as_posix()).replace("'", '"'), 400),
     }

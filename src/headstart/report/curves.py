@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headstart.report.charts import LineChart, Series, line_chart, whole
-from headstart.report.files import PART_WORDS, RunFiles
+from headstart.report.files import RunFiles
 from headstart.report.numbers import percent, plain
+from headstart.report.parts import PART_WORDS
 from headstart.report.story import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 
 TABLE_ROWS = 300

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headstart.errors import UserError
-
-PARTS = ("train", "val", "calibration", "test")
-PART_WORDS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
+from headstart.report.parts import judged_part, scored
 
 
 class Prediction(NamedTuple):
@@ -60,7 +58,7 @@ class RunFiles:
     @property
     def after(self) -> dict[str, dict[str, Any]]:
         """Scores by part after training; empty parts are absent."""
-        return _scored(self.scores)
+        return scored(self.scores)
 
     @property
     def classes(self) -> list[str]:
@@ -69,17 +67,8 @@ class RunFiles:
 
     @property
     def judged(self) -> str:
-        """See `judged_part`."""
+        """See `parts.judged_part`."""
         return judged_part(self.scores)
-
-
-def judged_part(scores: dict[str, Any]) -> str:
-    """The part that the headline speaks of: test, or the nearest thing to it; '' when nothing was scored."""
-    return next((part for part in reversed(PARTS) if part in _scored(scores)), "")
-
-
-def _scored(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {part: s for part, s in (scores.get("after") or {}).items() if s and s.get("n")}
 
 
 def read_run(folder: Path) -> RunFiles:

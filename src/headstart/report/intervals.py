@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.report.charts import Axis, Tick
-from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.files import RunFiles
 from headstart.report.numbers import percent
+from headstart.report.parts import PART_WORDS, told, use
 
 LEFT, RIGHT = 92.0, 364.0
 _FIRST, _STEP = 22.0, 30.0
@@ -16,7 +17,10 @@ _FIRST, _STEP = 22.0, 30.0
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One part in an interval plot, in drawing units; `before` is None where nothing was scored before."""
+    """One part in an interval plot, in drawing units; `before` is None where nothing was scored before.
+
+    `seen` is a part that the head was fitted on, which is drawn faintly.
+    """
 
     label: str
     y: float
@@ -25,6 +29,7 @@ class IntervalRow:
     after: float
     before: float | None
     words: str
+    seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class IntervalPlot:
 
 def interval_plots(files: RunFiles) -> list[IntervalPlot]:
     """Before and after on the whole scale, and, when the intervals are narrow, the same ones enlarged."""
-    parts = [part for part in PARTS if part in files.after and files.after[part].get("accuracy_low") is not None]
+    parts = [part for part in told(files.scores) if files.after[part].get("accuracy_low") is not None]
     if not parts:
         return []
     lows = [files.after[part]["accuracy_low"] for part in parts]
@@ -62,8 +67,14 @@ def _interval_plot(
         _row(axis, _FIRST + _STEP * i, (_name(part), files.after[part], files.before.get(part) if before else None))
         for i, part in enumerate(parts)
     ]
+    rows = [_told(row, use(files.scores, part) == "seen") for row, part in zip(rows, parts, strict=True)]
     ticks = axis.ticks(lambda share: f"{100 * share:.6g}%")
     return IntervalPlot(title, rows, ticks, _FIRST + _STEP * len(parts) - 12, LEFT, RIGHT)
+
+
+def _told(row: IntervalRow, seen: bool) -> IntervalRow:
+    """The row, marked where the head was fitted on its pictures."""
+    return replace(row, seen=True, words=f"{row.words}, seen in fitting") if seen else row
 
 
 def comparison(title: str, scored: Mapping[str, Mapping[str, Any]]) -> IntervalPlot:

@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.files import RunFiles
+from headstart.report.headline import class_sizes
 from headstart.report.numbers import count, duration, plain, shown
-from headstart.report.story import class_sizes
+from headstart.report.parts import PART_WORDS
 
 LISTED_CLASSES = 30
 REFUSED_BYTES = 300_000
+LISTED_PARTS = ("train", "val", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Balance:
 
 def balance(files: RunFiles) -> Balance:
     """Pictures by class and part, from the scores; the largest and smallest classes when there are many."""
-    by_part = {p: class_sizes(files.after[p]) for p in PARTS if p in files.after}
+    by_part = {part: class_sizes(files.after[part]) for part in _parts(files)}
     totals: Counter[str] = Counter()
     for sizes in by_part.values():
         totals.update(sizes)
@@ -47,6 +49,11 @@ def balance(files: RunFiles) -> Balance:
     most = max(totals.values(), default=1) or 1
     rows = [_balance_row(name, by_part, totals[name], most) for name in names]
     return Balance(list(by_part), [PART_WORDS[p] for p in by_part], rows, rest)
+
+
+def _parts(files: RunFiles) -> list[str]:
+    """The parts that the pictures are in; by themselves those of cross-validation, which may be in others too."""
+    return ["cv"] if "cv" in files.after else [part for part in LISTED_PARTS if part in files.after]
 
 
 def _balance_row(name: str, by_part: dict[str, dict[str, int]], total: int, most: int) -> BalanceRow:

@@ -1,4 +1,4 @@
-"""The run told in sentences: the headline and what was done, step by step."""
+"""What was done in a run, told in sentences, step by step; `headline` has the sentence above them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import PurePath
 from typing import Any
 
 from headstart.report import training
-from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.files import RunFiles
+from headstart.report.headline import class_sizes, quoted
 from headstart.report.numbers import count, decimal, digits_for, duration, percent, plural, shown
+from headstart.report.parts import PART_WORDS
+from headstart.report.parts import refitted as was_refitted
 
 HEAD_WORDS = {
     "logistic": "a multinomial logistic regression",
@@ -27,56 +30,12 @@ CHOICES = tuple(CHOSEN_WORDS)
 CRITERIA = {"log_loss": "log loss", "loss": "log loss", "squared_error": "squared error"}
 
 
-def headline(files: RunFiles) -> str:
-    """One sentence: the accuracy on the judged part, its interval, and what chance would give."""
-    part = files.judged
-    if not part:
-        return "Nothing was scored in this run."
-    s = files.after[part]
-    digits = digits_for(s["n"])
-    pictures = plural(s["n"], f"{PART_WORDS[part]} picture")
-    low, high = (percent(s.get(key), digits) for key in ("accuracy_low", "accuracy_high"))
-    interval = f" (95% interval {low.removesuffix('%')} to {high})" if s.get("accuracy_low") is not None else ""
-    return (
-        f"{percent(s['accuracy'], digits)} of {pictures} named correctly{interval}, {against(files)}{_frozen(files)}."
-    )
-
-
-def _frozen(files: RunFiles) -> str:
-    """What the same network reached before its blocks were trained."""
-    found = training.gain(files.scores, files.judged)
-    if found is None:
-        return ""
-    return f" and {percent(found.frozen['accuracy'], digits_for(found.frozen['n']))} with the network frozen"
-
-
-def against(files: RunFiles) -> str:
-    """What guessing would reach on the judged part: any class where they are balanced, else always the commonest."""
-    sizes = class_sizes(files.after[files.judged])
-    trained = class_sizes(files.after.get("train") or files.after[files.judged])
-    common = max(trained, key=lambda name: trained[name])
-    share = sizes.get(common, 0) / max(1, sum(sizes.values()))
-    if trained[common] / max(1, sum(trained.values())) < 1 / len(sizes) + 0.03:
-        return f"against {percent(1 / len(sizes)).replace('.0%', '%')} by chance"
-    return f"against {percent(share)} for always answering {quoted(common)}"
-
-
 def before_words(files: RunFiles) -> str:
     """What the rows called `before` are."""
     confusion = (files.before.get(files.judged) or {}).get("confusion") or []
     if sum(map(any, zip(*confusion, strict=True))) > 1:  # more than one class was ever named
         return "the head as it starts, before its first update"
     return "no training: every picture gets the class shares of the training pictures as its probabilities"
-
-
-def class_sizes(scores: dict[str, Any]) -> dict[str, int]:
-    """Pictures by true class."""
-    return {str(row["class"]): row["n"] for row in scores["per_class"]}
-
-
-def quoted(name: str) -> str:
-    """A class or file name inside a sentence."""
-    return f"“{shown(name, 40)}”"
 
 
 def steps(files: RunFiles) -> list[tuple[str, str]]:
@@ -95,14 +54,26 @@ def steps(files: RunFiles) -> list[tuple[str, str]]:
 
 
 def _pictures(files: RunFiles) -> str:
-    data, counts = str(files.run.get("data") or "the data"), files.scores.get("counts") or {}
-    n = sum(s["n"] for s in files.after.values())
+    counts, n = files.scores.get("counts") or {}, total(files)
     names = files.classes
     listed = ", ".join(quoted(name) for name in names) if len(names) <= 12 else "listed below"
     refused = counts.get("refused", len(files.refused))
     lost = f" {plural(refused, 'file')} could not be used and {'is' if refused == 1 else 'are'} listed below."
-    text = f"{plural(n, 'picture')} in {plural(len(names), 'class', 'classes')} ({listed}) from {shown(data)}."
+    text = f"{plural(n, 'picture')} in {plural(len(names), 'class', 'classes')} ({listed}) from {_sources(files)}."
     return text + (lost if refused else " No file was refused.")
+
+
+def total(files: RunFiles) -> int:
+    """Pictures of all parts; those that were judged by cross-validation may be counted under another part too."""
+    sizes = {part: s["n"] for part, s in files.after.items()}
+    crossed = sizes.pop("cv", 0)
+    return int(max(crossed, sum(sizes.values())))
+
+
+def _sources(files: RunFiles) -> str:
+    """Where the pictures are from, with the separate source of the test part where there is one."""
+    data, test = shown(str(files.run.get("data") or "the data")), files.run.get("test")
+    return f"{data}, those of the test from {shown(str(test))}" if test else data
 
 
 def _split(files: RunFiles) -> str:
@@ -110,11 +81,14 @@ def _split(files: RunFiles) -> str:
         "train": "to train",
         "val": "to choose settings (validation)",
         "calibration": "to set the temperature of the probabilities (calibration)",
+        "cv": "named in turn by classifiers fitted without them (cross-validation)",
         "test": "kept apart for the test",
     }
-    told = [f"{count(files.after[part]['n'])} {uses[part]}" for part in PARTS if part in files.after]
+    told = [f"{count(files.after[part]['n'])} {words}" for part, words in uses.items() if part in files.after]
     if not told:
         return ""
+    if not files.judged:
+        return f"{_joined(told)}."
     each = _each_class(class_sizes(files.after[files.judged]))
     return f"{_joined(told)}. Among the {PART_WORDS[files.judged]} pictures, {each}."
 
@@ -242,12 +216,11 @@ def chosen(files: RunFiles) -> str:
 
 def refitted(files: RunFiles) -> str:
     """Whether validation pictures were used again to fit, after they had served to choose."""
-    head = files.scores.get("head") or {}
-    if not (head.get("n_refit") or 0) > (head.get("n_train") or 0):
+    if not was_refitted(files.scores):
         return ""
     what = "row of training views and validation pictures", "rows of training views and validation pictures"
     one, many = what if files.scores.get("augment") else ("training and validation picture", "")
-    n = plural(head["n_refit"], one, many)
+    n = plural(files.scores["head"]["n_refit"], one, many)
     return f"It was then fitted again on all {n}, so the validation scores below are not of unseen pictures."
 
 

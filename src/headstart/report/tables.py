@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.files import PART_WORDS, PARTS, RunFiles
+from headstart.report.files import RunFiles
 from headstart.report.numbers import NOTHING, count, decimal, digits_for, percent, shown
+from headstart.report.parts import PART_WORDS, USES, by_use, told, use
 
 MATRIX_CLASSES = 30  # a larger matrix is not readable; its worst confusions are listed instead
 LISTED_CLASSES = 200
@@ -32,25 +33,36 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class ScoreGroup:
-    """One part of the data with its rows."""
+    """One part of the data with its rows; `use` says why it is no test, `seen` whether the head was fitted on it."""
 
     part: str
     n: str
     rows: list[ScoreRow]
+    use: str
+    seen: bool
 
 
 def score_groups(files: RunFiles) -> list[ScoreGroup]:
-    """One group for each part that was scored: before, then after."""
+    """One group for each part that was scored, tests first: before, then after."""
     stages = (("before", files.before), ("after", files.after))
     return [
         ScoreGroup(
             part=PART_WORDS[part],
             n=count(files.after[part]["n"]),
             rows=[_score_row(stage, block[part]) for stage, block in stages if part in block],
+            use=USES[use(files.scores, part)],
+            seen=use(files.scores, part) == "seen",
         )
-        for part in PARTS
-        if part in files.after
+        for part in told(files.scores)
     ]
+
+
+def not_tests(files: RunFiles) -> str:
+    """Why the figures of pictures that the head was fitted on are no test, in a sentence."""
+    seen = [PART_WORDS[part] for part in by_use(files.scores).get("seen", [])]
+    if not seen:
+        return ""
+    return f"The classifier has seen the {' and '.join(seen)} pictures: their figures say nothing of other ones."
 
 
 def _score_row(stage: str, s: dict[str, Any]) -> ScoreRow:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
+from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.fitting import feature_source, head_of
@@ -127,7 +128,7 @@ class _Work:
                     f"{arm.name}: {cell.size} a class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
                 )
         except HeadstartError as error:
-            found.failed = str(error)
+            found.failed = unloaded(arm.recipe.backbone.name, error)
         self.done = start + len(self.drawn.labelled)
         self.progress("cells", self.done, self.total)
         return found

@@ -1,0 +1,70 @@
+"""The parts of a run's data, from scores.json alone: which one tests the classifier, which ones it was fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.report.numbers import plural
+
+PARTS = ("test", "cv", "val", "calibration", "train")
+"""In the order in which they are told: what tests the classifier first, what it was fitted on last."""
+PART_WORDS = {
+    "train": "training",
+    "val": "validation",
+    "calibration": "calibration",
+    "cv": "cross-validated",
+    "test": "test",
+}
+TESTS = ("test", "cv")
+"""Parts that no choice and no fit has seen: pictures kept apart, or each named by a classifier fitted without it."""
+USES = {"test": "", "choices": "used for choices", "seen": "seen in fitting"}
+"""What a part was used for, in words that set it apart from a test."""
+Scores = Mapping[str, Any]
+
+
+def scored(scores: Scores) -> dict[str, dict[str, Any]]:
+    """The scores after training by part, in the order of `PARTS`; empty parts are absent."""
+    after = scores.get("after") or {}
+    return {part: after[part] for part in PARTS if after.get(part) and after[part].get("n")}
+
+
+def judged_part(scores: Scores) -> str:
+    """The part that the headline speaks of: test, else cv; '' where nothing tested the classifier."""
+    return next((part for part in TESTS if part in scored(scores)), "")
+
+
+def fitted_on(scores: Scores) -> tuple[str, ...]:
+    """The parts that the head was fitted on; in folders that do not list them, val where the head was refitted."""
+    if "fitted_on" in scores:
+        return tuple(scores["fitted_on"])
+    return ("train", "val") if refitted(scores) else ("train",)
+
+
+def refitted(scores: Scores) -> bool:
+    """Whether the head was fitted again with the validation pictures, after they had served to choose."""
+    head = scores.get("head") or {}
+    return (head.get("n_refit") or 0) > (head.get("n_train") or 0)
+
+
+def use(scores: Scores, part: str) -> str:
+    """What a part was used for: a key of `USES`."""
+    if part in TESTS:
+        return "test"
+    return "seen" if part in fitted_on(scores) else "choices"
+
+
+def by_use(scores: Scores) -> dict[str, list[str]]:
+    """The scored parts under each use that has some: tests first, what the head was fitted on last."""
+    found = {kind: [part for part in scored(scores) if use(scores, part) == kind] for kind in USES}
+    return {kind: parts for kind, parts in found.items() if parts}
+
+
+def told(scores: Scores) -> list[str]:
+    """The scored parts in the order of `by_use`."""
+    return [part for parts in by_use(scores).values() for part in parts]
+
+
+def pictures(part: str, n: int) -> str:
+    """`500 test pictures`."""
+    return plural(n, f"{PART_WORDS[part]} picture")
