@@ -9,6 +9,10 @@ import math
 from dataclasses import dataclass
 
 BIT = "BiT HyperRule, Kolesnikov et al. 2020"
+FROM_NOTHING = 1_000
+"""Steps of a network from scratch on fewer than 20,000 pictures."""
+TUNED, BLIND = 500, 200
+"""Steps of fine-tuning on fewer than 20,000 pictures, with validation pictures and without."""
 
 
 @dataclass(frozen=True)
@@ -21,24 +25,33 @@ class Choice:
 
 
 def batch_size(n: int) -> Choice:
-    """32 under 2,000 training pictures, 64 under 20,000, else 128."""
-    size = 32 if n < 2_000 else 64 if n < 20_000 else 128
+    """At most 32 under 2,000 training pictures, in batches as alike as can be; 64 under 20,000, else 128."""
+    size = math.ceil(n / math.ceil(n / 32)) if 0 < n < 2_000 else 64 if n < 20_000 else 128
     return Choice("batch_size", size, "small batches for few pictures: Masters and Luschi 2018")
 
 
-def steps(n: int) -> int:
-    """500 steps under 20,000 pictures, 10,000 under 500,000, else 20,000."""
-    return 500 if n < 20_000 else 10_000 if n < 500_000 else 20_000
+def steps(method: str, n: int, validated: bool) -> int:
+    """Few where no validation can say when to stop, many where everything is to be learnt; more for many pictures."""
+    if n >= 20_000:
+        return 10_000 if n < 500_000 else 20_000
+    if method != "finetune":
+        return FROM_NOTHING
+    return TUNED if validated else BLIND
 
 
-def epochs(n: int, batch: int) -> Choice:
-    """As many as the rule's steps make, from 3 to 200: a few dozen pictures are known by heart long before."""
-    wanted = math.ceil(steps(n) / math.ceil(max(1, n) / batch))
-    return Choice("epochs", min(max(3, wanted), 200), f"{steps(n):,} steps for {n:,} pictures, 3 to 200 epochs: {BIT}")
+def epochs(method: str, n: int, batch: int, validated: bool) -> Choice:
+    """As many as the rule's steps make, 3 at least; at most 200 where a network that knows something is tuned."""
+    wanted = math.ceil(steps(method, n, validated) / math.ceil(max(1, n) / batch))
+    most = 200 if method == "finetune" else wanted
+    source = BIT if validated or n >= 20_000 else "measured, see decision 22"
+    told = f"{steps(method, n, validated):,} steps for {n:,} pictures, at least 3 epochs: {source}"
+    return Choice("epochs", max(3, min(wanted, most)), told)
 
 
-def patience(method: str, epochs: int) -> Choice:
+def patience(method: str, epochs: int, validated: bool) -> Choice:
     """A quarter of the epochs, at least 3, where the start is good; none from scratch, where it is long in coming."""
+    if not validated:
+        return Choice("patience", 0, "without validation pictures nothing says when to stop")
     if method != "finetune":
         return Choice("patience", 0, "what begins at nothing is given all its epochs")
     return Choice("patience", max(3, epochs // 4), "a quarter of the epochs: Prechelt 1998, early stopping")
@@ -56,6 +69,13 @@ def learning_rate(method: str, optimiser: str) -> Choice:
     if method == "finetune":
         return Choice("learning_rate", 3e-4, "small steps keep what was learnt: Kumar et al. 2022")
     return Choice("learning_rate", 1e-3, "AdamW's own: Loshchilov and Hutter 2019")
+
+
+def label_smoothing(validated: bool) -> Choice:
+    """0.1 without validation pictures."""
+    if validated:
+        return Choice("label_smoothing", 0.0, "validation and calibration keep probabilities modest")
+    return Choice("label_smoothing", 0.1, "Szegedy et al. 2016; Müller et al. 2019: it keeps probabilities modest")
 
 
 def layer_decay() -> Choice:
