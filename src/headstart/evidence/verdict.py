@@ -57,7 +57,7 @@ class Verdict:
         return replace(self, word=self.word.replace(HELPED, BETTER).replace(HURT, WORSE))
 
     def unless(self, first: bool, second: bool) -> Verdict:
-        """The verdict, or inconclusive where the arm that is behind did not learn: `first` did not, `second` did not."""
+        """The verdict, or inconclusive where the arm that is behind did not learn (`first`, `second`: this one)."""
         behind = second if self.sign > 0 else first
         return replace(self, word=OPEN, unlearnt=True) if self.sign and behind else self
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from headstart.augment import Augment, Step
 
+PLAIN = 0.5
+"""The share of pictures that an epoch shows as they are."""
 AT_ONCE = 512
 """Pictures that are drawn together: few of them cost hardly less than many, so several epochs are drawn ahead."""
 Drawn = Callable[[], Tensor]
@@ -36,29 +39,32 @@ def can_vary(augment: Augment) -> bool:
 class Varied:
     """Rows (h, w, c) uint8 of n pictures in `X` (n, h * w * c); the view is a function of (seed, row, epoch) alone.
 
-    Epoch 0 gives the plain pictures.
+    Epoch 0 gives the plain pictures, every other one about half of them: what is moved is drawn anew between its
+    pixels, which blurs small pictures, and those to be judged are sharp.
     """
 
-    def __init__(self, X: NDArray[np.uint8], size: tuple[int, int, int], augment: Augment, seed: int) -> None:
+    def __init__(self, X: NDArray[Any], size: tuple[int, int, int], augment: Augment, seed: int) -> None:
         self.X, self.size, self.augment, self.seed = X, size, augment, seed
         self._ahead = max(1, AT_ONCE // max(1, len(X)))
-        self._block: tuple[int, NDArray[np.uint8]] = (-1, np.empty((0, 0, 0), np.uint8))
+        self._block: tuple[int, NDArray[Any]] = (-1, np.empty((0, 0, 0), np.uint8))
         self._numbers: tuple[int, NDArray[np.float32]] = (0, np.empty((0, 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.X)
 
-    def take(self, indices: NDArray[np.int64], epoch: int) -> NDArray[np.generic]:
+    def take(self, indices: NDArray[np.int64], epoch: int) -> NDArray[Any]:
         """See `Rows`."""
         if epoch == 0:
-            return self.X[indices]
+            plain: NDArray[Any] = self.X[indices]
+            return plain
         if self._ahead > 1:
-            return self._few(epoch)[indices]
+            few: NDArray[Any] = self._few(epoch)[indices]
+            return few
         if self._numbers[0] != epoch:
             self._numbers = (epoch, self._drawn(epoch))
         return self._varied(self.X[indices], self._numbers[1][indices])
 
-    def _few(self, epoch: int) -> NDArray[np.uint8]:
+    def _few(self, epoch: int) -> NDArray[Any]:
         """All rows of an epoch, from a block of epochs that are drawn together."""
         block = epoch // self._ahead
         if self._block[0] != block:
@@ -68,11 +74,14 @@ class Varied:
             self._block = (block, found.reshape(self._ahead, *self.X.shape))
         return self._block[1][epoch % self._ahead]
 
-    def _varied(self, X: NDArray[np.uint8], numbers: NDArray[np.float32]) -> NDArray[np.uint8]:
-        pictures = torch.from_numpy(np.ascontiguousarray(X)).view(len(X), *self.size).permute(0, 3, 1, 2).float()
-        columns = iter(torch.from_numpy(numbers).unbind(1))
-        varied = vary(pictures, self.augment.steps, lambda: next(columns))
-        found: NDArray[np.uint8] = varied.permute(0, 2, 3, 1).reshape(len(X), -1).round().byte().numpy()
+    def _varied(self, X: NDArray[Any], numbers: NDArray[np.float32]) -> NDArray[Any]:
+        """Rows in their views; those that the last of their numbers leaves plain as they are."""
+        found, chosen = X.copy(), np.flatnonzero(numbers[:, -1] >= PLAIN)
+        if len(chosen):
+            pictures = torch.from_numpy(X[chosen]).view(len(chosen), *self.size).permute(0, 3, 1, 2).float()
+            columns = iter(torch.from_numpy(numbers[chosen]).unbind(1))
+            varied = vary(pictures, self.augment.steps, lambda: next(columns))
+            found[chosen] = varied.permute(0, 2, 3, 1).reshape(len(chosen), -1).round().byte().numpy()
         return found
 
     def _drawn(self, epoch: int) -> NDArray[np.float32]:
@@ -138,7 +147,7 @@ def _span(value: object, about: float = 0.0) -> tuple[float, float]:
     return about - float(value), about + float(value)
 
 
-def _affine(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _affine(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tensor:
     """The inverse of: shear, turn, scale, then move."""
     turned = torch.deg2rad(_between(drawn, *_span(settings["degrees"])))
     sheared = torch.tan(torch.deg2rad(_between(drawn, *_span(settings.get("shear", 0)))))
@@ -152,7 +161,7 @@ def _affine(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # t
     return shear @ turn @ move
 
 
-def _crop(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _crop(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tensor:
     """A window of part of the area and of another ratio, as large as fits, seen at the size of the whole."""
     area = _between(drawn, *_span(settings["scale"]))
     ratio = torch.exp(_between(drawn, *(math.log(v) for v in _span(settings["ratio"]))))
@@ -162,15 +171,15 @@ def _crop(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # typ
     return _map([[wide, 0, dx], [0, high, dy], [0, 0, 1]])
 
 
-def _mirror(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _mirror(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tensor:
     return _map([[1 - 2 * (drawn() < settings["p"]).float(), 0, 0], [0, 1, 0], [0, 0, 1]])
 
 
-def _upside_down(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _upside_down(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tensor:
     return _map([[1, 0, 0], [0, 1 - 2 * (drawn() < settings["p"]).float(), 0], [0, 0, 1]])
 
 
-def _perspective(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _perspective(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tensor:
     """The map that takes four corners, each moved inwards by up to the distortion, back to those of the picture."""
     on = (drawn() < settings["p"]).float() * settings["distortion_scale"]
     half = (size[1] / 2, size[0] / 2)
@@ -186,7 +195,7 @@ def _perspective(settings: dict, size: tuple[int, int], drawn: Drawn) -> Tensor:
     return torch.cat([found, torch.ones(len(found), 1)], dim=1).view(-1, 3, 3)
 
 
-def _jitter(pictures: Tensor, settings: dict, drawn: Drawn) -> Tensor:  # type: ignore[type-arg]
+def _jitter(pictures: Tensor, settings: dict[str, Any], drawn: Drawn) -> Tensor:
     """Brightness, contrast, saturation, in this order."""
 
     def factor(name: str) -> Tensor:
@@ -206,7 +215,7 @@ def _grey(pictures: Tensor) -> Tensor:
     return (pictures * torch.tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-Move = Callable[[dict, tuple[int, int], Drawn], Tensor]  # type: ignore[type-arg]
+Move = Callable[[dict[str, Any], tuple[int, int], Drawn], Tensor]
 MOVES: dict[str, Move] = {
     "RandomAffine": _affine,
     "RandomRotation": _affine,
@@ -215,7 +224,7 @@ MOVES: dict[str, Move] = {
     "RandomHorizontalFlip": _mirror,
     "RandomVerticalFlip": _upside_down,
 }
-COLOURS: dict[str, Callable[[Tensor, dict, Drawn], Tensor]] = {"ColorJitter": _jitter}  # type: ignore[type-arg]
+COLOURS: dict[str, Callable[[Tensor, dict[str, Any], Drawn], Tensor]] = {"ColorJitter": _jitter}
 
 
 def _known(step: Step) -> bool:

@@ -60,8 +60,8 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
     plan = Plan(
         epochs=int(value["epochs"]), batch_size=int(value["batch_size"]), optimiser=asked.optimiser,
         learning_rate=float(value["learning_rate"]), weight_decay=asked.weight_decay, momentum=asked.momentum,
-        warmup=asked.warmup, clip=asked.clip, label_smoothing=float(value["label_smoothing"]), mixup=float(value["mixup"]),
-        ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
+        warmup=asked.warmup, clip=asked.clip, label_smoothing=float(value["label_smoothing"]),
+        mixup=float(value["mixup"]), ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
         threads=asked.threads or 1, device=engine.device, precision=engine.precision,
     )  # fmt: skip
     return Settings(

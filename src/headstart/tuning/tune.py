@@ -167,7 +167,7 @@ class _Tuning:
         return {}
 
     def _measured(self, part: str, rows: NDArray[np.int64], codes: NDArray[np.int64]) -> Row:
-        """Loss and accuracy on rows of a part. Those of the test part are for the history alone: they choose nothing."""
+        """Loss and accuracy on rows of a part; those of the test part are for the history alone and choose nothing."""
         logits = log_softmax(self._forward(self.given.plain, rows, "", self.network).astype(np.float64))
         losses = -logits[np.arange(len(rows)), codes] * self.weights.numpy()[codes]
         return {f"{part}_loss": float(losses.mean()), f"{part}_accuracy": float((logits.argmax(1) == codes).mean())}
