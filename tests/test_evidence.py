@@ -263,7 +263,7 @@ def test_a_comparison_is_json_with_the_keys_of_verdicts_json() -> None:
     assert " ".join(told) == (
         "first second margin verdict by_size slope x90 asymptote area ratio equivalence p sentence details"
     )
-    assert " ".join(told["verdict"]) == "word difference low90 high90 discordance needed more_repeats n"
+    assert " ".join(told["verdict"]) == "word difference low90 high90 discordance needed more_repeats n unlearnt"
     assert " ".join(told["equivalence"][0]) == "n value low high beyond multiple"
 
 

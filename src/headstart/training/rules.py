@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 
 BIT = "BiT HyperRule, Kolesnikov et al. 2020"
-FROM_NOTHING = 1_000
-"""Steps of a network from scratch on fewer than 20,000 pictures."""
+FROM_NOTHING = {500: 400, 2_000: 1_000, 20_000: 2_000}
+"""Steps of a network from scratch on this many pictures or fewer."""
 TUNED, BLIND = 500, 200
 """Steps of fine-tuning on fewer than 20,000 pictures, with validation pictures and without."""
 
@@ -25,9 +25,19 @@ class Choice:
 
 
 def batch_size(n: int) -> Choice:
-    """At most 32 under 2,000 training pictures, in batches as alike as can be; 64 under 20,000, else 128."""
-    size = math.ceil(n / math.ceil(n / 32)) if 0 < n < 2_000 else 64 if n < 20_000 else 128
+    """32 under 2,000 training pictures, 64 under 20,000, else 128."""
+    size = 32 if n < 2_000 else 64 if n < 20_000 else 128
     return Choice("batch_size", size, "small batches for few pictures: Masters and Luschi 2018")
+
+
+def network_batch(method: str, n: int) -> Choice:
+    """The same, from scratch 16 under 2,000 pictures; with few of them in batches as alike as can be, which is better
+    for batch normalisation than a small last one."""
+    rule = batch_size(n)
+    if not 0 < n < 2_000:
+        return rule
+    most = 32 if method == "finetune" else 16
+    return Choice(rule.name, math.ceil(n / math.ceil(n / most)), rule.source)
 
 
 def steps(method: str, n: int, validated: bool) -> int:
@@ -35,7 +45,7 @@ def steps(method: str, n: int, validated: bool) -> int:
     if n >= 20_000:
         return 10_000 if n < 500_000 else 20_000
     if method != "finetune":
-        return FROM_NOTHING
+        return next(steps for most, steps in FROM_NOTHING.items() if n <= most)
     return TUNED if validated else BLIND
 
 

@@ -38,7 +38,7 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
     """
     asked, tuned = recipe.training, recipe.method == "finetune"
     check(recipe)
-    batch = _chosen(asked, rules.batch_size(n))
+    batch = _chosen(asked, rules.network_batch(recipe.method, n))
     epochs = _chosen(asked, rules.epochs(recipe.method, n, int(batch.value), validated))
     found = {
         choice.name: choice
