@@ -144,7 +144,7 @@ class TrainingRecipe(Section):
     """The share of all steps in which the rate rises; then it falls along a cosine."""
     clip: float = Field(default=1.0, ge=0)
     """The largest norm of the gradient; 0: any."""
-    label_smoothing: float | None = Field(default=None, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The share of a label that is spread over all classes."""
     mixup: float | None = Field(default=None, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)

@@ -81,13 +81,6 @@ def learning_rate(method: str, optimiser: str) -> Choice:
     return Choice("learning_rate", 1e-3, "AdamW's own: Loshchilov and Hutter 2019")
 
 
-def label_smoothing(validated: bool) -> Choice:
-    """0.1 without validation pictures."""
-    if validated:
-        return Choice("label_smoothing", 0.0, "validation and calibration keep probabilities modest")
-    return Choice("label_smoothing", 0.1, "Szegedy et al. 2016; Müller et al. 2019: it keeps probabilities modest")
-
-
 def layer_decay() -> Choice:
     """0.75; ULMFiT's 1/2.6 (Howard and Ruder 2018) suits networks of few blocks."""
     return Choice("layer_decay", 0.75, "lower blocks know what all pictures share: Clark et al. 2020; ULMFiT has 0.385")

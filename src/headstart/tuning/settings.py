@@ -48,7 +48,6 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
             _chosen(asked, rules.patience(recipe.method, int(epochs.value), validated)),
             _chosen(asked, rules.learning_rate(recipe.method, asked.optimiser)),
             _chosen(asked, rules.mixup(n)),
-            _chosen(asked, rules.label_smoothing(validated)),
             _chosen(asked, rules.layer_decay() if tuned else Choice("layer_decay", 1.0, "no block knows more")),
             _chosen(asked, rules.l2sp() if tuned else Choice("l2sp", 0.0, "there is nothing to keep")),
             _chosen(asked, rules.batchnorm() if tuned else Choice("batchnorm", "trained", "it knows nothing yet")),
@@ -60,7 +59,7 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
     plan = Plan(
         epochs=int(value["epochs"]), batch_size=int(value["batch_size"]), optimiser=asked.optimiser,
         learning_rate=float(value["learning_rate"]), weight_decay=asked.weight_decay, momentum=asked.momentum,
-        warmup=asked.warmup, clip=asked.clip, label_smoothing=float(value["label_smoothing"]),
+        warmup=asked.warmup, clip=asked.clip, label_smoothing=asked.label_smoothing,
         mixup=float(value["mixup"]), ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
         threads=asked.threads or 1, device=engine.device, precision=engine.precision,
     )  # fmt: skip
