@@ -13,8 +13,8 @@ from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.comparison import compare, curves_of, per_class
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
-from headstart.evidence.learnt import learnt
 from headstart.evidence.interval import Estimate, over_repeats, t_quantile
+from headstart.evidence.learnt import learnt
 from headstart.evidence.training import levelled, training_block, training_curve
 from headstart.metrics import wilson
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 BIT = "BiT HyperRule, Kolesnikov et al. 2020"
 FROM_NOTHING = {500: 400, 2_000: 1_000, 20_000: 2_000}
 """Steps of a network from scratch on this many pictures or fewer."""
-TUNED, BLIND = 500, 200
+TUNED, BLIND = 500, 100
 """Steps of fine-tuning on fewer than 20,000 pictures, with validation pictures and without."""
 
 
