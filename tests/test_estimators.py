@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from headstart import FeatureExtractor, TransferClassifier
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 
 SMALL = {"backbone": "test_resnet", "weights": "none", "image_size": 32}
 
@@ -105,3 +105,51 @@ def test_paths_may_come_as_an_array_of_strings_and_an_unfitted_model_says_so(dig
     with pytest.raises(NotFittedError):
         model.predict(paths)
     assert model.fit(np.array(paths), y[:60]).predict(np.array(paths[:5])).shape == (5,)
+
+
+def trained(method: str, **more: object) -> TransferClassifier:
+    network = {"backbone": "small_cnn"} if method == "scratch" else {"backbone": "sprout", "weights": "none"}
+    steps = {"epochs": 12 if method == "scratch" else 1, "threads": 1}
+    return TransferClassifier(method=method, training=steps, engine="torch", cache=False, **network, **more)
+
+
+def test_a_network_from_scratch_is_trained_and_a_clone_of_it_trains_to_the_same(digits) -> None:
+    """A head on frozen random features would leave the weights as they were drawn."""
+    from headstart.backbones import resolve
+
+    X, y = digits
+    fitted = trained("scratch").fit(X[:100], y[:100])
+    drawn = resolve("small_cnn", "none").network().state_dict()
+    learnt = fitted.classifier_.source.backbone.network().state_dict()
+    moved = [name for name, value in learnt.items() if not np.array_equal(value.numpy(), drawn[name].numpy())]
+    assert "blocks.0.conv.weight" in moved
+    assert fitted.score(X[100:], y[100:]) > 0.5
+    assert fitted.predict_proba(X[:5]).sum(axis=1) == pytest.approx(np.ones(5))
+    again = clone(fitted).fit(X[:100], y[:100])
+    np.testing.assert_allclose(again.predict_proba(X[100:120]), fitted.predict_proba(X[100:120]), atol=1e-5)
+
+
+def test_fine_tuning_changes_the_last_blocks_and_leaves_the_first(digits) -> None:
+    from headstart.backbones import resolve
+
+    X, y = digits
+    fitted = trained("finetune", image_size=32).fit(X[:60], np.array([f"digit {k}" for k in y[:60]]))
+    before = resolve("sprout", "none").network().state_dict()
+    after = fitted.classifier_.source.backbone.network().state_dict()
+    assert np.array_equal(after["stem.conv.weight"].numpy(), before["stem.conv.weight"].numpy())
+    assert not np.array_equal(after["stages.2.1.conv.weight"].numpy(), before["stages.2.1.conv.weight"].numpy())
+    assert set(fitted.predict(X[:30])) <= {f"digit {k}" for k in range(10)}
+
+
+def test_choices_that_do_not_fit_together_are_one_sentence(digits) -> None:
+    X, y = digits
+    with pytest.raises(UserError, match="training is for a network that is trained"):
+        TransferClassifier(method="pixels", training={"epochs": 3}).fit(X, y)
+    with pytest.raises(UserError, match="--head knn cannot"):
+        trained("scratch", head="knn").fit(X, y)
+    with pytest.raises(UserError, match="method = 'scratsh' is not possible"):
+        TransferClassifier(method="scratsh").fit(X, y)
+    with pytest.raises(UserError, match="use TransferClassifier"):
+        FeatureExtractor(method="finetune", **SMALL).fit(X)
+    with pytest.raises(UserError, match="epoch"):
+        TransferClassifier(method="scratch", backbone="small_cnn", training={"epoch": 3}).fit(X, y)

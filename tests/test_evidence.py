@@ -14,6 +14,7 @@ from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.comparison import compare, curves_of, per_class
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
 from headstart.evidence.interval import Estimate, over_repeats, t_quantile
+from headstart.evidence.learnt import learnt
 from headstart.evidence.training import levelled, training_block, training_curve
 from headstart.metrics import wilson
 
@@ -263,7 +264,7 @@ def test_a_comparison_is_json_with_the_keys_of_verdicts_json() -> None:
     assert " ".join(told) == (
         "first second margin verdict by_size slope x90 asymptote area ratio equivalence p sentence details"
     )
-    assert " ".join(told["verdict"]) == "word difference low90 high90 discordance needed more_repeats n"
+    assert " ".join(told["verdict"]) == "word difference low90 high90 discordance needed more_repeats n unlearnt"
     assert " ".join(told["equivalence"][0]) == "n value low high beyond multiple"
 
 
@@ -342,3 +343,52 @@ def test_recall_by_class_is_the_mean_over_repeats_on_that_class_alone() -> None:
         assert row["difference"] == pytest.approx(row["first"] - row["second"])
         assert row["n"] == 1 or row["low"] <= row["difference"] <= row["high"]
     assert rows[-1]["low"] is None
+
+
+# An arm that did not learn
+
+
+def test_an_arm_that_answers_without_looking_did_not_learn() -> None:
+    """Always the commonest class, always another one, or at random; whatever the share of the commonest class."""
+    rng = np.random.default_rng(0)
+    for labels in (np.repeat(np.arange(10), 40), np.repeat([0, 1], [350, 50])):
+        k = int(labels.max()) + 1
+        for predicted in (np.zeros_like(labels), np.full_like(labels, k - 1), rng.permutation(labels)):
+            assert not learnt(labels, np.stack([predicted] * 3))
+
+
+def test_an_arm_learnt_where_it_is_better_than_that_also_on_rare_classes_alone() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10), 40)
+    noisy = np.where(rng.random((3, 400)) < 0.2, labels, rng.integers(0, 10, (3, 400)))
+    assert learnt(labels, noisy)
+    uneven = np.repeat([0, 1], [380, 20])
+    often_one = np.where(rng.random((3, 400)) < 0.15, 1 - uneven, uneven)
+    assert (often_one == uneven).mean() < 0.95 and learnt(uneven, often_one)
+
+
+def unlearnt(second: list[bool]) -> Answers:
+    """The first arm far ahead of the second, which did not learn at some sizes."""
+    given = answers(levels=(0.8, 0.2))
+    return Answers(given.arms, given.sizes, given.right, np.array([[False] * len(SIZES), second]))
+
+
+def test_nothing_is_concluded_from_an_arm_that_did_not_learn_at_any_size() -> None:
+    found = compare(unlearnt([True] * 5), "first", "second")
+    assert found.verdict.word == "inconclusive" and found.verdict.unlearnt
+    assert {each.word for each in found.by_size} == {"inconclusive"}
+    assert "second did not learn" in found.sentence and not found.sentence.startswith("Transfer helped")
+    assert "cannot tell whether transfer helped" in found.sentence
+
+
+def test_where_it_learnt_at_other_sizes_only_the_verdicts_there_are_open() -> None:
+    found = compare(unlearnt([True, True, False, False, False]), "first", "second")
+    assert found.verdict.word == "helped" and not found.verdict.unlearnt
+    assert [each.word for each in found.by_size] == ["inconclusive"] * 2 + ["helped"] * 3
+    assert found.sentence.startswith("Transfer helped") and "with 20 labelled" in found.sentence
+
+
+def test_an_arm_that_did_not_learn_and_is_not_behind_changes_nothing() -> None:
+    given = answers()
+    same = Answers(given.arms, given.sizes, given.right, np.array([[True] * 5, [False] * 5]))
+    assert compare(same, "first", "second").verdict.word == compare(given, "first", "second").verdict.word

@@ -948,27 +948,43 @@ def test_an_unknown_optimiser_is_refused_with_the_known_ones() -> None:
 def test_the_rules_of_size_change_at_their_boundaries(n: int, batch: int, steps: int, mixup: float) -> None:
     """Batch size, steps and mixup by the number of pictures, from Masters and Luschi and the BiT HyperRule."""
     assert rules.batch_size(n).value == batch
-    assert rules.steps(n) == steps
+    assert rules.steps("finetune", n, validated=True) == steps
     assert rules.mixup(n).value == mixup
 
 
 @settings(deadline=None)
-@given(n=st.integers(1, 3_000_000))
-def test_the_epochs_make_the_steps_of_the_rule(n: int) -> None:
-    """From 3 to 200; between them, the fewest whose steps are at least the rule's."""
-    batch = int(rules.batch_size(n).value)
-    epochs, steps = int(rules.epochs(n, batch).value), math.ceil(n / batch)
-    assert 3 <= epochs <= 200
-    assert epochs * steps >= rules.steps(n) or epochs == 200
+@given(n=st.integers(1, 3_000_000), method=st.sampled_from(["finetune", "scratch"]), validated=st.booleans())
+def test_the_epochs_make_the_steps_of_the_rule(n: int, method: str, validated: bool) -> None:
+    """At least 3, the fewest whose steps are at least the rule's; at most 200 for weights that know something."""
+    batch = int(rules.network_batch(method, n).value)
+    wanted = rules.steps(method, n, validated)
+    epochs, steps = int(rules.epochs(method, n, batch, validated).value), math.ceil(n / batch)
+    assert epochs >= 3
+    assert epochs * steps >= wanted or (epochs == 200 and method == "finetune")
     if epochs > 3:
-        assert (epochs - 1) * steps < rules.steps(n)
+        assert (epochs - 1) * steps < wanted
+
+
+@given(n=st.integers(2, 150))
+def test_a_batch_is_no_larger_than_the_data_and_none_is_far_smaller_than_the_others(n: int) -> None:
+    """Batch normalisation learns from each batch alone: the last one of an epoch has more than half of the others."""
+    for method in ("finetune", "scratch"):
+        batch = int(rules.network_batch(method, n).value)
+        assert 1 <= batch <= n
+        assert (n % batch or batch) > batch / 2 or batch < 10
+
+
+def test_without_validation_fine_tuning_is_shorter_and_nothing_ends_it_early() -> None:
+    """Nobody can say when to stop, so the steps are those that were measured to do no harm."""
+    assert rules.steps("finetune", 100, validated=False) < rules.steps("finetune", 100, validated=True)
+    assert rules.patience("finetune", 100, validated=False).value == 0
 
 
 def test_patience_is_for_weights_that_know_something() -> None:
     """A training from scratch is given all its epochs; fine-tuning stops after a quarter of them without a gain."""
-    assert rules.patience("scratch", 100).value == 0
-    assert rules.patience("finetune", 100).value == 25
-    assert rules.patience("finetune", 3).value == 3
+    assert rules.patience("scratch", 100, validated=True).value == 0
+    assert rules.patience("finetune", 100, validated=True).value == 25
+    assert rules.patience("finetune", 3, validated=True).value == 3
 
 
 def test_weights_that_know_something_learn_more_gently() -> None:

@@ -30,7 +30,7 @@ from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.spaces import spaces, verify
 from headstart.fitting import STATE, feature_source, new_head, prepare
-from headstart.images import ImageSet
+from headstart.images import ImageSet, write_split
 from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
 from headstart.tuning import state as saved
@@ -291,6 +291,64 @@ def test_looking_for_a_learning_rate_changes_nothing(base: Run, tmp_path: Path) 
     rates = [float(row["learning_rate"]) for row in table(run.folder / "learning_rates.csv")]
     assert len(rates) > 3 and rates == sorted(rates)
     assert not (base.folder / "learning_rates.csv").exists()
+
+
+# ---- without validation pictures
+
+
+def blind(tmp_path: Path, method: str = "finetune", **sections: Any) -> Recipe:
+    """The same training where the data bring a test part and nothing is held back."""
+    images = prepare(recipe(data={"limit": 60}))
+    split = tmp_path / "split.csv"
+    write_split(replace(images, parts=np.where(images.parts == "test", "test", "train")), split)
+    return recipe(method, data={"limit": 60, "split": str(split)}, **sections)
+
+
+def test_without_validation_all_pictures_train_and_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    run = execute(blind(tmp_path), tmp_path / "run")
+    told = run.scores["training"]
+    assert told["rows"] == 60 - run.scores["counts"]["test"]
+    assert told["best_epoch"] == told["plan"]["epochs"] == 3
+    assert told["plan"]["patience"] == 0 and told["blend"] == 0.5
+    assert any("all 3 epochs were run and the last one kept" in note for note in run.scores["notes"])
+
+
+def test_without_validation_the_weights_are_half_way_to_the_trained_ones(tmp_path: Path) -> None:
+    half = execute(blind(tmp_path), tmp_path / "half")
+    whole = execute(blind(tmp_path, training={"blend": False}), tmp_path / "whole")
+    start = resolve("sprout", "none").network().state_dict()["stages.2.1.conv.weight"].numpy()
+    ends = [load_file(r.folder / "bundle" / "backbone.safetensors")["stages.2.1.conv.weight"] for r in (half, whole)]
+    np.testing.assert_allclose(ends[0], (start + ends[1]) / 2, atol=1e-6)
+
+
+def test_test_accuracy_by_epoch_is_measured_at_a_dozen_epochs_and_chooses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = blind(tmp_path, "scratch", training={"epochs": 40, "batch_size": 16})
+    seen = execute(chosen, tmp_path / "seen")
+    rows = [row for row in table(seen.folder / "history.csv") if row["test_accuracy"]]
+    assert [int(float(row["epoch"])) for row in rows] == [0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 29, 40]
+    assert float(rows[-1]["test_accuracy"]) == pytest.approx(seen.scores["after"]["test"]["accuracy"])
+    assert not any(row.get("val_loss") for row in table(seen.folder / "history.csv"))
+    monkeypatch.setattr(tuning, "epochs_to_watch", lambda last: frozenset())
+    assert weights_in(execute(chosen, tmp_path / "unseen").folder) == weights_in(seen.folder)
+
+
+def test_a_training_without_validation_that_was_stopped_goes_on_to_the_same_result(tmp_path: Path) -> None:
+    """With the augmentation that was chosen for its pictures when it began."""
+    chosen = blind(tmp_path, "scratch", training={"epochs": 6, "batch_size": 16})
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage.startswith("train|") and done * 2 > total:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        execute(chosen, tmp_path / "run", stop)
+    execute(chosen, tmp_path / "run", resume=True)
+    whole = execute(chosen, tmp_path / "whole")
+    assert content(tmp_path / "run") == content(whole.folder)
+    assert Recipe.load(whole.folder / "recipe.toml").augment.name == "digits"
+    assert whole.scores["augment"]["name"] == "digits"
 
 
 # ---- where the network is cut

@@ -25,6 +25,7 @@ from PIL import Image
 
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
+from headstart.recipe import AUTO
 from headstart.transforms import CROP, TRANSFORMS, Setting
 
 FORMAT = 1
@@ -135,8 +136,13 @@ def named(name: str) -> Augment:
     if name.endswith(".toml"):
         return load(Path(name))
     if name not in AUGMENTS:
-        raise UnknownName("augmentation", name, AUGMENTS, "(or FILE.toml)")
+        raise UnknownName("augmentation", name, [AUTO, *AUGMENTS], "(or FILE.toml)")
     return AUGMENTS[name]
+
+
+def for_recipe(name: str) -> dict[str, Any]:
+    """What a recipe holds of an augmentation by this name: `auto` stays, the transforms of a FILE.toml are read."""
+    return {"name": AUTO} if name == AUTO else named(name).for_recipe()
 
 
 def load(path: Path) -> Augment:

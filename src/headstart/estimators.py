@@ -7,6 +7,8 @@ used is an error here, because an estimator owes one answer for each row of X.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
@@ -14,16 +16,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.augment import named
+from headstart.augment import NO_VIEWS, for_recipe
 from headstart.classifier import Classifier
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.views import ViewExtractor, views_of
-from headstart.fitting import feature_source, new_head, with_views
+from headstart.fitting import Job, feature_source, new_head, with_views
 from headstart.heads.base import Examples
 from headstart.images import ImageSet, Shares, from_arrays, split
 from headstart.paths import features_dir
-from headstart.recipe import Recipe
+from headstart.recipe import TRAINED, Recipe
 from headstart.run import calibrate
 
 
@@ -59,6 +61,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Resolve the backbone and its input size for pictures like these; `y` is not used."""
+        if self.method in TRAINED:
+            raise UserError(
+                f"FeatureExtractor gives the features of a frozen network, and method='{self.method}' trains it: use "
+                "TransferClassifier."
+            )
         self.source_ = feature_source(_recipe(self), from_arrays(X))
         return self
 
@@ -77,7 +84,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A head on a frozen backbone, with a temperature: pictures -> classes.
+    """A head on a frozen backbone, with a temperature, or a network that is trained: pictures -> classes.
+
+    `method` is `features`, `pixels`, or, to train the network with the head on all pictures, `finetune` or `scratch`;
+    `training` has the settings of those two, such as {"epochs": 5, "unfreeze": 2}.
 
     `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to
     choose the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on
@@ -97,9 +107,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         head_options: dict[str, Any] | None = None,
         class_weight: str | None = None,
         image_size: int | None = None,
-        augment: str = "none",
+        augment: str = "auto",
         views: int | None = None,
         tta: int = 1,
+        training: dict[str, Any] | None = None,
         engine: str = "auto",
         device: str = "auto",
         validation: bool = True,
@@ -117,6 +128,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.augment = augment
         self.views = views
         self.tta = tta
+        self.training = training
         self.engine = engine
         self.device = device
         self.validation = validation
@@ -131,7 +143,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
         images = from_arrays(X, [names[k] for k in codes])
-        recipe = _recipe(self, named(self.augment).for_recipe() | {"views": self.views, "tta": self.tta})
+        recipe = _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta})
+        if self.method in TRAINED:
+            return self._train(recipe, images)
+        if self.training:
+            raise UserError(
+                f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
+            )
         training, averaging = views_of(recipe)
         source, settings = feature_source(recipe, images), _settings(self.cache)
         features = extract(images, source, settings).features
@@ -147,6 +165,19 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classifier = calibrate(classifier, logits, codes[calibration])
         self.classifier_ = classifier
         self.n_features_in_ = int(features.shape[1])
+        return self
+
+    def _train(self, recipe: Recipe, images: ImageSet) -> Self:
+        """Train the network with the head, on all n pictures."""
+        whole = _with_head(self, recipe)
+        images = replace(images, parts=np.full(len(images), "train"))
+        with TemporaryDirectory() as folder:
+            job = Job(whole, Path(folder), NO_VIEWS, _settings(self.cache), given=images)
+            fitted = job.train_network(resume=False)
+        _, averaging = views_of(fitted.recipe)
+        self.head_ = fitted.head
+        self.classifier_ = Classifier(fitted.source, fitted.head, images.classes, averaging=averaging)
+        self.n_features_in_ = int(fitted.extraction.features.shape[1])
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -182,6 +213,17 @@ def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str,
         "engine": {"name": estimator.engine, "device": estimator.device},
         "augment": augment or {},
     }
+    return Recipe.from_dict(sections, type(estimator).__name__)
+
+
+def _with_head(estimator: TransferClassifier, recipe: Recipe) -> Recipe:
+    """The recipe with what it says of head and training: all that a network is trained with."""
+    head = {
+        "name": estimator.head,
+        "class_weight": estimator.class_weight or "none",
+        "options": estimator.head_options or {},
+    }
+    sections = {**recipe.model_dump(exclude_none=True), "head": head, "training": estimator.training or {}}
     return Recipe.from_dict(sections, type(estimator).__name__)
 
 

@@ -17,14 +17,15 @@ from headstart.augment import Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import DataError, HeadstartError, UserError
+from headstart.features.auto import with_augment
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
-from headstart.features.views import ViewExtractor
+from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.base import Examples
 from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, load, select, split, with_test
 from headstart.outcome import PARTS, Training, part_rows
 from headstart.preprocess import Preprocess
-from headstart.recipe import DataRecipe, HeadRecipe, Recipe
+from headstart.recipe import AUTO, DataRecipe, HeadRecipe, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
@@ -57,7 +58,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe to be fitted; `views` are what it trains with, `given` its pictures where they are divided already."""
+    """A recipe to be fitted; `given` are its pictures where they are divided already.
+
+    `views` are what a head on frozen features trains with; a network's are chosen when its pictures are known.
+    """
 
     recipe: Recipe
     folder: Path
@@ -92,6 +96,8 @@ class Job:
 
         check(recipe)
         images = prepare(recipe) if self.given is None else self.given
+        recipe = with_augment(recipe, images)
+        views, _ = views_of(recipe)
         source = feature_source(recipe, images)
         from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
         from headstart.tuning.rows import inputs
@@ -99,7 +105,7 @@ class Job:
         from headstart.tuning.tune import tune
 
         place = cut(recipe, source)
-        given = inputs(place, images, self.views, self.settings, recipe.training.disk_gb, self.progress)
+        given = inputs(place, images, views, self.settings, recipe.training.disk_gb, self.progress)
         recipe = with_threads(recipe, lambda: threads_for(place, given.plain))
         kept = keeper(recipe, place, given, self.folder / STATE)
         records.make(kept.folder)
@@ -136,6 +142,8 @@ def check_unfinished(folder: Path, resume: bool) -> None:
 def resumed(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with the choices that were made when the run began. Raises UserError when they are other ones."""
     begun = Recipe.load(folder / "recipe.toml")
+    if recipe.augment.name == AUTO:
+        recipe = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"name": begun.augment.name})})
     recipe = with_threads(recipe, lambda: begun.training.threads or 1)
     if recipe != begun:
         raise UserError(f"--resume: {folder} was begun with other choices; repeat them, see {folder / 'recipe.toml'}.")

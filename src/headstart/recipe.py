@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headstart.errors import UnknownName, UserError
 
+AUTO = "auto"
+"""The augmentation that is chosen by the looks of the pictures."""
+
 
 class Section(BaseModel):
     """A table of TOML with known keys."""
@@ -142,6 +145,7 @@ class TrainingRecipe(Section):
     clip: float = Field(default=1.0, ge=0)
     """The largest norm of the gradient; 0: any."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of a label that is spread over all classes."""
     mixup: float | None = Field(default=None, ge=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of a moving average of the weights that is used in their place; 0: none."""
@@ -157,15 +161,21 @@ class TrainingRecipe(Section):
     """Stored activations may take this much; what would take more is computed anew in every epoch."""
 
 
-class AugmentRecipe(Section):
-    """How training pictures are varied, and how many views of a picture are averaged at the test."""
+class VariedRecipe(Section):
+    """How training pictures are varied."""
 
-    name: str = "none"
-    """`none`, `light`, `strong`, `digits`, or the name of the transforms below."""
+    name: str = AUTO
+    """`auto`, `none`, `light`, `strong`, `digits`, or the name of the transforms below. `auto` is none for a head on a
+    frozen network; a method that trains the network chooses by the looks of the pictures."""
     transform: list[dict[str, Any]] | None = None
     """Transforms in order, `[[augment.transform]]`, in place of those of the name."""
     views: int | None = Field(default=None, ge=0, le=1000)
     """Views of each training picture beside the plain one; 0: fresh ones every epoch."""
+
+
+class AugmentRecipe(VariedRecipe):
+    """How training pictures are varied, and how many views of a picture are averaged at the test."""
+
     tta: int = Field(default=1, ge=1, le=1000)
     """Views of a picture, the plain one among them, whose probabilities are averaged; 1: the plain one alone."""
 

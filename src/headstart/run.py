@@ -97,6 +97,7 @@ def execute(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
     )
     fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen()
+    training, averaging = views_of(fitted.recipe)  # an augmentation by the looks of the pictures is known by now
     images, extraction, parts = fitted.images, fitted.extraction, part_rows(fitted.images)
 
     classifier = Classifier(fitted.source, fitted.head, images.classes, averaging=averaging)

@@ -43,6 +43,13 @@ def compare(
     train: Annotated[
         list[str] | None, typer.Option(help="Setting of arms that train a network, as `epochs=5`; repeatable.")
     ] = None,
+    augment: Annotated[
+        str,
+        typer.Option(
+            help="Vary the pictures of arms that train a network: `none`, `light`, `strong`, `digits`, FILE.toml, or "
+            "`auto`, by the looks of the pictures."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[
@@ -61,6 +68,7 @@ def compare(
 
     `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
     """
+    from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
 
     recipe: dict[str, Any] = {
@@ -80,6 +88,7 @@ def compare(
         "engine": {"device": device},
         "head": {"name": head, "options": options(head_option or [])},
         "training": options(train or [], "--train epochs=5"),
+        "augment": for_recipe(augment),
     }
     carry_out(StudyRecipe.from_dict(recipe, "the command line"), out, store)
 

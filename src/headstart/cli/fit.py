@@ -63,8 +63,12 @@ def fit(
         typer.Option(help="How grey pictures fill three channels: `repeat`, `first` (one of them) or `colormap`."),
     ] = None,
     augment: Annotated[
-        str, typer.Option(help="Vary training pictures: `none`, `light` or `strong` (photos), `digits`, or FILE.toml.")
-    ] = "none",
+        str,
+        typer.Option(
+            help="Vary training pictures: `none`, `light` or `strong` (photos), `digits`, FILE.toml, or `auto`: what "
+            "suits them where the network is trained, none with a frozen one."
+        ),
+    ] = "auto",
     views: Annotated[
         int | None,
         typer.Option(min=0, help="Varied views of each training picture beside the plain one; 2 if left out."),
@@ -103,7 +107,7 @@ def fit(
 
     `headstart fit photos --backbone mobilenetv2_100 --method finetune --unfreeze 3 --out runs/tuned`
     """
-    from headstart.augment import named
+    from headstart.augment import for_recipe
     from headstart.errors import UserError
     from headstart.recipe import TRAINED, Recipe
 
@@ -124,7 +128,7 @@ def fit(
         "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size, "grey": grey},
         "engine": {"name": engine, "device": device, "precision": precision},
         "head": {"name": head, "class_weight": class_weight, "options": options(head_option or [])},
-        "augment": {**named(augment).for_recipe(), "views": views, "tta": tta},
+        "augment": {**for_recipe(augment), "views": views, "tta": tta},
     }
     if backbone is not None:
         sections["backbone"]["name"] = absolute(backbone)

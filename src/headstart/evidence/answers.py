@@ -14,12 +14,14 @@ class Answers:
 
     sizes: (s,) float64, ascending, labelled pictures of a class; right: (a, s, r, m) bool. In a repeat all arms were
     fitted on the same labelled pictures, and a smaller size's pictures are among a larger one's. A size with one
-    subset only, "all", repeats its answers, so that nothing varies between its repeats.
+    subset only, "all", repeats its answers, so that nothing varies between its repeats. unlearnt: (a, s) bool, where an
+    arm answers no better than without looking (`evidence.learnt`); nowhere when left out.
     """
 
     arms: tuple[str, ...]
     sizes: NDArray[np.float64]
     right: NDArray[np.bool_]
+    unlearnt: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.arms), len(self.sizes))
@@ -43,6 +45,10 @@ class Answers:
         """(a, s, r) share of right answers."""
         found: NDArray[np.float64] = self.right.mean(axis=3)
         return found
+
+    def lost(self, arm: int) -> NDArray[np.bool_]:
+        """(s,) the sizes at which an arm, by number, did not learn."""
+        return np.zeros(len(self.sizes), np.bool_) if self.unlearnt is None else self.unlearnt[arm]
 
     def of(self, arm: str) -> NDArray[np.bool_]:
         """(s, r, m) of one arm."""

@@ -201,4 +201,4 @@ def _in_order(answers: Answers) -> Answers:
     """The same answers, repeats and pictures in an order that depends on the answers alone."""
     repeats = np.lexsort(answers.accuracy.reshape(-1, answers.repeats))
     pictures = np.lexsort(answers.right.sum(axis=2).reshape(-1, answers.n_test))
-    return Answers(answers.arms, answers.sizes, answers.right[:, :, repeats][..., pictures])
+    return replace(answers, right=answers.right[:, :, repeats][..., pictures])

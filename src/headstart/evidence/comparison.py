@@ -152,12 +152,16 @@ class _Two:
         """All but the sentences."""
         area, arms = curves.area_weights(self.sizes), self.boot.answers.arms
         steps = np.eye(len(self.sizes))
-        by_size = [self.judged(step, margin).at(float(n)) for step, n in zip(steps, self.sizes, strict=True)]
+        lost = [self.boot.answers.lost(arm) for arm in (self.one, self.other)]
+        by_size = [
+            self.judged(step, margin).at(float(n)).unless(bool(first), bool(second))
+            for step, n, first, second in zip(steps, self.sizes, *lost, strict=True)
+        ]
         return Comparison(
             first=arms[self.one],
             second=arms[self.other],
             margin=margin,
-            verdict=self.judged(area, margin),
+            verdict=self.judged(area, margin).unless(bool(lost[0].all()), bool(lost[1].all())),
             by_size=tuple(by_size),
             slope=self.pair(curves.slope_weights(self.sizes)) if len(self.sizes) > 1 else None,
             x90=(curves.x90(self.sizes, self.accuracies[0]), curves.x90(self.sizes, self.accuracies[1])),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headstart.evidence.measures import Overlap
+from headstart.evidence.phrases import CLASS, capital, number, percent
 
 GREY = 0.9  # share of grey pictures from which colour plays no part in the data
 ENLARGED = 2.0  # times; up to twofold, resizing is within what networks are trained to bear
@@ -74,6 +75,16 @@ def reasons(facts: Facts, weak: bool) -> tuple[Reason, ...]:
     """
     found = tuple(reason for rule in RULES if (reason := rule(facts)) is not None)
     return found if weak else tuple(reason for reason in found if _is_trouble(reason))
+
+
+def unlearnt(name: str, sizes: tuple[float, ...], accuracy: float) -> Reason:
+    """That an arm (how sentences call it) was no better than guessing at these sizes, where it was right on so many."""
+    listed = ", ".join(number(n) for n in sizes)
+    sentence = (
+        f"{capital(name)} did not learn with {listed} {CLASS}: {percent(accuracy)} right is no better than without "
+        "looking. Do not conclude from it."
+    )
+    return Reason("unlearnt", accuracy, sentence)
 
 
 def _is_trouble(reason: Reason) -> bool:

@@ -29,7 +29,8 @@ class Verdict:
     word: helped, hurt (each also ", below the margin"), no measurable difference, or inconclusive; of arms that do not
     differ in transfer better and worse in place of helped and hurt; discordance: share
     of test pictures on which the two differ; needed: for inconclusive, the test pictures that would decide;
-    more_repeats: subsets bring more of the variance than test pictures; n: the size, None for all sizes together.
+    more_repeats: subsets bring more of the variance than test pictures; n: the size, None for all sizes together;
+    unlearnt: it would be helped or hurt, but the arm that is behind did not learn, so nothing can be concluded.
     """
 
     word: str
@@ -40,6 +41,7 @@ class Verdict:
     needed: int | None = None
     more_repeats: bool = False
     n: float | None = None
+    unlearnt: bool = False
 
     @property
     def sign(self) -> int:
@@ -53,6 +55,11 @@ class Verdict:
     def without_transfer(self) -> Verdict:
         """The same said of two arms of which both transfer or neither does: better, worse."""
         return replace(self, word=self.word.replace(HELPED, BETTER).replace(HURT, WORSE))
+
+    def unless(self, first: bool, second: bool) -> Verdict:
+        """The verdict, or inconclusive where the arm that is behind did not learn (`first`, `second`: this one)."""
+        behind = second if self.sign > 0 else first
+        return replace(self, word=OPEN, unlearnt=True) if self.sign and behind else self
 
     def at(self, n: float) -> Verdict:
         """The same verdict, of the size n."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 
 Floats = NDArray[np.float64]
+DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ def _finding(found: Comparison, setting: Setting) -> str:
 def _open(found: Comparison, setting: Setting) -> str:
     """The sentence of an inconclusive verdict, with what would decide."""
     verdict = found.verdict
+    if verdict.unlearnt:
+        behind = setting.names[int(verdict.difference.value > 0)]
+        question = "whether transfer helped" if setting.transfer else "which arm is better"
+        return f"This study cannot tell {question}: {_average(setting)}, but {behind} did not learn. {DOUBT}"
     question = "whether transfer helped" if setting.transfer else f"{setting.names[0]} from {setting.names[1]}"
     low, high = signed(verdict.difference.low or 0.0), signed(verdict.difference.high or 0.0)
     told = f"This study cannot tell {question}: {_average(setting)}, and the true difference may lie anywhere from "

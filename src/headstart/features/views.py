@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import NO_VIEWS, Augment, View, Views, named
+from headstart.augment import AUGMENTS, NO_VIEWS, Augment, View, Views, named
 from headstart.engines import Engine
 from headstart.errors import DataError, Refused, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.features.matrix import allocate
 from headstart.images import ImageSet, decode, digest
-from headstart.recipe import TRAINED, AugmentRecipe, Recipe
+from headstart.recipe import AUTO, TRAINED, Recipe, VariedRecipe
 
 STORED_VIEWS = 2
 """Views of each training picture where `--views` is left out and there is a frozen trunk whose output is stored."""
@@ -26,10 +26,12 @@ STORED_VIEWS = 2
 def views_of(recipe: Recipe) -> tuple[Views, Views]:
     """The views that a recipe trains with, and those that it averages at the test beside the plain picture.
 
-    With a method that trains the network, a count of 0 means fresh views every epoch. Raises UserError where the
-    choices do not fit together.
+    With a method that trains the network, a count of 0 means fresh views every epoch, and none are told yet where the
+    augmentation is still to be chosen (`auto`). Raises UserError where the choices do not fit together.
     """
     asked, frozen = recipe.augment, recipe.method not in TRAINED
+    if asked.name == AUTO and asked.transform is None and not frozen:
+        return NO_VIEWS, NO_VIEWS
     augment = augment_of(asked)
     if not augment.steps:
         if asked.views:
@@ -49,10 +51,12 @@ def views_of(recipe: Recipe) -> tuple[Views, Views]:
     return Views(augment, recipe.seed, count), Views(augment, recipe.seed, asked.tta - 1)
 
 
-def augment_of(asked: AugmentRecipe) -> Augment:
-    """The augmentation of a recipe: the transforms that it spells out, else those of the name."""
+def augment_of(asked: VariedRecipe) -> Augment:
+    """The augmentation of a recipe: the transforms that it spells out, else those of the name; none for `auto`."""
     if asked.transform is not None:
         return Augment.of(asked.name, asked.transform, f"the augmentation {asked.name}")
+    if asked.name == AUTO:
+        return AUGMENTS["none"]
     if asked.name.endswith(".toml"):
         raise UserError(
             f"The recipe names the augmentation file {asked.name}; write its tables into the recipe as "

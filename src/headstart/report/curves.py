@@ -13,6 +13,7 @@ from headstart.report.parts import PART_WORDS
 from headstart.report.story import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 
 TABLE_ROWS = 300
+DRAWN = ("train", "val", "test")
 START, SOLVED = 0, 1
 """`phase` in the history of a trained network: a head of zeros, a head solved on frozen features."""
 TITLES = {"log_loss": "Log loss", "loss": "Log loss", "squared_error": "Squared error", "accuracy": "Accuracy"}
@@ -46,9 +47,14 @@ def history(files: RunFiles) -> History | None:
 
 
 def start_words(files: RunFiles) -> str:
-    """What epoch 0 is, where the head was solved before the network was trained."""
+    """What epoch 0 is, where the head was solved before the network was trained, and what test pictures are for."""
     solved = any(row.get("phase") == SOLVED for row in files.history)
-    return "Epoch 0 is the head solved on frozen features, before any block was changed." if solved else ""
+    told = ["Epoch 0 is the head solved on frozen features, before any block was changed."] if solved else []
+    if any("test_loss" in row for row in files.history):
+        told.append(
+            "The test pictures, some hundred of them at some epochs, are there to be looked at: they chose nothing."
+        )
+    return " ".join(told)
 
 
 def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[float | None, str]:
@@ -66,7 +72,8 @@ def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[fl
 def _without_start(rows: list[dict[str, float]]) -> tuple[dict[str, float], list[dict[str, float]]]:
     """The row of a head of zeros apart, where one of the head solved on frozen features follows it: it would make the
     scale so large that nothing could be read from the rest."""
-    solved = any(row.get("phase") == SOLVED and "val_loss" in row for row in rows)
+    judged = ("val_loss", "test_loss")
+    solved = any(row.get("phase") == SOLVED and any(key in row for key in judged) for row in rows)
     start = next((row for row in rows if solved and row.get("phase") == START), {})
     return start, [row for row in rows if row is not start]
 
@@ -74,13 +81,15 @@ def _without_start(rows: list[dict[str, float]]) -> tuple[dict[str, float], list
 def _chart(
     rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark: float | None, start: dict[str, float]
 ) -> LineChart | None:
-    """Training and validation curves of the first of `kinds` that the history has; None with fewer than two points."""
-    kind = next((kind for kind in kinds if rows and any(f"{p}_{kind}" in rows[-1] for p in ("train", "val"))), "")
+    """Curves of the first of `kinds` that the history has, of training and of validation or else of test; None with
+    fewer than two points."""
+    kind = next((kind for kind in kinds if rows and any(f"{p}_{kind}" in rows[-1] for p in DRAWN)), "")
     series: list[Series] = []
-    for part in ("train", "val"):
+    for part in DRAWN:
         key = f"{part}_{kind}"
         points = [(row[x], row[key]) for row in rows if key in row and math.isfinite(row[key])]
-        series.append((PART_WORDS[part].capitalize(), part, points))
+        if points or part != "test":
+            series.append((PART_WORDS[part].capitalize(), part, points))
     values = [at for _, _, points in series for at, _ in points]
     if len(set(values)) < 2:
         return None
@@ -89,7 +98,7 @@ def _chart(
     chart = line_chart(TITLES[kind], _sentence(CHOSEN_WORDS.get(x, x)), series, label=label, mark=mark, log=log)
     if x != "epoch":
         return chart
-    begun = start.get(f"val_{kind}", start.get(f"train_{kind}"))
+    begun = next((start[f"{part}_{kind}"] for part in ("val", "test", "train") if f"{part}_{kind}" in start), None)
     told = percent(begun) if kind == "accuracy" else f"{begun or 0:.3g}"
     return replace(whole(chart), remark="" if begun is None else f"a head of zeros had {told}")
 

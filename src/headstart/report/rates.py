@@ -79,7 +79,7 @@ def speed_words(files: RunFiles) -> str:
         f"It learnt from {count(rate) if rate >= 10 else f'{rate:.1f}'} pictures a second: {duration(computed)} of "
         f"computing and {duration(waited)} of waiting for data ({percent(waited / (waited + computed))})"
     )
-    return f"{text}, and {duration(judged)} of validation." if judged else f"{text}."
+    return f"{text}, and {duration(judged)} of judging epochs." if judged else f"{text}."
 
 
 def finder_words(files: RunFiles, told: Mapping[str, Any]) -> str:

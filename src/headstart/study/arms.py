@@ -131,5 +131,6 @@ def _made(
         "engine": study.engine.model_dump() | engine,
         "head": study.head.model_dump(),
         "training": training | ({"unfreeze": blocks} if blocks is not None else {}),
+        "augment": study.augment.model_dump(exclude_none=True) if method in WAYS else {"name": "none"},
     }
     return Arm(name, words, Recipe.from_dict(sections, f"arm {name}"))

@@ -23,7 +23,9 @@ from headstart.metrics import apply_temperature, log_loss
 from headstart.outcome import part_rows, rows_in
 from headstart.recipe import Recipe
 
-HISTORY = ("epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+HISTORY = (
+    "epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,21 @@ def _about(fitted: Fitted) -> dict[str, Any]:
     epochs = int(history[-1]["epoch"]) if history else 0
     top = "top solved first, " if any(row.get("phase") == 1 for row in history) else ""
     steps = -(-told["rows"] // plan["batch_size"]) * epochs
+    kept = "one of them chosen by validation" if "val_loss" in history[-1] else "the last one kept"
+    judged = [row for row in history if "val_loss" in row or "test_loss" in row]
     return {
         "features": int(fitted.extraction.features.shape[1]),
         "parameters": told["parameters"],
         "network_parameters": told["parameters_of_network"],
         "chosen": f"epoch {told['best_epoch']} of {epochs}",
-        "tried": f"{top}one learning rate, {epochs} epochs ({steps:,} steps), one of them chosen by validation",
+        "tried": f"{top}one learning rate, {epochs:,} epochs ({steps:,} steps), {kept}, {_varied(told)}",
         "converged": None,
         "steps": steps,
-        "history": [{key: float(row[key]) for key in HISTORY if row.get(key) is not None} for row in history],
+        "history": [{key: float(row[key]) for key in HISTORY if row.get(key) is not None} for row in judged],
     }
+
+
+def _varied(told: Mapping[str, Any]) -> str:
+    """How the pictures were varied, from the block `training`."""
+    name = told["augment"]
+    return "pictures as they are" if name == "none" else f"pictures varied ({name})"

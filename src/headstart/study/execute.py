@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
+from headstart.features.auto import with_augment
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.fitting import feature_source, head_of
 from headstart.images.looks import Looks, look_at
@@ -30,6 +31,9 @@ from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets, subsets
+
+FORMAT = 2
+"""Raised when the same choices come to give other answers, so that cells of earlier versions are not mixed in."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class _Work:
     def _identity(self, recipe: Recipe, source: FeatureSource) -> dict[str, Any]:
         """All that an arm's answers depend on beside the pictures."""
         chosen = recipe.model_dump(include={"method", "seed", "head", "training"})
-        return {"space": source.space(), **chosen}
+        varied = with_augment(recipe, self.drawn.images).augment.model_dump(exclude={"tta"})
+        return {"format": FORMAT, "space": source.space(), **chosen, "augment": varied}
 
     def _advance(self, said: str) -> None:
         self.done += 1
@@ -165,7 +170,7 @@ class _Work:
         found.about = about_arm(arm, source, self.drawn, extraction)
         kept.keep_about(found.about)
         for where in pending:
-            images, rows = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
+            images, rows = self.drawn.cell((where.size, where.repeat))
             features: NDArray[np.float32] = extraction.features[rows]
             try:
                 cell = fit_features(arm.recipe, source, images, features, where)

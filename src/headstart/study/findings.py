@@ -14,7 +14,8 @@ import numpy as np
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.comparison import Comparison, compare, curves_of, per_class
-from headstart.evidence.reasons import reasons
+from headstart.evidence.learnt import learnt
+from headstart.evidence.reasons import Reason, reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.evidence.verdict import BETTER, HELPED
 from headstart.images.looks import Looks
@@ -77,7 +78,7 @@ class _Findings:
                 for pair, comparison in zip(pairs, told, strict=True)
                 if (listed := self.reasons(pair, comparison))
             ],
-            "notes": [*self.drawn.notes, *_notes(self.drawn, self.looks, self.recipe)],
+            "notes": [*self.drawn.notes, *self.doubts(working), *_notes(self.drawn, self.looks, self.recipe)],
         }
 
     def sizes(self, arms: Sequence[ArmResults]) -> tuple[str, ...]:
@@ -91,9 +92,15 @@ class _Findings:
             arms = [found for found in self.results if set(sizes) <= set(self.sizes([found]))]
             labels = self.drawn.images.labels[self.drawn.test]
             right = [[found.predicted(size, self.recipe.repeats) == labels for size in sizes] for found in arms]
+            unlearnt = np.array([[self.unlearnt(found, size) for size in sizes] for found in arms])
             names, n = tuple(found.arm.name for found in arms), np.array([self.drawn.sizes[size] for size in sizes])
-            self._bootstraps[sizes] = Bootstrap.of(Answers(names, n, np.array(right)))
+            self._bootstraps[sizes] = Bootstrap.of(Answers(names, n, np.array(right), unlearnt))
         return self._bootstraps[sizes]
+
+    def unlearnt(self, found: ArmResults, size: str) -> bool:
+        """Whether an arm's answers at a size are no better than without looking."""
+        labels = self.drawn.images.labels[self.drawn.test]
+        return not learnt(labels, np.array([cell.predicted for cell in found.at(size)], dtype=np.int64))
 
     @cached_property
     def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
@@ -150,17 +157,20 @@ class _Findings:
                 "low": estimate.low,
                 "high": estimate.high,
                 "repeats": [cell.accuracy for cell in found.at(size)],
+                "learnt": not self.unlearnt(found, size),
             }
             for size, estimate in zip(sizes, estimates, strict=True)
         ]
 
     def training(self, found: ArmResults) -> list[dict[str, Any]]:
-        """Validation accuracy by epoch at the largest size of an arm that trains a network."""
+        """Accuracy by epoch at the largest size of an arm that trains a network: on validation or on test pictures."""
         sizes = [size for size in self.sizes([found]) if all(cell.history for cell in found.at(size))]
         if not sizes or not found.arm.trained:
             return []
         cells = found.at(sizes[-1])
-        rows = [{int(r["epoch"]): r["val_accuracy"] for r in c.history if "val_accuracy" in r} for c in cells]
+        part = "val" if all("val_accuracy" in cell.history[-1] for cell in cells) else "test"
+        key = f"{part}_accuracy"
+        rows = [{int(row["epoch"]): row[key] for row in cell.history if key in row} for cell in cells]
         epochs = sorted(set.intersection(*(set(row) for row in rows)))
         if len(epochs) < 2:
             return []
@@ -168,7 +178,7 @@ class _Findings:
         steps = np.array(epochs) * ((cells[0].steps or last) / last)
         accuracy = np.array([[row[epoch] for epoch in epochs] for row in rows])
         block = training_block(np.array(epochs), steps, accuracy, found.arm.words)
-        return [{"arm": found.arm.name, "size": sizes[-1], **block}]
+        return [{"arm": found.arm.name, "size": sizes[-1], "part": part, **block}]
 
     def per_class(self, pair: Pair) -> dict[str, Any]:
         """Recall of each class by both arms at the largest size that both have."""
@@ -180,13 +190,25 @@ class _Findings:
         named = [row | {"class": self.drawn.images.classes[row["class"]]} for row in rows]
         return {"first": first, "second": second, "size": size, "classes": named}
 
+    def doubts(self, working: Sequence[ArmResults]) -> list[str]:
+        """A sentence for each arm that did not learn at some of its sizes."""
+        told = {found.arm.words: self.doubt(found, self.sizes([found])) for found in working}
+        return [reason.sentence for reason in told.values() if reason is not None]
+
+    def doubt(self, found: ArmResults, sizes: Sequence[str]) -> Reason | None:
+        """That an arm did not learn, where it did not."""
+        lost = {self.drawn.sizes[size]: size for size in sizes if self.unlearnt(found, size)}
+        accuracy = [float(np.mean([cell.accuracy for cell in found.at(size)])) for size in lost.values()]
+        return unlearnt(found.arm.words, tuple(lost), float(np.mean(accuracy))) if lost else None
+
     def reasons(self, pair: Pair, comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What was measured that may explain a weak verdict of frozen weights; at the smallest size."""
-        if not _frozen(pair[0]) or _frozen(pair[1]):
-            return []
-        known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-        weak = comparison["verdict"]["word"] not in (HELPED, BETTER)
-        return [asdict(reason) for reason in reasons(known, weak)]
+        """That an arm did not learn, and what may explain a weak verdict of frozen weights; at the smallest size."""
+        told = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
+        if _frozen(pair[0]) and not _frozen(pair[1]):
+            known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
+            weak = comparison["verdict"]["word"] not in (HELPED, BETTER)
+            told += reasons(known, weak)
+        return [asdict(reason) for reason in told]
 
 
 def _headline(working: Sequence[ArmResults], comparisons: Sequence[Mapping[str, Any]]) -> str:
@@ -236,7 +258,7 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     if "all" in drawn.sizes:
         notes.append("There is one subset of all labelled pictures: the interval there is that of the test pictures.")
     notes.append(
-        "Of the labelled pictures of a size a fifth makes the arm's choices; a logistic head is then fitted on all of "
-        "them again, a network keeps to the other four fifths."
+        "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is there to be looked at: it "
+        "chose nothing."
     )
     return notes

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import HeadstartError, UserError
+from headstart.features.auto import with_augment
 from headstart.features.extract import Progress, Settings, silent
 from headstart.heads.blocks import cores
 from headstart.paths import features_dir
@@ -48,8 +49,8 @@ class Networks:
 
         On the CPU with one thread, however many cells are trained at once, so that results do not depend on it.
         """
-        images, _ = self.drawn.cell((where.size, where.repeat), self.recipe.seed)
-        recipe = self.arm.recipe
+        images, _ = self.drawn.cell((where.size, where.repeat))
+        recipe = with_augment(self.arm.recipe, self.drawn.images)
         threads = recipe.training.threads or 1
         chosen = {
             "backbone": recipe.backbone.model_copy(update={"image_size": self.side}),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from headstart.recipe import DataRecipe, Document, EngineRecipe, HeadRecipe, TrainingRecipe
+from headstart.recipe import DataRecipe, Document, EngineRecipe, HeadRecipe, TrainingRecipe, VariedRecipe
 
 ARMS = ("pixels", "scratch", "sprout")
 SIZES: tuple[int | Literal["all"], ...] = (5, 10, 20, 50, 100)
@@ -23,7 +23,7 @@ class StudyRecipe(Document):
     version: Literal[1] = 1
     arms: list[str] = Field(default=list(ARMS), min_length=1)
     sizes: list[Size] = Field(default=list(SIZES), min_length=1)
-    """Labelled pictures of each class, a fifth of which make the arm's choices; `all` there are."""
+    """Labelled pictures of each class, all of which every arm is fitted on; `all` there are."""
     repeats: int = Field(default=5, ge=1)
     """Subsets drawn at each size; `all` has one."""
     seed: int = Field(default=0, ge=0)
@@ -37,6 +37,8 @@ class StudyRecipe(Document):
     engine: EngineRecipe = EngineRecipe()
     head: HeadRecipe = HeadRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    augment: VariedRecipe = VariedRecipe()
+    """How arms that train a network vary their pictures."""
 
     def grows_into(self, other: StudyRecipe) -> bool:
         """Whether results of this study can be used in the other: only arms, sizes, repeats and margin may differ."""

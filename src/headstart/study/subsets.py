@@ -17,7 +17,6 @@ from headstart.images import ImageSet, Shares, digest, select, split
 from headstart.images.order import shuffled
 from headstart.study.recipe import Size, StudyRecipe
 
-VAL_SHARE = 0.2
 Cell = tuple[str, int]
 """(name of a size, repeat)."""
 
@@ -36,17 +35,14 @@ class Subsets:
     labelled: Mapping[Cell, NDArray[np.int64]]
     notes: tuple[str, ...] = ()
 
-    def cell(self, cell: Cell, seed: int) -> tuple[ImageSet, NDArray[np.int64]]:
+    def cell(self, cell: Cell) -> tuple[ImageSet, NDArray[np.int64]]:
         """The pictures of a cell with their parts, side by side, and their places in `images`.
 
-        A fifth of the labelled ones, stratified, is 'val' and makes the arm's choices; the rest is 'train'.
+        All labelled ones are 'train': an arm that held some back to make its choices would have fewer to learn from.
         """
         rows = np.concatenate([self.labelled[cell], self.test])
-        images = self.images.take(rows)
         parts = np.where(np.arange(len(rows)) < len(self.labelled[cell]), "train", "test")
-        parted = split(replace(images, parts=parts, notes=()), seed=seed, shares=Shares(val=VAL_SHARE, calibration=0))
-        order = np.concatenate([np.flatnonzero(parted.parts == part) for part in ("train", "val", "test")])
-        return parted.take(order), rows[order]
+        return replace(self.images.take(rows), parts=parts, notes=()), rows
 
     @cached_property
     def _contents(self) -> list[bytes]:

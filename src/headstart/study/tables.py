@@ -17,7 +17,10 @@ CELLS = (
     "arm", "size", "labelled", "repeat", "train", "val", "test", "accuracy", "log_loss", "fit_s", "features",
     "parameters", "chosen", "converged", "steps",
 )  # fmt: skip
-EPOCHS = ("arm", "size", "repeat", "epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+EPOCHS = (
+    "arm", "size", "repeat", "epoch", "phase", "train_loss", "train_accuracy", "val_loss", "val_accuracy",
+    "test_loss", "test_accuracy",
+)  # fmt: skip
 
 
 def write(folder: Path, drawn: Subsets, results: Sequence[ArmResults]) -> None:

@@ -214,9 +214,10 @@ class _Loop:
             row |= self.task.evaluate(self.model, epoch)
             evaluate_s = time.perf_counter() - begun
             loss = row.get("val_loss")
-            if loss is None or not self.best or loss < at.best_loss:  # the first, also where its loss is not finite
-                if loss is not None and loss < at.best_loss:
-                    at.best_loss = loss
+            if loss is None:  # the last epoch is the one to keep; in between there is nothing to go back to
+                at.best_epoch, self.best = epoch, snapshot(self.model) if self._last(epoch) else {}
+            elif not self.best or loss < at.best_loss:  # the first, also where its loss is not finite
+                at.best_loss = loss if loss < at.best_loss else at.best_loss
                 at.best_epoch, self.best = epoch, snapshot(self.model)
         rate = self.plan.learning_rate * self.plan.rate(min(at.done, self.steps - 1), self.steps)
         row |= {f"learning_rate_{g.name}": rate * g.rate for g in self._rated(epoch)} | {"learning_rate": rate}
@@ -225,6 +226,9 @@ class _Loop:
         row["evaluate_s"] = evaluate_s
         at.history.append(row)
         self._tell(row)
+
+    def _last(self, epoch: int) -> bool:
+        return epoch >= self.plan.epochs
 
     def _rated(self, epoch: int) -> list[Group]:
         """The groups whose rate is a column of its own."""

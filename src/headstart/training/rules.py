@@ -9,6 +9,10 @@ import math
 from dataclasses import dataclass
 
 BIT = "BiT HyperRule, Kolesnikov et al. 2020"
+FROM_NOTHING = {500: 400, 2_000: 1_000, 20_000: 2_000}
+"""Steps of a network from scratch on this many pictures or fewer."""
+TUNED, BLIND = 500, 100
+"""Steps of fine-tuning on fewer than 20,000 pictures, with validation pictures and without."""
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,38 @@ def batch_size(n: int) -> Choice:
     return Choice("batch_size", size, "small batches for few pictures: Masters and Luschi 2018")
 
 
-def steps(n: int) -> int:
-    """500 steps under 20,000 pictures, 10,000 under 500,000, else 20,000."""
-    return 500 if n < 20_000 else 10_000 if n < 500_000 else 20_000
+def network_batch(method: str, n: int) -> Choice:
+    """The same, from scratch 16 under 2,000 pictures; with few of them in batches as alike as can be, which is better
+    for batch normalisation than a small last one."""
+    rule = batch_size(n)
+    if not 0 < n < 2_000:
+        return rule
+    most = 32 if method == "finetune" else 16
+    return Choice(rule.name, math.ceil(n / math.ceil(n / most)), rule.source)
 
 
-def epochs(n: int, batch: int) -> Choice:
-    """As many as the rule's steps make, from 3 to 200: a few dozen pictures are known by heart long before."""
-    wanted = math.ceil(steps(n) / math.ceil(max(1, n) / batch))
-    return Choice("epochs", min(max(3, wanted), 200), f"{steps(n):,} steps for {n:,} pictures, 3 to 200 epochs: {BIT}")
+def steps(method: str, n: int, validated: bool) -> int:
+    """Few where no validation can say when to stop, many where everything is to be learnt; more for many pictures."""
+    if n >= 20_000:
+        return 10_000 if n < 500_000 else 20_000
+    if method != "finetune":
+        return next(steps for most, steps in FROM_NOTHING.items() if n <= most)
+    return TUNED if validated else BLIND
 
 
-def patience(method: str, epochs: int) -> Choice:
+def epochs(method: str, n: int, batch: int, validated: bool) -> Choice:
+    """As many as the rule's steps make, 3 at least; at most 200 where a network that knows something is tuned."""
+    wanted = math.ceil(steps(method, n, validated) / math.ceil(max(1, n) / batch))
+    most = 200 if method == "finetune" else wanted
+    source = BIT if validated or n >= 20_000 else "measured, see decision 22"
+    told = f"{steps(method, n, validated):,} steps for {n:,} pictures, at least 3 epochs: {source}"
+    return Choice("epochs", max(3, min(wanted, most)), told)
+
+
+def patience(method: str, epochs: int, validated: bool) -> Choice:
     """A quarter of the epochs, at least 3, where the start is good; none from scratch, where it is long in coming."""
+    if not validated:
+        return Choice("patience", 0, "without validation pictures nothing says when to stop")
     if method != "finetune":
         return Choice("patience", 0, "what begins at nothing is given all its epochs")
     return Choice("patience", max(3, epochs // 4), "a quarter of the epochs: Prechelt 1998, early stopping")

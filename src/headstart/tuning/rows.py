@@ -37,13 +37,16 @@ class Inputs:
     stored_bytes: int
     views: ViewExtractor
     notes: tuple[str, ...] = ()
+    varied: Views = NO_VIEWS
 
 
 def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb: float, progress: Progress) -> Inputs:
     """Run the trunk once over all pictures and the stored views of the training part.
 
-    Where that would take more than `disk_gb`, or views are to be fresh in every epoch, it runs when rows are asked for.
+    Where that would take more than `disk_gb`, or views are to be fresh in every epoch, it runs when rows are asked for;
+    fresh views of stored pictures are drawn from those where their transforms allow it.
     """
+    from headstart.features.varied import Varied, can_vary  # these import torch
     from headstart.training.batches import Stored
 
     fresh = bool(views.augment.steps) and not len(views)
@@ -57,7 +60,11 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
     extractor = ViewExtractor(cut.rows, settings, progress)
     plain: Rows = Stored(extraction.features) if fits else LiveRows(images, cut.rows, NO_VIEWS)
     train: Rows
-    if fresh or not fits:
+    if fresh and fits and cut.whole and can_vary(views.augment):
+        channels, height, width = cut.shapes[0]
+        own = extraction.features[part_rows(images)["train"]]
+        train = Varied(own, (height, width, channels), views.augment, views.seed)
+    elif fresh or not fits:
         train = LiveRows(training, cut.rows, views, fresh=fresh)
     else:
         own = extraction.features[part_rows(images)["train"]]
@@ -67,7 +74,7 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
             rows.open()  # here and now: a network is traced in one thread, with no other that trains
     labels = np.tile(training.labels, 1 + len(views))
     return Inputs(
-        images, extraction, plain, train, labels, wanted if fits else 0, extractor, _notes(wanted, disk_gb, fits)
+        images, extraction, plain, train, labels, wanted if fits else 0, extractor, _notes(wanted, disk_gb, fits), views
     )
 
 

@@ -31,21 +31,21 @@ class Settings:
     choices: tuple[Choice, ...]
 
 
-def settings(recipe: Recipe, n: int, engine: EngineChoice) -> Settings:
-    """The settings for `n` training pictures on the device of `engine`.
+def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> Settings:
+    """The settings for `n` training pictures, and validation pictures or none, on the device of `engine`.
 
     Raises UserError where the choices do not fit together.
     """
     asked, tuned = recipe.training, recipe.method == "finetune"
     check(recipe)
-    batch = _chosen(asked, rules.batch_size(n))
-    epochs = _chosen(asked, rules.epochs(n, int(batch.value)))
+    batch = _chosen(asked, rules.network_batch(recipe.method, n))
+    epochs = _chosen(asked, rules.epochs(recipe.method, n, int(batch.value), validated))
     found = {
         choice.name: choice
         for choice in (
             batch,
             epochs,
-            _chosen(asked, rules.patience(recipe.method, int(epochs.value))),
+            _chosen(asked, rules.patience(recipe.method, int(epochs.value), validated)),
             _chosen(asked, rules.learning_rate(recipe.method, asked.optimiser)),
             _chosen(asked, rules.mixup(n)),
             _chosen(asked, rules.layer_decay() if tuned else Choice("layer_decay", 1.0, "no block knows more")),
@@ -59,8 +59,8 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice) -> Settings:
     plan = Plan(
         epochs=int(value["epochs"]), batch_size=int(value["batch_size"]), optimiser=asked.optimiser,
         learning_rate=float(value["learning_rate"]), weight_decay=asked.weight_decay, momentum=asked.momentum,
-        warmup=asked.warmup, clip=asked.clip, label_smoothing=asked.label_smoothing, mixup=float(value["mixup"]),
-        ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
+        warmup=asked.warmup, clip=asked.clip, label_smoothing=asked.label_smoothing,
+        mixup=float(value["mixup"]), ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
         threads=asked.threads or 1, device=engine.device, precision=engine.precision,
     )  # fmt: skip
     return Settings(

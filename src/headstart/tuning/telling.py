@@ -45,7 +45,9 @@ def notes(course: Course, planned: int) -> list[str]:
         told.append(f"Stopped after epoch {last} of {planned}; epoch {trained.best_epoch} was the best on validation.")
     elif trained.best_epoch == last:
         told.append(f"The last epoch, {last}, was the best: more epochs may do better.")
-    if course.share == 0:
+    if course.share is not None and not course.validated:
+        told.append("The weights are half way from the frozen to the fine-tuned ones (WiSE-FT), as without validation.")
+    elif course.share == 0:
         told.append("Validation liked the frozen network best: network and head are those of --method features.")
     elif course.share is not None and course.share < 1:
         told.append(f"The weights are {course.share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
@@ -62,6 +64,7 @@ def report(course: Course, cut: Cut, given: Inputs, settings: Settings, paramete
         "parameters": parameters,
         "parameters_of_network": sum(p.numel() for p in cut.backbone.network().parameters()),
         "rows": len(given.train_labels),
+        "augment": given.varied.augment.name,
         "stored_mb": round(given.stored_bytes / 1e6, 3),
         "trunk_runs_saved": course.epochs * _stored_rows(cut, given, judged),
         "plan": settings.plan.to_dict(),

@@ -32,9 +32,13 @@ from headstart.tuning.settings import Settings, settings
 from headstart.tuning.telling import Course, notes, report
 
 SHARES = tuple(i / 10 for i in range(11))
+HALF = 0.5
+"""The blend without validation pictures, as Wortsman et al. recommend."""
 START, SOLVED, TRAINED = 0.0, 1.0, 2.0
 """`phase` in the history: the new top at zero, the top solved on frozen features, the network trained."""
 BATCH_ROWS = 64
+WATCHED, WATCHES = 500, 12
+"""Test pictures, and epochs, for the history of a training without validation pictures."""
 Module = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -72,8 +76,11 @@ class _Tuning:
         self.codes = np.searchsorted(self.classes, given.train_labels).astype(np.int64)
         self.val = np.flatnonzero((parts == "val") & np.isin(labels, self.classes))
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
-        self.settings: Settings = settings(recipe, len(self.codes), cut.end.engine)
+        self.test = test_rows(parts, np.isin(labels, self.classes))
+        self.test_codes = np.searchsorted(self.classes, labels[self.test]).astype(np.int64)
+        self.settings: Settings = settings(recipe, len(self.codes), cut.end.engine, len(self.val) > 0)
         self.plan = self.settings.plan
+        self.watched = frozenset() if len(self.val) else epochs_to_watch(self.plan.epochs)
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
         self.weights = torch.tensor(weights, dtype=torch.float32)
         self.network = place(self._network(), self.plan.device)
@@ -116,6 +123,8 @@ class _Tuning:
         row["train_accuracy"] = float((self.codes == 0).mean())
         if len(self.val):
             row |= {"val_loss": float(np.log(k)), "val_accuracy": float((self.val_codes == 0).mean())}
+        elif len(self.test):
+            row |= {"test_loss": float(np.log(k)), "test_accuracy": float((self.test_codes == 0).mean())}
         return row
 
     def _solve_top(self) -> NDArray[np.float64]:
@@ -149,11 +158,19 @@ class _Tuning:
         return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
 
     def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:
-        if not len(self.val) or (epoch == 0 and not self.settings.head_first):
+        if epoch == 0 and not self.settings.head_first:
             return {}  # a top of zeros is no candidate, whatever a handful of validation pictures says of it
-        logits = log_softmax(self._forward(self.given.plain, self.val, "", self.network).astype(np.float64))
-        losses = -logits[np.arange(len(self.val)), self.val_codes] * self.weights.numpy()[self.val_codes]
-        return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(1) == self.val_codes).mean())}
+        if len(self.val):
+            return self._measured("val", self.val, self.val_codes)
+        if epoch in self.watched and len(self.test):
+            return self._measured("test", self.test, self.test_codes)
+        return {}
+
+    def _measured(self, part: str, rows: NDArray[np.int64], codes: NDArray[np.int64]) -> Row:
+        """Loss and accuracy on rows of a part; those of the test part are for the history alone and choose nothing."""
+        logits = log_softmax(self._forward(self.given.plain, rows, "", self.network).astype(np.float64))
+        losses = -logits[np.arange(len(rows)), codes] * self.weights.numpy()[codes]
+        return {f"{part}_loss": float(losses.mean()), f"{part}_accuracy": float((logits.argmax(1) == codes).mean())}
 
     def _forward(
         self, rows: Rows, which: NDArray[np.int64], stage: str, module: Module | None = None
@@ -179,10 +196,13 @@ class _Tuning:
         return extract(self.given.images, replace(self.cut.end, backbone=backbone), known, self.progress).features
 
     def _blend(self, started: dict[str, torch.Tensor], trained: Trained) -> float | None:
-        """WiSE-FT: the mixture of the weights before and after with the least validation loss."""
-        if not len(self.val) or not trained.best_epoch:
+        """WiSE-FT: the mixture of the weights before and after with the least validation loss; half without any."""
+        if not trained.best_epoch:
             return None
         ended = snapshot(self.network)
+        if not len(self.val):
+            restore(self.network, blended(started, ended, HALF))
+            return HALF
         losses = {}
         for share in SHARES:
             restore(self.network, blended(started, ended, share))
@@ -215,3 +235,14 @@ class _Tuning:
             told["steepest_rate"] = found.steepest
         tried = list(zip(found.rates, found.losses, strict=True)) if found else []
         return Tuned(replace(self.cut.end, backbone=backbone), head, features, before, told, tried)
+
+
+def test_rows(parts: NDArray[np.str_], known: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Up to `WATCHED` rows of the test part, evenly spread, of classes that are `known`."""
+    rows = np.flatnonzero((parts == "test") & known)
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(np.int64))]
+
+
+def epochs_to_watch(last: int) -> frozenset[int]:
+    """About a dozen epochs from 0 to `last`, evenly spread by their logarithm."""
+    return frozenset({0, *np.geomspace(1, last, WATCHES).round().astype(int).tolist()})

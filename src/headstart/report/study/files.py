@@ -140,7 +140,7 @@ class Comparison(Pair):
 
 
 class Epoch(Part):
-    """The validation accuracy after one epoch."""
+    """The accuracy after one epoch."""
 
     epoch: float
     accuracy: float
@@ -149,10 +149,11 @@ class Epoch(Part):
 
 
 class Training(Part):
-    """The validation accuracy of a trained arm, epoch by epoch."""
+    """The accuracy of a trained arm on validation or on test pictures, epoch by epoch."""
 
     arm: str
     size: str
+    part: Literal["val", "test"] = "val"
     points: tuple[Epoch, ...] = ()
     sentence: str = ""
 

@@ -1,10 +1,11 @@
-"""Validation accuracy against epochs, for the arms of a study that were trained."""
+"""Accuracy against epochs, on validation or on test pictures, for the arms of a study that were trained."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from headstart.report.files import PART_WORDS
 from headstart.report.numbers import percent, shown
 from headstart.report.study.charts import Looks, Plot, Ticks, draw
 from headstart.report.study.curves import NARROW, WIDE, Box, Frame, Sample, Series
@@ -26,15 +27,16 @@ def training(study: Study, looks: Looks) -> list[Trained]:
     """A chart for each size, the largest first."""
     order = {size.name: i for i, size in enumerate(study.study.sizes)}
     told = sorted((each for each in study.training if each.points), key=lambda each: -order.get(each.size, 0))
-    return [_trained(study, looks, list(same)) for _, same in groupby(told, key=lambda each: each.size)]
+    return [_trained(study, looks, list(same)) for _, same in groupby(told, key=lambda each: (each.size, each.part))]
 
 
 def _trained(study: Study, looks: Looks, told: list[Training]) -> Trained:
     n = next((size.n for size in study.study.sizes if size.name == told[0].size), None)
     series = {each.arm: _series(each, looks[each.arm]) for each in told}
+    part = PART_WORDS[told[0].part]
     return Trained(
         size=labelled(study, n, told[0].size),
-        plots=[_plot(series, replace(frame, before=8, after=0, box=_lower(frame))) for frame in (WIDE, NARROW)],
+        plots=[_plot(series, part, replace(frame, before=8, after=0, box=_lower(frame))) for frame in (WIDE, NARROW)],
         sentences=[shown(each.sentence, 1000) for each in told if each.sentence],
     )
 
@@ -55,9 +57,9 @@ def _sample(look: Look, slot: int, point: Epoch) -> Sample:
     return Sample(slot, point.epoch, point.accuracy, point.low, point.high, words)
 
 
-def _plot(series: dict[str, Series], frame: Frame) -> Plot:
+def _plot(series: dict[str, Series], part: str, frame: Frame) -> Plot:
     epochs = [sample.x for each in series.values() for sample in each.samples]
     drawn = draw(series, frame, (min(epochs), max(epochs)))
     ticks = drawn.across.ticks("{:g}".format, 8 if frame.wide else 5)
     whole: Ticks = [(x, (text,)) for x, text in ticks if float(text).is_integer()]
-    return drawn.plot("Accuracy on the validation pictures, with 95% interval", "Epoch", whole)
+    return drawn.plot(f"Accuracy on the {part} pictures, with 95% interval", "Epoch", whole)
