@@ -40,10 +40,7 @@ class Classifier:
 
     def logits(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """(n, d) features -> (n, k) unnormalised log-probabilities before the temperature, one column per class."""
-        known: NDArray[np.float64] = self.head.logits(features)
-        full = np.tile(known.min(axis=1, keepdims=True) - 1e3, len(self.classes))  # finite, and probability 0
-        full[:, np.asarray(self.head.classes_, dtype=np.int64)] = known
-        return full
+        return full_logits(self.head, features, len(self.classes))
 
     def probabilities(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """(n, d) features -> (n, k) calibrated probabilities without averaging; rows sum to 1."""
@@ -81,6 +78,14 @@ class Classifier:
         strict = Settings(settings.store, settings.threads, strict=True)
         probabilities, _ = self.predict_proba(from_arrays(pictures), strict)
         return [self.classes[k] for k in probabilities.argmax(axis=1)]
+
+
+def full_logits(head: Head, features: NDArray[np.floating[Any]], classes: int) -> NDArray[np.float64]:
+    """(n, d) features -> (n, classes) logits of a head whose `classes_` are indices of some of the classes."""
+    known: NDArray[np.float64] = head.logits(features)
+    full = np.tile(known.min(axis=1, keepdims=True) - 1e3, classes)  # finite, and probability 0
+    full[:, np.asarray(head.classes_, dtype=np.int64)] = known
+    return full
 
 
 def top(probabilities: NDArray[np.float64], k: int) -> NDArray[np.int64]:

@@ -20,13 +20,11 @@ from headstart.augment import NO_VIEWS, for_recipe
 from headstart.classifier import Classifier
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
-from headstart.features.views import ViewExtractor, views_of
-from headstart.fitting import Job, feature_source, new_head, with_views
-from headstart.heads.base import Examples
-from headstart.images import ImageSet, Shares, from_arrays, split
+from headstart.features.views import views_of
+from headstart.fitting import Job, feature_source, learner_of
+from headstart.images import from_arrays
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
-from headstart.run import calibrate
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -89,11 +87,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `method` is `features`, `pixels`, or, to train the network with the head on all pictures, `finetune` or `scratch`;
     `training` has the settings of those two, such as {"epochs": 5, "unfreeze": 2}.
 
-    `head_options` are the head's parameters, such as {"C": 0.1}. `validation` holds out a tenth of the pictures to
-    choose the head's strength and a tenth for the temperature, where the classes have pictures enough; False fits on
-    all of them. `augment` (a name or FILE.toml), `views` and `tta` vary the training pictures and average at
-    prediction, as in a `Recipe`. After `fit`: `classes_`, `classifier_` (a `Classifier`, to save with
-    `headstart.bundle.save`), `head_`.
+    `head_options` are the head's parameters, such as {"C": 0.1}. What is left to choose, and the temperature, are by
+    cross-validation; the head is fitted on all pictures. `augment` (a name or FILE.toml), `views` and `tta` vary the
+    training pictures and average at prediction, as in a `Recipe`. After `fit`: `classes_`, `classifier_` (a
+    `Classifier`, to save with `headstart.bundle.save`), `head_`.
     """
 
     def __init__(
@@ -113,7 +110,6 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         training: dict[str, Any] | None = None,
         engine: str = "auto",
         device: str = "auto",
-        validation: bool = True,
         seed: int = 0,
         cache: bool = True,
     ) -> None:
@@ -131,7 +127,6 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.training = training
         self.engine = engine
         self.device = device
-        self.validation = validation
         self.seed = seed
         self.cache = cache
 
@@ -141,42 +136,21 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = tuple(str(c) for c in self.classes_)
         if len(names) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
-        head = new_head(self.head, self.seed, self.class_weight, self.head_options or {})
-        images = from_arrays(X, [names[k] for k in codes])
-        recipe = _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta})
-        if self.method in TRAINED:
-            return self._train(recipe, images)
-        if self.training:
+        if self.training and self.method not in TRAINED:
             raise UserError(
                 f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
             )
-        training, averaging = views_of(recipe)
-        source, settings = feature_source(recipe, images), _settings(self.cache)
-        features = extract(images, source, settings).features
-        images = replace(images, parts=_parts(images, self.validation, self.seed))
-        train, val, calibration = (np.flatnonzero(images.parts == part) for part in ("train", "val", "calibration"))
-        views = ViewExtractor(source, settings)
-        examples = with_views(Examples(features[train], codes[train]), images, views, training)
-        held_out = (features[val], codes[val]) if len(val) else None
-        self.head_ = head.fit(examples.X, examples.y, validation=held_out)
-        classifier = Classifier(source, self.head_, names, averaging=averaging)
-        if len(calibration):
-            logits = classifier.averaged(classifier.logits(features[calibration]), images.take(calibration), views)
-            classifier = calibrate(classifier, logits, codes[calibration])
-        self.classifier_ = classifier
-        self.n_features_in_ = int(features.shape[1])
-        return self
-
-    def _train(self, recipe: Recipe, images: ImageSet) -> Self:
-        """Train the network with the head, on all n pictures."""
-        whole = _with_head(self, recipe)
+        images = from_arrays(X, [names[k] for k in codes])
         images = replace(images, parts=np.full(len(images), "train"))
+        recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
+        learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
         with TemporaryDirectory() as folder:
-            job = Job(whole, Path(folder), NO_VIEWS, _settings(self.cache), given=images)
-            fitted = job.train_network(resume=False)
+            views = NO_VIEWS if self.method in TRAINED else views_of(recipe)[0]
+            job = Job(recipe, Path(folder), views, _settings(self.cache), given=images)
+            fitted = job.train_network(resume=False) if self.method in TRAINED else job.fit_frozen()
         _, averaging = views_of(fitted.recipe)
         self.head_ = fitted.head
-        self.classifier_ = Classifier(fitted.source, fitted.head, images.classes, averaging=averaging)
+        self.classifier_ = Classifier(fitted.source, fitted.head, names, fitted.temperature, averaging)
         self.n_features_in_ = int(fitted.extraction.features.shape[1])
         return self
 
@@ -203,7 +177,7 @@ def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str,
     sections = {
         "method": estimator.method,
         "seed": estimator.seed,
-        "data": {"source": "pictures"},
+        "data": {"source": "pictures", "evaluate": "holdout"},  # nothing is judged here
         "backbone": {
             "name": estimator.backbone,
             "weights": str(estimator.weights),
@@ -229,8 +203,3 @@ def _with_head(estimator: TransferClassifier, recipe: Recipe) -> Recipe:
 
 def _settings(cache: bool) -> Settings:
     return Settings(features_dir() if cache else None, strict=True)
-
-
-def _parts(images: ImageSet, validation: bool, seed: int) -> NDArray[np.str_]:
-    """The part of each picture: train, val or calibration."""
-    return split(images, seed=seed, shares=Shares(test=0)).parts if validation else np.full(len(images), "train")

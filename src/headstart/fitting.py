@@ -7,29 +7,32 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.augment import Views
-from headstart.classifier import Classifier
+from headstart.augment import NO_VIEWS, Views
+from headstart.classifier import full_logits
 from headstart.engines import choose
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.auto import with_augment
+from headstart.features.copies import groups
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor, views_of
-from headstart.heads import HEADS, Head, blamed_on, make_head
-from headstart.heads.base import Examples
-from headstart.images import ImageSet, Limits, Probe, Shares, apply_split, load, select, split, with_test
+from headstart.heads import Head
+from headstart.images import ImageSet, Limits, Probe, apply_split, load, select, split, with_test
+from headstart.learner import CrossValidated, Learner, Pictures
 from headstart.outcome import PARTS, Training, part_rows
 from headstart.preprocess import Preprocess
-from headstart.recipe import AUTO, DataRecipe, HeadRecipe, Recipe
+from headstart.recipe import AUTO, TRAINED, DataRecipe, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
 
+FEW = 2_000
+"""Labelled pictures under which a fifth of them kept apart would be too few to judge by, and missed in training."""
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
 STATE = "training"
@@ -40,8 +43,9 @@ STATE = "training"
 class Fitted:
     """A head, the source of its features, and the features (n, d) of all n pictures.
 
-    `recipe` has every choice that was made on the way. `answers` are logits (m, k) of the test part by a head that was
-    fitted without views, where there is one; `done` is called when the run is kept.
+    `recipe` has every choice that was made on the way. `temperature` is by the head's own trials on `calibrated_on`
+    pictures. `folds` are out-of-fold answers to all pictures, where these judge. `answers` are logits (m, k) of the
+    pictures judged by a head that was fitted without views, where there is one; `done` is called when the run is kept.
     """
 
     recipe: Recipe
@@ -51,6 +55,9 @@ class Fitted:
     extraction: Extraction
     views: ViewExtractor
     fit_s: float
+    temperature: float = 1.0
+    calibrated_on: int = 0
+    folds: CrossValidated | None = None
     answers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     training: Training | None = None
     done: Callable[[], None] = lambda: None
@@ -70,28 +77,51 @@ class Job:
     progress: Progress = silent
     given: ImageSet | None = None
 
-    def fit_frozen(self) -> Fitted:
-        """Fit the head on features of the frozen backbone, or on pixels."""
+    def fit_frozen(self, averaging: Views = NO_VIEWS) -> Fitted:
+        """Fit the head on features of the frozen backbone, or on pixels, and judge it by folds where nothing else can.
+
+        `averaging` are the views whose answers are averaged with the plain one's.
+        """
         recipe, progress = self.recipe, self.progress
-        head = head_of(recipe)
+        learner = learner_of(recipe)
+        learner.head()  # an option that is misspelt is refused before any picture is read
         images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
         extraction = extract(images, source, self.settings, progress)
         images = images.take(extraction.kept)
-        parts = part_rows(images)
-        examples = {part: Examples(extraction.features[rows], images.labels[rows]) for part, rows in parts.items()}
         views = ViewExtractor(source, self.settings, progress)
-        training = with_views(examples["train"], images, views, self.views)
-        fit_s = fit_head(head, recipe.head, training, examples["val"], progress)
-        answers = (
-            without_views(recipe, Classifier(source, head, images.classes), examples, progress) if self.views else {}
-        )
-        return Fitted(recipe, source, head, images, extraction, views, fit_s, answers)
+        pictures = labelled(images, extraction, views, self.views)
+        fitted = learner.fit(pictures, progress)
+        folds, answers = None, {}
+        if by_folds(recipe, images):
+            if averaging:
+                pictures = replace(pictures, averaged=list(views.each(images, averaging, "average")))
+            folds = learner.cross_validate(pictures, len(images.classes), progress)
+        if self.views:
+            answers = {"plain": self._without_views(learner, pictures, images, extraction)}
+        return Fitted(
+            recipe, source, fitted.head, images, extraction, views, fitted.seconds,
+            fitted.temperature, fitted.calibrated_on, folds, answers,
+        )  # fmt: skip
+
+    def _without_views(
+        self, learner: Learner, pictures: Pictures, images: ImageSet, extraction: Extraction
+    ) -> NDArray[np.float64]:
+        """Logits (m, k) of the pictures judged, by the same head fitted on plain pictures alone."""
+
+        def progress(_: str, done: int, total: int) -> None:
+            self.progress("compare", done, total)
+
+        plain = replace(pictures, stacked=None, averaged=())
+        if by_folds(self.recipe, images):
+            return learner.cross_validate(plain, len(images.classes), progress).plain
+        head = learner.fit(plain, progress).head
+        return full_logits(head, extraction.features[part_rows(images)["test"]], len(images.classes))
 
     def train_network(self, resume: bool) -> Fitted:
         """Train blocks of the backbone with the head; the state is kept in the run folder until the run is complete."""
         recipe = resumed(self.recipe, self.folder) if resume else self.recipe
-        head = head_of(recipe)
+        head = learner_of(recipe).head()
         from headstart.tuning.settings import check
 
         check(recipe)
@@ -161,6 +191,8 @@ def _dense(head: Head) -> DenseHead:
     from headstart.heads.dense import DenseHead
 
     assert isinstance(head, DenseHead)  # `check` has refused the others
+    if head.get_params().get("normalise", True) is None:
+        head.set_params(normalise=False)  # which no layer of a network does
     return head
 
 
@@ -170,14 +202,48 @@ def prepare(recipe: Recipe) -> ImageSet:
     images = pictures(data, recipe.seed)
     if data.train_per_class is not None:
         # The test part is drawn first, so that it does not shrink with the training part.
-        parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
+        parted = split(images, seed=recipe.seed)
         images = select(replace(parted, notes=images.notes), train_per_class=data.train_per_class, seed=recipe.seed)
-    images = split(images, seed=recipe.seed) if data.split is None else apply_split(images, Path(data.split))
+    if data.split is not None:
+        images = apply_split(images, Path(data.split))
+    elif wants_folds(recipe, images):
+        images = split(images, seed=recipe.seed, test=0.0)
+    else:
+        images = split(images, seed=recipe.seed)
     trained = np.unique(images.labels[images.parts == "train"])
     if len(trained) < 2:
         names = ", ".join(images.classes[k] for k in trained)
         raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
     return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
+
+
+def wants_folds(recipe: Recipe, images: ImageSet) -> bool:
+    """Whether cross-validation is to judge, as asked or by the number of pictures. Raises UserError where it cannot."""
+    asked, tested = recipe.data.evaluate, bool((images.parts == "test").any())
+    if asked == "cv" and recipe.method in TRAINED:
+        raise UserError(
+            f"--evaluate cv would train the network ten times; with --method {recipe.method} a part is kept apart: "
+            "leave --evaluate out."
+        )
+    if asked == "cv" and tested:
+        raise UserError(f"--evaluate cv: {images.title} has a test part, which judges; leave --evaluate out.")
+    few = int(np.isin(images.parts, ("", "train", "val")).sum()) < FEW
+    return asked == "cv" or (asked == "auto" and few and not tested and recipe.method not in TRAINED)
+
+
+def by_folds(recipe: Recipe, images: ImageSet) -> bool:
+    """Whether the pictures, divided, have no test part and are judged by cross-validation."""
+    return recipe.method not in TRAINED and recipe.data.evaluate != "holdout" and not (images.parts == "test").any()
+
+
+def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, training: Views) -> Pictures:
+    """The training and validation pictures with their features, the views to learn from, and who copies whom."""
+    parts = part_rows(images)
+    train, val = (int(rows.stop - rows.start) for rows in (parts["train"], parts["val"]))
+    X = extraction.features[: train + val]  # the parts lie side by side, these two first
+    stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
+    twins = [pair for pair in extraction.twins if max(pair) < train + val]
+    return Pictures(X, images.labels[: train + val], val, stacked, groups=groups(X, twins))
 
 
 def pictures(data: DataRecipe, seed: int) -> ImageSet:
@@ -230,59 +296,6 @@ def _pixel_preprocess(images: ImageSet, size: int | None) -> Preprocess:
     )  # fmt: skip
 
 
-def fit_head(
-    head: Head,
-    chosen: HeadRecipe,
-    train: Examples,
-    val: Examples,
-    progress: Progress = silent,
-) -> float:
-    """Fit a head on the training part; what it chooses it chooses on the validation part. Returns the seconds it took.
-
-    Raises UserError when it cannot be fitted with the options that were `chosen`.
-    """
-    if len(train.y) == 0:
-        raise DataError("No training picture is left; a run needs some of at least two classes.")
-    started, validation = time.perf_counter(), val if len(val.y) else None
-    epochs = head.get_params().get("epochs", 1)
-    progress("fit", 0, epochs)
-    if "on_epoch" in head.get_params():
-        head.set_params(on_epoch=lambda row: progress("fit", int(row["epoch"]), epochs))
-    with blamed_on(chosen.name, chosen.options):
-        head.fit(train.X, train.y, validation=validation)
-    progress("fit", epochs, epochs)
-    return time.perf_counter() - started
-
-
-def head_of(recipe: Recipe) -> Head:
-    """The head that a recipe asks for, not fitted."""
-    return new_head(recipe.head.name, recipe.seed, recipe.head.class_weight, recipe.head.options)
-
-
-def new_head(name: str, seed: int, class_weight: str | None, options: Mapping[str, Any]) -> Head:
-    """A head that is not fitted; the seed goes to those that draw random numbers."""
-    params = dict(options)
-    if class_weight not in (None, "none"):
-        params.setdefault("class_weight", class_weight)
-    if name in HEADS and "seed" in HEADS[name]().get_params():
-        params.setdefault("seed", seed)
-    return make_head(name, **params)
-
-
-def with_views(plain: Examples, images: ImageSet, views: ViewExtractor, training: Views) -> Examples:
-    """The training part's examples and, below them, those of every view of its pictures."""
-    if not training or not len(plain.y):
-        return plain
-    rows = views.beside(plain.X, images.take(images.parts == "train"), training)
-    return Examples(rows, np.tile(plain.y, 1 + len(training)))
-
-
-def without_views(
-    recipe: Recipe, classifier: Classifier, examples: Mapping[str, Examples], progress: Progress = silent
-) -> dict[str, NDArray[np.float64]]:
-    """Logits (m, k) of the test part by the same head fitted on plain pictures alone; empty without a test part."""
-    if not len(examples["test"].y):
-        return {}
-    head = head_of(recipe)
-    fit_head(head, recipe.head, examples["train"], examples["val"], lambda _, *counts: progress("compare", *counts))
-    return {"plain": replace(classifier, head=head).logits(examples["test"].X)}
+def learner_of(recipe: Recipe) -> Learner:
+    """The head that a recipe asks for."""
+    return Learner(recipe.head.name, recipe.head.options, recipe.head.class_weight, recipe.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.classifier import Classifier
+from headstart.evidence.cross_validated import interval
 from headstart.features.extract import Extraction
 from headstart.images import ImageSet, write_split
+from headstart.learner import CrossValidated
 from headstart.metrics import apply_temperature, score
 from headstart.recipe import Recipe
 
@@ -54,8 +56,8 @@ class Training:
 class Outcome:
     """A fitted and calibrated classifier with all that went into it. `images` are the n pictures that could be used.
 
-    `logits` (n, k) are before the temperature, with views averaged where the classifier does so. `augment` is the block
-    of that name in scores.json, or None.
+    `logits` (n, k) are before the temperature, with views averaged where the classifier does so. `folds` are
+    out-of-fold answers to all n pictures, where these judge. `augment` and `calibration` are blocks of scores.json.
     """
 
     recipe: Recipe
@@ -67,6 +69,8 @@ class Outcome:
     fit_s: float
     training: Training | None = None
     augment: Mapping[str, Any] | None = None
+    folds: CrossValidated | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
@@ -77,18 +81,14 @@ class Outcome:
         """The content of scores.json; `started` is the `time.perf_counter()` at which the run began."""
         head = self.classifier.head
         backbone = self.classifier.source.backbone
-        calibration = rows_in(self.parts["calibration"])
         return {
             "schema": 1,
             "run": self._about(name),
             "before": self._before(),
             "after": self._after(),
-            "calibration": {
-                "temperature": self.classifier.temperature,
-                "n": calibration,
-                "fitted_on": "calibration" if calibration else None,
-            },
-            "head": {"name": self.recipe.head.name, **head.report_},
+            "fitted_on": self._fitted_on(),
+            "calibration": dict(self.calibration),
+            "head": {"name": self.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
             **({"training": self._training(self.training)} if self.training else {}),
             **({"augment": dict(self.augment)} if self.augment else {}),
             "timings": self._timings(time.perf_counter() - started),
@@ -119,11 +119,13 @@ class Outcome:
         refused = [*images.refused, *self.extraction.refused]
         columns = ["name", "reason", "detail"]
         records.write_csv(folder / "refused.csv", columns, ((r.name, r.reason, r.detail) for r in refused))
-        cells = records.prediction_cells(self.probabilities, classes)
+        told = self.probabilities if self.folds is None else self.folds.probabilities
+        cells = records.prediction_cells(told, classes)
+        parts = images.parts if self.folds is None else np.full(len(images), "cv")
         records.write_csv(
             folder / "predictions.csv",
             ["name", "split", "label", *records.prediction_columns(classes)],
-            ([images.names[i], images.parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
+            ([images.names[i], parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
         )
         records.write_json(folder / "scores.json", scores)
 
@@ -144,10 +146,12 @@ class Outcome:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""
         train, k = self.parts["train"], len(self.images.classes)
         shares = np.bincount(self.images.labels[train], minlength=k) / rows_in(train)
+        judged = {part: rows for part, rows in self.parts.items() if rows_in(rows)}
+        if self.folds is not None:
+            judged["cv"] = slice(0, len(self.images))
         return {
             part: score(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)), self.images.classes)
-            for part, rows in self.parts.items()
-            if rows_in(rows)
+            for part, rows in judged.items()
         }
 
     def _after(self) -> dict[str, Any]:
@@ -155,13 +159,28 @@ class Outcome:
         found, plain = {}, apply_temperature(self.logits, 1.0)
         for part, rows in self.parts.items():
             if rows_in(rows):
-                labels, classes = self.images.labels[rows], self.images.classes
-                raw = score(labels, plain[rows], classes)
-                found[part] = score(labels, self.probabilities[rows], classes) | {
-                    "log_loss_uncalibrated": raw["log_loss"],
-                    "ece_uncalibrated": raw["ece"],
-                }
+                found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
+        if self.folds is not None:
+            answers, labels = self.folds.probabilities, self.images.labels
+            low, high = interval(answers.argmax(axis=1) == labels, len(self.images.classes))
+            found["cv"] = self._scored(labels, answers, apply_temperature(self.folds.logits, 1.0))
+            found["cv"] |= {"accuracy_low": low, "accuracy_high": high, "folds": len(np.unique(self.folds.fold))}
         return found
+
+    def _scored(
+        self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """Scores of calibrated probabilities (m, k), and what they were without the temperature."""
+        classes, raw = self.images.classes, score(labels, plain, self.images.classes)
+        return score(labels, answers, classes) | {
+            "log_loss_uncalibrated": raw["log_loss"],
+            "ece_uncalibrated": raw["ece"],
+        }
+
+    def _fitted_on(self) -> list[str]:
+        """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
+        parts = ("train",) if self.training else ("train", "val")
+        return [part for part in parts if rows_in(self.parts[part])]
 
     def _training(self, told: Training) -> dict[str, Any]:
         """The report, and what the same features and top scored before any block was changed."""

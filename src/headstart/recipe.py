@@ -66,7 +66,10 @@ class DataRecipe(Section):
     limit: int | None = Field(default=None, ge=1)
     """At most this many pictures in all, stratified by part and class."""
     train_per_class: int | None = Field(default=None, ge=1)
-    """This many labelled pictures of each class beside the test part; val and calibration are drawn from them."""
+    """This many labelled pictures of each class beside the test part."""
+    evaluate: Literal["auto", "holdout", "cv"] = "auto"
+    """Where the data bring no test part: `cv` judges by cross-validation, `holdout` by a fifth of the pictures that is
+    kept apart; `auto` is `cv` for a head on fewer than 2,000 labelled pictures, else `holdout`."""
     split: str | None = None
     """A `split.csv` of an earlier run to use again."""
     test: str | None = None

@@ -1,7 +1,7 @@
 """The main job, readable top to bottom: pictures -> features -> head -> temperature -> scores -> run folder.
 
 With an augmentation, the head is fitted on views of the training pictures too, and the probabilities of several views
-are averaged for calibration, test and prediction. The head's own choices are made on plain pictures.
+are averaged for test and prediction. The head's own choices and its temperature are made on plain pictures.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from headstart.classifier import Classifier
 from headstart.errors import Refused, UserError
 from headstart.features.extract import Progress, Settings, silent
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
-from headstart.fitting import Job, check_unfinished
+from headstart.fitting import Fitted, Job, check_unfinished
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
+from headstart.learner import FEWEST
 from headstart.metrics import fit_temperature
-from headstart.outcome import Outcome, Training, part_rows
+from headstart.outcome import Outcome, Training, part_rows, rows_in
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
 
@@ -96,23 +97,23 @@ def execute(
     job = Job(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
     )
-    fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen()
+    fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
     training, averaging = views_of(fitted.recipe)  # an augmentation by the looks of the pictures is known by now
     images, extraction, parts = fitted.images, fitted.extraction, part_rows(fitted.images)
 
-    classifier = Classifier(fitted.source, fitted.head, images.classes, averaging=averaging)
+    classifier = Classifier(fitted.source, fitted.head, images.classes, fitted.temperature, averaging)
     plain = classifier.logits(extraction.features)
     views = replace(fitted.views, source=fitted.source)
     logits = average(classifier, plain, images, views)
-    classifier = calibrate(classifier, logits[parts["calibration"]], images.labels[parts["calibration"]])
-
-    test = parts["test"]
-    trained = against_frozen(fitted.training, plain, images.labels, test)
+    classifier, calibration = calibrated(classifier, logits, images, fitted)
+    trained = against_frozen(fitted.training, plain, images.labels, parts["test"])
     augment = None
     if training.augment.steps:
-        answers = {**fitted.answers, "views": plain[test]} | ({"averaging": logits[test]} if averaging else {})
-        augment = views.report(training, averaging) | {"steps": gains(images.labels[test], answers)}
-    outcome = Outcome(fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s, trained, augment)
+        augment = views.report(training, averaging) | {"steps": gains(*answers(fitted, plain, logits, averaging))}
+    outcome = Outcome(
+        fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s,
+        trained, augment, fitted.folds, calibration,
+    )  # fmt: skip
     scores = outcome.scores(folder.name, started)
     records.make(folder)
     outcome.write(folder, scores)
@@ -139,6 +140,18 @@ def average(
     return logits
 
 
+def answers(
+    fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np.float64], averaging: Views
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    """The classes (m,) of the pictures judged, and logits (m, k) for them after each step: views, averaging."""
+    test, labels = part_rows(fitted.images)["test"], fitted.images.labels
+    folds = fitted.folds
+    found = {**fitted.answers, "views": plain[test] if folds is None else folds.plain}
+    if averaging:
+        found["averaging"] = logits[test] if folds is None else folds.logits
+    return (labels[test] if folds is None else labels), found
+
+
 def against_frozen(
     training: Training | None, plain: NDArray[np.float64], labels: NDArray[np.int64], test: slice
 ) -> Training | None:
@@ -149,6 +162,19 @@ def against_frozen(
     return replace(training, report={**training.report, "test": steps})
 
 
-def calibrate(classifier: Classifier, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Classifier:
-    """The classifier with its temperature, fitted on the calibration part's logits (n, k); 1 where that is empty."""
-    return replace(classifier, temperature=fit_temperature(logits, labels)) if len(labels) else classifier
+def calibrated(
+    classifier: Classifier, logits: NDArray[np.float64], images: ImageSet, fitted: Fitted
+) -> tuple[Classifier, dict[str, Any]]:
+    """The classifier with its temperature, and the block `calibration` of scores.json.
+
+    By a part `calibration` that the data bring; else by the head's own trials; a network's by a part `val`. logits are
+    (n, k), of all pictures.
+    """
+    for part in ("calibration", "val") if fitted.training else ("calibration",):
+        rows = part_rows(images)[part]
+        if rows_in(rows) >= FEWEST:
+            temperature = fit_temperature(logits[rows], images.labels[rows])
+            told = {"temperature": temperature, "n": rows_in(rows), "fitted_on": part}
+            return replace(classifier, temperature=temperature), told
+    by = "folds" if fitted.calibrated_on else None
+    return classifier, {"temperature": classifier.temperature, "n": fitted.calibrated_on, "fitted_on": by}

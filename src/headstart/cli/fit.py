@@ -82,6 +82,13 @@ def fit(
         int | None, typer.Option(help="This many labelled pictures of each class beside the test part.")
     ] = None,
     test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test part.")] = None,
+    evaluate: Annotated[
+        str,
+        typer.Option(
+            help="Where the data bring no test: `cv` judges every picture by cross-validation, `holdout` a fifth kept "
+            "apart, `auto` goes by their number."
+        ),
+    ] = "auto",
     split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
@@ -120,6 +127,7 @@ def fit(
             "limit": limit,
             "train_per_class": train_per_class,
             "test": absolute(test) if test else None,
+            "evaluate": evaluate,
             "split": absolute(str(split)) if split else None,
             "max_pixels": max_pixels,
             "strict": strict,

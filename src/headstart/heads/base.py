@@ -192,6 +192,11 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return f"{chosen}: {choice['by']}."
         return f"{chosen}: chosen among {choice['tried']} settings by the {choice['criterion']} of {choice['by']}."
 
+    def describe_budget(self) -> str:
+        """From what it chose, in words that are the same for alike arms of a study: `8 settings, one chosen`."""
+        tried = self.report_.get("choice", {}).get("tried", 0)
+        return f"{tried} settings, one chosen by cross-validation" if tried > 1 else "one setting"
+
     def config(self) -> dict[str, Any]:
         """Everything but the arrays: constructor parameters, classes, history, notes and report; JSON-able.
 

@@ -6,7 +6,7 @@ BLAS's own threads wait in busy loops, which on a shared or small machine costs 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -34,6 +34,15 @@ def map_all(function: Callable[[A], T], items: Sequence[A], *, threads: bool = T
         return [function(item) for item in items]
     with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(function, items))
+
+
+def map_lazily(function: Callable[[A], T], items: Iterable[A], *, threads: bool = True) -> Iterator[T]:
+    """As `map_all`, each result as soon as it and those before it are there."""
+    if not threads:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(cores()) as pool:
+        yield from pool.map(function, items)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,8 @@ from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Problem, Solution, minimise, row_weights
 from headstart.heads.trials import Trials
 
-ROUGH = 2e-3
+ROUGH = 1e-2
 """The gradient, as a share of the first, to which fits that only choose are solved; less for weak penalties."""
-WORSE = 1.02
-"""Where the loss has risen so far above the least, weaker penalties are not tried any more."""
 LARGE = 2**22
 """Numbers in all the rows from which folds are worth a thread each."""
 
@@ -44,7 +42,7 @@ class Way(NamedTuple):
 
     def penalty(self, strength: float, Z: Matrix) -> float:
         """1 / (C n) for rows Z (n, r)."""
-        squares = float(np.square(Z).sum()) if self.relative else float(len(Z))
+        squares = float(np.square(Z).sum(dtype=np.float64)) if self.relative else float(len(Z))
         return max(squares, 1e-300) / (strength * len(Z) ** 2)
 
 
@@ -82,29 +80,24 @@ class FewRows:
         return self._finish(way, strength, trials)
 
     def _try(self, way: Way, trials: Trials) -> None:
-        """Every penalty of a way, from strong to weak, until the loss out of fold has clearly turned."""
-        Z, y = self._placed[way.normalise].rows, self.rows.y
-        if way.normalise not in self._axes:
-            self._axes[way.normalise] = map_all(
-                lambda pair: Principal.of(Z[pair[0]]), trials.folds.pairs, threads=Z.size >= LARGE
-            )
-        paths = [
-            _Path(axes.apply(Z[fitted], way.whiten), y[fitted], self.weights, axes.apply(Z[judged], way.whiten), way)
-            for axes, (fitted, judged) in zip(self._axes[way.normalise], trials.folds, strict=True)
-        ]
-        least = np.inf
+        """Every penalty of a way, from strong to weak."""
+        y, folds = self.rows.y, trials.folds
+        if way.normalise not in self._turned:
+            Z = self._placed[way.normalise].rows.astype(np.float32)  # exact enough to choose by
+            turn = partial(_Turned.of, Z)
+            self._turned[way.normalise] = map_all(turn, folds.pairs, threads=Z.size >= LARGE)
+        turned = self._turned[way.normalise]
+        large = sum(fold.fitted.size for fold in turned) >= LARGE
+        paths = [_Path(fold, y[fitted], self.weights, way) for fold, (fitted, _) in zip(turned, folds, strict=True)]
         for strength in way.strengths:
-            found = map_all(partial(_Path.to, strength=strength), paths, threads=Z.size >= LARGE)
+            found = map_all(partial(_Path.to, strength=strength), paths, threads=large)
             settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
-            loss = trials.add(settings, found)
-            least = min(least, loss)
-            if loss > WORSE * least:
-                break
+            trials.add(settings, found)
 
     def _finish(self, way: Way, strength: float, trials: Trials | None) -> Fit:
         placed = self._placed[way.normalise]
         axes = Principal.of(placed.rows)
-        Z = axes.apply(placed.rows, way.whiten)
+        Z = axes.apply(placed.rows) * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
         problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
@@ -115,7 +108,8 @@ class FewRows:
         return Fit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
 
     @cached_property
-    def _axes(self) -> dict[bool, list[Principal]]:
+    def _turned(self) -> dict[bool, list[_Turned]]:
+        """The rows of every fold, by whether they are normalised."""
         return {}
 
     @cached_property
@@ -149,13 +143,29 @@ class _OnDemand(dict[bool, _Placed]):
         return self[normalise]
 
 
+class _Turned(NamedTuple):
+    """The rows of a fold in the principal axes of those fitted on: fitted (n, r), judged (m, r)."""
+
+    axes: Principal
+    fitted: Matrix
+    judged: Matrix
+
+    @classmethod
+    def of(cls, Z: NDArray[Any], pair: tuple[Codes, Codes]) -> _Turned:
+        """Of all rows Z and a fold's (fitted on, judged)."""
+        fitted = Z[pair[0]]
+        axes = Principal.of(fitted)
+        return cls(axes, axes.apply(fitted), axes.apply(Z[pair[1]]))
+
+
 class _Path:
     """Fits on the rows of one fold, each started from the one before, and their logits for the rows judged."""
 
-    def __init__(self, fitted: Matrix, y: Codes, weights: Matrix, judged: Matrix, way: Way) -> None:
-        self.Z, self.judged, self.way = fitted, judged, way
+    def __init__(self, rows: _Turned, y: Codes, weights: Matrix, way: Way) -> None:
+        factors = rows.axes.factors(way.whiten)
+        self.Z, self.judged, self.way = rows.fitted * factors, rows.judged * factors, way
         self.y, self.weights = y, row_weights(y, weights)
-        self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0))
+        self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0, dtype=np.float64))
         self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))
         self.first = 0.0
 
@@ -166,7 +176,7 @@ class _Path:
             self.first = float(np.abs(problem.gradient(problem.point(problem.logits(self.theta)).P, self.theta)).max())
         tol = ROUGH * self.first / max(1.0, np.sqrt(strength))
         self.theta = minimise(problem, self.theta, tol=tol, max_iter=200, curvature=self.curvature).theta
-        logits: Matrix = self.judged @ self.theta[:-1] + self.theta[-1]
+        logits: Matrix = Dense(self.judged).times(self.theta[:-1]) + self.theta[-1]
         return logits
 
 

@@ -83,7 +83,8 @@ class ManyRows:
         trials, theta = None, None
         C = Cs[0] if len(Cs) == 1 else usual
         if folds is not None:
-            trials = Trials(self.rows.y, folds.first() if self.rows.X.size >= COSTLY else folds, self.weights)
+            few = folds.first() if self.rows.X.size >= COSTLY else folds
+            trials = Trials(self.rows.y, few, self.weights, offered=len(Cs))
             C, theta = self._choose(design, Cs, trials, curvature)
         theta, spent = (theta, 0) if theta is not None else self._approach(design.fast, self.rows.y, curvature)
         found = self._finish(design, C, theta, curvature)

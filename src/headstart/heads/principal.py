@@ -13,7 +13,7 @@ from headstart.heads.rows import Matrix, Rows
 
 WIDEST = 2048
 """Columns or rows up to which axes are computed: their cost grows with the third power."""
-RANK = 1e-10
+RANK = {"f4": 1e-6, "f8": 1e-10}
 """Axes with less than this share of the largest variance are left out: rounding made them."""
 
 
@@ -27,12 +27,12 @@ class Principal:
 
     @classmethod
     def of(cls, rows: Matrix) -> Principal:
-        """Of rows (n, width), from the smaller of the two matrices of their products."""
+        """Of rows (n, width), float32 or float64, from the smaller of the two matrices of their products."""
         mean = rows.mean(axis=0)
         centred, n = rows - mean, len(rows)
         wide = centred.shape[1] > n
         squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-        kept = squares > RANK * max(float(squares[-1]), 1e-300)
+        kept = squares > RANK[rows.dtype.str[1:]] * max(float(squares[-1]), 1e-300)
         squares, vectors = squares[kept], vectors[:, kept]
         axes = centred.T @ (vectors / np.sqrt(squares)) if wide else vectors
         return cls(mean, axes, squares / n)
@@ -40,12 +40,12 @@ class Principal:
     def factors(self, whiten: float) -> Matrix:
         """What each axis (r,) is multiplied by: 1 / sqrt(variance + whiten * total variance), or 1 for 0."""
         if not whiten:
-            return np.ones(len(self.variances))
-        return np.asarray(1.0 / np.sqrt(self.variances + whiten * self.variances.sum()))
+            return np.ones_like(self.variances)
+        return np.asarray(1.0 / np.sqrt(self.variances + whiten * self.variances.sum()), dtype=self.variances.dtype)
 
-    def apply(self, rows: Matrix, whiten: float) -> Matrix:
-        """Rows (m, width) in the axes, whitened: (m, r)."""
-        placed: Matrix = (rows - self.mean) @ (self.axes * self.factors(whiten))
+    def apply(self, rows: Matrix) -> Matrix:
+        """Rows (m, width) in the axes: (m, r); times `factors` they are whitened."""
+        placed: Matrix = (rows - self.mean) @ self.axes
         return placed
 
     def back(self, theta: Matrix, whiten: float) -> tuple[Matrix, Matrix]:

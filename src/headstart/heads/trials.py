@@ -32,6 +32,7 @@ class Trials:
     folds: Folds
     weights: Matrix
     criterion: str = "log loss"
+    offered: int = 0  # settings to choose from, where the last are not tried once the loss has turned
     found: list[Trial] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Trials:
 
 def note_choice(head: Head, chosen: dict[str, float], trials: Trials | None, by: str) -> None:
     """Keep in the head's report what was chosen, for `describe_choice`; `by` says it where nothing was."""
-    tried = len(trials.found) if trials else 0
+    tried = max(trials.offered, len(trials.found)) if trials else 0
     told: dict[str, Any] = {"chosen": chosen, "tried": tried, "criterion": trials.criterion if trials else ""}
     head.report_["choice"] = told | {"by": trials.folds.words if trials and tried > 1 else by}
 

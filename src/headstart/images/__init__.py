@@ -10,7 +10,7 @@ from headstart.images.load import load
 from headstart.images.select import select
 from headstart.images.sources import SOURCES
 from headstart.images.sources.arrays import from_arrays
-from headstart.images.split import Shares, apply_split, split, write_split
+from headstart.images.split import apply_split, split, write_split
 
 __all__ = [
     "REASONS",
@@ -20,7 +20,6 @@ __all__ = [
     "Probe",
     "Raw",
     "Refusal",
-    "Shares",
     "apply_split",
     "decode",
     "digest",

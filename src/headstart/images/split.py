@@ -1,7 +1,7 @@
 """Parts of a data set: stratified, seeded, written to `split.csv` and read back by name.
 
-train fits; val chooses (C, a stopping point); calibration fits the temperature alone, because a part that chose
-something is not reused (METHODS 5); test is looked at last.
+train fits and, by cross-validation, chooses; test is looked at last. A part `val` that the data bring chooses in the
+place of folds, and a part `calibration` fits the temperature; neither is drawn from the training pictures.
 """
 
 from __future__ import annotations
@@ -20,44 +20,24 @@ from headstart.images.imageset import PART, ImageSet
 from headstart.images.order import allocate, shuffled
 from headstart.images.parts import check_classes_in_train, require_part
 
-TEST_SHARE, VAL_SHARE, CALIBRATION_SHARE = 0.2, 0.1, 0.1
-VAL_MOST, CALIBRATION_MOST = 5_000, 2_000
+TEST_SHARE = 0.2
 COLUMNS = ("name", "label", "split")
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Shares of the training pictures that are drawn for each part that the data do not bring."""
+def split(images: ImageSet, *, seed: int = 0, test: float = TEST_SHARE) -> ImageSet:
+    """Fill `parts` with 'train', 'test' and what the data bring.
 
-    test: float = TEST_SHARE
-    val: float = VAL_SHARE
-    calibration: float = CALIBRATION_SHARE
-
-
-def split(images: ImageSet, *, seed: int = 0, shares: Shares | None = None) -> ImageSet:
-    """Fill `parts` with 'train', 'val', 'calibration' and 'test'.
-
-    Parts that the data bring are kept; undecided pictures count as train. Drawn from train where missing, each
-    stratified by class: test 20%; then val 10% (at most 5,000) and calibration 10% (at most 2,000) of what remains.
-    Where the data bring val, calibration is half of it if every class has two there. Every class keeps a training
-    picture; what came out empty or incomplete is said in `notes`. The listing order does not matter.
-    Raises `DataError` for unlabelled pictures and classes without training pictures.
+    Parts that the data bring are kept; undecided pictures count as train. Where they bring no test part, the share
+    `test` of the training pictures is drawn, stratified by class; every class keeps a training picture. What came out
+    empty or incomplete is said in `notes`. The listing order does not matter. Raises `DataError` for unlabelled
+    pictures and classes without training pictures.
     """
-    shares = shares or Shares()
     _check(images)
     draw = _Draw(images, seed, np.where(images.parts == "", "train", images.parts).astype(PART))
     brought = set(draw.parts.tolist())
     if "test" not in brought:
-        draw.take("test", round(shares.test * draw.count("train")))
-    train = draw.count("train")
-    if "val" not in brought:
-        draw.take("val", min(round(shares.val * train), VAL_MOST))
-    if "calibration" not in brought:
-        if "val" in brought:
-            draw.halve_val()
-        else:
-            draw.take("calibration", min(round(shares.calibration * train), CALIBRATION_MOST))
-    asked = [part for part in ("val", "calibration", "test") if part in brought or getattr(shares, part) > 0]
+        draw.take("test", round(test * draw.count("train")))
+    asked = [part for part in ("val", "calibration", "test") if part in brought or (part == "test" and test > 0)]
     return replace(images, parts=draw.parts, notes=(*images.notes, *draw.notes(asked)))
 
 
@@ -81,11 +61,6 @@ class _Draw:
         """Move `total` pictures from train, in proportion to the classes, leaving each class at least one."""
         counts = self.per_class("train")
         self._move("train", part, allocate(counts, total, np.maximum(counts - 1, 0)))
-
-    def halve_val(self) -> None:
-        counts = self.per_class("val")
-        if counts.min() >= 2:
-            self._move("val", "calibration", counts // 2)
 
     def _move(self, source: str, part: str, share: NDArray[np.int64]) -> None:
         for k, n in enumerate(share.tolist()):

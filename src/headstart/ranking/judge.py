@@ -15,9 +15,10 @@ from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import FeatureSource, Progress, Settings, extract
 from headstart.heads.blocks import single_threaded_blas
 from headstart.images import ImageSet
+from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature
 from headstart.ranking.candidates import Candidate
-from headstart.ranking.folds import Codes, Folds, OutOfFold, answers
+from headstart.ranking.folds import Codes
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,18 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Judges every candidate on the same n pictures in the same folds.
+    """Judges every candidate on the same n pictures; fold (n,) is the same for all.
 
     A method is given `tell`, which makes the Progress of a phase of its work.
     """
 
     images: ImageSet
-    folds: Folds
+    fold: Codes
     settings: Settings
 
     def pixels(self, source: FeatureSource, X: NDArray[np.float32], tell: Callable[[str], Progress]) -> Judged:
         """The baseline: X (n, d) are the pixels themselves."""
-        scores = score(X, self.images.labels, self.folds, tell("cross-validation"))
+        scores = score(X, self.images.labels, self.fold, tell("cross-validation"))
         return Judged("raw pixels", "", _size(source), scores, notes=scores.notes)
 
     def backbone(self, candidate: Candidate, tell: Callable[[str], Progress]) -> Judged:
@@ -83,7 +84,7 @@ class Judge:
         source = candidate.source
         X = extract(self.images, source, self.settings, tell("features")).features
         parameters, multiply_adds, logits = figures(source)
-        scores = score(X, self.images.labels, self.folds, tell("cross-validation"))
+        scores = score(X, self.images.labels, self.fold, tell("cross-validation"))
         return Judged(
             candidate.label,
             spell(candidate.spelled),
@@ -99,21 +100,17 @@ class Judge:
         return leep(apply_temperature(rows.astype(np.float64), 1.0), self.images.labels)
 
 
-def score(X: NDArray[np.float32], y: Codes, folds: Folds, progress: Progress) -> Scores:
-    """Cross-validation and the hints that need no source classifier: X (n, d), y (n,)."""
-    found = answers(X, y, folds, lambda done, total: progress("fit", done, total))
+def score(X: NDArray[np.float32], y: Codes, fold: Codes, progress: Progress) -> Scores:
+    """Cross-validation and the hints that need no source classifier: X (n, d), y (n,), the fold (n,) of each.
+
+    Kornblith et al. 2019 rank networks by logistic regression on their features; its choices are made inside the folds.
+    """
+    found = Learner().cross_validate(Pictures(X, y), int(y.max()) + 1, progress, fold)
     with single_threaded_blas():  # sums in one order on any number of cores
         hints = logme(X, y), h_score_regularised(X, y)
-    return Scores(found.predicted == y, X.shape[1], *hints, _notes(found, len(folds)))
-
-
-def _notes(found: OutOfFold, k: int) -> tuple[str, ...]:
-    told = {
-        "the strongest penalty of the grid was chosen; a stronger one may be better": found.strongest,
-        "the weakest penalty of the grid was chosen; a weaker one may be better": found.weakest,
-        "the regression did not converge": found.stopped_early,
-    }
-    return tuple(f"In {times} of {k} folds {what}." for what, times in told.items() if times)
+    stopped, k = found.stopped_early, len(np.unique(fold))
+    notes = (f"In {stopped} of {k} folds the regression did not converge.",) if stopped else ()
+    return Scores(found.logits.argmax(axis=1) == y, X.shape[1], *hints, notes)
 
 
 def _size(source: FeatureSource) -> tuple[int, int]:

@@ -138,8 +138,8 @@ def stages(progress: Progress, number: int, total: int, label: str) -> Callable[
 def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: Settings) -> Judge:
     """Of the pictures that could be read, in folds that keep copies together."""
     images = images.take(baseline.kept)
-    folds = draw(images.labels, images.names, request.folds, request.seed, baseline.twins)
-    return Judge(images, folds, replace(settings, strict=True))  # what was readable once must be so for every backbone
+    fold = draw(images.labels, images.names, request.folds, request.seed, baseline.twins)
+    return Judge(images, fold, replace(settings, strict=True))  # what was readable once must be so for every backbone
 
 
 def _all(
@@ -159,7 +159,7 @@ def _all(
 def _rare(judge: Judge) -> list[str]:
     """A note on classes that some fold has no picture of."""
     counts = np.bincount(judge.images.labels, minlength=len(judge.images.classes))
-    rare = [judge.images.classes[k] for k in np.flatnonzero((counts > 0) & (counts < len(judge.folds)))]
+    rare = [judge.images.classes[k] for k in np.flatnonzero((counts > 0) & (counts <= judge.fold.max()))]
     if not rare:
         return []
     shown = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS
 from headstart.classifier import Classifier
+from headstart.features.copies import groups
 from headstart.features.extract import FeatureSource, Progress, Settings
-from headstart.fitting import Fitted, Job, fit_head, head_of, unfinished
-from headstart.heads import Head
-from headstart.heads.base import Examples
+from headstart.fitting import Fitted, Job, learner_of, unfinished
 from headstart.images import ImageSet
+from headstart.learner import Pictures
 from headstart.metrics import apply_temperature, log_loss
 from headstart.outcome import part_rows, rows_in
 from headstart.recipe import Recipe
@@ -82,16 +82,15 @@ def fit_features(
     recipe: Recipe, source: FeatureSource, images: ImageSet, features: NDArray[np.float32], where: Where
 ) -> Cell:
     """Fit the recipe's head on features (n, d) of the cell's n pictures, whose parts lie side by side."""
-    parts = part_rows(images)
-    examples = {part: Examples(features[rows], images.labels[rows]) for part, rows in parts.items()}
-    head = head_of(recipe)
-    seconds = fit_head(head, recipe.head, examples["train"], examples["val"])
-    logits = Classifier(source, head, images.classes).logits(examples["test"].X)
+    train, test = (part_rows(images)[part] for part in ("train", "test"))
+    X = features[train]
+    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=groups(X)))
+    logits = Classifier(source, head, images.classes).logits(features[test])
     about = {
         "features": features.shape[1],
         "parameters": sum(int(values.size) for values in head.to_arrays().values()),
-        "chosen": _chosen(head),
-        "tried": _tried(head),
+        "chosen": head.describe_choice().partition(":")[0],
+        "tried": head.describe_budget(),
         "converged": head.report_.get("converged"),
     }
     return _cell(where, images, logits, seconds, about)
@@ -127,17 +126,6 @@ def _cell(
         fit_s=round(seconds, 4),
         **about,
     )
-
-
-def _chosen(head: Head) -> str:
-    """What validation chose, such as `C = 0.01`."""
-    return f"C = {head.report_['C']:g}" if "C" in head.report_ else ""
-
-
-def _tried(head: Head) -> str:
-    """What it could choose from."""
-    grid = head.report_.get("grid", [])
-    return f"{len(grid)} values of C, one chosen by validation" if len(grid) > 1 else "one setting"
 
 
 def _about(fitted: Fitted) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
-from headstart.fitting import feature_source, head_of
+from headstart.fitting import feature_source, learner_of
 from headstart.images.looks import Looks, look_at
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
@@ -85,7 +85,7 @@ def compare(
 def _check(arms: Sequence[Arm], drawn: Subsets) -> None:
     """Raise UserError for what is misspelt, before hours of work; what may work tomorrow fails its arm alone."""
     for arm in arms:
-        head_of(arm.recipe)
+        learner_of(arm.recipe).head()
         try:
             feature_source(arm.recipe, drawn.images)
         except UnknownName:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, Refused
 from headstart.fitting import pictures
-from headstart.images import ImageSet, Shares, digest, select, split
+from headstart.images import ImageSet, digest, select, split
 from headstart.images.order import shuffled
 from headstart.study.recipe import Size, StudyRecipe
 
@@ -86,7 +86,7 @@ class Subsets:
 def subsets(recipe: StudyRecipe) -> Subsets:
     """Draw them: the data's own test part, else a fifth; what is left can be labelled. Raises DataError."""
     images = pictures(recipe.data, recipe.seed)
-    parted = split(images, seed=recipe.seed, shares=Shares(val=0, calibration=0))
+    parted = split(images, seed=recipe.seed)
     test = parted.take(parted.parts == "test")
     if not len(test):
         raise DataError(f"{images.title} has no test pictures and too few to draw some from; a study needs them.")

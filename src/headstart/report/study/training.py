@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from headstart.report.files import PART_WORDS
 from headstart.report.numbers import percent, shown
+from headstart.report.parts import PART_WORDS
 from headstart.report.study.charts import Looks, Plot, Ticks, draw
 from headstart.report.study.curves import NARROW, WIDE, Box, Frame, Sample, Series
 from headstart.report.study.files import Epoch, Study, Training

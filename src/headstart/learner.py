@@ -1,0 +1,192 @@
+"""The one way to fit a head on features: runs, studies, estimators and rankings all come here.
+
+Pictures (features, classes, views, groups) -> Learner.fit -> Fitted (head, temperature)
+                                            -> Learner.cross_validate -> CrossValidated (an answer to each picture)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.classifier import full_logits
+from headstart.errors import DataError
+from headstart.features.extract import Progress, silent
+from headstart.heads import HEADS, Head, blamed_on, make_head
+from headstart.heads.blocks import map_lazily
+from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
+from headstart.metrics import apply_temperature, fit_temperature, log_softmax
+
+Features = NDArray[np.float32]
+Codes = NDArray[np.int64]
+FOLDS = 10
+"""Of a cross-validation that judges; the interval of its score is made for so many."""
+FEWEST = 20
+"""Pictures below which no temperature is fitted: it would be a coin's toss."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a head is fitted on: features X (n, d) and classes y (n,) of n labelled pictures.
+
+    The last `validation` of them are a validation part that the data bring. `stacked` has the rows of the others and,
+    below them, those of every view of them, to learn from. `averaged` are features (n, d) of views whose answers are
+    averaged with the plain picture's. Pictures of one of the `groups` (n,) are copies of each other.
+    """
+
+    X: Features
+    y: Codes
+    validation: int = 0
+    stacked: Features | None = None
+    averaged: Sequence[Features] = ()
+    groups: Codes | None = None
+
+    @property
+    def train(self) -> int:
+        """Pictures that are no validation part."""
+        return len(self.y) - self.validation
+
+    @property
+    def views(self) -> int:
+        """Views of each picture beside the plain one."""
+        return 0 if self.stacked is None else len(self.stacked) // max(1, self.train) - 1
+
+    def take(self, rows: Codes) -> Pictures:
+        """Some of the pictures; none of them validates any more, and those that did have no views to learn from."""
+        stacked = None
+        if self.stacked is not None and not self.validation:
+            stacked = self.stacked[np.concatenate([rows + self.train * view for view in range(1 + self.views)])]
+        averaged = [view[rows] for view in self.averaged]
+        groups = None if self.groups is None else self.groups[rows]
+        return Pictures(self.X[rows], self.y[rows], 0, stacked, averaged, groups)
+
+    def rows(self, *, dear: bool) -> tuple[Features, Codes, Folds | None]:
+        """Rows to fit, their classes, and what to choose on: the validation part, or folds."""
+        train, times = self.train, 1 + self.views
+        learned = self.X[:train] if self.stacked is None else self.stacked
+        y = np.tile(self.y[:train], times)
+        if not self.validation:
+            return learned, y, folds_for(learned, y, self.groups, one=dear, views=times - 1)
+        rows = self.X if times == 1 else np.concatenate([learned, self.X[train:]])
+        return rows, np.concatenate([y, self.y[train:]]), brought(len(learned), self.validation)
+
+
+class Fitted(NamedTuple):
+    """A fitted head, the temperature of its probabilities, the pictures that gave that, and the seconds all took."""
+
+    head: Head
+    temperature: float
+    calibrated_on: int
+    seconds: float
+
+
+class CrossValidated(NamedTuple):
+    """An answer to each of n pictures by a fit that saw neither it nor its copies.
+
+    logits (n, k) before the temperature of the fit that gave them, probabilities (n, k) with it, and the fold (n,);
+    k are the classes that were asked for. `plain` are logits of the plain pictures alone, where views are averaged;
+    `stopped_early` counts the fits that did not converge.
+    """
+
+    plain: NDArray[np.float64]
+    logits: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    fold: Codes
+    stopped_early: int
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A head by name and options, not fitted; the seed goes to those that draw random numbers."""
+
+    name: str = "logistic"
+    options: Mapping[str, Any] | None = None
+    class_weight: str | None = None
+    seed: int = 0
+
+    def head(self) -> Head:
+        """A new head. Raises UserError for a name or an option that there is not."""
+        params = dict(self.options or {})
+        if self.class_weight not in (None, "none"):
+            params.setdefault("class_weight", self.class_weight)
+        if self.name in HEADS and "seed" in HEADS[self.name]().get_params():
+            params.setdefault("seed", self.seed)
+        return make_head(self.name, **params)
+
+    def fit(self, pictures: Pictures, progress: Progress = silent) -> Fitted:
+        """Fit on all pictures; what is left to choose is chosen on validation pictures that the data bring, or folds.
+
+        Raises UserError when the head cannot be fitted with the options.
+        """
+        if not len(pictures.y):
+            raise DataError("No training picture is left; a run needs some of at least two classes.")
+        started, head = time.perf_counter(), self.head()
+        X, y, folds = pictures.rows(dear=head.DEAR)
+        epochs = head.get_params().get("epochs", 1)
+        progress("fit", 0, epochs)
+        if "on_epoch" in head.get_params():
+            head.set_params(on_epoch=lambda row: progress("fit", int(row["epoch"]), epochs))
+        with blamed_on(self.name, self.options or {}):
+            head.fit(X, y, folds=folds)
+        progress("fit", epochs, epochs)
+        temperature, n = temperature_of(head, y)
+        return Fitted(head, temperature, n, time.perf_counter() - started)
+
+    def cross_validate(
+        self, pictures: Pictures, classes: int, progress: Progress = silent, fold: Codes | None = None
+    ) -> CrossValidated:
+        """Answer each picture by a fit on the other folds, with every choice made there; `fold` (n,) may be given.
+
+        Classes that a fold's fit has not seen, and pictures of which it saw a copy, get no chance there. Raises
+        DataError where the pictures outside some fold are of one class.
+        """
+        n = len(pictures.y)
+        if fold is None:
+            fold = numbers(pictures.y, min(FOLDS, n), contents(pictures.X), pictures.groups)
+        plain, logits, probabilities = (np.empty((n, classes)) for _ in range(3))
+        parts, stopped = np.unique(fold), 0
+        fits = map_lazily(lambda part: self._without(pictures, fold == part), parts, threads=not self.head().DEAR)
+        for done, (part, fitted) in enumerate(zip(parts, fits, strict=True)):
+            progress("folds", done, len(parts))
+            judged = np.flatnonzero(fold == part)
+            plain[judged] = full_logits(fitted.head, pictures.X[judged], classes)
+            logits[judged] = averaged_logits(fitted.head, plain[judged], [view[judged] for view in pictures.averaged])
+            stopped += not fitted.head.report_.get("converged", True)
+            probabilities[judged] = apply_temperature(logits[judged], fitted.temperature)
+        progress("folds", len(parts), len(parts))
+        return CrossValidated(plain, logits, probabilities, fold, stopped)
+
+    def _without(self, pictures: Pictures, judged: NDArray[np.bool_]) -> Fitted:
+        """Fitted on the pictures that are not judged."""
+        others = pictures.take(np.flatnonzero(~judged))
+        if len(np.unique(others.y)) < 2:
+            raise DataError("Without one fold the pictures are of one class only: there are too few to judge by.")
+        return self.fit(others)
+
+
+def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
+    """The temperature by the answers of a head's trials to rows with classes y, and how many pictures gave it.
+
+    1 where they are fewer than `FEWEST`.
+    """
+    seen = head.out_of_fold_
+    n = 0 if seen is None else len(np.unique(seen.rows))
+    if seen is None or n < FEWEST:
+        return 1.0, 0
+    return fit_temperature(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
+
+
+def averaged_logits(head: Head, plain: NDArray[np.float64], views: Sequence[Features]) -> NDArray[np.float64]:
+    """Plain logits (n, k) -> logarithms of the mean probabilities over the plain picture and its views (n, d)."""
+    if not views:
+        return plain
+    total = log_softmax(plain)
+    for view in views:
+        total = np.logaddexp(total, log_softmax(full_logits(head, view, plain.shape[1])))
+    mean: NDArray[np.float64] = total - np.log(1 + len(views))
+    return mean
