@@ -955,12 +955,13 @@ def test_the_rules_of_size_change_at_their_boundaries(n: int, batch: int, steps:
 @settings(deadline=None)
 @given(n=st.integers(1, 3_000_000), method=st.sampled_from(["finetune", "scratch"]), validated=st.booleans())
 def test_the_epochs_make_the_steps_of_the_rule(n: int, method: str, validated: bool) -> None:
-    """At least 3, the fewest whose steps are at least the rule's; at most 200 for weights that know something."""
+    """At least 3, the fewest whose steps are at least the rule's; at most 200, or 20 without validation, for weights
+    that know something."""
     batch = int(rules.network_batch(method, n).value)
     wanted = rules.steps(method, n, validated)
     epochs, steps = int(rules.epochs(method, n, batch, validated).value), math.ceil(n / batch)
     assert epochs >= 3
-    assert epochs * steps >= wanted or (epochs == 200 and method == "finetune")
+    assert epochs * steps >= wanted or (epochs == (200 if validated else 20) and method == "finetune")
     if epochs > 3:
         assert (epochs - 1) * steps < wanted
 
@@ -978,6 +979,8 @@ def test_without_validation_fine_tuning_is_shorter_and_nothing_ends_it_early() -
     """Nobody can say when to stop, so the steps are those that were measured to do no harm."""
     assert rules.steps("finetune", 100, validated=False) < rules.steps("finetune", 100, validated=True)
     assert rules.patience("finetune", 100, validated=False).value == 0
+    gentle, usual = (float(rules.learning_rate("finetune", "adamw", few).value) for few in (True, False))
+    assert gentle < usual
 
 
 def test_patience_is_for_weights_that_know_something() -> None:
