@@ -1,14 +1,15 @@
 """Few labelled pictures: the default head against every other choice, on the same pictures and features.
 
-    python benchmarks/few_labels.py [--data digits,mnist] [--backbones sprout] [--sizes 1,3,10] [--seeds 10] [--out FILE.json]
+    python benchmarks/few_labels.py [--data digits,mnist] [--backbones sprout] [--sizes 1,3,10] [--seeds 10]
 
-For every data set, every backbone and every number of labelled pictures of a class, `seeds` subsets are drawn; all are
-judged on the same test pictures. `default` is what `headstart fit` does: `Learner().fit`. `best` is, of a grid of
-scalings x (logistic regression over C, ridge, linear discriminants, prototypes, nearest neighbours), the setting with the
-highest mean accuracy on the test pictures, known in hindsight; it is the best of some seventy, so it flatters itself by
-what chance gives the luckiest. Rivals, with the paired difference to the default and its standard error over the
-subsets: scikit-learn's LogisticRegression(C=1) on features as they are, RidgeClassifierCV and LinearDiscriminantAnalysis
-on standardised features. Ridge has no probabilities: its log loss is that of the softmax of its scores.
+For every data set, every backbone and every number of labelled pictures of a class, `seeds` subsets are drawn;
+all are judged on the same test pictures. `default` is what `headstart fit` does: `Learner().fit`. `best` is the setting with the
+highest mean accuracy on the test pictures, known in hindsight, of a grid of scalings x (logistic regression over C,
+ridge, linear discriminants, prototypes, nearest neighbours). As the best of some ninety it flatters itself by what
+chance gives the luckiest. Rivals, with the paired difference to the default and its standard error over the subsets:
+scikit-learn's LogisticRegression(C=1) on features as they are (solved here, to the same optimum), RidgeClassifierCV and
+LinearDiscriminantAnalysis on standardised features. Ridge has no probabilities: its log loss is that of the softmax of
+its scores.
 
 Data and weights are those of the folder that HEADSTART_DATA names and of `weights` beside it; features are stored.
 """
@@ -252,9 +253,8 @@ def summary(rows: list[dict[str, Any]]) -> None:
             )
         above = [f"{r['name']} {r['size']}" for r in chosen if r["log_loss"]["default"] > r["guess"]]
         print(f"  log loss above guessing: {', '.join(above) or 'nowhere'}")
-        print(
-            f"  calibration error {np.mean([r['ece'] for r in chosen]):.3f}, of a calibrated one {np.mean([r['null'] for r in chosen]):.3f}"
-        )
+        errors, null = (np.mean([r[key] for r in chosen]) for key in ("ece", "null"))
+        print(f"  calibration error {errors:.3f}, of a calibrated one {null:.3f}")
 
 
 def main() -> None:
@@ -270,8 +270,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rows: list[dict[str, Any]] = []
     print(
-        "data, features                  size  accuracy  regret best in hindsight              against logistic C=1, ridge, discriminants"
-        "; log losses of default and these; of guessing; ECE, of a calibrated one; seconds"
+        "data, features                  size  accuracy  regret best in hindsight              against logistic C=1, "
+        "ridge, discriminants; log losses of default and these; of guessing; ECE, of a calibrated one; seconds"
     )
     for name in asked.data.split(","):
         images = pictures(name)

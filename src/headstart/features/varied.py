@@ -72,8 +72,8 @@ class Varied:
             numbers = np.concatenate([self._drawn(each) for each in epochs])
             found = self._varied(np.tile(self.X, (self._ahead, 1)), numbers)
             self._block = (block, found.reshape(self._ahead, *self.X.shape))
-        rows: NDArray[Any] = self._block[1][epoch % self._ahead]
-        return rows
+        own: NDArray[Any] = self._block[1][epoch % self._ahead]
+        return own
 
     def _varied(self, X: NDArray[Any], numbers: NDArray[np.float32]) -> NDArray[Any]:
         """Rows in their views; those that the last of their numbers leaves plain as they are."""

@@ -25,6 +25,9 @@ from headstart.heads.trials import Trials
 
 ROUGH = 1e-2
 """The gradient, as a share of the first, to which fits that only choose are solved; less for weak penalties."""
+USUAL, DECADES = 10.0, 1.4
+"""The strength that is taken where folds say nothing, and how many decades around it are as likely as not: a normal
+distribution of its logarithm, worth less than one picture, so that four of them do not claim certainty."""
 LARGE = 2**22
 """Numbers in all the rows from which folds are worth a thread each."""
 
@@ -92,7 +95,7 @@ class FewRows:
         for strength in way.strengths:
             found = map_all(partial(_Path.to, strength=strength), paths, threads=large)
             settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
-            trials.add(settings, found)
+            trials.add(settings, found, doubt=_doubt(strength) if way.relative else 0.0)
 
     def _finish(self, way: Way, strength: float, trials: Trials | None) -> Fit:
         placed = self._placed[way.normalise]
@@ -178,6 +181,11 @@ class _Path:
         self.theta = minimise(problem, self.theta, tol=tol, max_iter=200, curvature=self.curvature).theta
         logits: Matrix = Dense(self.judged).times(self.theta[:-1]) + self.theta[-1]
         return logits
+
+
+def _doubt(strength: float) -> float:
+    """How unlikely a strength is before any row is seen, in nats."""
+    return 0.5 * float(np.log10(strength / USUAL) / DECADES) ** 2
 
 
 def unit(X: Features) -> Features:

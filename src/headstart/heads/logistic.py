@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headstart.heads.base import ClassWeight, Codes, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.dense import DenseHead
-from headstart.heads.few_rows import FewRows, Way, unit
+from headstart.heads.few_rows import USUAL, FewRows, Way, unit
 from headstart.heads.folds import MANY, Folds
 from headstart.heads.many_rows import ManyRows
 from headstart.heads.principal import WIDEST
@@ -28,7 +28,7 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """C times the mean squared length of the rows, as it is tried on few of them."""
 ROWS_FOR_LENGTHS, ROWS_FOR_SPEED = 10, 1_000
 """From so many rows of each class on it is also tried without `normalise`, up to so many rows in all."""
-FEW_ROWS = Way(True, 0.01, (1000.0,))
+FEW_ROWS = Way(True, 0.01, (USUAL,))
 """What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
 
 

@@ -17,11 +17,12 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Settings, the logits (m, k) they gave the rows judged, and their mean loss."""
+    """Settings, the logits (m, k) they gave the rows judged, their mean loss, and how unlikely they were before."""
 
     settings: dict[str, float]
     logits: Matrix
     loss: float
+    doubt: float = 0.0
 
 
 @dataclass
@@ -39,15 +40,22 @@ class Trials:
         self.rows = self.folds.judged(len(self.y))
         self.codes = self.y[self.rows]
 
-    def add(self, settings: dict[str, float], logits: Sequence[Matrix], losses: Matrix | None = None) -> float:
+    def add(
+        self,
+        settings: dict[str, float],
+        logits: Sequence[Matrix],
+        losses: Matrix | None = None,
+        doubt: float = 0.0,
+    ) -> float:
         """Note what settings came to; `logits` are those of each fold's judged rows. Returns the loss.
 
-        `losses` (m,) of the judged rows take the place of their log losses.
+        `losses` (m,) of the judged rows take the place of their log losses; `doubt` weighs against the settings as much
+        as if one row's loss were higher by it.
         """
         stacked = np.concatenate(list(logits))
         each = log_losses(stacked, self.codes) if losses is None else losses
         weights = self.weights[self.codes]
-        self.found.append(Trial(settings, stacked, float(weights @ each / weights.sum())))
+        self.found.append(Trial(settings, stacked, float(weights @ each / weights.sum()), doubt))
         return self.found[-1].loss
 
     def history(self, loss: str = "val_log_loss") -> list[dict[str, float]]:
@@ -59,8 +67,9 @@ class Trials:
 
     @property
     def best(self) -> Trial:
-        """The first of least loss."""
-        return min(self.found, key=lambda trial: trial.loss)
+        """The first of least loss, with the doubt of all rows together."""
+        n = len(np.unique(self.rows))
+        return min(self.found, key=lambda trial: trial.loss + trial.doubt / n)
 
     def out_of_fold(self, trial: Trial) -> OutOfFold:
         """The answers of a trial."""

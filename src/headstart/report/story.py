@@ -149,10 +149,10 @@ def _augmentation(files: RunFiles) -> str:
     told = files.scores.get("augment")
     if not told:
         return ""
-    beside = f"{plural(told['views'], 'view')} of it" if told["views"] else "other views of it every epoch"
-    text = (
-        f"Beside each training picture, {beside} drawn by {quoted(told['name'])} ({_transforms(told)}) served to train."
-    )
+    by = f"drawn by {quoted(told['name'])} ({_transforms(told)})"
+    text = f"In every epoch the network saw other views of the training pictures, {by}."
+    if told["views"]:
+        text = f"Beside each training picture, {plural(told['views'], 'view')} of it {by} served to train."
     if told["tta"] > 1:
         views = plural(told["tta"], "view")
         text += f" For calibration, test and prediction the probabilities of {views} of a picture are averaged."

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 BIT = "BiT HyperRule, Kolesnikov et al. 2020"
 FROM_NOTHING = {500: 400, 2_000: 1_000, 20_000: 2_000}
 """Steps of a network from scratch on this many pictures or fewer."""
+FEW = 500
+"""Fewer pictures than this are fine-tuned more gently where no validation can say when it goes too far."""
 TUNED, BLIND = 500, 100
 """Steps of fine-tuning on fewer than 20,000 pictures, with validation pictures and without."""
 
@@ -50,9 +52,10 @@ def steps(method: str, n: int, validated: bool) -> int:
 
 
 def epochs(method: str, n: int, batch: int, validated: bool) -> Choice:
-    """As many as the rule's steps make, 3 at least; at most 200 where a network that knows something is tuned."""
+    """As many as the rule's steps make, 3 at least; where a network that knows something is tuned 200 at most, 20
+    without validation: a few dozen pictures are known by heart long before."""
     wanted = math.ceil(steps(method, n, validated) / math.ceil(max(1, n) / batch))
-    most = 200 if method == "finetune" else wanted
+    most = wanted if method != "finetune" else 200 if validated else 20
     source = BIT if validated or n >= 20_000 else "measured, see decision 22"
     told = f"{steps(method, n, validated):,} steps for {n:,} pictures, at least 3 epochs: {source}"
     return Choice("epochs", max(3, min(wanted, most)), told)
@@ -72,10 +75,13 @@ def mixup(n: int) -> Choice:
     return Choice("mixup", 0.1 if n >= 20_000 else 0.0, f"0.1 from 20,000 pictures on: {BIT}")
 
 
-def learning_rate(method: str, optimiser: str) -> Choice:
-    """Gentle for weights that know something, the optimiser's usual one for weights that do not."""
+def learning_rate(method: str, optimiser: str, few: bool = False) -> Choice:
+    """Gentle for weights that know something, more so with `few` pictures and no validation; the optimiser's usual one
+    for weights that know nothing."""
     if optimiser == "sgd":
         return Choice("learning_rate", 0.003 if method == "finetune" else 0.1, f"{BIT}; He et al. 2016 from scratch")
+    if method == "finetune" and few:
+        return Choice("learning_rate", 1e-4, "measured without validation, see decision 22")
     if method == "finetune":
         return Choice("learning_rate", 3e-4, "small steps keep what was learnt: Kumar et al. 2022")
     return Choice("learning_rate", 1e-3, "AdamW's own: Loshchilov and Hutter 2019")

@@ -46,7 +46,7 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
             batch,
             epochs,
             _chosen(asked, rules.patience(recipe.method, int(epochs.value), validated)),
-            _chosen(asked, rules.learning_rate(recipe.method, asked.optimiser)),
+            _chosen(asked, rules.learning_rate(recipe.method, asked.optimiser, not validated and n < rules.FEW)),
             _chosen(asked, rules.mixup(n)),
             _chosen(asked, rules.layer_decay() if tuned else Choice("layer_decay", 1.0, "no block knows more")),
             _chosen(asked, rules.l2sp() if tuned else Choice("l2sp", 0.0, "there is nothing to keep")),
