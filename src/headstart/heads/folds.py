@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 Codes = NDArray[np.int64]
 Indices = NDArray[np.int64]
-FOLDS, FEWER_FOLDS, FOLDS_FOR_SPEED = 5, 3, 1_000
-"""Folds, and how many from so many rows on."""
+FOLDS = 5
 FEW = 60
 """With fewer rows, folds are drawn several times, until so many rows were judged."""
 MOST_REPEATS = 5
-MANY = 5_000
-"""From so many rows on a part held out says as much as folds do: a tenth, at most `HELD_OUT_MOST`."""
-HELD_OUT_SHARE, HELD_OUT_MOST = 0.1, 5_000
+ENOUGH, MANY = 1_000, 5_000
+"""From so many rows on a part held out says as much as folds do: a fifth, then a tenth, at most `HELD_OUT_MOST`."""
+HELD_OUT_MOST = 5_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +62,8 @@ def folds_for(
 ) -> Folds | None:
     """Trials on rows X (n, d) with classes y (n,), by a rule of size; None where nothing can be tried.
 
-    Five stratified folds, three from a thousand rows on, fewer where no class has so many rows, drawn several times
-    where rows are few; from `MANY` rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.
+    Five stratified folds, fewer where no class has so many rows, drawn several times where rows are few; from `ENOUGH`
+    rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.
     A row whose class would be missing among those fitted on is not judged.  Below the n rows of pictures X may hold
     those of `views` views of each, in the same order: they are fitted on with their picture and never judged.
     """
@@ -73,12 +72,12 @@ def folds_for(
     counts = np.bincount(y)
     if (counts >= 2).sum() < 2:
         return None
-    names, held_out = contents(X), n >= MANY or one
+    names, held_out = contents(X), n >= ENOUGH or one
     if held_out:
-        total = min(round((HELD_OUT_SHARE if n >= MANY else 1 / FOLDS) * n), HELD_OUT_MOST)
+        total = min(round(n / (10 if n >= MANY else FOLDS)), HELD_OUT_MOST)
         k, repeats = max(2, round(n / max(1, total))), 1
     else:
-        k = int(min(FOLDS if n < FOLDS_FOR_SPEED else FEWER_FOLDS, counts.max()))
+        k = int(min(FOLDS, counts.max()))
         repeats = min(MOST_REPEATS, -(-FEW // n))
     drawn = [_pairs(numbers(y, k, names, groups, again), y) for again in range(repeats)]
     pairs = [(_with_views(fitted, n, views), judged) for found in drawn for fitted, judged in found]
