@@ -23,9 +23,10 @@ import torch
 from torch import nn
 
 from headstart.augment import NO_VIEWS
+from headstart.division import prepare
 from headstart.features.extract import FeatureSource, Settings, extract
 from headstart.features.live import LiveRows
-from headstart.fitting import feature_source, prepare
+from headstart.fitting import feature_source
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows, Stored
 from headstart.training.loop import Task, train

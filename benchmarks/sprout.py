@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart import records
+from headstart.division import prepare
 from headstart.errors import UserError
 from headstart.features.extract import Settings, extract
-from headstart.fitting import feature_source, prepare
+from headstart.fitting import feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, load
 from headstart.outcome import part_rows

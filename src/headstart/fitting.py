@@ -15,24 +15,23 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import full_logits
+from headstart.division import by_folds, prepare
 from headstart.engines import choose
-from headstart.errors import DataError, HeadstartError, UserError
+from headstart.errors import HeadstartError, UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import groups
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import Head
-from headstart.images import ImageSet, Limits, Probe, apply_split, load, select, split, with_test
+from headstart.images import ImageSet, Probe
 from headstart.learner import CrossValidated, Learner, Pictures
-from headstart.outcome import PARTS, Training, part_rows
+from headstart.outcome import Training, part_rows
 from headstart.preprocess import Preprocess
-from headstart.recipe import AUTO, TRAINED, DataRecipe, Recipe
+from headstart.recipe import AUTO, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
 
-FEW = 2_000
-"""Labelled pictures under which a fifth of them kept apart would be too few to judge by, and missed in training."""
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
 STATE = "training"
@@ -44,8 +43,9 @@ class Fitted:
     """A head, the source of its features, and the features (n, d) of all n pictures.
 
     `recipe` has every choice that was made on the way. `temperature` is by the head's own trials on `calibrated_on`
-    pictures. `folds` are out-of-fold answers to all pictures, where these judge. `answers` are logits (m, k) of the
-    pictures judged by a head that was fitted without views, where there is one; `done` is called when the run is kept.
+    pictures. `folds` are out-of-fold answers to the pictures that the head was fitted on, where these judge. `answers`
+    are logits (m, k) of the pictures judged by a head that was fitted without views, where there is one; `done` is
+    called when the run is kept.
     """
 
     recipe: Recipe
@@ -95,7 +95,8 @@ class Job:
         folds, answers = None, {}
         if by_folds(recipe, images):
             if averaging:
-                pictures = replace(pictures, averaged=list(views.each(images, averaging, "average")))
+                judged = images.take(np.arange(len(pictures.y)))
+                pictures = replace(pictures, averaged=list(views.each(judged, averaging, "average")))
             folds = learner.cross_validate(pictures, len(images.classes), progress)
         if self.views:
             answers = {"plain": self._without_views(learner, pictures, images, extraction)}
@@ -196,46 +197,6 @@ def _dense(head: Head) -> DenseHead:
     return head
 
 
-def prepare(recipe: Recipe) -> ImageSet:
-    """The pictures of a recipe, selected and divided, those of one part side by side."""
-    data = recipe.data
-    images = pictures(data, recipe.seed)
-    if data.train_per_class is not None:
-        # The test part is drawn first, so that it does not shrink with the training part.
-        parted = split(images, seed=recipe.seed)
-        images = select(replace(parted, notes=images.notes), train_per_class=data.train_per_class, seed=recipe.seed)
-    if data.split is not None:
-        images = apply_split(images, Path(data.split))
-    elif wants_folds(recipe, images):
-        images = split(images, seed=recipe.seed, test=0.0)
-    else:
-        images = split(images, seed=recipe.seed)
-    trained = np.unique(images.labels[images.parts == "train"])
-    if len(trained) < 2:
-        names = ", ".join(images.classes[k] for k in trained)
-        raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
-    return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
-
-
-def wants_folds(recipe: Recipe, images: ImageSet) -> bool:
-    """Whether cross-validation is to judge, as asked or by the number of pictures. Raises UserError where it cannot."""
-    asked, tested = recipe.data.evaluate, bool((images.parts == "test").any())
-    if asked == "cv" and recipe.method in TRAINED:
-        raise UserError(
-            f"--evaluate cv would train the network ten times; with --method {recipe.method} a part is kept apart: "
-            "leave --evaluate out."
-        )
-    if asked == "cv" and tested:
-        raise UserError(f"--evaluate cv: {images.title} has a test part, which judges; leave --evaluate out.")
-    few = int(np.isin(images.parts, ("", "train", "val")).sum()) < FEW
-    return asked == "cv" or (asked == "auto" and few and not tested and recipe.method not in TRAINED)
-
-
-def by_folds(recipe: Recipe, images: ImageSet) -> bool:
-    """Whether the pictures, divided, have no test part and are judged by cross-validation."""
-    return recipe.method not in TRAINED and recipe.data.evaluate != "holdout" and not (images.parts == "test").any()
-
-
 def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, training: Views) -> Pictures:
     """The training and validation pictures with their features, the views to learn from, and who copies whom."""
     parts = part_rows(images)
@@ -244,15 +205,6 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
     twins = [pair for pair in extraction.twins if max(pair) < train + val]
     return Pictures(X, images.labels[: train + val], val, stacked, groups=groups(X, twins))
-
-
-def pictures(data: DataRecipe, seed: int) -> ImageSet:
-    """The pictures that a recipe names, with a separate test set where it names one, not yet divided further."""
-    limits = Limits(data.max_pixels)
-    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
-    if data.test is not None:
-        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
-    return select(images, classes=data.classes, limit=data.limit, seed=seed)
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:

@@ -56,6 +56,12 @@ class Pictures:
         """Views of each picture beside the plain one."""
         return 0 if self.stacked is None else len(self.stacked) // max(1, self.train) - 1
 
+    @property
+    def copies(self) -> int:
+        """Pictures that share their group with another."""
+        sizes = np.bincount(self.groups) if self.groups is not None else np.zeros(0, dtype=np.int64)
+        return int(sizes[sizes > 1].sum())
+
     def take(self, rows: Codes) -> Pictures:
         """Some of the pictures; none of them validates any more, and those that did have no views to learn from."""
         stacked = None
@@ -90,7 +96,7 @@ class CrossValidated(NamedTuple):
 
     logits (n, k) before the temperature of the fit that gave them, probabilities (n, k) with it, and the fold (n,);
     k are the classes that were asked for. `plain` are logits of the plain pictures alone, where views are averaged;
-    `stopped_early` counts the fits that did not converge.
+    `stopped_early` counts the fits that did not converge, `copies` the pictures that are copies of another or nearly.
     """
 
     plain: NDArray[np.float64]
@@ -98,6 +104,7 @@ class CrossValidated(NamedTuple):
     probabilities: NDArray[np.float64]
     fold: Codes
     stopped_early: int
+    copies: int
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ class Learner:
             stopped += not fitted.head.report_.get("converged", True)
             probabilities[judged] = apply_temperature(logits[judged], fitted.temperature)
         progress("folds", len(parts), len(parts))
-        return CrossValidated(plain, logits, probabilities, fold, stopped)
+        return CrossValidated(plain, logits, probabilities, fold, stopped, pictures.copies)
 
     def _without(self, pictures: Pictures, judged: NDArray[np.bool_]) -> Fitted:
         """Fitted on the pictures that are not judged."""

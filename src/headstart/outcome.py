@@ -57,7 +57,8 @@ class Outcome:
     """A fitted and calibrated classifier with all that went into it. `images` are the n pictures that could be used.
 
     `logits` (n, k) are before the temperature, with views averaged where the classifier does so. `folds` are
-    out-of-fold answers to all n pictures, where these judge. `augment` and `calibration` are blocks of scores.json.
+    out-of-fold answers to the pictures that the head was fitted on, where these judge. `augment` and `calibration` are
+    blocks of scores.json.
     """
 
     recipe: Recipe
@@ -103,6 +104,7 @@ class Outcome:
                 *(backbone.notes if backbone else ()),
                 *self.extraction.notes,
                 *self._twins_across_parts(),
+                *self._copies_in_folds(),
                 *head.notes_,
             ],
         }
@@ -119,9 +121,11 @@ class Outcome:
         refused = [*images.refused, *self.extraction.refused]
         columns = ["name", "reason", "detail"]
         records.write_csv(folder / "refused.csv", columns, ((r.name, r.reason, r.detail) for r in refused))
-        told = self.probabilities if self.folds is None else self.folds.probabilities
+        told, parts = self.probabilities, images.parts
+        if self.folds is not None:
+            told, parts = told.copy(), np.where(np.arange(len(images)) < self._crossed.stop, "cv", parts)
+            told[self._crossed] = self.folds.probabilities
         cells = records.prediction_cells(told, classes)
-        parts = images.parts if self.folds is None else np.full(len(images), "cv")
         records.write_csv(
             folder / "predictions.csv",
             ["name", "split", "label", *records.prediction_columns(classes)],
@@ -130,17 +134,30 @@ class Outcome:
         records.write_json(folder / "scores.json", scores)
 
     def _twins_across_parts(self) -> list[str]:
-        """A note when a picture of a later part has the same content as a training picture (METHODS 6)."""
-        parts = self.images.parts
+        """A note when a picture of another part has the same content as one that was fitted on (METHODS 6)."""
+        parts, fitted = self.images.parts, self._fitted_on()
         groups: dict[int, set[int]] = {}
         for later, first in self.extraction.twins:
             groups.setdefault(first, {first}).add(later)
-        known = [rows for rows in groups.values() if any(parts[i] == "train" for i in rows)]
-        leaked = {part: sum(int(parts[i] == part) for rows in known for i in rows) for part in PARTS[1:]}
+        known = [rows for rows in groups.values() if any(parts[i] in fitted for i in rows)]
+        others = [part for part in PARTS if part not in fitted]
+        leaked = {part: sum(int(parts[i] == part) for rows in known for i in rows) for part in others}
         said = [f"{count:,} of {part}" for part, count in leaked.items() if count]
         if not said:
             return []
         return [f"Pictures with the same content as a training picture: {', '.join(said)}; scores there are too good."]
+
+    @property
+    def _crossed(self) -> slice:
+        """The pictures that cross-validation judges: those of train and val, which come first."""
+        return slice(0, 0 if self.folds is None else len(self.folds.fold))
+
+    def _copies_in_folds(self) -> list[str]:
+        """A note on pictures that were kept in one fold, so that none was judged by what had learnt from its copy."""
+        n = 0 if self.folds is None else self.folds.copies
+        if not n:
+            return []
+        return [f"{n:,} pictures are copies of others, or nearly: copies were always judged together (in one fold)."]
 
     def _before(self) -> dict[str, Any]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""
@@ -148,7 +165,7 @@ class Outcome:
         shares = np.bincount(self.images.labels[train], minlength=k) / rows_in(train)
         judged = {part: rows for part, rows in self.parts.items() if rows_in(rows)}
         if self.folds is not None:
-            judged["cv"] = slice(0, len(self.images))
+            judged["cv"] = self._crossed
         return {
             part: score(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)), self.images.classes)
             for part, rows in judged.items()
@@ -161,7 +178,7 @@ class Outcome:
             if rows_in(rows):
                 found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
         if self.folds is not None:
-            answers, labels = self.folds.probabilities, self.images.labels
+            answers, labels = self.folds.probabilities, self.images.labels[self._crossed]
             low, high = interval(answers.argmax(axis=1) == labels, len(self.images.classes))
             found["cv"] = self._scored(labels, answers, apply_temperature(self.folds.logits, 1.0))
             found["cv"] |= {"accuracy_low": low, "accuracy_high": high, "folds": len(np.unique(self.folds.fold))}

@@ -144,12 +144,11 @@ def answers(
     fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np.float64], averaging: Views
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
     """The classes (m,) of the pictures judged, and logits (m, k) for them after each step: views, averaging."""
-    test, labels = part_rows(fitted.images)["test"], fitted.images.labels
-    folds = fitted.folds
+    test, labels, folds = part_rows(fitted.images)["test"], fitted.images.labels, fitted.folds
     found = {**fitted.answers, "views": plain[test] if folds is None else folds.plain}
     if averaging:
         found["averaging"] = logits[test] if folds is None else folds.logits
-    return (labels[test] if folds is None else labels), found
+    return (labels[test] if folds is None else labels[: len(folds.fold)]), found
 
 
 def against_frozen(

@@ -10,11 +10,12 @@ from headstart.images.load import load
 from headstart.images.select import select
 from headstart.images.sources import SOURCES
 from headstart.images.sources.arrays import from_arrays
-from headstart.images.split import apply_split, split, write_split
+from headstart.images.split import TEST_SHARE, apply_split, split, write_split
 
 __all__ = [
     "REASONS",
     "SOURCES",
+    "TEST_SHARE",
     "ImageSet",
     "Limits",
     "Probe",

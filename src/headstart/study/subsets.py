@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.division import pictures
 from headstart.errors import DataError, Refused
-from headstart.fitting import pictures
 from headstart.images import ImageSet, digest, select, split
 from headstart.images.order import shuffled
 from headstart.study.recipe import Size, StudyRecipe

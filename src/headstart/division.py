@@ -1,0 +1,71 @@
+"""The pictures of a run, divided: which of them the classifier is fitted on, and which judge it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.errors import DataError, UserError
+from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
+from headstart.images.parts import PARTS
+from headstart.recipe import TRAINED, DataRecipe, Recipe
+
+FEW = 2_000
+"""Labelled pictures under which a fifth of them kept apart would be too few to judge by, and missed in training."""
+
+
+def prepare(recipe: Recipe) -> ImageSet:
+    """The pictures of a recipe, selected and divided, those of one part side by side."""
+    data = recipe.data
+    images = pictures(data, recipe.seed)
+    if data.train_per_class is not None:
+        # The test part is drawn first, so that it does not shrink with the training part.
+        parted = split(images, seed=recipe.seed, test=0.0 if data.evaluate == "cv" else TEST_SHARE)
+        images = select(replace(parted, notes=images.notes), train_per_class=data.train_per_class, seed=recipe.seed)
+    if data.split is not None:
+        images = apply_split(images, Path(data.split))
+        check_evaluate(recipe, images)
+    else:
+        images = split(images, seed=recipe.seed, test=0.0 if wants_folds(recipe, images) else TEST_SHARE)
+    trained = np.unique(images.labels[images.parts == "train"])
+    if len(trained) < 2:
+        names = ", ".join(images.classes[k] for k in trained)
+        raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
+    return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
+
+
+def check_evaluate(recipe: Recipe, images: ImageSet) -> None:
+    """Raise UserError where cross-validation is asked for and cannot judge."""
+    if recipe.data.evaluate != "cv":
+        return
+    if recipe.method in TRAINED:
+        raise UserError(
+            f"--evaluate cv would train the network ten times; with --method {recipe.method} a part is kept apart: "
+            "leave --evaluate out."
+        )
+    if (images.parts == "test").any():
+        raise UserError(f"--evaluate cv: {images.title} has a test part, which judges; leave --evaluate out.")
+
+
+def wants_folds(recipe: Recipe, images: ImageSet) -> bool:
+    """Whether cross-validation is to judge, as asked or by the number of pictures. Raises UserError where it cannot."""
+    check_evaluate(recipe, images)
+    asked, tested = recipe.data.evaluate, bool((images.parts == "test").any())
+    few = int(np.isin(images.parts, ("", "train", "val")).sum()) < FEW
+    return asked == "cv" or (asked == "auto" and few and not tested and recipe.method not in TRAINED)
+
+
+def by_folds(recipe: Recipe, images: ImageSet) -> bool:
+    """Whether the pictures, divided, have no test part and are judged by cross-validation."""
+    return recipe.method not in TRAINED and recipe.data.evaluate != "holdout" and not (images.parts == "test").any()
+
+
+def pictures(data: DataRecipe, seed: int) -> ImageSet:
+    """The pictures that a recipe names, with a separate test set where it names one, not yet divided further."""
+    limits = Limits(data.max_pixels)
+    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
+    if data.test is not None:
+        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
+    return select(images, classes=data.classes, limit=data.limit, seed=seed)
