@@ -24,10 +24,11 @@ from headstart.features.extract import Extraction, FeatureSource, Progress, Sett
 from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import Head
 from headstart.images import ImageSet, Probe
+from headstart.images.parts import PARTS
 from headstart.learner import CrossValidated, Learner, Pictures
 from headstart.outcome import Training, part_rows
 from headstart.preprocess import Preprocess
-from headstart.recipe import AUTO, Recipe
+from headstart.recipe import AUTO, DataRecipe, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
@@ -88,7 +89,7 @@ class Job:
         images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
         extraction = extract(images, source, self.settings, progress)
-        images = images.take(extraction.kept)
+        images, extraction = copies_to_train(recipe.data, images.take(extraction.kept), extraction)
         views = ViewExtractor(source, self.settings, progress)
         pictures = labelled(images, extraction, views, self.views)
         fitted = learner.fit(pictures, progress)
@@ -195,6 +196,24 @@ def _dense(head: Head) -> DenseHead:
     if head.get_params().get("normalise", True) is None:
         head.set_params(normalise=False)  # which no layer of a network does
     return head
+
+
+def copies_to_train(asked: DataRecipe, images: ImageSet, extraction: Extraction) -> tuple[ImageSet, Extraction]:
+    """The pictures and their features, where a drawn test picture that copies a training picture trains too.
+
+    A test part that the data bring stays as it is, and so does one beside a training part of a size that was asked for;
+    what leaks there is said in the notes.
+    """
+    if asked.train_per_class is not None or not images.test_drawn or not (images.parts == "test").any():
+        return images, extraction
+    group, test = groups(extraction.features, extraction.twins), images.parts == "test"
+    moved = test & np.isin(group, group[~test])
+    if not moved.any():
+        return images, extraction
+    parts = np.where(moved, "train", images.parts)
+    order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
+    note = f"Moved from the drawn test to training, as copies or near copies of training pictures: {moved.sum():,}."
+    return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)
 
 
 def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, training: Views) -> Pictures:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,13 @@ class Extraction:
     """Pairs of rows of `features` whose pictures have the same content: (later, first)."""
     contents: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, DIGEST), np.uint8))
     """(m, 16): the digest of each picture's content."""
+
+    def reordered(self, order: NDArray[np.int64]) -> Extraction:
+        """The same with the rows in another order (m,)."""
+        place = np.argsort(order)
+        twins = tuple((int(place[later]), int(place[first])) for later, first in self.twins)
+        features, kept, contents = self.features[order], self.kept[order], self.contents[order]
+        return replace(self, features=features, kept=kept, contents=contents, twins=twins)
 
     @property
     def images_per_s(self) -> float:

@@ -50,6 +50,7 @@ class ImageSet:
     classes: names in natural order
     parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
     refused: what listing had to leave out; notes: sentences for the report
+    test_drawn: whether the test part was drawn from the training pictures, not brought by the data
     """
 
     items: Sequence[Item] | NDArray[np.uint8]
@@ -61,6 +62,7 @@ class ImageSet:
     title: str = ""
     notes: tuple[str, ...] = ()
     limits: Limits = DEFAULT_LIMITS
+    test_drawn: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))

@@ -35,10 +35,12 @@ def split(images: ImageSet, *, seed: int = 0, test: float = TEST_SHARE) -> Image
     _check(images)
     draw = _Draw(images, seed, np.where(images.parts == "", "train", images.parts).astype(PART))
     brought = set(draw.parts.tolist())
-    if "test" not in brought:
+    drawn = "test" not in brought and test > 0
+    if drawn:
         draw.take("test", round(test * draw.count("train")))
     asked = [part for part in ("val", "calibration", "test") if part in brought or (part == "test" and test > 0)]
-    return replace(images, parts=draw.parts, notes=(*images.notes, *draw.notes(asked)))
+    notes = (*images.notes, *draw.notes(asked))
+    return replace(images, parts=draw.parts, notes=notes, test_drawn=images.test_drawn or drawn)
 
 
 @dataclass
