@@ -18,11 +18,14 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from headstart.errors import BundleError, NotConverged, UnknownName, UserError
 from headstart.heads import HEADS, Head, make_head
+from headstart.heads.dense import DenseHead
+from headstart.heads.folds import NONE
 from headstart.heads.mlp import MLPHead
 from headstart.heads.prototype import PrototypeHead
 from headstart.heads.ridge import RidgeHead
 from headstart.heads.scale import fit_scale
 from headstart.heads.scaler import Scaler
+from headstart.heads.trials import log_losses
 
 QUICK: dict[str, dict[str, Any]] = {"mlp": {"hidden": (64,), "epochs": 12, "learning_rate": 5e-3}}
 every_head = pytest.mark.parametrize("name", list(HEADS))
@@ -190,25 +193,47 @@ def test_the_mlp_predicts_without_torch(digits: Any, tmp_path: Path) -> None:
     assert not torch_loaded
 
 
-def test_the_mlp_keeps_the_epoch_with_the_least_validation_loss(digits: Any) -> None:
-    X, y = digits
-    head = MLPHead(hidden=(64,), epochs=80, patience=3, learning_rate=1e-2).fit(
-        X[:150], y[:150], (X[150:600], y[150:600])
-    )
+def test_the_mlp_takes_the_epoch_with_the_least_validation_loss_and_trains_so_long_on_all_rows(digits: Any) -> None:
+    X, y = digits[0][:600], digits[1][:600]
+    options = {"hidden": (64,), "patience": 3, "learning_rate": 1e-2}
+    head = MLPHead(epochs=80, **options).fit(X[:150], y[:150], (X[150:], y[150:]))
     losses = [row["val_loss"] for row in head.history_]
-    assert head.report_["best_epoch"] == int(np.argmin(losses))
-    assert len(losses) - 1 == head.report_["best_epoch"] + 3
-    own = np.arange(450), np.searchsorted(head.classes_, y[150:600])
-    assert -np.log(head.predict_proba(X[150:600])[own]).mean() == pytest.approx(min(losses), rel=1e-4)
+    best = int(np.argmin(losses))
+    assert head.n_iter_ == head.report_["best_epoch"] == best
+    assert len(losses) - 1 == best + 3
+    seen, own = head.out_of_fold_, np.searchsorted(head.classes_, y[150:])
+    assert seen is not None
+    assert seen.rows.tolist() == list(range(150, 600))
+    assert log_losses(seen.logits, own).mean() == pytest.approx(min(losses), rel=1e-4)
+    alone = MLPHead(epochs=best, **options).fit(X, y, folds=NONE)
+    assert np.array_equal(head.logits(X), alone.logits(X))
 
 
-def test_the_mlp_reports_each_epoch_as_it_ends(digits: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "options", "chosen"),
+    [("mlp", QUICK["mlp"], ["epochs"]), ("linear", {"epochs": 9}, ["epochs"]), ("logistic", {}, ["C", "normalise"])],
+)
+def test_a_head_for_a_network_keeps_what_was_chosen_and_forgets_the_validation_rows(
+    name: str, options: dict[str, Any], chosen: list[str], digits: Any
+) -> None:
+    X, y = digits
+    head = make_head(name, **options).fit(X[:300], y[:300], validation=(X[300:400], y[300:400]))
+    assert isinstance(head, DenseHead)
+    never_seen = make_head(name, **{**options, **{each: head.report_[each] for each in chosen}})
+    never_seen.fit(X[:300], y[:300], folds=NONE)
+    assert np.array_equal(head.fitted_on_training(X[:300], y[:300]).logits(X), never_seen.logits(X))
+    assert np.abs(head.logits(X) - never_seen.logits(X)).max() > 1e-3
+
+
+def test_the_mlp_reports_each_epoch_of_both_trainings_as_it_ends(digits: Any) -> None:
     X, y = digits
     rows: list[dict[str, float]] = []
     head = MLPHead(hidden=(16,), epochs=3, on_epoch=rows.append).fit(X[:200], y[:200])
-    assert rows == head.history_
-    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
-    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    first, second = rows[: len(head.history_)], rows[len(head.history_) :]
+    assert first == head.history_
+    assert [row["epoch"] for row in first] == [0, 1, 2, 3]
+    assert [row["epoch"] for row in second] == list(range(head.n_iter_ + 1))
+    assert all(each[-1]["train_loss"] < each[0]["train_loss"] for each in (first, second))
 
 
 def test_the_seed_decides_the_mlp_and_torch_settings_are_left_alone(digits: Any) -> None:
@@ -233,12 +258,13 @@ def test_ridge_equals_scikit_learn_on_one_hot_labels(n: int, d: int, digits: Any
     """Both closed forms: more rows than features and the reverse."""
     X, y = digits[0][:n, :d].astype(np.float64), digits[1][:n]
     head = RidgeHead(alpha=0.3).fit(X, y)
-    scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    scaler = Scaler.measure(X)
+    Z, scale = scaler.apply(X), scaler.scale
     T = (y[:, None] == head.classes_).astype(float)
-    fit = Ridge(alpha=0.3 * n).fit((X - X.mean(axis=0)) / scale, T)
+    fit = Ridge(alpha=0.3 * n).fit(Z, T)
     factor = head.report_["scale"]
     assert np.abs(head.coef_ * scale[:, None] / factor - fit.coef_.T).max() < 1e-9
-    assert np.abs(head.logits(X) / factor - fit.predict((X - X.mean(axis=0)) / scale)).max() < 1e-9
+    assert np.abs(head.logits(X) / factor - fit.predict(Z)).max() < 1e-9
 
 
 def test_ridge_chooses_the_alpha_with_the_least_validation_error(digits: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +13,15 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics import log_loss
 from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
 from headstart.heads import design
 from headstart.heads.curvature import Curvature, sketch_of
 from headstart.heads.design import design_for
-from headstart.heads.logistic import LogisticHead, c_grid
+from headstart.heads.folds import folds_for
+from headstart.heads.logistic import FEW_ROWS, STRENGTHS, LogisticHead, c_grid
 from headstart.heads.rows import Dense
 from headstart.heads.scaler import Scaler, standardised
 from headstart.heads.softmax import Problem, minimise, row_weights
@@ -50,21 +53,22 @@ def test_many_classes_agree_with_scikit_learn(class_weight: str | None) -> None:
     """METHODS 1: scikit-learn with tol=1e-10 agrees to 1e-8 (its own lbfgs stops at a gradient of 1e-8)."""
     X, y = digits()
     ours = LogisticHead(C=0.05, tol=1e-11, class_weight=class_weight).fit(X, y)
-    scaler = StandardScaler().fit(X)
-    theirs = LogisticRegression(C=0.05, tol=1e-10, solver="newton-cg", class_weight=class_weight)
-    theirs.fit(scaler.transform(X), y)
-    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(scaler.transform(X))).max() < 1e-8
-    assert np.abs(ours.coef_ * scaler.scale_[:, None] - theirs.coef_.T).max() < 1e-8
+    scaler = Scaler.measure(X)
+    Z = scaler.apply(X)
+    theirs = LogisticRegression(C=0.05, tol=1e-10, solver="newton-cg", class_weight=class_weight).fit(Z, y)
+    assert np.abs(ours.predict_proba(X) - theirs.predict_proba(Z)).max() < 1e-8
+    assert np.abs(ours.coef_ * scaler.scale[:, None] - theirs.coef_.T).max() < 1e-8
 
 
 def test_two_logits_at_c_equal_one_logit_at_twice_c() -> None:
     X, y = load_iris(return_X_y=True)
     X, y = X[50:], y[50:]
     ours = LogisticHead(C=0.7, tol=1e-11).fit(X, y)
-    Z = StandardScaler().fit_transform(X)
+    scaler = Scaler.measure(X)
+    Z = scaler.apply(X)
     binomial = LogisticRegression(C=1.4, tol=1e-12, max_iter=100_000).fit(Z, y)
     assert np.abs(ours.predict_proba(X) - binomial.predict_proba(Z)).max() < 1e-8
-    assert np.abs((ours.coef_[:, 1] - ours.coef_[:, 0]) * X.std(axis=0) - binomial.coef_[0]).max() < 1e-7
+    assert np.abs((ours.coef_[:, 1] - ours.coef_[:, 0]) * scaler.scale - binomial.coef_[0]).max() < 1e-7
 
 
 @pytest.mark.parametrize("with_validation", [False, True])
@@ -97,14 +101,17 @@ def test_the_reduced_rows_have_the_inner_products_of_the_features() -> None:
     assert np.abs(L @ L.T - Z @ Z.T).max() < 1e-9 * np.abs(Z @ Z.T).max()
 
 
-def test_float32_first_and_streamed_rows_reach_the_same_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("options", [{}, {"C": 0.05}, {"standardise": False}])
+def test_float32_first_and_streamed_rows_reach_the_same_solution(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is done only to be fast on large data changes nothing."""
     X, y = digits(1500)
     X = X.astype(np.float32)
-    plain = LogisticHead(tol=1e-10).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
+    plain = LogisticHead(tol=1e-10, **options).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
     monkeypatch.setattr(design, "EXACT_BYTES", 0)
-    streamed = LogisticHead(tol=1e-10).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
-    assert streamed.report_["C"] == plain.report_["C"]
+    streamed = LogisticHead(tol=1e-10, **options).fit(X[:1200], y[:1200], (X[1200:], y[1200:]))
+    assert streamed.report_["C"] == pytest.approx(plain.report_["C"], rel=1e-6)
     assert np.abs(streamed.logits(X) - plain.logits(X)).max() < 1e-5
     assert streamed.report_["max_gradient"] <= 1e-10
 
@@ -152,13 +159,24 @@ def test_the_largest_gradient_at_the_end_is_below_the_tolerance() -> None:
     assert np.abs(R.sum(axis=0)).max() <= 1.001e-6
 
 
-def test_features_scaled_and_shifted_give_the_same_probabilities() -> None:
+def test_features_scaled_all_alike_and_shifted_give_the_same_probabilities() -> None:
     X, y = digits()
-    rng = np.random.default_rng(0)
-    other = X * rng.uniform(1e-3, 1e3, 64) + rng.normal(size=64) * 10
+    other = X * 1e3 + np.random.default_rng(0).normal(size=64) * 1e4
     a = LogisticHead(C=0.1, tol=1e-10).fit(X, y).predict_proba(X)
     b = LogisticHead(C=0.1, tol=1e-10).fit(other, y).predict_proba(other)
     assert np.abs(a - b).max() < 1e-7
+
+
+def test_a_scale_of_each_feature_matters_less_than_without_standardisation() -> None:
+    """Few rows say little about a feature's scale, so it is taken from all features in part."""
+    X, y = digits()
+    other = X * np.random.default_rng(0).uniform(0.5, 2, 64)
+
+    def change(C: float, standardise: bool) -> float:
+        fits = [LogisticHead(C=C, standardise=standardise).fit(rows, y).predict_proba(rows) for rows in (X, other)]
+        return float(np.abs(fits[0] - fits[1]).max())
+
+    assert 1e-6 < change(0.1, True) < 0.3 * change(0.1 / X.var(axis=0).mean(), False)
 
 
 def test_a_constant_feature_has_no_weight_even_when_it_changes_later() -> None:
@@ -169,40 +187,106 @@ def test_a_constant_feature_has_no_weight_even_when_it_changes_later() -> None:
     assert np.all(np.isfinite(head.predict_proba(X + 1e6 * (np.arange(65) == 64))))
 
 
-def test_history_starts_before_training_and_follows_c_upwards() -> None:
+def test_history_starts_before_training_and_follows_the_settings_from_strong_to_weak_penalty() -> None:
     X, y, validation = split(*digits(900), 700)
     head = LogisticHead().fit(X, y, validation)
-    assert head.history_[0]["train_log_loss"] == pytest.approx(np.log(10))
-    assert head.history_[0]["iterations"] == 0
-    tried = [row["C"] for row in head.history_[1:]]
-    assert tried == c_grid(64)[: len(tried)]
-    losses = [row["train_log_loss"] for row in head.history_]
-    assert losses == sorted(losses, reverse=True)
+    assert head.history_[0] == {"normalise": 0, "whiten": 0, "strength": 0, "val_log_loss": pytest.approx(np.log(10))}
+    tried = [tuple(row[name] for name in ("normalise", "whiten", "strength")) for row in head.history_[1:]]
+    assert tried == [(n, w, s) for n in (1.0, 0.0) for w in (0.01, 0.0) for s in STRENGTHS]
+    rows = LogisticHead(standardise=False).fit(X, y, validation).history_
+    assert rows[0] == {"C": 0, "val_log_loss": pytest.approx(np.log(10))}
+    grid = c_grid(Scaler.total_variance(np.vstack([X, validation[0]])))
+    assert [row["C"] for row in rows[1:]] == grid[: len(rows) - 1]
 
 
-def test_c_has_the_least_validation_loss_of_separate_fits_and_the_refit_uses_all_rows() -> None:
+def test_c_has_the_least_validation_loss_of_separate_fits_and_the_fit_is_of_all_rows() -> None:
     X, y, validation = split(*digits(900), 700)
-    head = LogisticHead(tol=1e-9).fit(X, y, validation)
-    own = np.arange(len(validation[1])), validation[1]
+    head = LogisticHead(tol=1e-9, standardise=False).fit(X, y, validation)
+    found = {row["C"]: row["val_log_loss"] for row in head.history_[1:]}
 
     def loss(C: float) -> float:
-        return float(-np.log(LogisticHead(C=C).fit(X, y).predict_proba(validation[0])[own]).mean())
+        return log_loss(validation[1], LogisticHead(C=C, standardise=False).fit(X, y).predict_proba(validation[0]))
 
-    losses = {C: loss(C) for C in c_grid(64)}
+    losses = {C: loss(C) for C in found}
+    assert found == pytest.approx(losses, rel=1e-2)
     assert head.report_["C"] == min(losses, key=lambda C: losses[C])
-    assert any("refitted on train and validation" in note for note in head.notes_)
-    everything = (np.vstack([X, validation[0]]) - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1)
-    codes = np.concatenate([y, validation[1]])
-    scikit = LogisticRegression(C=head.report_["C"], tol=1e-9, max_iter=50_000).fit(everything, codes)
-    assert np.abs(scikit.predict_proba(everything[:700]) - head.predict_proba(X)).max() < 1e-5
+    everything = np.vstack([X, validation[0]]), np.concatenate([y, validation[1]])
+    scikit = LogisticRegression(C=head.report_["C"], tol=1e-9, max_iter=50_000, solver="newton-cg").fit(*everything)
+    assert np.abs(scikit.predict_proba(X) - head.predict_proba(X)).max() < 1e-5
+
+
+def reference(Z: Matrix, whiten: float) -> tuple[Callable[[Matrix], Matrix], float]:
+    """Whitening by its formula, from the covariance of rows Z, and their mean squared length then."""
+    centred = Z - Z.mean(axis=0)
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(Z))
+    scale = 1 / np.sqrt(variance + whiten * variance.sum()) if whiten else np.ones(len(variance))
+    return lambda rows: (rows - Z.mean(axis=0)) @ axes * scale, float(variance @ scale**2)
+
+
+def test_the_setting_of_few_rows_is_the_best_of_separate_fits_by_scikit_learn() -> None:
+    """Rows to unit length, standardised, whitened in the axes of the rows fitted on: each step as it is defined."""
+    X, y, validation = split(*digits(300), 220)
+    both = np.vstack([X, validation[0]])
+    head = LogisticHead().fit(X, y, validation)
+    losses = {}
+    for row in head.history_[1:]:
+        rows = both / np.linalg.norm(both, axis=1, keepdims=True) if row["normalise"] else both
+        Z = Scaler.measure(rows).apply(rows)
+        whitened, power = reference(Z[:220], row["whiten"])
+        fit = LogisticRegression(C=row["strength"] / power, tol=1e-8, solver="newton-cg").fit(whitened(Z[:220]), y)
+        losses[tuple(row.values())] = log_loss(validation[1], fit.predict_proba(whitened(Z[220:])))
+        assert row["val_log_loss"] == pytest.approx(losses[tuple(row.values())], rel=0.1)  # rough, to choose by
+    chosen = min(head.history_[1:], key=lambda row: row["val_log_loss"])
+    assert losses[tuple(chosen.values())] < 1.05 * min(losses.values())
+    assert (head.report_["normalise"], head.report_["whiten"]) == (chosen["normalise"], chosen["whiten"])
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("whiten", [0.01, 1.0])
+def test_whitened_rows_have_the_solution_of_scikit_learn(whiten: float, normalise: bool) -> None:
+    X, y = digits()
+    head = LogisticHead(C=0.5, whiten=whiten, normalise=normalise, tol=1e-10).fit(X, y)
+    rows = X / np.linalg.norm(X, axis=1, keepdims=True) if normalise else X
+    Z = Scaler.measure(rows).apply(rows)
+    whitened = reference(Z, whiten)[0](Z)
+    theirs = LogisticRegression(C=0.5, tol=1e-10, solver="newton-cg").fit(whitened, y)
+    assert np.abs(head.predict_proba(X) - theirs.predict_proba(whitened)).max() < 1e-7
+    assert np.abs(head.logits(X) - (rows @ head.coef_ + head.intercept_)).max() < 1e-9
+
+
+def test_a_huge_floor_is_no_whitening_up_to_c() -> None:
+    """Two solvers: one in principal axes, one on the features."""
+    X, y = digits(300)
+    total = float(np.square(Scaler.measure(X).apply(X)).mean(axis=0).sum())
+    a = LogisticHead(C=1e9 * total * 0.05, whiten=1e9, tol=1e-10).fit(X, y)
+    b = LogisticHead(C=0.05, tol=1e-10).fit(X, y)
+    assert np.abs(a.predict_proba(X) - b.predict_proba(X)).max() < 1e-7
+
+
+def test_the_head_that_ships_has_seen_all_rows() -> None:
+    """It is the fit of all rows with what was chosen, and not of those that chose."""
+    X, y = digits(300)
+    head = LogisticHead(tol=1e-10).fit(X, y)
+    chosen = {"C": head.report_["C"], "normalise": bool(head.report_["normalise"]), "whiten": head.report_["whiten"]}
+    assert np.abs(LogisticHead(tol=1e-10, **chosen).fit(X, y).logits(X) - head.logits(X)).max() < 1e-5
+    assert np.abs(LogisticHead(tol=1e-10, **chosen).fit(X[:240], y[:240]).logits(X) - head.logits(X)).max() > 0.1
+    assert np.abs(head.fitted_on_training(X, y).logits(X) - head.logits(X)).max() < 1e-4
 
 
 def test_a_choice_at_the_edge_of_the_grid_is_noted() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(400, 5)), rng.integers(0, 2, 400)  # nothing to learn
-    head = LogisticHead().fit(X[:200], y[:200], (X[200:], y[200:]))
-    assert head.report_["C"] == c_grid(5)[0]
+    head = LogisticHead(standardise=False).fit(X[:200], y[:200], (X[200:], y[200:]))
+    assert head.report_["C"] == c_grid(Scaler.total_variance(X))[0]
     assert any("strongest penalty of the grid" in note for note in head.notes_)
+
+
+def test_where_nothing_can_be_tried_the_usual_is_taken_and_said() -> None:
+    X, y = digits(10)
+    head = LogisticHead().fit(X, y)
+    assert (head.report_["normalise"], head.report_["whiten"]) == (FEW_ROWS.normalise, FEW_ROWS.whiten)
+    assert head.describe_choice().endswith("too few rows to choose.")
+    assert head.out_of_fold_ is None
 
 
 def test_a_given_c_is_kept_with_validation() -> None:
@@ -264,7 +348,8 @@ def test_more_features_than_rows_as_they_are_agree_with_scikit_learn() -> None:
 def test_features_as_they_are_keep_their_scale_and_the_values_of_c_follow_it() -> None:
     """A hundredfold scale is a C of a ten-thousandth; each feature's own scale does matter."""
     X, y = digits()
-    a, b = (LogisticHead(standardise=False, tol=1e-9).fit(X * scale, y) for scale in (1, 100))
+    folds = folds_for(X, y)
+    a, b = (LogisticHead(standardise=False, tol=1e-9).fit(X * scale, y, folds=folds) for scale in (1, 100))
     assert a.report_["C"] == pytest.approx(1e4 * b.report_["C"])
     assert np.abs(a.predict_proba(X) - b.predict_proba(X * 100)).max() < 1e-6
     uneven = LogisticHead(C=a.report_["C"], standardise=False).fit(X * np.linspace(0.01, 1, 64), y)
@@ -275,7 +360,6 @@ def test_a_head_without_standardisation_says_so_and_survives_its_files() -> None
     X, y, validation = split(*digits(900), 700)
     head = LogisticHead(standardise=False).fit(X, y, validation)
     assert head.report_["standardised"] is False
-    assert any("not standardised" in note for note in head.notes_)
     back = LogisticHead.from_arrays(head.to_arrays(), head.config())
     assert back.get_params() == head.get_params()
     assert np.array_equal(back.predict_proba(X), head.predict_proba(X))

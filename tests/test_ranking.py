@@ -19,13 +19,14 @@ from headstart.backbones.spelling import parse, parse_list, unloaded
 from headstart.cli import _main
 from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import FeatureSource, Settings, extract, silent
 from headstart.images import load
+from headstart.learner import Learner, Pictures
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import labels
 from headstart.ranking.files import claim, content, write
-from headstart.ranking.folds import answers, draw
-from headstart.ranking.judge import Cost, Judged, Scores, figures
+from headstart.ranking.folds import draw
+from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local
 from headstart.ranking.rank import Ranking, Request, rank
 from headstart.ranking.standing import difference, front, ordered
@@ -34,10 +35,6 @@ from headstart.report.ranking_chart import Label, _around, _meet, scatters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N = 100
-
-
-def quiet(done: int, total: int) -> None:
-    pass
 
 
 def names(n: int) -> tuple[str, ...]:
@@ -67,8 +64,8 @@ def made() -> Ranking:
 
 def test_every_picture_is_judged_once_and_every_class_is_spread_evenly() -> None:
     y = np.repeat([0, 1, 2], [40, 33, 7])
-    folds = draw(y, names(80), 5, seed=0)
-    counts = np.array([np.bincount(y[folds.fold == i], minlength=3) for i in range(5)])
+    fold = draw(y, names(80), 5, seed=0)
+    counts = np.array([np.bincount(y[fold == i], minlength=3) for i in range(5)])
     assert counts.sum(axis=0).tolist() == [40, 33, 7]
     assert np.ptp(counts, axis=0).max() <= 1
     assert np.ptp(counts.sum(axis=1)) <= 1
@@ -77,26 +74,17 @@ def test_every_picture_is_judged_once_and_every_class_is_spread_evenly() -> None
 def test_folds_depend_on_names_and_seed_alone() -> None:
     y = np.arange(60) % 3
     order = np.random.default_rng(0).permutation(60)
-    folds = draw(y, names(60), 4, seed=1)
+    fold = draw(y, names(60), 4, seed=1)
     again = draw(y[order], [names(60)[i] for i in order], 4, seed=1)
-    assert (again.fold == folds.fold[order]).all()
-    assert (draw(y, names(60), 4, seed=2).fold != folds.fold).any()
+    assert (again == fold[order]).all()
+    assert (draw(y, names(60), 4, seed=2) != fold).any()
 
 
 def test_copies_of_a_picture_share_its_fold() -> None:
     y = np.arange(60) % 3
     twins = [(30 + i, i) for i in range(10)]
-    fold = draw(y, names(60), 5, 0, twins).fold
+    fold = draw(y, names(60), 5, 0, twins)
     assert all(fold[later] == fold[first] for later, first in twins)
-
-
-def test_C_is_chosen_on_fitted_pictures_and_every_fitted_class_is_also_trained_on() -> None:
-    y = np.repeat([0, 1, 2], [40, 33, 2])
-    folds = draw(y, names(75), 5, seed=0)
-    for i, chooses in enumerate(folds.chooses):
-        assert not (chooses & (folds.fold == i)).any()
-        assert set(y[chooses]) <= set(y[~chooses & (folds.fold != i)])
-        assert 0.1 < chooses.sum() / (folds.fold != i).sum() < 0.3
 
 
 def test_folds_that_cannot_be_are_refused() -> None:
@@ -113,25 +101,40 @@ def features(n: int = 90, signal: float = 1.0) -> tuple[NDArray[np.float32], NDA
     return (rng.normal(size=(n, 8)) + signal * rng.normal(size=(3, 8))[y]).astype(np.float32), y
 
 
+def right(X: NDArray[np.float32], y: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return score(X, y, draw(y, names(len(y)), 5, 0), silent).right
+
+
 def test_an_answer_does_not_depend_on_the_labels_of_its_own_fold() -> None:
     X, y = features()
-    folds = draw(y, names(90), 5, 0)
-    told = answers(X, y, folds, quiet).predicted
-    wrong = np.where(folds.fold == 2, (y + 1) % 3, y)
-    assert (answers(X, wrong, folds, quiet).predicted[folds.fold == 2] == told[folds.fold == 2]).all()
+    fold = draw(y, names(90), 5, 0)
+    wrong = np.where(fold == 2, (y + 1) % 3, y)
+    told, again = (Learner().cross_validate(Pictures(X, labels), 3, fold=fold).logits for labels in (y, wrong))
+    assert np.array_equal(again[fold == 2], told[fold == 2])
+    assert (again[fold != 2] != told[fold != 2]).any()
+
+
+def test_every_choice_is_made_on_the_pictures_that_a_fold_is_fitted_on() -> None:
+    X, y = features()
+    fold = draw(y, names(90), 5, 0)
+    told = Learner().cross_validate(Pictures(X, y), 3, fold=fold)
+    alone = Learner().fit(Pictures(X[fold != 2], y[fold != 2]))
+    assert "on 72 pictures" in alone.head.describe_choice()
+    assert np.array_equal(told.logits[fold == 2], alone.head.logits(X[fold == 2]))
+    assert (right(X, y) == (told.logits.argmax(axis=1) == y)).all()
 
 
 def test_answers_are_right_where_features_tell_and_chance_where_they_do_not() -> None:
     for signal, low, high in ((3.0, 0.95, 1.0), (0.0, 0.15, 0.5)):
-        X, y = features(signal=signal)
-        assert low <= (answers(X, y, draw(y, names(90), 5, 0), quiet).predicted == y).mean() <= high
+        assert low <= right(*features(signal=signal)).mean() <= high
 
 
 def test_a_class_with_one_picture_is_answered_wrong_and_stops_nothing() -> None:
     X, y = features()
     y[0] = 3
-    told = answers(X, y, draw(y, names(90), 5, 0), quiet)
-    assert told.predicted[0] != 3
+    told = right(X, y)
+    assert not told[0]
+    assert told[1:].mean() > 0.3
 
 
 # --- standing and advice

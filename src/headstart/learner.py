@@ -71,15 +71,16 @@ class Pictures:
         groups = None if self.groups is None else self.groups[rows]
         return Pictures(self.X[rows], self.y[rows], 0, stacked, averaged, groups)
 
-    def rows(self, *, dear: bool) -> tuple[Features, Codes, Folds | None]:
-        """Rows to fit, their classes, and what to choose on: the validation part, or folds."""
+    def rows(self, *, dear: bool) -> tuple[Features, Codes, Folds]:
+        """Rows to fit, their classes, and what to choose on: the validation part, or folds; none are empty ones."""
         train, times = self.train, 1 + self.views
         learned = self.X[:train] if self.stacked is None else self.stacked
         y = np.tile(self.y[:train], times)
         if not self.validation:
             return learned, y, folds_for(learned, y, self.groups, one=dear, views=times - 1)
         rows = self.X if times == 1 else np.concatenate([learned, self.X[train:]])
-        return rows, np.concatenate([y, self.y[train:]]), brought(len(learned), self.validation)
+        y = np.concatenate([y, self.y[train:]])
+        return rows, y, brought(y, len(learned))
 
 
 class Fitted(NamedTuple):

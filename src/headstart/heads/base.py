@@ -105,8 +105,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit on X (n, d) float32 or float64 and labels y (n,): all of them, whatever was chosen.
 
         What is left to the head is chosen on rows held out: `validation`, if it is given and not empty, else `folds`,
-        else those of `folds_for`.  Raises `HeadDataError` (a ValueError) for NaN, fewer than two classes, or validation
-        classes never seen.
+        else those of `folds_for`; with empty `folds` nothing is chosen.  Raises `HeadDataError` (a ValueError) for NaN,
+        fewer than two classes, or validation classes never seen.
         """
         features, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
         require_finite(features, "training features")
@@ -121,11 +121,12 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = Examples(features, codes.astype(np.int64))
         held_out = self._validation(validation)
         if held_out is not None:
-            folds = brought(len(rows.y), len(held_out.y))
+            fitted = len(rows.y)
             rows = Examples(np.concatenate([rows.X, held_out.X]), np.concatenate([rows.y, held_out.y]))
+            folds = brought(rows.y, fitted)
         elif folds is None and self._chooses():
             folds = folds_for(rows.X, rows.y, one=self.DEAR)
-        self._fit(rows, folds)
+        self._fit(rows, folds or None)
         return self
 
     def _chooses(self) -> bool:

@@ -51,16 +51,26 @@ class Folds:
         return self if len(self) == 1 else Folds(((fitted, judged),), f"{_pictures(judged)} held out")
 
 
-def brought(fitted: int, judged: int) -> Folds:
-    """Validation rows that the data bring, which lie below the `fitted` rows."""
-    pair = (slice(0, fitted), slice(fitted, fitted + judged))
-    return Folds((pair,), f"the {judged:,} validation picture{'' if judged == 1 else 's'}")
+NONE = Folds((), "nothing held out")
+"""Where nothing can be tried."""
 
 
-def folds_for(
-    X: NDArray[Any], y: Codes, groups: Indices | None = None, *, one: bool = False, views: int = 0
-) -> Folds | None:
-    """Trials on rows X (n, d) with classes y (n,), by a rule of size; None where nothing can be tried.
+def brought(y: Codes, fitted: int) -> Folds:
+    """Validation rows that the data bring: those with classes y (n,) below the `fitted` rows.
+
+    One whose class is missing among those fitted on is not judged.
+    """
+    judged = np.flatnonzero(np.isin(y[fitted:], y[:fitted])) + fitted
+    if not len(judged):
+        return NONE
+    rows = slice(fitted, len(y)) if len(judged) == len(y) - fitted else judged
+    return Folds(
+        ((slice(0, fitted), rows),), f"the {len(judged):,} validation picture{'' if len(judged) == 1 else 's'}"
+    )
+
+
+def folds_for(X: NDArray[Any], y: Codes, groups: Indices | None = None, *, one: bool = False, views: int = 0) -> Folds:
+    """Trials on rows X (n, d) with classes y (n,), by a rule of size; `NONE` where nothing can be tried.
 
     Five stratified folds, fewer where no class has so many rows, drawn several times where rows are few; from `ENOUGH`
     rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.
@@ -71,7 +81,7 @@ def folds_for(
     X, y = X[:n], y[:n]
     counts = np.bincount(y)
     if (counts >= 2).sum() < 2:
-        return None
+        return NONE
     names, held_out = contents(X), n >= ENOUGH or one
     if held_out:
         total = min(round(n / (10 if n >= MANY else FOLDS)), HELD_OUT_MOST)
@@ -82,7 +92,7 @@ def folds_for(
     drawn = [_pairs(numbers(y, k, names, groups, again), y) for again in range(repeats)]
     pairs = [(_with_views(fitted, n, views), judged) for found in drawn for fitted, judged in found]
     if not pairs:
-        return None
+        return NONE
     if held_out:
         return Folds((pairs[0],), f"{_pictures(pairs[0][1])} held out")
     times = f", drawn {repeats} times," if repeats > 1 else ""
@@ -112,8 +122,9 @@ def numbers(y: Codes, k: int, names: Sequence[bytes], groups: Indices | None = N
 
 
 def contents(X: NDArray[Any]) -> list[bytes]:
-    """A digest of each row."""
-    return [hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in X]
+    """A digest of each row, the same for float32 and for float64 that holds it."""
+    with np.errstate(over="ignore"):
+        return [hashlib.blake2b(row.astype(np.float32).tobytes(), digest_size=8).digest() for row in X]
 
 
 def _pairs(number: Indices, y: Codes) -> tuple[tuple[Indices, Indices], ...]:

@@ -222,5 +222,6 @@ class LogisticHead(DenseHead):
 
     def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
         """With what was chosen, on X and y alone."""
-        chosen = {"C": float(self.report_["C"]), "whiten": float(self.report_.get("whiten", 0.0))}
+        chosen = {name: float(self.report_.get(name, 0.0)) for name in ("C", "whiten")}
+        chosen["normalise"] = bool(self.normalised_[0])
         return type(self)(**self.get_params() | chosen).fit(X, y)

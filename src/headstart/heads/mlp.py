@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
-from headstart.heads.folds import Folds
+from headstart.heads.folds import NONE, Folds
 from headstart.heads.scaler import Scaler, standardised
 from headstart.heads.trials import Trials, note_choice
 
@@ -38,7 +38,7 @@ class MLPHead(DenseHead):
     all rows but a part that is held out, stops after `patience` epochs without a lower log loss on that part; a second
     one on all rows has as many epochs as were best.  Where nothing can be held out there are `epochs`.  The same seed
     gives the same weights on the same machine.  `on_epoch(row)` is called with each row of `history_`, whose training
-    figures after row 0 are means over the epoch's batches.
+    figures after row 0 are means over the epoch's batches, and then with those of the second training.
     `batch_size` None is `training.rules`' (32, 64 or 128 by the number of rows), `learning_rate` None 1e-3, or 3e-4
     from 10,000 rows on, whose epochs have many steps, and never more than 4 / d for d features: a step of Adam moves
     every weight by its rate, and so the logits by d times that.  Raises `NotConverged` when the loss is not finite.
@@ -162,6 +162,10 @@ class MLPHead(DenseHead):
     def dense_layers(self) -> Layers:
         """The layers, float64."""
         return self.layers_
+
+    def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
+        """With as many epochs as were chosen, on X and y alone."""
+        return type(self)(**self.get_params() | {"epochs": int(self.report_["epochs"])}).fit(X, y, folds=NONE)
 
     def _set_layers(self, layers: Layers) -> None:
         self.layers_ = list(layers)
