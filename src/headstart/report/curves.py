@@ -35,7 +35,7 @@ def history(files: RunFiles) -> History | None:
     """The learning history; None when the head has none worth drawing (fewer than two points)."""
     keys = list(dict.fromkeys(key for row in files.history for key in row))
     if found := ways_charts(files.history):
-        return History(found, f"C = {plain(_head(files).get('C'))}, chosen", keys, _table(files, keys))
+        return History(found, f"C = {_head(files).get('C', 0.0):.4g}, chosen", keys, _table(files, keys))
     x = next((key for key in ("epoch", *CHOICES) if key in keys), None)
     if x is None:
         return None

@@ -51,12 +51,14 @@ def chosen(files: RunFiles) -> str:
     if not settings:
         return _chosen_on_validation(files)
     if "epochs" in settings:
-        return f"It was trained for {plural(round(settings['epochs']), 'epoch')}: {choice['by']}."
+        return f"It was trained for {plural(round(settings['epochs']), 'epoch')} ({choice['by']})."
     words = [_setting(name, value) for name, value in settings.items()]
     if choice["tried"] < 2:
         return f"It used the {joined(words)}: {choice['by']}."
-    how = f"chosen among {choice['tried']} settings by the {choice['criterion']} of {choice['by']}"
-    return f"Its {words[0]} was {how}." if len(words) == 1 else f"Its settings were {how}: {joined(words)}."
+    how, many = f"by the {choice['criterion']} of {choice['by']}", choice["tried"]
+    if len(words) == 1:
+        return f"Its {words[0]} was chosen among {many} values {how}."
+    return f"Its settings were chosen among {many} {how}: {joined(words)}."
 
 
 def _setting(name: str, value: float) -> str:
@@ -64,7 +66,7 @@ def _setting(name: str, value: float) -> str:
         return LENGTHS.get(value, f"normalise = {value:g}")
     if name == "whiten":
         return f"whitening of {value:g}" if value else "no whitening"
-    return f"{CHOSEN_WORDS.get(name, name)}{SPACE}={SPACE}{value:g}"
+    return f"{CHOSEN_WORDS.get(name, name)}{SPACE}={SPACE}{value:.4g}"
 
 
 def _chosen_on_validation(files: RunFiles) -> str:
