@@ -123,7 +123,7 @@ def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> Non
     assert re.match(
         r"[\d.]+% of 1,797 pictures of digits named correctly \(95% interval [\d.]+ to [\d.]+\); ", scored[0]
     )
-    assert scored[1].startswith("Note: 200 of 1,797 pictures were seen in fitting")
+    assert scored[1].startswith("Note: 250 of 1,797 pictures were seen in fitting")
 
     info = headstart("cache", "info", cwd=tmp_path, **store)
     assert "test_resnet" in info.stdout and "32x32" in info.stdout

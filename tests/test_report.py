@@ -131,7 +131,8 @@ def test_the_headline_says_the_test_accuracy_its_interval_and_chance(run: Path) 
 def test_a_run_judged_by_cross_validation_says_who_named_each_picture(run: Path) -> None:
     """Its pictures are no test part: each was named by a classifier that had not seen it, and counted once."""
     scores = json.loads((run / "scores.json").read_text())
-    cv = scores["after"]["test"] | {"accuracy": 0.84, "n": 500, "accuracy_low": 0.806, "accuracy_high": 0.87}
+    cv = scores["after"]["test"] | {"accuracy": 0.84, "n": 500, "correct": 420, "folds": 10}
+    cv |= {"accuracy_low": 0.806, "accuracy_high": 0.87}
     scores["after"], scores["before"] = {"train": scores["after"]["train"], "cv": cv}, {}
     records.write_json(run / "scores.json", scores)
     with (run / "predictions.csv").open(newline="") as file:
@@ -144,9 +145,15 @@ def test_a_run_judged_by_cross_validation_says_who_named_each_picture(run: Path)
         "guessing: 33.3%." in page.text
     )
     assert "500 pictures in 3 classes" in page.text
-    assert "500 named in turn by classifiers fitted without them (cross-validation)" in page.text
-    assert "Cross-validated pictures, true class down" in page.text and "test/000.png" in page.text
-    assert "test pictures" not in page.text and "Wilson" not in page.text
+    assert (
+        "judged by 10-fold cross-validation: each of the 500 pictures was named by one that was fitted without it, on "
+        "the pictures of the other 9 folds. The one that is kept was fitted on all 500." in page.text
+    )
+    assert "80 of 500 pictures were named wrongly by classifiers that had not seen them" in page.text
+    assert page.text.count("All pictures, each named by a classifier that had not seen it.") == 3
+    assert "test/000.png" in page.text and "interval that is wider for cross-validation" in page.text
+    assert " cv " not in page.text and "Wilson" not in page.text
+    assert "est pictures" not in page.text.replace("as many test pictures", "")
 
 
 @pytest.mark.parametrize("left", [("train",), ("train", "val"), ("train", "val", "calibration")])
@@ -441,21 +448,25 @@ def test_the_chosen_C_is_marked_in_the_history(run: Path) -> None:
 def test_what_a_real_head_searched_is_told_and_drawn(run: Path, name: str, by: str) -> None:
     """The value the head kept, how many it tried and its criterion are in the story and in the charts."""
     labels, points = blobs(90, 3, seed=5)
-    head = make_head(name).fit(points[:60], labels[:60], validation=(points[60:], labels[60:]))
-    scores = json.loads((run / "scores.json").read_text())
-    scores["run"]["head"], scores["head"] = name, {"name": name, **head.report_}
-    records.write_json(run / "scores.json", scores)
-    records.write_history(run / "history.csv", head.history_)
-    page = Page(write_report(run))
-    if not by:
-        assert "was chosen" not in page.text
-        return
-    key = next(key for key in ("C", "k", "alpha") if key in head.report_)
-    tried = sum(row[key] > 0 for row in head.history_)
-    assert tried > 2
-    assert f"{key} = {head.report_[key]:g} was chosen among {tried} values by the {by} on" in page.text
-    labels_of_charts = [svg.get("aria-label", "") for svg in page.all("svg")]
-    assert any(label.lower().startswith(f"{by} against") and "chosen" in label for label in labels_of_charts)
+    validation = (points[60:], labels[60:])
+    for given, words in ((validation, "the 30 validation pictures"), (None, "-fold cross-validation")):
+        head = make_head(name).fit(points[:60], labels[:60], validation=given)
+        scores = json.loads((run / "scores.json").read_text())
+        scores["run"]["head"], scores["head"] = name, {"name": name, **head.report_}
+        records.write_json(run / "scores.json", scores)
+        records.write_history(run / "history.csv", head.history_)
+        page = Page(write_report(run))
+        if not by:
+            assert "chosen among" not in page.text and "It used the scale of the distances" in page.text
+            continue
+        key = next(key for key in ("C", "k", "alpha") if key in head.report_)
+        tried = len(head.history_) - 1  # row 0: before training
+        assert tried > 2
+        told = re.search(rf"chosen among {tried} (?:values )?by the {by} of ([^.:]*)", page.text)
+        assert told and words in told[1]
+        assert f"{key} = {head.report_[key]:.4g}" in page.text
+        labels_of_charts = [svg.get("aria-label", "") for svg in page.all("svg")]
+        assert any(re.match(f"{by}.* against .*chosen", label.lower()) for label in labels_of_charts)
 
 
 def test_a_temperature_that_did_harm_is_said_to_have_done_harm(run: Path) -> None:

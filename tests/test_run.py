@@ -76,15 +76,29 @@ def test_the_accuracy_in_scores_is_the_one_counted_from_the_predictions(digits_r
     told = rows(digits_run.folder / "predictions.csv")
     for part, scores in digits_run.scores["after"].items():
         own = [r for r in told if r["split"] == part]
-        assert len(own) == scores["n"]
+        if part == "cv":
+            assert len(own) == scores["n"] == len(told)
+            assert sum(r["label"] == r["predicted"] for r in own) == scores["correct"]
+        else:  # answered out of fold; those of the classifier that had seen them are in no file
+            assert own == [] and scores["n"] == len(told)
+    assert digits_run.scores["after"]["cv"]["accuracy"] > 0.85 > digits_run.scores["before"]["cv"]["accuracy"]
+
+
+def test_with_a_test_part_the_predictions_are_those_of_every_part(tmp_path: Path) -> None:
+    done = execute(recipe(data={"evaluate": "holdout"}), tmp_path / "run")
+    told = rows(done.folder / "predictions.csv")
+    assert set(done.scores["after"]) == {"train", "test"}
+    for part, scores in done.scores["after"].items():
+        own = [r for r in told if r["split"] == part]
+        assert len(own) == scores["n"] == {"train": 240, "test": 60}[part]
         assert sum(r["label"] == r["predicted"] for r in own) == scores["correct"]
-    assert digits_run.scores["after"]["test"]["accuracy"] > 0.85 > digits_run.scores["before"]["test"]["accuracy"]
+    assert done.scores["after"]["test"]["accuracy"] > 0.85 > done.scores["before"]["test"]["accuracy"]
 
 
 def test_the_parts_in_split_csv_are_those_of_the_counts(digits_run) -> None:
     parts = [r["split"] for r in rows(digits_run.folder / "split.csv")]
-    for part in ("train", "val", "calibration", "test"):
-        assert parts.count(part) == digits_run.scores["counts"][part] > 0
+    for part, n in (("train", 300), ("val", 0), ("calibration", 0), ("test", 0)):
+        assert parts.count(part) == digits_run.scores["counts"][part] == n
 
 
 def test_the_recipe_in_the_folder_repeats_the_run_to_the_same_scores(network_run, tmp_path: Path) -> None:
@@ -96,7 +110,12 @@ def test_the_recipe_in_the_folder_repeats_the_run_to_the_same_scores(network_run
 
 def test_another_seed_draws_another_split_unless_the_split_is_given(digits_run, tmp_path: Path) -> None:
     other = execute(recipe(seed=1), tmp_path / "other")
-    assert (other.folder / "split.csv").read_text() != (digits_run.folder / "split.csv").read_text()
+    assert (other.folder / "split.csv").read_text() != (digits_run.folder / "split.csv").read_text()  # other pictures
+    drawn = [
+        execute(recipe(seed=seed, data={"limit": None, "train_per_class": 3}), tmp_path / str(seed)) for seed in (0, 1)
+    ]
+    parts = [{r["name"]: r["split"] for r in rows(run.folder / "split.csv")} for run in drawn]
+    assert {n for n, p in parts[0].items() if p == "test"} != {n for n, p in parts[1].items() if p == "test"}
     assert with_split_beside(recipe(seed=1), tmp_path / "recipe.toml").data.split is None
 
 
@@ -111,7 +130,7 @@ def test_a_second_run_with_another_head_reuses_every_feature(network_run, tmp_pa
 def test_every_head_learns_digits_from_pixels(head: str, tmp_path: Path) -> None:
     options = {"epochs": 15} if head == "mlp" else {}
     done = execute(recipe(head={"name": head, "class_weight": "balanced", "options": options}), tmp_path / head)
-    assert done.scores["after"]["test"]["accuracy"] > 0.7
+    assert done.scores["after"]["cv"]["accuracy"] > 0.7
     assert len(rows(done.folder / "history.csv")) >= 1
 
 
@@ -122,7 +141,7 @@ def test_raw_pixels_of_small_equal_pictures_are_taken_at_their_own_size(digits_r
 def test_raw_pixels_of_photos_are_taken_at_64_by_64(photos: Path, tmp_path: Path) -> None:
     done = execute(recipe(str(photos)), tmp_path / "run")
     assert done.scores["run"]["n_features"] == 64 * 64 * 3
-    assert done.scores["after"]["test"]["accuracy"] == 1.0
+    assert done.scores["after"]["cv"]["accuracy"] == 1.0
 
 
 def test_small_pictures_get_an_input_of_128_and_the_user_s_size_goes_before(photos: Path) -> None:
@@ -153,11 +172,12 @@ def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> N
 # ---- the bundle
 
 
-def test_a_bundle_predicts_what_the_run_wrote(network_run) -> None:
-    images = network_run.images
-    classifier = load_classifier(network_run.folder)
-    probabilities, _ = classifier.predict_proba(images)
-    written = rows(network_run.folder / "predictions.csv")
+def test_a_bundle_predicts_what_the_run_wrote(tmp_path: Path) -> None:
+    held = tiny().model_copy(update={"data": recipe(data={"limit": 200, "evaluate": "holdout"}).data})
+    done = execute(held, tmp_path / "run")
+    classifier = load_classifier(done.folder)
+    probabilities, _ = classifier.predict_proba(done.images)
+    written = rows(done.folder / "predictions.csv")
     assert [classifier.classes[k] for k in probabilities.argmax(axis=1)] == [r["predicted"] for r in written]
     np.testing.assert_allclose(probabilities.max(axis=1), [float(r["confidence"]) for r in written], atol=1e-6)
 
@@ -231,7 +251,7 @@ def scored_by_hand(run, names: set[str]) -> float:
 
 def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(photos: Path, tmp_path: Path) -> None:
     """Everything but the test part has been seen, under whatever name; the others are scored by themselves too."""
-    done = execute(recipe(str(photos), data={"limit": None}), tmp_path / "run")
+    done = execute(recipe(str(photos), data={"limit": None, "evaluate": "holdout"}), tmp_path / "run")
     unseen = {row["name"] for row in rows(done.folder / "split.csv") if row["split"] == "test"}
     moved = tmp_path / "moved"
     for file in sorted(photos.rglob("*.jpg")):
@@ -246,7 +266,7 @@ def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(
 
 
 def test_it_is_said_when_all_pictures_were_seen_and_nothing_when_none_was(photos: Path, tmp_path: Path) -> None:
-    done = execute(recipe(str(photos), data={"limit": None}), tmp_path / "run")
+    done = execute(recipe(str(photos), data={"limit": None, "evaluate": "holdout"}), tmp_path / "run")
     for row in rows(done.folder / "split.csv"):
         place = tmp_path / ("new" if row["split"] == "test" else "old") / row["name"]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +278,7 @@ def test_it_is_said_when_all_pictures_were_seen_and_nothing_when_none_was(photos
 
 
 def test_a_bundle_lists_what_was_seen_by_digests_alone_and_does_without(digits_run, tmp_path: Path) -> None:
-    """16 bytes for each picture of train, val and calibration; an earlier bundle says that it is unknown."""
+    """16 bytes for each picture but those of a test part; an earlier bundle says that it is unknown."""
     fitted = [i for i, part in enumerate(digits_run.images.parts) if part != "test"]
     expected = sorted({digest(digits_run.images.raw(i)) for i in fitted})
     seen = bundle.load_seen(digits_run.folder)
@@ -374,16 +394,17 @@ def test_a_wrong_recipe_is_one_sentence_that_names_the_key(text: str, said: str)
 
 
 def test_few_labelled_pictures_a_class_leave_the_test_part_as_it_is(tmp_path: Path) -> None:
-    whole = execute(recipe(), tmp_path / "whole").scores["counts"]
+    whole = execute(recipe(data={"evaluate": "holdout"}), tmp_path / "whole").scores["counts"]
     few = execute(recipe(data={"train_per_class": 6}), tmp_path / "few").scores["counts"]
-    assert few["test"] == whole["test"]
-    assert few["train"] + few["val"] + few["calibration"] == 60
+    assert few["test"] == whole["test"] == 60
+    assert few["train"] == 60 and few["val"] + few["calibration"] == 0
 
 
 def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
-    settings = {"data": {"limit": None}, "head": {"name": "prototype"}}
+    data = {"limit": None, "evaluate": "holdout"}
+    settings = {"data": data, "head": {"name": "prototype"}}
     first = execute(recipe(**settings), tmp_path / "first").folder / "split.csv"
-    other = execute(recipe(**{**settings, "data": {"limit": None, "split": str(first)}}, seed=5), tmp_path / "other")
+    other = execute(recipe(**{**settings, "data": {**data, "split": str(first)}}, seed=5), tmp_path / "other")
     drawn = execute(recipe(**settings, seed=5), tmp_path / "drawn")
     assert (other.folder / "split.csv").read_text() == first.read_text()
     assert (drawn.folder / "split.csv").read_text() != first.read_text()
@@ -395,7 +416,8 @@ def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
 def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_path: Path) -> None:
     for file in sorted((photos / "red").glob("*.jpg")):
         shutil.copy(file, file.with_name(f"copy of {file.name}"))
-    notes = " ".join(execute(recipe(str(photos)), tmp_path / "run").scores["notes"])
+    held = recipe(str(photos), data={"evaluate": "holdout"})
+    notes = " ".join(execute(held, tmp_path / "run").scores["notes"])
     assert "same content as a training picture" in notes and "of test" in notes
     clean = execute(recipe(), tmp_path / "digits").scores["notes"]
     assert "same content" not in " ".join(clean)

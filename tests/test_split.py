@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.errors import DataError, UnknownName
-from headstart.images import ImageSet, Shares, apply_split, from_arrays, load, split, write_split
+from headstart.images import ImageSet, apply_split, from_arrays, load, split, write_split
 
 CLASSES = ("ant", "bee", "cat")
 sets = st.lists(st.sampled_from(CLASSES), min_size=1, max_size=200)
@@ -33,21 +33,21 @@ def by_name(images: ImageSet) -> dict[str, str]:
     return dict(zip(images.names, images.parts.tolist(), strict=True))
 
 
-def test_shares_are_twenty_then_ten_and_ten_percent() -> None:
-    """1,000 pictures: 200 test; of the 800 others 80 val and 80 calibration; 640 remain for training."""
+def test_a_fifth_is_kept_for_the_test_and_the_rest_is_learnt_from() -> None:
+    """1,000 pictures: 200 test and 800 train, the classes alike; nothing is drawn for validation or calibration."""
     parted = split(images_of(["ant", "bee"] * 500), seed=0)
-    assert counts(parted) == {"test": 200, "val": 80, "calibration": 80, "train": 640}
+    assert counts(parted) == {"test": 200, "train": 800}
     assert parted.notes == ()
-    for part in ("test", "val", "calibration", "train"):
+    for part in ("test", "train"):
         labels = parted.labels[parted.parts == part]
         assert (labels == 0).sum() == (labels == 1).sum()
 
 
-def test_large_sets_give_bounded_parts() -> None:
-    """Validation stops at 5,000 and calibration at 2,000 pictures."""
+def test_of_a_large_set_with_a_test_part_everything_else_is_learnt_from() -> None:
+    """However many there are, no training picture is taken away for another part."""
     parts = ["train"] * 60_000 + ["test"] * 10
     parted = split(images_of(["ant"] * 60_010, parts), seed=0)
-    assert counts(parted) == {"test": 10, "val": 5000, "calibration": 2000, "train": 53_000}
+    assert counts(parted) == {"test": 10, "train": 60_000}
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,12 +56,11 @@ def test_the_same_seed_gives_the_same_split_in_any_listing_order(labels: list[st
     """Every picture has one part, each class a training picture, parts are in proportion, order does not matter."""
     images = images_of(labels)
     parted = split(images, seed=seed)
-    assert set(parted.parts.tolist()) <= {"train", "val", "calibration", "test"}
+    assert set(parted.parts.tolist()) <= {"train", "test"}
     assert set(parted.labels[parted.parts == "train"].tolist()) == set(images.labels.tolist())
-    for part, share in (("test", 0.2), ("val", 0.08), ("calibration", 0.08)):
-        for k in range(len(images.classes)):
-            n = int((images.labels == k).sum())
-            assert abs(int(((parted.parts == part) & (images.labels == k)).sum()) - share * n) < 2.5
+    for k in range(len(images.classes)):
+        n = int((images.labels == k).sum())
+        assert abs(int(((parted.parts == "test") & (images.labels == k)).sum()) - 0.2 * n) < 2.5
     order = list(range(len(labels)))
     random.shuffle(order)  # type: ignore[attr-defined]
     assert by_name(split(images.take(order), seed=seed)) == by_name(parted)
@@ -82,28 +81,27 @@ def test_adding_pictures_moves_few_others() -> None:
 
 
 def test_parts_that_the_data_bring_are_kept() -> None:
-    """A given test and val part stay; calibration is half of val, class by class."""
+    """A given test and val part stay as they are."""
     parts = ["train"] * 40 + ["val"] * 20 + ["test"] * 10
     images = images_of(["ant", "bee"] * 35, parts)
     parted = split(images, seed=0)
-    assert counts(parted) == {"train": 40, "val": 10, "calibration": 10, "test": 10}
-    assert (parted.parts[:40] == "train").all() and (parted.parts[60:] == "test").all()
-    assert np.bincount(parted.labels[parted.parts == "calibration"]).tolist() == [5, 5]
+    assert counts(parted) == {"train": 40, "val": 20, "test": 10}
+    assert parted.parts.tolist() == parts
 
 
-def test_a_given_val_part_that_is_too_small_to_halve_stays_whole() -> None:
-    """With one val picture of a class calibration stays empty, and a note says so."""
+def test_a_given_val_part_stays_whole_beside_a_test_part_that_is_drawn() -> None:
+    """The test part is drawn from the training pictures alone, and nothing is noted of parts that nobody asked for."""
     parts = ["train"] * 10 + ["val"] * 3
     parted = split(images_of(["ant", "bee"] * 6 + ["ant"], parts), seed=0)
-    assert counts(parted)["val"] == 3 and "calibration" not in counts(parted)
-    assert any("calibration part is empty" in note for note in parted.notes)
+    assert counts(parted) == {"train": 8, "val": 3, "test": 2} and parted.parts.tolist()[10:] == ["val"] * 3
+    assert not any("calibration" in note for note in parted.notes)
 
 
 def test_a_given_calibration_part_is_kept() -> None:
-    """Nothing is drawn for calibration when the data bring it."""
+    """It stays, and nothing is drawn beside it."""
     parts = ["train"] * 80 + ["calibration"] * 4 + ["test"] * 4
     parted = split(images_of(["ant", "bee"] * 44, parts), seed=0)
-    assert counts(parted) == {"train": 72, "val": 8, "calibration": 4, "test": 4}
+    assert counts(parted) == {"train": 80, "calibration": 4, "test": 4} and parted.parts.tolist() == parts
 
 
 def test_undecided_pictures_beside_parts_are_training_pictures() -> None:
@@ -114,10 +112,13 @@ def test_undecided_pictures_beside_parts_are_training_pictures() -> None:
 
 @pytest.mark.parametrize("labels", [["ant"], ["ant", "bee"], ["ant", "bee", "bee"]])
 def test_tiny_sets_keep_their_training_pictures_and_say_what_is_empty(labels: list[str]) -> None:
-    """With a picture or two everything is training, and the notes name the empty parts."""
+    """With a picture or two everything is training, and a note names the empty test part; so does none if not asked."""
     parted = split(images_of(labels), seed=0)
     assert {part for part, n in counts(parted).items() if n} <= {"train", "test"}
-    assert sum("part is empty" in note for note in parted.notes) >= 2
+    empty = "test" not in counts(parted)
+    assert sum("test part is empty" in note for note in parted.notes) == int(empty)
+    assert empty or len(labels) > 2
+    assert split(images_of(labels), seed=0, test=0.0).notes == ()
 
 
 def test_a_class_that_a_part_lacks_is_named() -> None:
@@ -126,10 +127,12 @@ def test_a_class_that_a_part_lacks_is_named() -> None:
     assert any("test part has no picture of 'bee'" in note for note in parted.notes)
 
 
-def test_shares_can_be_chosen() -> None:
-    """Half for test, nothing for the others; what was not asked for is not noted as empty."""
-    parted = split(images_of(["ant", "bee"] * 20), seed=0, shares=Shares(test=0.5, val=0, calibration=0))
-    assert counts(parted) == {"test": 20, "train": 20} and parted.notes == ()
+def test_the_share_of_the_test_part_can_be_chosen() -> None:
+    """Half, or none at all; what was not asked for is not noted as empty."""
+    images = images_of(["ant", "bee"] * 20)
+    half, none = split(images, seed=0, test=0.5), split(images, seed=0, test=0.0)
+    assert counts(half) == {"test": 20, "train": 20} and half.notes == ()
+    assert counts(none) == {"train": 40} and none.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -215,6 +218,6 @@ def test_a_missing_split_file_and_an_unknown_part_are_explained(tmp_path: Path) 
 def test_real_photos_are_split_and_read_back(data_dir: Path, tmp_path: Path) -> None:
     """cats_vs_dogs keeps its 2,000 test pictures, and split.csv gives the same parts to a fresh listing."""
     images = split(load(data_dir / "cats_vs_dogs"), seed=3)
-    assert counts(images) == {"calibration": 200, "test": 2000, "train": 1600, "val": 200}
+    assert counts(images) == {"test": 2000, "train": 2000}
     write_split(images, tmp_path / "split.csv")
     assert by_name(apply_split(load(data_dir / "cats_vs_dogs"), tmp_path / "split.csv")) == by_name(images)

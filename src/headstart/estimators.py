@@ -141,7 +141,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
             )
         images = from_arrays(X, [names[k] for k in codes])
-        images = replace(images, parts=np.full(len(images), "train"))
+        images = replace(images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"))
         recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
         learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
         with TemporaryDirectory() as folder:

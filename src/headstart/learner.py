@@ -106,6 +106,7 @@ class CrossValidated(NamedTuple):
     fold: Codes
     stopped_early: int
     copies: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Learner:
         Classes that a fold's fit has not seen, and pictures of which it saw a copy, get no chance there. Raises
         DataError where the pictures outside some fold are of one class.
         """
-        n = len(pictures.y)
+        started, n = time.perf_counter(), len(pictures.y)
         if fold is None:
             fold = numbers(pictures.y, min(FOLDS, n), contents(pictures.X), pictures.groups)
         plain, logits, probabilities = (np.empty((n, classes)) for _ in range(3))
@@ -167,7 +168,8 @@ class Learner:
             stopped += not fitted.head.report_.get("converged", True)
             probabilities[judged] = apply_temperature(logits[judged], fitted.temperature)
         progress("folds", len(parts), len(parts))
-        return CrossValidated(plain, logits, probabilities, fold, stopped, pictures.copies)
+        seconds = time.perf_counter() - started
+        return CrossValidated(plain, logits, probabilities, fold, stopped, pictures.copies, seconds)
 
     def _without(self, pictures: Pictures, judged: NDArray[np.bool_]) -> Fitted:
         """Fitted on the pictures that are not judged."""

@@ -235,6 +235,7 @@ class Outcome:
             "open_s": done.open_s,
             "extract_s": done.wall_s,
             "fit_s": self.fit_s,
+            **({"judge_s": self.folds.seconds} if self.folds else {}),
             "total_s": total_s,
             "images_per_s": done.images_per_s,
         }

@@ -14,6 +14,7 @@ STAGES = {
     "open": "Network",
     "extract": "Features",
     "fit": "Training",
+    "folds": "Judging",
     "download": "Download",
     "verify": "Checking",
     "compare": "No views",
@@ -35,6 +36,7 @@ RATES = {
     "download": "B/s",
     "look": "images/s",
     "cells": "fits/s",
+    "folds": "fits/s",
 }
 
 
@@ -121,7 +123,7 @@ def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[str]:
     after, before = scores["after"][part], (scores.get("before") or {}).get(part)
     accuracy = f"{after['accuracy']:.4f}"
     return [
-        part if bold else f"  {part}",
+        ("cross-validated" if part == "cv" else part) if bold else f"  {part}",
         f"{after['n']:,}",
         f"{before['accuracy']:.4f}" if before else "-",
         f"[bold]{accuracy}[/bold]" if bold else accuracy,
@@ -169,14 +171,15 @@ def run_facts(scores: Mapping[str, Any]) -> None:
         f"{counts['decoded']:,} decoded, {counts['refused']:,} refused; {timings['images_per_s']:,.0f} images/s."
     )
     opening = f" (of which opening the network {timings['open_s']:.1f} s)" if timings["open_s"] >= 0.1 else ""
+    judged = f"judging {timings['judge_s']:.1f} s, " if "judge_s" in timings else ""
     print(
-        f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, "
+        f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, {judged}"
         f"in all {timings['total_s']:.1f} s; peak memory {scores['memory']['peak_mb']:,.0f} MB."
     )
     if trained:
         _training(scores)
     if "augment" in scores:
-        _augmentation(scores["augment"])
+        _augmentation(scores)
     for note in scores["notes"]:
         print(f"Note: {note}")
 
@@ -197,23 +200,29 @@ def _training(scores: Mapping[str, Any]) -> None:
     print(training.chosen(scores))
 
 
-def _augmentation(told: Mapping[str, Any]) -> None:
-    """What was drawn, and the test accuracy step by step."""
+def _augmentation(scores: Mapping[str, Any]) -> None:
+    """What was drawn, and the accuracy step by step."""
+    from headstart.report.numbers import plural
+    from headstart.report.parts import ACCURACY_WORDS, judged_part
+
+    told, part = scores["augment"], judged_part(scores)
     views = told["views"]
-    many = f"{views} view{'' if views == 1 else 's'} of each training picture beside the plain one"
-    averaged = f", {told['tta']} views averaged at the test" if told["tta"] > 1 else ""
+    many = f"{plural(views, 'view')} of each training picture beside the plain one"
+    averaged = f", {told['tta']} views averaged for every answer" if told["tta"] > 1 else ""
     print(
         f"Augmentation {told['name']}: {many if views else 'other views every epoch'}{averaged}; "
         f"{told['computed']:,} computed, {told['reused']:,} reused in {told['seconds']:.1f} s."
     )
     words = {"plain": "without views", "views": "with views", "averaging": "with averaging"}
     steps = [f"{words[s['step']]} {s['accuracy']:.4f}{_difference(s)}" for s in told["steps"]]
-    if steps:
-        print(f"Test accuracy {', '.join(steps)}.")
+    if len(steps) > 1:
+        print(f"{ACCURACY_WORDS[part]} {', '.join(steps)}.")
 
 
 def _difference(step: Mapping[str, Any]) -> str:
-    return f" ({step['mended']} mistakes mended, {step['made']} made)" if "mended" in step else ""
+    from headstart.report.numbers import plural
+
+    return f" ({plural(step['mended'], 'mistake')} mended, {step['made']} made)" if "mended" in step else ""
 
 
 def refusals(refused: Sequence[Refusal]) -> None:

@@ -1,9 +1,9 @@
 """The HTML report of one run: one self-contained page, written from the run folder's files alone.
 
 Read it in this order: `files` (what is read), `parts` (what tests the classifier, what it was fitted on), `headline`
-(the run in a sentence), `story` (step by step), `tables` and `inventory`, `charts` with `intervals`, `curves`, `rates`
-and `reliability`, `training` and `settings` of a network that was trained, `examples` and `contact`, `templates/` (the
-page). Jinja2 escapes everything from outside. The page of a study is in `study`.
+(the run in a sentence), `story` and `head` (step by step), `tables` and `inventory`, `charts` with `intervals`,
+`curves`, `ways`, `rates` and `reliability`, `training` and `settings` of a network that was trained, `examples` and
+`contact`, `templates/` (the page). Jinja2 escapes everything from outside. The page of a study is in `study`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ from headstart.report import (
 from headstart.report.files import RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 from headstart.report.page import page
-from headstart.report.parts import PART_WORDS
+from headstart.report.parts import JUDGED_WORDS, PART_WORDS
 from headstart.report.study import write_study_report
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["write_report", "write_study_report"]
+INTERVAL_WORDS = {"cv": "a 95% interval that is wider for cross-validation than for as many test pictures"}
 RECIPE_CHARACTERS = 60_000
 NOTES = 100
 
@@ -78,11 +79,12 @@ def view(
         "headline": headline.headline(files.scores),
         "steps": story.steps(files),
         "judged": PART_WORDS.get(files.judged, ""),
+        "judged_words": JUDGED_WORDS[files.judged],
         "n_classes": len(files.classes),
         "score_columns": [title for _, title in tables.SCORE_COLUMNS],
         "score_groups": tables.score_groups(files),
         "not_tests": tables.not_tests(files),
-        "interval_words": "own interval" if files.judged == "cv" else "Wilson interval",
+        "interval_words": INTERVAL_WORDS.get(files.judged, "its Wilson interval"),
         "before_words": story.before_words(files),
         "interval_plots": intervals.interval_plots(files),
         "matrix": tables.matrix(files),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from headstart.report.charts import LineChart, Series, line_chart, whole
+from headstart.report.charts import Line, LineChart, Series, line_chart, whole
 from headstart.report.files import RunFiles
+from headstart.report.head import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 from headstart.report.numbers import percent, plain
 from headstart.report.parts import PART_WORDS
-from headstart.report.story import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
+from headstart.report.ways import ways_charts
 
 TABLE_ROWS = 300
 DRAWN = ("train", "val", "test")
@@ -32,6 +34,8 @@ class History:
 def history(files: RunFiles) -> History | None:
     """The learning history; None when the head has none worth drawing (fewer than two points)."""
     keys = list(dict.fromkeys(key for row in files.history for key in row))
+    if found := ways_charts(files.history):
+        return History(found, f"C = {_head(files).get('C', 0.0):.4g}, chosen", keys, _table(files, keys))
     x = next((key for key in ("epoch", *CHOICES) if key in keys), None)
     if x is None:
         return None
@@ -41,9 +45,21 @@ def history(files: RunFiles) -> History | None:
     charts = [
         chart for chart in (_chart(rows, x, kinds, mark, start) for kinds in (tuple(CRITERIA), ("accuracy",))) if chart
     ]
-    if not charts:
-        return None
-    return History(charts, words, keys, [[plain(row.get(key)) for key in keys] for row in files.history[:TABLE_ROWS]])
+    if "choice" in _head(files):  # rows of its trials, held out of pictures that it was then fitted on
+        charts = [replace(chart, lines=[_held_out(line) for line in chart.lines]) for chart in charts]
+    return History(charts, words, keys, _table(files, keys)) if charts else None
+
+
+def _head(files: RunFiles) -> dict[str, Any]:
+    return dict(files.scores.get("head") or {})
+
+
+def _held_out(line: Line) -> Line:
+    return replace(line, name="Held out") if line.style == "val" else line
+
+
+def _table(files: RunFiles, keys: Sequence[str]) -> list[list[str]]:
+    return [[plain(row.get(key)) for key in keys] for row in files.history[:TABLE_ROWS]]
 
 
 def start_words(files: RunFiles) -> str:
@@ -60,8 +76,9 @@ def start_words(files: RunFiles) -> str:
 def _mark(files: RunFiles, x: str, rows: Sequence[dict[str, float]]) -> tuple[float | None, str]:
     if x == "epoch":
         best = best_epoch(files)
-        return best, "" if best is None else f"epoch {best:g}, kept"
-    said = (files.scores.get("head") or {}).get(x)
+        verb = "chosen" if "choice" in _head(files) else "kept"
+        return best, "" if best is None else f"epoch {best:g}, {verb}"
+    said = _head(files).get(x)
     if not isinstance(said, int | float):
         return None, ""
     near = min((row[x] for row in rows), key=lambda value: abs(value - said), default=said)

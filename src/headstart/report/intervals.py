@@ -11,7 +11,7 @@ from headstart.report.files import RunFiles
 from headstart.report.numbers import percent
 from headstart.report.parts import PART_WORDS, told, use
 
-LEFT, RIGHT = 92.0, 364.0
+LEFT, RIGHT = 110.0, 364.0
 _FIRST, _STEP = 22.0, 30.0
 
 

@@ -52,8 +52,8 @@ def balance(files: RunFiles) -> Balance:
 
 
 def _parts(files: RunFiles) -> list[str]:
-    """The parts that the pictures are in; by themselves those of cross-validation, which may be in others too."""
-    return ["cv"] if "cv" in files.after else [part for part in LISTED_PARTS if part in files.after]
+    """The parts that the pictures are in; cross-validation judges pictures of train and val, which are listed there."""
+    return [part for part in LISTED_PARTS if part in files.after] or [part for part in ("cv",) if part in files.after]
 
 
 def _balance_row(name: str, by_part: dict[str, dict[str, int]], total: int, most: int) -> BalanceRow:
@@ -103,6 +103,7 @@ TIMINGS = (
     ("open_s", "Opening the network"),
     ("extract_s", "Features, from file to row"),
     ("fit_s", "Training the head"),
+    ("judge_s", "Judging by cross-validation"),
     ("total_s", "Whole run"),
 )
 TRAINED = {"extract_s": "Rows for the trained part, from file to row", "fit_s": "Training the network and the head"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 NOTHING = "–"
@@ -80,6 +81,11 @@ def shown(text: str, limit: int = 120) -> str:
 def plural(n: int, one: str, many: str = "") -> str:
     """`1 picture`, `2,000 pictures`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def joined(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _visible(char: str) -> str:

@@ -16,6 +16,13 @@ PART_WORDS = {
     "cv": "cross-validated",
     "test": "test",
 }
+ACCURACY_WORDS = {"test": "Test accuracy", "cv": "Accuracy in cross-validation"}
+JUDGED_WORDS = {
+    "": "",
+    "test": "Test pictures.",
+    "cv": "All pictures, each named by a classifier that had not seen it.",
+}
+"""What tables and examples of the judged part show."""
 TESTS = ("test", "cv")
 """Parts that no choice and no fit has seen: pictures kept apart, or each named by a classifier fitted without it."""
 USES = {"test": "", "choices": "used for choices", "seen": "seen in fitting"}

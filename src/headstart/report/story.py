@@ -7,27 +7,10 @@ from typing import Any
 
 from headstart.report import training
 from headstart.report.files import RunFiles
+from headstart.report.head import HEAD_WORDS, epochs, head_words
 from headstart.report.headline import class_sizes, quoted
-from headstart.report.numbers import count, decimal, digits_for, duration, percent, plural, shown
-from headstart.report.parts import PART_WORDS
-from headstart.report.parts import refitted as was_refitted
-
-HEAD_WORDS = {
-    "logistic": "a multinomial logistic regression",
-    "mlp": "a small neural network (multilayer perceptron)",
-    "linear": "a linear layer",
-    "ridge": "a ridge classifier",
-    "knn": "a vote of the nearest training pictures (k nearest neighbours)",
-    "prototype": "a nearest-class-mean (prototype) classifier",
-}
-CHOSEN_WORDS = {
-    "C": "inverse penalty C",
-    "alpha": "penalty alpha",
-    "k": "number of neighbours k",
-    "n_neighbors": "number of neighbours",
-}
-CHOICES = tuple(CHOSEN_WORDS)
-CRITERIA = {"log_loss": "log loss", "loss": "log loss", "squared_error": "squared error"}
+from headstart.report.numbers import count, decimal, digits_for, duration, joined, percent, plural, shown
+from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
 
 
 def before_words(files: RunFiles) -> str:
@@ -46,7 +29,7 @@ def steps(files: RunFiles) -> list[tuple[str, str]]:
         ("Split", _split(files)),
         ("Network", _network(files)) if trained else ("Features", _features(files)),
         ("Views", _augmentation(files)),
-        ("Training", _training(files)) if trained else ("Head", _head(files)),
+        ("Training", _training(files)) if trained else ("Head", head_words(files)),
         ("Probabilities", _temperature(files)),
         ("Result", _result(files)),
     ]
@@ -76,21 +59,46 @@ def _sources(files: RunFiles) -> str:
     return f"{data}, those of the test from {shown(str(test))}" if test else data
 
 
+SET_APART = {
+    "val": "The {} that the data bring chose the settings of the classifier that is kept.",
+    "calibration": "Another {} set its temperature.",
+}
+"""What the data bring beside training pictures, where cross-validation judges."""
+
+
+def _crossed(files: RunFiles) -> str:
+    """How cross-validation judged, and what the classifier that is kept was fitted on."""
+    s = files.after["cv"]
+    n, folds = count(s["n"]), s.get("folds")
+    how, others = (f"{folds}-fold ", f"other {folds - 1}") if folds else ("", "others")
+    told = [
+        words.format(pictures(part, files.after[part]["n"])) for part, words in SET_APART.items() if part in files.after
+    ]
+    text = (
+        f"The classifier was judged by {how}cross-validation: each of the {n} pictures was named by one that was "
+        f"fitted without it, on the pictures of the {others} folds. The one that is kept was fitted on all {n}."
+    )
+    each = _each_class(class_sizes(s))
+    return " ".join((text, *told, f"{each[0].upper()}{each[1:]}."))
+
+
 def _split(files: RunFiles) -> str:
+    if "cv" in files.after:
+        return _crossed(files)
+    again = " and then to train" if "val" in fitted_on(files.scores) else ""
     uses = {
         "train": "to train",
-        "val": "to choose settings (validation)",
+        "val": f"to choose settings (validation){again}",
         "calibration": "to set the temperature of the probabilities (calibration)",
-        "cv": "named in turn by classifiers fitted without them (cross-validation)",
         "test": "kept apart for the test",
     }
     told = [f"{count(files.after[part]['n'])} {words}" for part, words in uses.items() if part in files.after]
     if not told:
         return ""
     if not files.judged:
-        return f"{_joined(told)}."
+        return f"{joined(told)}."
     each = _each_class(class_sizes(files.after[files.judged]))
-    return f"{_joined(told)}. Among the {PART_WORDS[files.judged]} pictures, {each}."
+    return f"{joined(told)}. Among the {PART_WORDS[files.judged]} pictures, {each}."
 
 
 def _each_class(sizes: dict[str, int]) -> str:
@@ -138,14 +146,14 @@ def _training(files: RunFiles) -> str:
     share = told.get("blend")
     mixed = "" if share in (None, 1) else f" Those used are {share:.0%} of the way from the frozen to these (WiSE-FT)."
     gives = f"The layer {quoted(str(run.get('layer')))} now gives {count(run.get('n_features'))} numbers per picture."
-    return f"{training.what(files.scores)} {head} {_epochs(files)}{mixed} {gives}"
+    return f"{training.what(files.scores)} {head} {epochs(files)}{mixed} {gives}"
 
 
 STEP_WORDS = {"plain": "without views", "views": "with views", "averaging": "with averaging too"}
 
 
 def _augmentation(files: RunFiles) -> str:
-    """What was drawn, and what views and averaging each added on the test pictures."""
+    """What was drawn, and what views and averaging each added on the pictures judged."""
     told = files.scores.get("augment")
     if not told:
         return ""
@@ -155,9 +163,11 @@ def _augmentation(files: RunFiles) -> str:
         text = f"Beside each training picture, {plural(told['views'], 'view')} of it {by} served to train."
     if told["tta"] > 1:
         views = plural(told["tta"], "view")
-        text += f" For calibration, test and prediction the probabilities of {views} of a picture are averaged."
-    steps = _joined([_step(step, files) for step in told["steps"]]) if told.get("steps") else ""
-    return f"{text} Test accuracy: {steps}. A difference with p over 0.05 may well be chance." if steps else text
+        text += f" For every answer the probabilities of {views} of a picture are averaged."
+    if len(told.get("steps") or []) < 2 or not files.judged:
+        return text
+    steps = joined([_step(step, files) for step in told["steps"]])
+    return f"{text} {ACCURACY_WORDS[files.judged]}: {steps}. A difference with p over 0.05 may well be chance."
 
 
 def _transforms(told: dict[str, Any]) -> str:
@@ -166,7 +176,7 @@ def _transforms(told: dict[str, Any]) -> str:
 
 def _step(step: dict[str, Any], files: RunFiles) -> str:
     """`98.1% with views (31 mistakes mended, 12 made, p = 0.005)`."""
-    digits = digits_for((files.after.get("test") or {}).get("n") or 0)
+    digits = digits_for(files.after[files.judged]["n"])
     text = f"{percent(step['accuracy'], digits)} {STEP_WORDS[step['step']]}"
     if "mended" not in step:
         return text
@@ -193,83 +203,54 @@ def _weights(run: dict[str, Any]) -> str:
     return f"with the weights of {shown(PurePath(weights).name)}"
 
 
-def _head(files: RunFiles) -> str:
-    name = str(files.run.get("head"))
-    text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was fitted."
-    return " ".join(filter(None, (text, chosen(files), refitted(files), _epochs(files))))
-
-
-def chosen(files: RunFiles) -> str:
-    """What was chosen on validation pictures, if the head had anything to choose."""
-    head = files.scores.get("head") or {}
-    key = next((key for key in CHOICES if isinstance(head.get(key), int | float)), None)
-    if key is None:
-        return ""
-    value = f"{CHOSEN_WORDS[key]}\u00a0=\u00a0{head[key]:g}"
-    by = next((c for c in CRITERIA if any(f"val_{c}" in row for row in files.history)), "")
-    tried = len({row[key] for row in files.history if row.get(key, 0) > 0})  # row 0: before training
-    if not by or tried < 2 or "val" not in files.after:
-        return f"It used the {value}."
-    pictures = plural(files.after["val"]["n"], "validation picture")
-    return f"Its {value} was chosen among {tried} values by the {CRITERIA[by]} on the {pictures}."
-
-
-def refitted(files: RunFiles) -> str:
-    """Whether validation pictures were used again to fit, after they had served to choose."""
-    if not was_refitted(files.scores):
-        return ""
-    what = "row of training views and validation pictures", "rows of training views and validation pictures"
-    one, many = what if files.scores.get("augment") else ("training and validation picture", "")
-    n = plural(files.scores["head"]["n_refit"], one, many)
-    return f"It was then fitted again on all {n}, so the validation scores below are not of unseen pictures."
-
-
-def _epochs(files: RunFiles) -> str:
-    epochs = [row for row in files.history if "epoch" in row]
-    if not epochs:
-        return ""
-    best, text = best_epoch(files), f"It trained for {plural(round(epochs[-1]['epoch']), 'epoch')}"
-    if best is None or "val_loss" not in epochs[-1]:
-        return f"{text}; without validation pictures, the last weights were kept."
-    if best == 0:
-        return f"{text}; none was better on validation than the start, whose weights were kept."
-    return f"{text}; the weights of epoch {best:g}, the best on validation, were kept."
-
-
-def best_epoch(files: RunFiles) -> float | None:
-    """The epoch whose weights were kept: as the head says, otherwise the one of least validation loss."""
-    said = (files.scores.get("head") or {}).get("best_epoch")
-    if isinstance(said, int | float):
-        return float(said)
-    rows = [row for row in files.history if "epoch" in row and "val_loss" in row]
-    return min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else None
+TEMPERATURES = {
+    "calibration": "{} calibration pictures",
+    "val": "{} validation pictures",
+    "folds": "answers to {} pictures by trials of the head that had not seen them",
+}
+"""What the temperature was fitted on."""
 
 
 def _temperature(files: RunFiles) -> str:
     fitted = files.scores.get("calibration") or {}
-    if not fitted.get("fitted_on"):
-        return "The probabilities are those of the head, without a temperature (no calibration pictures)."
-    s = files.after.get(files.judged) or {}
+    on = fitted.get("fitted_on")
+    if not on:
+        few = "choice_told" in (files.scores.get("head") or {}) and not files.scores.get("training")
+        why = "too few pictures to fit one" if few else "no calibration pictures"
+        return f"The probabilities are those of the head, without a temperature ({why})."
+    pictures = TEMPERATURES.get(on, "{} pictures").format(count(fitted.get("n") or 0))
     text = (
-        f"The scores were divided by a temperature of {decimal(fitted.get('temperature'), 3)}, fitted on "
-        f"{plural(fitted.get('n') or 0, 'calibration picture')}; this changes confidences, never the answer."
+        f"The scores were divided by a temperature of {decimal(fitted.get('temperature'), 3)}, fitted on {pictures}; "
+        "this changes confidences, never the answer."
     )
+    return " ".join(filter(None, (text, _what_the_temperature_did(files))))
+
+
+def _what_the_temperature_did(files: RunFiles) -> str:
+    """The log loss of the judged part with and without it."""
+    s = files.after.get(files.judged) or {}
     if s.get("log_loss_uncalibrated") is None:
-        return text
+        return ""
     then, now = s["log_loss_uncalibrated"], s["log_loss"]
-    part, verdict = PART_WORDS[files.judged], ": it made the probabilities worse" if now > then + 0.0005 else ""
-    return f"{text} Log loss on the {part} pictures: {decimal(then)} without it, {decimal(now)} with it{verdict}."
+    worse = "made the probabilities worse" if now > then + 0.0005 else ""
+    if files.judged == "cv":
+        said = f": they {worse}" if worse else ""
+        return (
+            "The classifiers of the cross-validation had temperatures of their own: log loss "
+            f"{decimal(then)} without them, {decimal(now)} with them{said}."
+        )
+    said = f": it {worse}" if worse else ""
+    part = PART_WORDS[files.judged]
+    return f"Log loss on the {part} pictures: {decimal(then)} without it, {decimal(now)} with it{said}."
 
 
 def _result(files: RunFiles) -> str:
     if not files.judged:
         return ""
     s, took = files.after[files.judged], (files.scores.get("timings") or {}).get("total_s")
-    wrong = s["n"] - s["correct"]
-    of = f"{count(s['n'])} {PART_WORDS[files.judged]} pictures"
-    text = f"{count(wrong) if wrong else 'None'} of {of} {'was' if wrong < 2 else 'were'} named wrongly."
+    wrong, crossed = s["n"] - s["correct"], files.judged == "cv"
+    of = plural(s["n"], "picture") if crossed else pictures(files.judged, s["n"])
+    by = " by a classifier that had not seen it" if wrong < 2 else " by classifiers that had not seen them"
+    text = f"{count(wrong) if wrong else 'None'} of {of} {'was' if wrong < 2 else 'were'} named wrongly"
+    text += f"{by if crossed else ''}."
     return text if took is None else f"{text} The whole run took {duration(took)}."
-
-
-def _joined(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -85,7 +85,8 @@ def saved(scores: Scores) -> str:
     """How often the frozen part ran, and what storing its output saved; the notes say why where it did not."""
     told, stored = scores["training"], scores["training"]["stored_mb"]
     if told["whole"]:
-        return f"Nothing was frozen{f'; the decoded pictures were stored ({count(stored)} MB)' if stored else ''}."
+        room = count(stored) if stored >= 1 else "under 1"
+        return f"Nothing was frozen{f'; the decoded pictures were stored ({room} MB)' if stored else ''}."
     if not stored:
         return "The output of the frozen part was not stored, so it ran anew in every epoch."
     return f"{_ran(scores)} ({stored:,.1f} MB stored). {_without(scores)}"

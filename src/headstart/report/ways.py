@@ -1,0 +1,48 @@
+"""The search of a head that scales its rows in several ways: a curve for each, over the strength of the penalty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from headstart.report.charts import LineChart, Series, line_chart
+
+Row = Mapping[str, float]
+X_LABEL = "Inverse penalty C × mean squared length of the rows"
+CHARTS = {"val_log_loss": "Log loss out of fold", "val_accuracy": "Accuracy out of fold"}
+
+
+def ways_charts(history: Sequence[Row]) -> list[LineChart]:
+    """Log loss and accuracy on rows held out; none where nothing was searched so. The least loss is marked."""
+    rows = [row for row in history if row.get("strength", 0) > 0 and math.isfinite(row.get("val_log_loss", math.nan))]
+    if len({row["strength"] for row in rows}) < 2:
+        return []
+    best = min(rows, key=lambda row: row["val_log_loss"])
+    return [_chart(rows, best, key) for key in CHARTS if all(key in row for row in rows)]
+
+
+def _chart(rows: Sequence[Row], best: Row, key: str) -> LineChart:
+    ways = sorted({_way(row) for row in rows}, reverse=True)
+    series: list[Series] = [
+        (_words(way), _style(way), [(row["strength"], row[key]) for row in rows if _way(row) == way]) for way in ways
+    ]
+    label = (lambda v: f"{100 * v:g}%") if key == "val_accuracy" else "{:g}".format
+    chart = line_chart(CHARTS[key], X_LABEL, series, label=label, mark=best["strength"], log=True)
+    own = ways.index(_way(best))
+    place = [x for x, _ in series[own][2]].index(best["strength"])
+    return replace(chart, marked=[chart.lines[own].points[place]])
+
+
+def _way(row: Row) -> tuple[float, float]:
+    return row.get("normalise", 0.0), row.get("whiten", 0.0)
+
+
+def _words(way: tuple[float, float]) -> str:
+    length = "length 1" if way[0] else "own length"
+    return f"{length}, whitened by {way[1]:g}" if way[1] else length
+
+
+def _style(way: tuple[float, float]) -> str:
+    """Its CSS class: the colour tells the length, the dashes whether it is whitened."""
+    return f"way-{'unit' if way[0] else 'own'}{' whitened' if way[1] else ''}"
