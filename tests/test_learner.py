@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart.errors import DataError, UserError
+from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import contents, folds_for, numbers
 from headstart.learner import FEWEST, Learner, Pictures, averaged_logits
 from headstart.metrics import apply_temperature
@@ -245,14 +246,24 @@ def test_progress_counts_the_folds() -> None:
     assert told == [("folds", done, 10) for done in range(11)]
 
 
+def blas() -> list[int]:
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
 def test_blas_has_its_threads_again_after_fits_beside_each_other() -> None:
-    """It had one for good: fits in threads set back what others had set."""
+    """It had one for good: a fit set back what another had set, and then that one what the first had."""
     X, y = blobs(200)
     with threadpool_limits(2, user_api="blas"):
-        before = [each["num_threads"] for each in threadpool_info()]
-        for _ in range(3):
-            GIVEN.cross_validate(Pictures(X, y), 3)
-        assert [each["num_threads"] for each in threadpool_info()] == before
+        before = blas()
+        first, second = single_threaded_blas(), single_threaded_blas()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(blas()) == {1}
+        second.__exit__(None, None, None)
+        assert blas() == before
+        GIVEN.cross_validate(Pictures(X, y), 3)
+        assert blas() == before
 
 
 # --- pictures
