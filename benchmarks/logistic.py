@@ -4,9 +4,9 @@
 
 FILE.npz holds `features` (n, d), `labels` (n,) and, if rows are to be left out, `split` ('train' is used).  Without it
 60,000 x 512 correlated features of 10 classes are made.  Both minimise (1/N) sum NLL + ||W||^2 / (2 C N) on features
-standardised within the measured time.  The optimum is LogisticHead's with tol=1e-10; scikit-learn's tol is tightened
-until its objective is within 1e-6 (relative) of it; LogisticHead runs with its defaults.  Each run is a process of its
-own; peak memory is that of the process, with the features it reads.
+standardised within the measured time, both by LogisticHead's scaler.  The optimum is LogisticHead's with tol=1e-10;
+scikit-learn's tol is tightened until its objective is within 1e-6 (relative) of it; LogisticHead runs with its
+defaults.  Each run is a process of its own; peak memory is that of the process, with the features it reads.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headstart.heads.scaler import Scaler, standardised
 
 GAP = 1e-6
 TOLERANCES = (1e-5, 3e-6, 1e-6, 1e-7)
@@ -55,16 +57,11 @@ def read(path: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
 def objective(X: NDArray[Any], y: NDArray[Any], C: float, model: tuple[NDArray[Any], NDArray[Any]]) -> float:
     """The objective for weights (d, k) and bias (k,) that act on standardised features."""
     coef, bias = model
-    logits = (X - X.mean(axis=0, dtype=np.float64)) / scales(X) @ coef + bias
+    logits = Scaler.measure(X).apply(X) @ coef + bias
     logits -= logits.max(axis=1, keepdims=True)
     codes = np.unique(y, return_inverse=True)[1]
     loss = np.log(np.exp(logits).sum(axis=1)).mean() - logits[np.arange(len(y)), codes].mean()
     return float(loss + (coef**2).sum() / (2 * C * len(y)))
-
-
-def scales(X: NDArray[Any]) -> NDArray[np.float64]:
-    std = X.std(axis=0, dtype=np.float64)
-    return np.where(std > 1e-12, std, 1.0)
 
 
 def fit_ours(X: NDArray[Any], y: NDArray[Any], C: float, tol: float) -> tuple[float, int, tuple[Any, Any]]:
@@ -73,19 +70,15 @@ def fit_ours(X: NDArray[Any], y: NDArray[Any], C: float, tol: float) -> tuple[fl
     start = time.perf_counter()
     head = LogisticHead(C=C, tol=tol).fit(X, y)
     seconds = time.perf_counter() - start
-    return (
-        seconds,
-        head.n_iter_,
-        (head.coef_ * scales(X)[:, None], head.intercept_ + X.mean(0, dtype=np.float64) @ head.coef_),
-    )
+    scaler = Scaler.measure(X)
+    return seconds, head.n_iter_, (head.coef_ * scaler.scale[:, None], head.intercept_ + scaler.mean @ head.coef_)
 
 
 def fit_scikit(X: NDArray[Any], y: NDArray[Any], C: float, tol: float) -> tuple[float, int, tuple[Any, Any]]:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
 
     start = time.perf_counter()
-    Z = StandardScaler().fit_transform(X)
+    Z = standardised([X], Scaler.measure(X), X.dtype.type)
     binary = len(np.unique(y)) == 2  # the binomial at C is the two-logit softmax at C / 2
     model = LogisticRegression(C=2 * C if binary else C, tol=tol, max_iter=20_000).fit(Z, y)
     seconds = time.perf_counter() - start

@@ -3,8 +3,8 @@
     python benchmarks/sprout.py --out docs/sprout
 
 For each data set, number of labelled pictures of each class and seed, `headstart fit --train-per-class` draws the
-pictures: a tenth of them chooses C, a tenth is kept for the temperature (and not used here), and the test part is the
-data's own, or a fifth where there is none. All arms see the same pictures. Writes evaluation.csv and evaluation.md.
+pictures, and the head is fitted on all of them. The test part is the data's own, or a fifth where there is none. All
+arms see the same pictures. Writes evaluation.csv and evaluation.md.
 """
 
 from __future__ import annotations
@@ -169,8 +169,7 @@ def main() -> None:
 HEADING = """# What sprout is worth
 
 Accuracy in percent on test pictures: mean and standard deviation over five seeded subsets of labelled pictures,
-logistic head, everything as `headstart fit --train-per-class` does it: a tenth of the labelled pictures chooses C, a
-tenth is kept for the temperature. The best of each column and data set is bold.
+logistic head, everything as `headstart fit --train-per-class` does it. The best of each column and data set is bold.
 Made by `python benchmarks/sprout.py --out docs/sprout`.
 
 """

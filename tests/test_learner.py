@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart.errors import DataError, UserError
+from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import contents, folds_for, numbers
 from headstart.learner import FEWEST, Learner, Pictures, averaged_logits
 from headstart.metrics import apply_temperature
@@ -19,6 +20,8 @@ from headstart.metrics import apply_temperature
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
 PLAIN = ("logistic", "ridge", "knn", "prototype")
+GIVEN = Learner(options={"C": 0.1})
+"""Quick: with nothing to choose."""
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +203,10 @@ def test_copies_share_a_fold_and_every_fit_makes_its_own_choice() -> None:
 
 def test_folds_are_ten_by_content_or_those_that_are_given() -> None:
     X, y = blobs(60)
-    found = Learner().cross_validate(Pictures(X, y), 3)
+    found = GIVEN.cross_validate(Pictures(X, y), 3)
     assert (found.fold == numbers(y, 10, contents(X))).all()
     given = np.arange(60) // 20
-    assert (Learner().cross_validate(Pictures(X, y), 3, fold=given).fold == given).all()
+    assert (GIVEN.cross_validate(Pictures(X, y), 3, fold=given).fold == given).all()
 
 
 def test_a_class_that_a_fold_did_not_see_gets_no_chance_there() -> None:
@@ -219,11 +222,11 @@ def test_a_class_that_a_fold_did_not_see_gets_no_chance_there() -> None:
 def test_answers_of_views_are_averaged_as_probabilities() -> None:
     X, y = blobs(60, signal=0.8)
     other = X + rows(60, 8, 7)
-    found = Learner().cross_validate(Pictures(X, y, averaged=[other]), 3)
-    plain = Learner().cross_validate(Pictures(X, y), 3)
+    found = GIVEN.cross_validate(Pictures(X, y, averaged=[other]), 3)
+    plain = GIVEN.cross_validate(Pictures(X, y), 3)
     assert np.array_equal(found.plain, plain.logits)
     judged = found.fold == 0
-    head = Learner().fit(Pictures(X[~judged], y[~judged])).head
+    head = GIVEN.fit(Pictures(X[~judged], y[~judged])).head
     mean = (head.predict_proba(X[judged]) + head.predict_proba(other[judged])) / 2
     assert np.abs(np.exp(found.logits[judged]) - mean).max() < 1e-9
     assert np.array_equal(averaged_logits(head, plain.logits, []), plain.logits)
@@ -239,18 +242,28 @@ def test_too_few_pictures_to_judge_by_are_refused() -> None:
 
 def test_progress_counts_the_folds() -> None:
     told: list[tuple[str, int, int]] = []
-    Learner().cross_validate(Pictures(*blobs(30)), 3, progress=lambda *each: told.append(each))
+    GIVEN.cross_validate(Pictures(*blobs(30)), 3, progress=lambda *each: told.append(each))
     assert told == [("folds", done, 10) for done in range(11)]
 
 
+def blas() -> list[int]:
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
 def test_blas_has_its_threads_again_after_fits_beside_each_other() -> None:
-    """It had one for good: fits in threads set back what others had set."""
+    """It had one for good: a fit set back what another had set, and then that one what the first had."""
     X, y = blobs(200)
     with threadpool_limits(2, user_api="blas"):
-        before = [each["num_threads"] for each in threadpool_info()]
-        for _ in range(3):
-            Learner().cross_validate(Pictures(X, y), 3)
-        assert [each["num_threads"] for each in threadpool_info()] == before
+        before = blas()
+        first, second = single_threaded_blas(), single_threaded_blas()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(blas()) == {1}
+        second.__exit__(None, None, None)
+        assert blas() == before
+        GIVEN.cross_validate(Pictures(X, y), 3)
+        assert blas() == before
 
 
 # --- pictures
