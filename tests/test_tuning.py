@@ -23,13 +23,15 @@ from headstart import Recipe, execute, load_classifier
 from headstart.augment import NO_VIEWS, Views, named
 from headstart.backbones import resolve
 from headstart.cli import _main
+from headstart.division import prepare
 from headstart.errors import NotConverged, UserError
 from headstart.features import extract as extraction
 from headstart.features.extract import FeatureSource, Settings, silent
 from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.spaces import spaces, verify
-from headstart.fitting import STATE, feature_source, new_head, prepare
+from headstart.fitting import STATE, feature_source
+from headstart.heads import make_head
 from headstart.images import ImageSet, write_split
 from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
@@ -491,7 +493,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     chosen = recipe(training={"epochs": 2, **training})
     place = cut(chosen, source)
     given = inputs(place, images, views, Settings(), chosen.training.disk_gb, silent)
-    head: Any = new_head("logistic", 0, None, {})
+    head: Any = make_head("logistic", normalise=False)
     return tune(chosen, place, given, head, silent)
 
 
