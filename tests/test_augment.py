@@ -270,14 +270,15 @@ def test_views_stand_below_the_plain_rows_in_the_pictures_order() -> None:
 # ---- a run
 
 
-def recipe(source: str = "digits", **augment: Any) -> Recipe:
-    told = {"name": "digits", "views": 2, "tta": 3, **augment}
-    return Recipe.from_dict({"method": "pixels", "data": {"source": source, "limit": 300}, "augment": told})
+def recipe(source: str = "digits", evaluate: str = "auto", **augment: Any) -> Recipe:
+    told, data = {"name": "digits", "views": 2, "tta": 3, **augment}, {"source": source, "evaluate": evaluate}
+    return Recipe.from_dict({"method": "pixels", "data": {"limit": 300, **data}, "augment": told})
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return execute(recipe(), tmp_path_factory.mktemp("runs") / "digits")
+    """Judged on a test part of 60 pictures."""
+    return execute(recipe(evaluate="holdout"), tmp_path_factory.mktemp("runs") / "digits")
 
 
 def test_the_scores_say_what_views_and_averaging_each_added(run: Run) -> None:
@@ -289,9 +290,25 @@ def test_the_scores_say_what_views_and_averaging_each_added(run: Run) -> None:
     assert told["steps"][-1]["accuracy_low"] == pytest.approx(test["accuracy_low"])
     for before, after in zip(told["steps"], told["steps"][1:], strict=False):
         assert round(test["n"] * (after["accuracy"] - before["accuracy"])) == after["mended"] - after["made"]
-    without = execute(recipe(name="none", views=None, tta=1), run.folder.parent / "without")
+    without = execute(recipe(evaluate="holdout", name="none", views=None, tta=1), run.folder.parent / "without")
     assert without.scores["after"]["test"]["accuracy"] == told["steps"][0]["accuracy"]
     assert "augment" not in without.scores
+
+
+def test_cross_validation_judges_each_step_on_all_pictures_out_of_fold(tmp_path: Path) -> None:
+    """The steps end in the accuracy of the scores and begin with that of a run without views."""
+    data = {"source": "digits", "limit": 60, "classes": ["3", "8", "9"]}
+    told = {"name": "digits", "views": 1, "tta": 2}
+    parts = {"method": "pixels", "head": {"name": "ridge"}, "data": data}
+    done = execute(Recipe.from_dict({**parts, "augment": told}), tmp_path / "run")
+    plain = execute(Recipe.from_dict(parts), tmp_path / "plain").scores["after"]["cv"]
+    steps, cv = done.scores["augment"]["steps"], done.scores["after"]["cv"]
+    assert [step["step"] for step in steps] == ["plain", "views", "averaging"]
+    assert steps[0]["accuracy"] == plain["accuracy"] and steps[-1]["accuracy"] == cv["accuracy"]
+    assert cv["n"] == plain["n"] == 60
+    text = write_report(done.folder, done.thumbnail, done.contact_sheet).read_text()
+    assert "Accuracy in cross-validation:" in text and "Test accuracy" not in text
+    assert "It was then fitted on all 60 pictures and their views." in text
 
 
 def test_a_second_run_draws_no_view_again(run: Run, tmp_path: Path) -> None:

@@ -124,9 +124,13 @@ class TestSubsets:
         with pytest.raises(DataError, match="no class has more than"):
             subsets(recipe(sizes=[5000]))
 
-    def test_one_picture_a_class_is_refused(self) -> None:
-        with pytest.raises(DataError, match="smallest size is 2"):
-            subsets(recipe(sizes=[1, 5]))
+    def test_none_of_a_class_is_refused_and_one_is_not(self) -> None:
+        with pytest.raises(DataError, match="smallest size is 1"):
+            subsets(recipe(sizes=[0, 5]))
+        drawn = subsets(recipe(sizes=[1, 5]))
+        labelled = drawn.labelled["1", 0]
+        assert sorted(drawn.images.labels[labelled]) == list(range(10))
+        assert set(labelled) <= set(drawn.labelled["5", 0])
 
 
 def table(study: Study) -> list[tuple[Any, ...]]:

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,15 @@ from headstart import Recipe, execute, load_classifier
 from headstart.augment import NO_VIEWS, Views, named
 from headstart.backbones import resolve
 from headstart.cli import _main
+from headstart.division import prepare
 from headstart.errors import NotConverged, UserError
 from headstart.features import extract as extraction
 from headstart.features.extract import FeatureSource, Settings, silent
 from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.spaces import spaces, verify
-from headstart.fitting import STATE, feature_source, new_head, prepare
+from headstart.fitting import STATE, feature_source
+from headstart.heads import make_head
 from headstart.images import ImageSet, write_split
 from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
@@ -47,15 +51,30 @@ SPROUT = {"name": "sprout", "weights": "none", "image_size": 32}
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@cache
+def brought() -> str:
+    """A split.csv of 150 digits whose data bring 20 validation and 10 calibration pictures beside train and test."""
+    data = {"source": "digits", "limit": 150, "evaluate": "holdout"}
+    images = prepare(Recipe.from_dict({"method": "pixels", "data": data}))
+    for part, n in (("val", 2), ("calibration", 1)):
+        for k in range(10):
+            own = np.flatnonzero((images.parts == "train") & (images.labels == k))[:n]
+            images.parts[own] = part
+    path = Path(mkdtemp()) / "split.csv"
+    write_split(images, path)
+    return str(path)
+
+
 def recipe(method: str = "finetune", engine: str = "torch", **sections: Any) -> Recipe:
-    """A short training of the last two blocks of an untrained network on a few digits."""
+    """A short training of the last two blocks of an untrained network on a few digits, some of them to validate."""
+    data = sections.pop("data", {"split": brought()})
     training = {"threads": 1, "epochs": 3, "learning_rate": GENTLE, **sections.pop("training", {})}
     if method == "finetune":
         training.setdefault("unfreeze", 2)
     return Recipe.from_dict(
         {
             "method": method,
-            "data": {"source": "digits", "limit": 150, **sections.pop("data", {})},
+            "data": {"source": "digits", "limit": 150, **data},
             "backbone": {**SPROUT, **sections.pop("backbone", {})},
             "engine": {"name": engine},
             "training": training if method in TRAINED else {},
@@ -142,14 +161,18 @@ def test_the_scores_say_what_was_trained_and_with_which_numbers(base: Run) -> No
 
 
 def test_the_frozen_scores_are_those_of_the_method_features(base: Run, tmp_path: Path) -> None:
-    """The same head on the same frozen features: also what is kept where no epoch was better."""
-    features = execute(recipe("features"), tmp_path / "features").scores
-    for part, frozen in base.scores["training"]["frozen"].items():
+    """The same head on the same pictures' frozen features; where validation likes no epoch better, it is kept."""
+    data = {"evaluate": "holdout"}  # nothing to validate: both learn from all but the test part
+    plain = {"name": "logistic", "options": {"normalise": False}}  # the only way that a layer of a network can go
+    features = execute(recipe("features", data=data, head=plain), tmp_path / "features").scores
+    tuned = execute(recipe(data=data, training={"epochs": 1}), tmp_path / "tuned").scores
+    assert tuned["training"]["frozen"].keys() == features["after"].keys() == {"train", "test"}
+    for part, frozen in tuned["training"]["frozen"].items():
         assert frozen["accuracy"] == features["after"][part]["accuracy"]
         assert frozen["log_loss"] == pytest.approx(features["after"][part]["log_loss_uncalibrated"], abs=1e-3)
     harsh = execute(recipe(training={"learning_rate": 0.01}), tmp_path / "harsh").scores
     assert harsh["training"]["best_epoch"] == 0
-    assert harsh["after"]["test"]["accuracy"] == features["after"]["test"]["accuracy"]
+    assert harsh["after"]["test"]["accuracy"] == base.scores["training"]["frozen"]["test"]["accuracy"]
     assert any("No epoch" in note for note in harsh["notes"])
 
 
@@ -491,7 +514,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     chosen = recipe(training={"epochs": 2, **training})
     place = cut(chosen, source)
     given = inputs(place, images, views, Settings(), chosen.training.disk_gb, silent)
-    head: Any = new_head("logistic", 0, None, {})
+    head: Any = make_head("logistic", normalise=False)
     return tune(chosen, place, given, head, silent)
 
 

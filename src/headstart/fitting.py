@@ -26,7 +26,7 @@ from headstart.heads import Head
 from headstart.images import ImageSet, Probe
 from headstart.images.parts import PARTS
 from headstart.learner import CrossValidated, Learner, Pictures
-from headstart.outcome import Training, part_rows
+from headstart.outcome import Training, part_rows, rows_in
 from headstart.preprocess import Preprocess
 from headstart.recipe import AUTO, DataRecipe, Recipe
 
@@ -99,7 +99,7 @@ class Job:
                 judged = images.take(np.arange(len(pictures.y)))
                 pictures = replace(pictures, averaged=list(views.each(judged, averaging, "average")))
             folds = learner.cross_validate(pictures, len(images.classes), progress)
-        if self.views:
+        if self.views and (folds is not None or rows_in(part_rows(images)["test"])):
             answers = {"plain": self._without_views(learner, pictures, images, extraction)}
         return Fitted(
             recipe, source, fitted.head, images, extraction, views, fitted.seconds,

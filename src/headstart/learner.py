@@ -20,7 +20,8 @@ from headstart.features.extract import Progress, silent
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.blocks import map_lazily
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
-from headstart.metrics import apply_temperature, fit_temperature, log_softmax
+from headstart.heads.scale import fit_scale
+from headstart.metrics import apply_temperature, log_softmax
 
 Features = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -182,13 +183,14 @@ class Learner:
 def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
     """The temperature by the answers of a head's trials to rows with classes y, and how many pictures gave it.
 
-    1 where they are fewer than `FEWEST`.
+    Their labels are smoothed by one picture's worth, as in Platt 1999: where all were right, the next need not be. 1
+    where the pictures are fewer than `FEWEST`.
     """
     seen = head.out_of_fold_
     n = 0 if seen is None else len(np.unique(seen.rows))
     if seen is None or n < FEWEST:
         return 1.0, 0
-    return fit_temperature(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
+    return 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
 
 
 def averaged_logits(head: Head, plain: NDArray[np.float64], views: Sequence[Features]) -> NDArray[np.float64]:

@@ -254,7 +254,8 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     if looks.refused:
         notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
     if recipe.repeats < 5:
-        notes.append(f"{recipe.repeats} subsets a size make wide intervals; --repeats 5 or more narrows them.")
+        few = "1 subset a size makes" if recipe.repeats == 1 else f"{recipe.repeats} subsets a size make"
+        notes.append(f"{few} wide intervals; --repeats 5 or more narrows them.")
     if "all" in drawn.sizes:
         notes.append("There is one subset of all labelled pictures: the interval there is that of the test pictures.")
     notes.append(

@@ -94,8 +94,8 @@ def subsets(recipe: StudyRecipe) -> Subsets:
         test = select(test, limit=recipe.limit_test, seed=recipe.seed)
     pool = np.flatnonzero(parted.parts != "test")
     by_class = [pool[parted.labels[pool] == k] for k in range(len(images.classes))]
-    if min(map(len, by_class)) < 2 or len(by_class) < 2:
-        raise DataError(f"{images.title}: a study needs at least two classes with two labelled pictures each.")
+    if min(map(len, by_class)) < 1 or len(by_class) < 2:
+        raise DataError(f"{images.title}: a study needs at least two classes with a labelled picture each.")
     sizes, notes = _sizes(recipe, np.array([len(rows) for rows in by_class]))
     place = {name: i for i, name in enumerate(parted.names)}
     drawn = _drawn(by_class, parted, sizes, recipe)
@@ -111,8 +111,8 @@ def subsets(recipe: StudyRecipe) -> Subsets:
 def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], list[str]]:
     """The sizes that the data allow, ascending, `all` last."""
     wanted = sorted({size for size in recipe.sizes if size != "all"})
-    if wanted and wanted[0] < 2:
-        raise DataError(f"--sizes {wanted[0]}: the smallest size is 2, because an arm's choices need pictures too.")
+    if wanted and wanted[0] < 1:
+        raise DataError(f"--sizes {wanted[0]}: the smallest size is 1, one labelled picture of each class.")
     fits = [size for size in wanted if size <= counts.max() and (size < counts.max() or "all" not in recipe.sizes)]
     too_large = [str(size) for size in wanted if size > counts.max()]
     notes = []
