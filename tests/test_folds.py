@@ -87,7 +87,7 @@ def test_the_rule_of_size_is_said_in_words() -> None:
         4: "2-fold cross-validation, drawn 5 times, on 4 pictures",
         20: "5-fold cross-validation, drawn 3 times, on 20 pictures",
         500: "5-fold cross-validation on 500 pictures",
-        1_000: "3-fold cross-validation on 1,000 pictures",
+        1_000: "200 pictures held out",
         6_000: "600 pictures held out",
     }
     assert folds_for(rows(100, 2), np.arange(100) % 2, one=True).words == "20 pictures held out"

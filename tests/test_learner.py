@@ -63,11 +63,11 @@ def test_a_temperature_is_fitted_from_twenty_pictures_on() -> None:
 
 
 def test_a_picture_judged_several_times_counts_once_towards_the_temperature() -> None:
-    X, y = blobs(24, signal=0.7)
+    X, y = blobs(54, signal=0.7)
     fitted = Learner().fit(Pictures(X, y))
     assert fitted.head.out_of_fold_ is not None
-    assert len(fitted.head.out_of_fold_.rows) == 72
-    assert fitted.calibrated_on == 24
+    assert len(fitted.head.out_of_fold_.rows) == 108
+    assert fitted.calibrated_on == 54
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -96,12 +96,12 @@ def test_the_fit_is_of_all_pictures_whoever_chose(name: str) -> None:
 @pytest.mark.parametrize("name", [*PLAIN, "linear"])
 def test_validation_pictures_of_a_class_that_training_lacks_are_learned_and_do_not_choose(name: str) -> None:
     """They did: no penalty is strong enough to be right about a class that was never seen."""
-    X, y = blobs(60)
+    X, y = blobs(120)
     Z, labels = np.concatenate([X, rows(12, 8, 5) + 9]), np.concatenate([y, np.full(12, 3)])
     options = {"epochs": 5} if name == "linear" else {}
-    mixed = Learner(name, options).fit(Pictures(Z, labels, validation=42))
-    assert "30 validation pictures" in mixed.head.describe_choice() or "30 pictures" in mixed.head.describe_choice()
-    assert mixed.calibrated_on == 30
+    mixed = Learner(name, options).fit(Pictures(Z, labels, validation=72))
+    assert "60 validation pictures" in mixed.head.describe_choice() or "60 pictures" in mixed.head.describe_choice()
+    assert mixed.calibrated_on == 60
     assert mixed.head.classes_.tolist() == [0, 1, 2, 3]
     only = Learner(name, options).fit(Pictures(Z, labels, validation=12))
     assert only.head.out_of_fold_ is None
@@ -127,11 +127,11 @@ def test_copies_never_choose_where_there_is_nothing_else(name: str) -> None:
 
 
 def test_views_are_learned_from_beside_validation_pictures() -> None:
-    X, y = blobs(60)
-    stacked = np.concatenate([X[:40], X[:40] + rows(40, 8, 1)])
-    fitted = Learner().fit(Pictures(X, y, 20, stacked))
-    assert fitted.head.report_["rows"] == 100
-    assert fitted.calibrated_on == 20
+    X, y = blobs(110)
+    stacked = np.concatenate([X[:60], X[:60] + rows(60, 8, 1)])
+    fitted = Learner().fit(Pictures(X, y, 50, stacked))
+    assert fitted.head.report_["rows"] == 170
+    assert fitted.calibrated_on == 50
 
 
 def test_the_order_of_pictures_does_not_matter() -> None:

@@ -414,10 +414,17 @@ def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
 
 
 def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_path: Path) -> None:
+    """Where the data bring the test; a copy of a training picture among those drawn for the test trains too."""
     for file in sorted((photos / "red").glob("*.jpg")):
         shutil.copy(file, file.with_name(f"copy of {file.name}"))
-    held = recipe(str(photos), data={"evaluate": "holdout"})
-    notes = " ".join(execute(held, tmp_path / "run").scores["notes"])
+    drawn = execute(recipe(str(photos), data={"evaluate": "holdout"}), tmp_path / "drawn")
+    assert any(note.startswith("Moved from the drawn test to training") for note in drawn.scores["notes"])
+    contents = {part: set() for part in ("train", "test")}
+    for i, part in enumerate(drawn.images.parts):
+        contents[part].add(drawn.images.raw(i))
+    assert contents["test"] and not contents["train"] & contents["test"]
+    brought = recipe(str(photos), data={"test": str(photos)})
+    notes = " ".join(execute(brought, tmp_path / "run").scores["notes"])
     assert "same content as a training picture" in notes and "of test" in notes
     clean = execute(recipe(), tmp_path / "digits").scores["notes"]
     assert "same content" not in " ".join(clean)

@@ -19,7 +19,7 @@ from headstart.division import by_folds, prepare
 from headstart.engines import choose
 from headstart.errors import HeadstartError, UserError
 from headstart.features.auto import with_augment
-from headstart.features.copies import groups
+from headstart.features.copies import groups, marks
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import Head
@@ -223,7 +223,8 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
     X = extraction.features[: train + val]  # the parts lie side by side, these two first
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
     twins = [pair for pair in extraction.twins if max(pair) < train + val]
-    return Pictures(X, images.labels[: train + val], val, stacked, groups=groups(X, twins))
+    told = marks(extraction.contents[: train + val])
+    return Pictures(X, images.labels[: train + val], val, stacked, groups=groups(X, twins), marks=told)
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:

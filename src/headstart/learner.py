@@ -37,7 +37,8 @@ class Pictures:
 
     The last `validation` of them are a validation part that the data bring. `stacked` has the rows of the others and,
     below them, those of every view of them, to learn from. `averaged` are features (n, d) of views whose answers are
-    averaged with the plain picture's. Pictures of one of the `groups` (n,) are copies of each other.
+    averaged with the plain picture's. Pictures of one of the `groups` (n,) are copies of each other. `marks` (n,) tell
+    pictures apart by their content: what engine computed the features, in the last bits, does not draw other folds.
     """
 
     X: Features
@@ -46,6 +47,7 @@ class Pictures:
     stacked: Features | None = None
     averaged: Sequence[Features] = ()
     groups: Codes | None = None
+    marks: Sequence[bytes] | None = None
 
     @property
     def train(self) -> int:
@@ -70,7 +72,8 @@ class Pictures:
             stacked = self.stacked[np.concatenate([rows + self.train * view for view in range(1 + self.views)])]
         averaged = [view[rows] for view in self.averaged]
         groups = None if self.groups is None else self.groups[rows]
-        return Pictures(self.X[rows], self.y[rows], 0, stacked, averaged, groups)
+        marks = None if self.marks is None else [self.marks[row] for row in rows]
+        return Pictures(self.X[rows], self.y[rows], 0, stacked, averaged, groups, marks)
 
     def rows(self, *, dear: bool) -> tuple[Features, Codes, Folds]:
         """Rows to fit, their classes, and what to choose on: the validation part, or folds; none are empty ones."""
@@ -78,7 +81,7 @@ class Pictures:
         learned = self.X[:train] if self.stacked is None else self.stacked
         y = np.tile(self.y[:train], times)
         if not self.validation:
-            return learned, y, folds_for(learned, y, self.groups, one=dear, views=times - 1)
+            return learned, y, folds_for(learned, y, self.groups, self.marks, one=dear, views=times - 1)
         rows = self.X if times == 1 else np.concatenate([learned, self.X[train:]])
         y = np.concatenate([y, self.y[train:]])
         return rows, y, brought(y, len(learned))
@@ -157,7 +160,7 @@ class Learner:
         """
         started, n = time.perf_counter(), len(pictures.y)
         if fold is None:
-            fold = numbers(pictures.y, min(FOLDS, n), contents(pictures.X), pictures.groups)
+            fold = numbers(pictures.y, min(FOLDS, n), pictures.marks or contents(pictures.X), pictures.groups)
         plain, logits, probabilities = (np.empty((n, classes)) for _ in range(3))
         parts, stopped = np.unique(fold), 0
         fits = map_lazily(lambda part: self._without(pictures, fold == part), parts, threads=not self.head().DEAR)

@@ -26,13 +26,14 @@ from headstart.features.views import ViewExtractor, contact_sheet, views_of
 from headstart.fitting import Fitted, Job, check_unfinished
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
-from headstart.learner import FEWEST
 from headstart.metrics import fit_temperature
 from headstart.outcome import Outcome, Training, part_rows, rows_in
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
 
 THUMBNAIL = 150
+FEWEST_BROUGHT = 20
+"""Pictures of a part for the temperature below which it would be a coin's toss."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def calibrated(
     """
     for part in ("calibration", "val") if fitted.training else ("calibration",):
         rows = part_rows(images)[part]
-        if rows_in(rows) >= FEWEST:
+        if rows_in(rows) >= FEWEST_BROUGHT:
             temperature = fit_temperature(logits[rows], images.labels[rows])
             told = {"temperature": temperature, "n": rows_in(rows), "fitted_on": part}
             return replace(classifier, temperature=temperature), told

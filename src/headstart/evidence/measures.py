@@ -45,7 +45,7 @@ def spread_of_scales(X: Features) -> float:
     from headstart.heads.scaler import Scaler
 
     low, high = _extremes(X)
-    live = Scaler.measure(X).scale[low < high]
+    live = Scaler.measure(X, pseudo_rows=0).scale[low < high]
     if len(live) < 2:
         return 1.0
     fifth, last = np.percentile(live, [5, 95])

@@ -30,6 +30,11 @@ def groups(X: NDArray[Any], twins: Sequence[tuple[int, int]] = ()) -> NDArray[np
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
+def marks(contents: NDArray[np.uint8]) -> list[bytes]:
+    """What tells pictures apart: the digest of each one's content, from (n, 16)."""
+    return [row.tobytes() for row in contents]
+
+
 def _near(X: NDArray[Any], later: NDArray[np.int64]) -> NDArray[np.int64]:
     """Pairs (m, 2) of rows that are near copies."""
     rows = np.setdiff1d(np.arange(len(X)), later)  # one of each content

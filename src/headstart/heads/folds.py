@@ -69,11 +69,20 @@ def brought(y: Codes, fitted: int) -> Folds:
     )
 
 
-def folds_for(X: NDArray[Any], y: Codes, groups: Indices | None = None, *, one: bool = False, views: int = 0) -> Folds:
+def folds_for(
+    X: NDArray[Any],
+    y: Codes,
+    groups: Indices | None = None,
+    marks: Sequence[bytes] | None = None,
+    *,
+    one: bool = False,
+    views: int = 0,
+) -> Folds:
     """Trials on rows X (n, d) with classes y (n,), by a rule of size; `NONE` where nothing can be tried.
 
     Five stratified folds, fewer where no class has so many rows, drawn several times where rows are few; from `ENOUGH`
-    rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.
+    rows on, or with `one`, a part held out.  Rows of one group (n,) stay together.  Chance goes by `marks` (n,), which
+    tell the rows apart, else by what is in them.
     A row whose class would be missing among those fitted on is not judged.  Below the n rows of pictures X may hold
     those of `views` views of each, in the same order: they are fitted on with their picture and never judged.
     """
@@ -82,7 +91,7 @@ def folds_for(X: NDArray[Any], y: Codes, groups: Indices | None = None, *, one: 
     counts = np.bincount(y)
     if (counts >= 2).sum() < 2:
         return NONE
-    names, held_out = contents(X), n >= ENOUGH or one
+    names, held_out = marks or contents(X), n >= ENOUGH or one
     if held_out:
         total = min(round(n / (10 if n >= MANY else FOLDS)), HELD_OUT_MOST)
         k, repeats = max(2, round(n / max(1, total))), 1

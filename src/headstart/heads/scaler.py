@@ -27,11 +27,11 @@ class Scaler:
     scale: Matrix
 
     @classmethod
-    def measure(cls, X: Features) -> Self:
+    def measure(cls, X: Features, pseudo_rows: float = PSEUDO_ROWS) -> Self:
         """Mean and deviation in float64, in two passes over blocks of rows.
 
         A deviation is that of variance (m v + n s) / (m + n): s the column's own over n rows, v the mean of all
-        columns, m = PSEUDO_ROWS.  A handful of rows say little about a column, and one that hardly varies among them
+        columns, m = `pseudo_rows`.  A handful of rows say little about a column, and one that hardly varies among them
         would be blown up; with many rows it is the column's own (empirical Bayes: Efron and Morris 1973).
         """
         n = len(X)
@@ -44,8 +44,8 @@ class Scaler:
         rounding = n * np.finfo(np.float64).eps
         constant = variance <= rounding * variance + (rounding * mean) ** 2  # as in scikit-learn's StandardScaler
         variance = np.where(constant, 0.0, variance)
-        shrunk = (PSEUDO_ROWS * variance.mean() + n * variance) / (PSEUDO_ROWS + n)
-        return cls(mean, np.sqrt(shrunk) if shrunk.any() else np.ones(X.shape[1]))
+        shrunk = (pseudo_rows * variance.mean() + n * variance) / (pseudo_rows + n)
+        return cls(mean, np.where(shrunk > 0, np.sqrt(shrunk), 1.0))
 
     @classmethod
     def identity(cls, d: int) -> Self:

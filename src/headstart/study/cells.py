@@ -83,8 +83,9 @@ def fit_features(
 ) -> Cell:
     """Fit the recipe's head on features (n, d) of the cell's n pictures, whose parts lie side by side."""
     train, test = (part_rows(images)[part] for part in ("train", "test"))
-    X = features[train]
-    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=groups(X)))
+    X, names = features[train], images.names[train]
+    marks = [name.encode("utf-8", "surrogatepass") for name in names]  # the same folds for every arm
+    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=groups(X), marks=marks))
     logits = Classifier(source, head, images.classes).logits(features[test])
     about = {
         "features": features.shape[1],

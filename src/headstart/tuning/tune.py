@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from headstart.backbones import Backbone
 from headstart.classifier import Classifier
+from headstart.features import copies
 from headstart.features.extract import FeatureSource, Progress, extract
 from headstart.features.extract import Settings as ExtractSettings
 from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead
+from headstart.learner import Pictures
 from headstart.metrics import log_softmax
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
@@ -130,17 +132,29 @@ class _Tuning:
     def _solve_top(self) -> NDArray[np.float64]:
         """LP-FT: the head solved on frozen features becomes the top; logits (n, k) of all pictures with it."""
         features = self._features("frozen features", self.cut.backbone)
-        X = self._training_features(features)
-        y = self.classes[self.codes]
-        validation = (features[self.val], self.classes[self.val_codes]) if len(self.val) else None
+        learned = self._training_features(features)
+        X, y, folds = self._pictures(features, learned).rows(dear=self.head.DEAR)
         epochs = self.head.get_params().get("epochs", 1)
         self.progress("head", 0, epochs)
         with blamed_on(self.recipe.head.name, self.recipe.head.options):
-            self.head.fit(X, y, validation=validation)
+            self.head.fit(X, self.classes[y], folds=folds)
         self.progress("head", epochs, epochs)
         self._solved = (self.head.dense_layers(), features)
-        fill(self.network.top, self.head.fitted_on_training(X, y).dense_layers())
+        fill(self.network.top, self.head.fitted_on_training(learned, self.classes[self.codes]).dense_layers())
         return Classifier(self.cut.end, self.head, self.given.images.classes).logits(features)
+
+    def _pictures(self, features: NDArray[np.float32], learned: NDArray[np.float32]) -> Pictures:
+        """The labelled pictures as a head on frozen features would get them."""
+        train = np.flatnonzero(self.given.images.parts == "train")
+        rows = np.concatenate([train, self.val])
+        place = {int(row): i for i, row in enumerate(rows)}
+        done = self.given.extraction
+        twins = [(place[a], place[b]) for a, b in done.twins if a in place and b in place]
+        y = np.concatenate([self.codes[: len(train)], self.val_codes])
+        stacked = learned if len(learned) > len(train) else None
+        X = features[rows]
+        marks = copies.marks(done.contents[rows])
+        return Pictures(X, y, len(self.val), stacked, groups=copies.groups(X, twins), marks=marks)
 
     def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""
