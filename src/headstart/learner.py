@@ -27,6 +27,8 @@ Features = NDArray[np.float32]
 Codes = NDArray[np.int64]
 FOLDS = 10
 """Of a cross-validation that judges; the interval of its score is made for so many."""
+LARGE = 2**19
+"""Numbers in the features from which folds are fitted in a thread each: with fewer, threads wait for each other."""
 FEWEST = 50
 """Pictures below which no temperature is fitted: it would be a coin's toss (decision 0021)."""
 
@@ -163,7 +165,8 @@ class Learner:
             fold = numbers(pictures.y, min(FOLDS, n), pictures.marks or contents(pictures.X), pictures.groups)
         plain, logits, probabilities = (np.empty((n, classes)) for _ in range(3))
         parts, stopped = np.unique(fold), 0
-        fits = map_lazily(lambda part: self._without(pictures, fold == part), parts, threads=not self.head().DEAR)
+        threads = not self.head().DEAR and pictures.X.size >= LARGE
+        fits = map_lazily(lambda part: self._without(pictures, fold == part), parts, threads=threads)
         for done, (part, fitted) in enumerate(zip(parts, fits, strict=True)):
             progress("folds", done, len(parts))
             judged = np.flatnonzero(fold == part)

@@ -12,7 +12,7 @@ from headstart.heads.base import ClassWeight, Codes, Examples, Features, HeadSet
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.dense import DenseHead
 from headstart.heads.few_rows import USUAL, FewRows, Way, unit
-from headstart.heads.folds import ENOUGH, MANY, Folds
+from headstart.heads.folds import MANY, Folds
 from headstart.heads.many_rows import ManyRows
 from headstart.heads.principal import WIDEST
 from headstart.heads.scaler import Scaler
@@ -26,8 +26,8 @@ Matrix = NDArray[np.float64]
 NO_PENALTY = 1e6  # a C above this is as good as no penalty
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """C times the mean squared length of the rows, as it is tried on few of them."""
-ROWS_FOR_LENGTHS = 10
-"""From so many rows of each class on it is also tried without `normalise`, up to `ENOUGH` rows in all."""
+ROWS_FOR_LENGTHS, MOST_FOR_LENGTHS = 10, 500
+"""From so many rows of each class on it is also tried without `normalise`, below so many rows in all."""
 FEW_ROWS = Way(True, 0.01, (USUAL,))
 """What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
 
@@ -128,7 +128,7 @@ class LogisticHead(DenseHead):
             return [Way(bool(self.normalise), self.whiten or 0.0, (float(self.C),), relative=False)]
         n, n_least = len(y), int(np.bincount(y).min())
         whitenings = (FEW_ROWS.whiten, 0.0) if self.whiten is None else (self.whiten,)
-        several = n_least >= ROWS_FOR_LENGTHS and n < ENOUGH
+        several = n_least >= ROWS_FOR_LENGTHS and n < MOST_FOR_LENGTHS
         lengths = ((True, False) if several else (True,)) if self.normalise is None else (self.normalise,)
         strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
         return [Way(normalise, whiten, strengths) for normalise in lengths for whiten in whitenings]
