@@ -188,7 +188,7 @@ def test_a_constant_feature_has_no_weight_even_when_it_changes_later() -> None:
 
 
 def test_history_starts_before_training_and_follows_the_settings_from_strong_to_weak_penalty() -> None:
-    X, y, validation = split(*digits(900), 700)
+    X, y, validation = split(*digits(450), 350)
     head = LogisticHead().fit(X, y, validation)
     assert head.history_[0] == {"normalise": 0, "whiten": 0, "strength": 0, "val_log_loss": pytest.approx(np.log(10))}
     tried = [tuple(row[name] for name in ("normalise", "whiten", "strength")) for row in head.history_[1:]]

@@ -18,7 +18,7 @@ from headstart.classifier import full_logits
 from headstart.errors import DataError
 from headstart.features.extract import Progress, silent
 from headstart.heads import HEADS, Head, blamed_on, make_head
-from headstart.heads.blocks import map_lazily
+from headstart.heads.blocks import map_lazily, single_threaded_blas
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
 from headstart.heads.scale import fit_scale
 from headstart.metrics import apply_temperature, log_softmax
@@ -152,6 +152,7 @@ class Learner:
         temperature, n = temperature_of(head, y)
         return Fitted(head, temperature, n, time.perf_counter() - started)
 
+    @single_threaded_blas()
     def cross_validate(
         self, pictures: Pictures, classes: int, progress: Progress = silent, fold: Codes | None = None
     ) -> CrossValidated:

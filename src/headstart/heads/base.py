@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.errors import BundleError, DataError, UserError
+from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import Folds, brought, folds_for
 from headstart.heads.softmax import softmax
 
@@ -126,7 +127,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             folds = brought(rows.y, fitted)
         elif folds is None and self._chooses():
             folds = folds_for(rows.X, rows.y, one=self.DEAR)
-        self._fit(rows, folds or None)
+        with single_threaded_blas():
+            self._fit(rows, folds or None)
         return self
 
     def _chooses(self) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Codes, Examples, Features, HeadSettingError, class_weights
-from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.dense import DenseHead
 from headstart.heads.few_rows import USUAL, FewRows, Way, unit
 from headstart.heads.folds import MANY, Folds
@@ -92,9 +91,8 @@ class LogisticHead(DenseHead):
     def _fit(self, rows: Examples, folds: Folds | None) -> None:
         self._check(rows.X)
         weights = class_weights(rows.y, self.classes_, self.class_weight)
-        with single_threaded_blas():
-            fit = self._fit_few if self._in_axes(rows.X) else self._fit_many
-            fit(rows, weights, folds)
+        fit = self._fit_few if self._in_axes(rows.X) else self._fit_many
+        fit(rows, weights, folds)
 
     def _check(self, X: Features) -> None:
         if self.C is not None and not 0 < self.C < np.inf:
