@@ -498,7 +498,7 @@ def test_a_process_killed_three_times_ends_in_the_same_run(tmp_path: Path) -> No
             [*COMMAND, *LONG, "--out", str(out), "--resume"], env=environment, check=True, capture_output=True
         )
     assert content(out) == content(whole)
-    kept = ("epoch", "phase", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    kept = ("epoch", "phase", "train_loss", "test_loss", "train_accuracy", "test_accuracy")
     histories = [[[row[k] for k in kept] for row in table(folder / "history.csv")] for folder in (out, whole)]
     assert histories[0] == histories[1]
     assert not (out / STATE).exists()
