@@ -157,7 +157,8 @@ def test_it_holds_the_truth_about_as_often_as_it_says_where_wilson_s_does_not(na
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [50, pytest.param(200, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("n", [50, 200])
 def test_over_all_populations_that_did_not_find_it_the_interval_holds_the_truth_in_93_to_97_percent(n: int) -> None:
     found = [measured(each, n, 200).covered[0] for each in NEW if possible(each, n)]
     assert 0.93 <= np.mean(found) <= 0.97
