@@ -219,7 +219,7 @@ def copies_to_train(asked: DataRecipe, images: ImageSet, extraction: Extraction)
 def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, training: Views) -> Pictures:
     """The training and validation pictures with their features, the views to learn from, and who copies whom."""
     parts = part_rows(images)
-    train, val = (int(rows.stop - rows.start) for rows in (parts["train"], parts["val"]))
+    train, val = rows_in(parts["train"]), rows_in(parts["val"])
     X = extraction.features[: train + val]  # the parts lie side by side, these two first
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
     twins = [pair for pair in extraction.twins if max(pair) < train + val]
