@@ -150,7 +150,7 @@ class Job:
                 kept.folder.rmdir()
             raise
         extraction = replace(given.extraction, features=tuned.features)
-        training = Training(tuned.report, tuned.before, tuned.found)
+        training = Training(tuned.report, tuned.before, tried=tuned.found)
         fit_s = time.perf_counter() - started
         return Fitted(
             recipe, tuned.source, tuned.head, given.images, extraction, given.views, fit_s,

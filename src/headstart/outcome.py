@@ -43,12 +43,14 @@ def rows_in(rows: slice) -> int:
 class Training:
     """What a network's training leaves behind, beside the head: the block `training` of scores.json without scores.
 
-    `frozen` are logits (n, k) of all pictures before any block was changed, None from scratch; `tried` are learning
-    rates and the losses they led to, where they were looked for.
+    `frozen` are logits (n, k) of all pictures before any block was changed, None from scratch; `folds` are the same of
+    the training pictures by cross-validation, where that judges; `tried` are learning rates and the losses they led to,
+    where they were looked for.
     """
 
     report: Mapping[str, Any]
     frozen: NDArray[np.float64] | None = None
+    folds: NDArray[np.float64] | None = None
     tried: Sequence[tuple[float, float]] = ()
 
 
@@ -205,6 +207,9 @@ class Outcome:
             return dict(told.report)
         plain, classes = apply_temperature(told.frozen, 1.0), self.images.classes
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
+        if told.folds is not None:
+            answers = apply_temperature(told.folds, 1.0)
+            scored["cv"] = score(self.images.labels[self._crossed], answers, classes)
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
         return {**told.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 

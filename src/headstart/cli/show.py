@@ -185,12 +185,14 @@ def run_facts(scores: Mapping[str, Any]) -> None:
 
 
 def _training(scores: Mapping[str, Any]) -> None:
-    """What was trained, what that gained on the test pictures, what storing saved, and the chosen numbers."""
+    """What was trained, what that gained on the pictures judged, what storing saved, and the chosen numbers."""
     from headstart.report import training
+    from headstart.report.parts import ACCURACY_WORDS, judged_part
 
-    found = training.gain(scores)
+    part = judged_part(scores)
+    found = training.gain(scores, part)
     gained = (
-        f" Test accuracy {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
+        f" {ACCURACY_WORDS[part]} {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
         f"{found.points:+.2f} points."
         if found
         else ""
