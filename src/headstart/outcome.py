@@ -181,10 +181,15 @@ class Outcome:
                 found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
         if self.folds is not None:
             answers, labels = self.folds.probabilities, self.images.labels[self._crossed]
-            low, high = interval(answers.argmax(axis=1) == labels, len(self.images.classes))
             found["cv"] = self._scored(labels, answers, apply_temperature(self.folds.logits, 1.0))
-            found["cv"] |= {"accuracy_low": low, "accuracy_high": high, "folds": len(np.unique(self.folds.fold))}
+            found["cv"] |= self._crossed_score(answers) | {"folds": len(np.unique(self.folds.fold))}
         return found
+
+    def _crossed_score(self, answers: NDArray[np.float64]) -> dict[str, Any]:
+        """Scores of out-of-fold probabilities (n, k), with the interval of a cross-validated accuracy."""
+        labels, classes = self.images.labels[self._crossed], self.images.classes
+        low, high = interval(answers.argmax(axis=1) == labels, len(classes))
+        return score(labels, answers, classes) | {"accuracy_low": low, "accuracy_high": high}
 
     def _scored(
         self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
@@ -208,8 +213,7 @@ class Outcome:
         plain, classes = apply_temperature(told.frozen, 1.0), self.images.classes
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
         if told.folds is not None:
-            answers = apply_temperature(told.folds, 1.0)
-            scored["cv"] = score(self.images.labels[self._crossed], answers, classes)
+            scored["cv"] = self._crossed_score(apply_temperature(told.folds, 1.0))
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
         return {**told.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 
