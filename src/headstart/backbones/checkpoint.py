@@ -37,13 +37,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        tensors.header(path)
-        return dict(load_file(path))
-    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        return tensors.state(path)
+    except ValueError as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {str(error).rstrip('.')}.") from error
 
 
@@ -82,9 +78,19 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
+    kinds = [
+        f"{k} {state[k].dtype} instead of {own[k].dtype}"
+        for k in own
+        if k in state and state[k].is_floating_point() != own[k].is_floating_point()
+    ]
     differences = [
         f"{_count(names, kind)}: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("with another shape", shapes))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("with another shape", shapes),
+            ("of another kind", kinds),
+        )
         if names
     ]
     if differences:
