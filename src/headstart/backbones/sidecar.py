@@ -79,7 +79,7 @@ class _Schema(documents.Strict):
     model_config = ConfigDict(extra="ignore")
 
     architecture: Annotated[str, Field(max_length=300)]
-    kwargs: dict[str, Any] | None = None
+    given: Annotated[dict[str, Any] | None, Field(alias="kwargs")] = None
     num_classes: Annotated[int, Field(ge=0, le=arguments.MAX_CLASSES)] | None = None
     preprocess: dict[str, Any]
     sha256: Annotated[str, Field(max_length=300)]
@@ -91,7 +91,7 @@ class _Schema(documents.Strict):
 
 def _parse(values: Any) -> Sidecar:
     found = documents.checked(_Schema, values)
-    kwargs = dict(found.kwargs or {})
+    kwargs = dict(found.given or {})
     arguments.check(found.architecture, kwargs)
     return Sidecar(
         architecture=found.architecture,
