@@ -9,14 +9,14 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from headstart import documents, tensors
 from headstart.augment import Augment
 from headstart.backbones.arguments import MAX_CLASSES
 from headstart.documents import Strict, shown
 from headstart.errors import BundleError, UserError
-from headstart.heads import HEADS, make_head
+from headstart.heads import make_head
 from headstart.preprocess import CHANNELS, Preprocess
 
 NAME = "manifest.json"
@@ -25,17 +25,24 @@ VERSION = 1
 HEAD = "head.safetensors"
 MOST = 1e6
 """A temperature is from 1 / MOST to MOST; those that are fitted are within 0.01 to 100."""
+MOST_TEXT = 10_000
 HARMLESS = {".md", ".txt", ".csv", ".html", ".log"}
 """Endings of files that people put beside a bundle's own and that nothing reads."""
 LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
-def _class_name(name: str) -> str:
+def _text(value: Any) -> str:
+    """Text, which may hold the name of a folder that is not UTF-8; pydantic's own would refuse that."""
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_TEXT:
+        raise ValueError(f"it is {shown(value)} and not text of 1 to {MOST_TEXT:,} characters")
     try:
-        name.encode("utf-8", "surrogateescape")  # names of folders that are not UTF-8
+        value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError("it has characters that no text has") from None
-    return name
+        raise ValueError(f"{shown(value)} has characters that no text has") from None
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
 
 
 def _inside(name: str) -> str:
@@ -66,11 +73,11 @@ class HeadConfig(Strict):
     """`Head.config()` of a head whose classes are indices into the manifest's."""
 
     params: dict[str, Any]
-    classes: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=MAX_CLASSES)]
+    classes: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_CLASSES)]], Field(min_length=2, max_length=MAX_CLASSES)]
     classes_dtype: Literal["<i8", "<i4", ">i8", ">i4"] = "<i8"
     n_features: Annotated[int, Field(ge=1, lt=1 << 31)]
     history: Annotated[list[dict[str, float | None]], Field(default_factory=list)]
-    notes: Annotated[list[str], Field(default_factory=list)]
+    notes: Annotated[list[Text], Field(default_factory=list)]
     report: Annotated[dict[str, Any], Field(default_factory=dict)]
 
     @model_validator(mode="after")
@@ -89,7 +96,7 @@ class HeadBlock(Strict):
     @model_validator(mode="after")
     def _known(self) -> Self:
         try:
-            make_head(shown(self.name) if self.name not in HEADS else self.name, **self.config.params)
+            make_head(self.name, **self.config.params)
         except UserError as error:
             raise ValueError(str(error).rstrip(".")) from None
         return self
@@ -98,7 +105,7 @@ class HeadBlock(Strict):
 class BackboneBlock(Strict):
     """A network with random weights by name and seed, or a file of the bundle."""
 
-    name: Annotated[str, Field(min_length=1, max_length=1000)]
+    name: Text
     weights: Literal["none", "backbone.safetensors", "backbone.onnx"]
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
 
@@ -114,7 +121,7 @@ class BackboneBlock(Strict):
 class AugmentBlock(Strict):
     """A name and the transforms, spelt out."""
 
-    name: Annotated[str, Field(max_length=1000)]
+    name: Text
     transforms: Annotated[list[dict[str, Any]], Field(max_length=100)]
 
     @model_validator(mode="after")
@@ -139,11 +146,8 @@ class Manifest(Strict):
 
     format: Literal["headstart-bundle"]
     version: Literal[1]
-    classes: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_class_name)]],
-        Field(min_length=2, max_length=MAX_CLASSES),
-    ]
-    untrained: Annotated[list[str], Field(default_factory=list)]
+    classes: Annotated[list[Text], Field(min_length=2, max_length=MAX_CLASSES)]
+    untrained: Annotated[list[Text], Field(default_factory=list)]
     temperature: Annotated[float, Field(ge=1 / MOST, le=MOST)]
     head: HeadBlock
     layer: Annotated[str, Field(min_length=1, max_length=1000)]

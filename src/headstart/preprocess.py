@@ -237,7 +237,7 @@ def _check(p: Preprocess) -> None:
         ("alpha policy", p.alpha, ("white",)),
     ):
         if not isinstance(name, str) or name not in known:
-            raise UnknownName(kind, name if isinstance(name, str) else shown(name), known)
+            raise UnknownName(kind, str(name), known)
     if p.color == "L" and p.grey != "repeat":
         raise UserError(f"This network takes one channel, so grey pictures as they are: leave the policy {p.grey} out.")
     if len(p.mean) != CHANNELS[p.color] or len(p.std) != CHANNELS[p.color]:
