@@ -80,7 +80,8 @@ def test_no_module_can_run_code_from_a_file(folder: str) -> None:
     "line",
     [
         "import pickle", "from joblib import load", "import cloudpickle as c", "eval('1')", "exec(text)",
-        "compile(t, '', 'exec')", "yaml.load(file)", "torch.load(path)", "torch.load(path, weights_only=False)", "from torch import load",
+        "compile(t, '', 'exec')", "yaml.load(file)",
+        "torch.load(path)", "torch.load(path, weights_only=False)", "from torch import load",
         "np.load(path)", "np.load(path, allow_pickle=True)", "torch.hub.load('x', 'y')", "os.system('ls')",
         "subprocess.run('ls', shell=True)", "np.savez(path, allow_pickle=True)",
     ],
