@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart import documents, tensors
 from headstart import manifest as manifests
 from headstart import seen as digests
-from headstart import tensors
 from headstart.augment import NO_VIEWS, Augment, Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
@@ -59,7 +59,7 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
             "classes": list(classifier.classes),
             "untrained": [name for k, name in enumerate(classifier.classes) if k not in known],
             "temperature": classifier.temperature,
-            "head": {"name": _name_of(classifier.head), "config": classifier.head.config()},
+            "head": {"name": _name_of(classifier.head), "config": documents.holdable(classifier.head.config())},
             "layer": classifier.source.layer,
             "preprocess": classifier.source.preprocess.to_dict(),
             "backbone": backbone,

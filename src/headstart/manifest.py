@@ -25,7 +25,7 @@ VERSION = 1
 HEAD = "head.safetensors"
 MOST = 1e6
 """A temperature is from 1 / MOST to MOST; those that are fitted are within 0.01 to 100."""
-MOST_TEXT = 10_000
+MOST_TEXT, MOST_NAME = 10_000, 300
 HARMLESS = {".md", ".txt", ".csv", ".html", ".log"}
 """Endings of files that people put beside a bundle's own and that nothing reads."""
 LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}
@@ -115,6 +115,8 @@ class BackboneBlock(Strict):
             raise ValueError("a seed is for random weights, and they need one")
         if self.weights == "none" and self.name.lower().endswith(".onnx"):
             raise ValueError("the name of a network with random weights is that of a file")
+        if len(self.name) > MOST_NAME or (self.weights != "backbone.onnx" and not self.name.isprintable()):
+            raise ValueError(f"{shown(self.name)} is no name of a network")
         return self
 
 

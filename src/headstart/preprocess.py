@@ -131,14 +131,15 @@ class Preprocess:
             height, width = _pair(rest.pop("size"))
             mean, std = ([v / scale for v in _numbers(rest.pop(key))] for key in ("mean", "std"))
         except KeyError as missing:
-            raise UserError(f"The preprocessing block lacks {missing}; it has {', '.join(values)}.") from None
+            present = ", ".join(key for key in values if key in _KEYS)
+            raise UserError(f"The preprocessing block lacks {missing}; it has {present or 'none'}.") from None
         except (TypeError, OverflowError):
             raise UserError(
                 "The preprocessing block needs size (one or two whole numbers), mean and std (lists)."
             ) from None
         for key in rest:
             if key not in _OPTIONAL:
-                raise UnknownName("preprocessing setting", str(key), ["size", "mean", "std", "range", *_OPTIONAL])
+                raise UnknownName("preprocessing setting", str(key), _KEYS)
         return cls(height, width, mean=tuple(mean), std=tuple(std), **rest)
 
     def resized(self, size: int | tuple[int, int]) -> Preprocess:
@@ -184,6 +185,7 @@ def false_colours() -> NDArray[np.uint8]:
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 _WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
 _OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small")
+_KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
 
 def crop_box(source: tuple[int, int], size: tuple[int, int], crop_pct: float) -> Box:
@@ -225,9 +227,9 @@ def _resize(image: Image.Image, size: tuple[int, int], interpolation: str, box: 
 
 def _check(p: Preprocess) -> None:
     if not all(isinstance(side, int) and 1 <= side <= 4096 for side in (p.height, p.width)):
-        raise UserError(f"The input size must be 1 to 4096 pixels, not {p.height}x{p.width}.")
+        raise UserError(f"The input size must be 1 to 4096 pixels, not {shown(p.height)}x{shown(p.width)}.")
     if not _is_number(p.crop_pct) or not LEAST_CROP <= p.crop_pct <= 1:
-        raise UserError(f"crop_pct must be from {LEAST_CROP} to 1, not {p.crop_pct}.")
+        raise UserError(f"crop_pct must be from {LEAST_CROP} to 1, not {shown(p.crop_pct)}.")
     if not all(0 <= side <= 4096 for side in p.small):
         raise UserError(f"small must be two sides from 0 to 4096, not {p.small}.")
     for kind, name, known in (

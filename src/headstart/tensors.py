@@ -65,6 +65,14 @@ def header(path: Path, limit: int = MAX_HEADER) -> dict[str, Stored]:
     return stored
 
 
+def metadata(path: Path) -> dict[str, str]:
+    """The texts that were written beside the tensors of a file whose `header` has been checked."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as found:
+        return dict(found.metadata() or {})
+
+
 def arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a file by name, each in its own type but BF16; numbers are finite. Raises ValueError, OSError."""
     from safetensors import SafetensorError

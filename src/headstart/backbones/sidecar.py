@@ -78,7 +78,7 @@ class _Schema(documents.Strict):
 
     model_config = ConfigDict(extra="ignore")
 
-    architecture: Annotated[str, Field(max_length=300)]
+    architecture: Annotated[str, Field(max_length=300, pattern=r"^\P{C}+$")]
     given: Annotated[dict[str, Any] | None, Field(alias="kwargs")] = None
     num_classes: Annotated[int, Field(ge=0, le=arguments.MAX_CLASSES)] | None = None
     preprocess: dict[str, Any]
