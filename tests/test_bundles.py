@@ -180,6 +180,21 @@ def test_brackets_within_strings_do_not_count_as_depth() -> None:
     assert documents.parse(text) == json.loads(text)
 
 
+def test_numbers_that_json_cannot_hold_are_left_out_of_a_bundle_that_is_written(
+    made: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = bundle.load_classifier(made["ridge"])
+    classifier.head.history_ = [{"alpha": float("inf"), "val_loss": float("nan")}]
+    again = bundle.load_classifier(bundle.save(classifier, tmp_path / "bundle"))
+    assert again.head.history_ == [{"alpha": None, "val_loss": None}]
+
+
+def test_a_class_name_that_is_not_utf_8_is_kept(made: dict[str, Path], tmp_path: Path) -> None:
+    classifier = bundle.load_classifier(made["ridge"])
+    odd = Classifier(classifier.source, classifier.head, ("ant", "bee", "w\udcffsp"))
+    assert bundle.load_classifier(bundle.save(odd, tmp_path / "bundle")).classes[2] == "w\udcffsp"
+
+
 def test_a_class_without_training_pictures_is_kept_because_the_bundle_says_so(
     made: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -203,9 +218,10 @@ def test_a_file_that_the_manifest_does_not_list_is_refused_and_a_note_beside_it_
         bundle.load_classifier(ridge)
 
 
-def test_a_link_out_of_the_bundle_is_refused_though_its_checksum_is_right(ridge: Path) -> None:
-    shutil.move(ridge / "head.safetensors", ridge.parent / "elsewhere")
-    (ridge / "head.safetensors").symlink_to(ridge.parent / "elsewhere")
+@pytest.mark.parametrize("name", ["head.safetensors", "manifest.json"])
+def test_a_link_out_of_the_bundle_is_refused_though_its_checksum_is_right(ridge: Path, name: str) -> None:
+    shutil.move(ridge / name, ridge.parent / "elsewhere")
+    (ridge / name).symlink_to(ridge.parent / "elsewhere")
     with pytest.raises(BundleError, match="a link out of the bundle"):
         bundle.load_classifier(ridge)
 
@@ -275,6 +291,16 @@ def test_weights_that_do_not_fit_or_overflow_are_found_when_the_bundle_is_loaded
         bundle.load_classifier(with_arrays(network, "backbone.safetensors", lambda a: a.pop(name)))
 
 
+def test_a_weight_that_no_training_gives_is_refused_though_it_is_finite(network: Path) -> None:
+    """Two of them, or one and a bright picture, would overflow."""
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays["blocks.2.conv.weight"][0, 0, 0, 0] = 3e38
+
+    with pytest.raises(BundleError, match="not finite, or beyond 1e[+]15"):
+        bundle.load_classifier(with_arrays(network, "backbone.safetensors", change))
+
+
 def test_a_head_for_another_number_of_features_than_the_network_gives_is_refused(network: Path) -> None:
     with_arrays(network, "head.safetensors", lambda a: a.update(coef=a["coef"][:-1]))
     with pytest.raises(BundleError, match="the head takes 575 features, and pooled of small_cnn gives 576"):
@@ -295,7 +321,7 @@ def test_a_head_for_another_number_of_features_than_the_network_gives_is_refused
         ("embedded:sprout", {"stem": 1}, "there are none"),
         ("keras:VGG16", {"pad_type": "same"}, "there are none"),
         ("onnx:net", {"external": 1}, "there are none"),
-        ("hub:net", {}, "Unknown source"),
+        ("hub:net", {"a": 1}, "Unknown source"),
     ],
 )
 def test_an_argument_that_is_not_listed_is_refused_before_a_library_is_asked(

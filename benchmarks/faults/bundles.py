@@ -167,7 +167,8 @@ def mutated(value: Any, rng: random.Random) -> Any:
             EVIL
         )
     elif isinstance(holder, dict):
-        holder[rng.choice(list(holder))] = holder.pop(key)
+        to = rng.choice(list(holder))
+        holder[to] = holder.pop(key)
     else:
         holder.insert(rng.randrange(len(holder) + 1), rng.choice([*holder, *EVIL]))
     return value

@@ -202,6 +202,8 @@ def read(folder: Path) -> Manifest:
     path = folder / NAME
     if not path.is_file():
         raise BundleError(f"{folder} is no bundle: it has no {NAME}. Name a run folder or its `bundle` folder.")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise _link(path)
     try:
         values = documents.table(path)
         if values.get("format") == FORMAT and type(values.get("version")) is int and values["version"] != VERSION:
@@ -248,7 +250,7 @@ def _check_place(folder: Path, name: str, entry: File) -> None:
     if not file.is_file():
         raise BundleError(f"The bundle {folder} lacks {name}; copy the folder again, whole.")
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise BundleError(f"{file} is a link out of the bundle; copy the folder again with its links followed.")
+        raise _link(file)
     if file.stat().st_size != entry.bytes:
         raise _changed(file)
     if file.suffix == ".safetensors":
@@ -261,6 +263,10 @@ def _check_place(folder: Path, name: str, entry: File) -> None:
 def _check_content(file: Path, entry: File) -> None:
     if tensors.sha256(file) != entry.sha256:
         raise _changed(file)
+
+
+def _link(file: Path) -> BundleError:
+    return BundleError(f"{file} is a link out of the bundle; copy the folder again with its links followed.")
 
 
 def _changed(file: Path) -> BundleError:

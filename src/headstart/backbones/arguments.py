@@ -66,9 +66,9 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
 def check(architecture: str, kwargs: Mapping[str, Any]) -> None:
     """Raise UserError unless every argument is listed for the library of `architecture`, with a value it may have."""
     library = architecture.partition(":")[0]
-    if library not in ARGUMENTS:
+    if kwargs and library not in ARGUMENTS:
         raise UnknownName("source of backbones", library, ARGUMENTS)
-    known = ARGUMENTS[library]
+    known = ARGUMENTS.get(library, {})
     for name, value in kwargs.items():
         if name == "num_classes":
             raise UserError("num_classes is a key of its own, not one of the kwargs.")

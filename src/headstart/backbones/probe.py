@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import memory
 from headstart.backbones.backbone import Backbone, OnnxBackbone
@@ -11,12 +11,17 @@ from headstart.backbones.sizes import forward
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import CHANNELS, Preprocess
 
+if TYPE_CHECKING:
+    import torch
+
+LARGEST = 1e20
+"""Of a feature; one more, and another picture's may not be finite."""
 MOST_PIXELS = 1 << 20
 """A picture of more pixels is not tried, for what that takes; the head then finds out when it predicts."""
 
 
 def width(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
-    """The number of features of a layer, from a grey picture; None where such pictures are too large to try.
+    """The number of features of a layer, from one picture; None where such pictures are too large to try.
 
     Imports torch, or OpenVINO for ONNX files, unless the answer is remembered. Raises WeightsError where the weights do
     not fit the architecture or the features are not finite, UnknownName for a layer, UserError for the picture's size.
@@ -46,17 +51,26 @@ def _question(backbone: Backbone, layer: str, preprocess: Preprocess) -> list[An
 
 
 def _forward(backbone: Backbone, layer: str, preprocess: Preprocess) -> int:
-    import torch
-
     size = (preprocess.height, preprocess.width)
     try:
-        features = forward(backbone.features(layer), torch.zeros(1, CHANNELS[preprocess.color], *size))
+        features = forward(backbone.features(layer), _noise(preprocess))
     except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
         backbone.check(layer, size)  # says which size works, where that is the reason
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
             f"{backbone.name} cannot be run on pictures of {size[0]}x{size[1]} pixels ({reason})."
         ) from error
-    if not bool(torch.isfinite(features).all()):
+    if not bool((features.abs() <= LARGEST).all()):
         raise WeightsError(f"The weights of {backbone.name} give features that are not finite; the file is damaged.")
     return features.numel()
+
+
+def _noise(preprocess: Preprocess) -> torch.Tensor:
+    """A picture of noise, (1, c, h, w) float32 normalised, always the same; a grey one would hide weights by zeros."""
+    import torch
+
+    drawn = torch.Generator().manual_seed(0)
+    shape = (1, CHANNELS[preprocess.color], preprocess.height, preprocess.width)
+    pixels = torch.randint(0, 256, shape, generator=drawn, dtype=torch.float32) / 255
+    mean, std = (torch.tensor(each).view(1, -1, 1, 1) for each in (preprocess.mean, preprocess.std))
+    return (pixels - mean) / std
