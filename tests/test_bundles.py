@@ -291,13 +291,28 @@ def test_weights_that_do_not_fit_or_overflow_are_found_when_the_bundle_is_loaded
         bundle.load_classifier(with_arrays(network, "backbone.safetensors", lambda a: a.pop(name)))
 
 
+def test_random_weights_of_another_network_are_refused_without_building_it(
+    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name alone could ask for gigabytes; the number of its features is found without memory."""
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    head = bundle.load_classifier(made["network"]).head
+    network = resolve("small_cnn", "none", seed=1)
+    source = FeatureSource(Preprocess(64, 64, crop_pct=1.0), network, "pooled", choose("torch"))
+    folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
+    backbone = bundle.load_classifier(folder).source.backbone
+    assert backbone is not None and "_network" not in backbone.__dict__
+    with pytest.raises(BundleError, match="takes 576 features, and pooled of torchvision:vgg16 gives 512"):
+        bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
+
+
 def test_a_weight_that_no_training_gives_is_refused_though_it_is_finite(network: Path) -> None:
     """Two of them, or one and a bright picture, would overflow."""
 
     def change(arrays: dict[str, np.ndarray]) -> None:
         arrays["blocks.2.conv.weight"][0, 0, 0, 0] = 3e38
 
-    with pytest.raises(BundleError, match="not finite, or beyond 1e[+]15"):
+    with pytest.raises(BundleError, match=r"not finite, or beyond 1e\+15"):
         bundle.load_classifier(with_arrays(network, "backbone.safetensors", change))
 
 

@@ -378,6 +378,10 @@ def of_weights(original: Path, work: Path) -> Callable[[random.Random], tuple[st
 
 def rows(scale: float, seed: int = 0) -> Iterator[tuple[str, int, int, str]]:
     """What was tried, how many, how many failed, and what came of them."""
+    import timm
+    import torchvision
+
+    assert timm and torchvision  # their import is no part of a refusal's time
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

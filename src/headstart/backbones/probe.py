@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import memory
 from headstart.backbones.backbone import Backbone, OnnxBackbone
 from headstart.backbones.sizes import forward
-from headstart.errors import UserError, WeightsError
+from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import CHANNELS, Preprocess
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def width(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
     if isinstance(backbone, OnnxBackbone):
         made = math.prod(int(side) for side in backbone.openvino_model(layer, size).output(0).shape)
     else:
-        made = _forward(backbone, layer, preprocess)
+        made = _without_memory(backbone, layer, preprocess) or _forward(backbone, layer, preprocess)
     remember(backbone, layer, preprocess, made)
     return made
 
@@ -48,6 +49,29 @@ def remember(backbone: Backbone, layer: str, preprocess: Preprocess, found: int)
 
 def _question(backbone: Backbone, layer: str, preprocess: Preprocess) -> list[Any]:
     return ["width", backbone.fingerprint, layer, preprocess.height, preprocess.width, preprocess.color]
+
+
+def _without_memory(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
+    """The same for random weights, which are finite, on PyTorch's `meta` device: whatever network it is costs nothing.
+
+    None for other weights, and for networks that this device cannot run.
+    """
+    import torch
+
+    from headstart.backbones.build import create
+
+    if backbone.weights.kind != "none":
+        return None
+    try:
+        with torch.device("meta"):
+            empty = replace(backbone)
+            empty.__dict__["_network"] = create(backbone.architecture, backbone.weights).eval()
+            found = forward(empty.features(layer), _noise(preprocess).to("meta"))
+    except UnknownName:
+        raise
+    except Exception:  # anything: few libraries are tried on this device, and `_forward` has the words for the rest
+        return None
+    return found.numel()
 
 
 def _forward(backbone: Backbone, layer: str, preprocess: Preprocess) -> int:
@@ -69,8 +93,8 @@ def _noise(preprocess: Preprocess) -> torch.Tensor:
     """A picture of noise, (1, c, h, w) float32 normalised, always the same; a grey one would hide weights by zeros."""
     import torch
 
-    drawn = torch.Generator().manual_seed(0)
+    drawn = torch.Generator("cpu").manual_seed(0)
     shape = (1, CHANNELS[preprocess.color], preprocess.height, preprocess.width)
-    pixels = torch.randint(0, 256, shape, generator=drawn, dtype=torch.float32) / 255
-    mean, std = (torch.tensor(each).view(1, -1, 1, 1) for each in (preprocess.mean, preprocess.std))
+    pixels = torch.randint(0, 256, shape, generator=drawn, dtype=torch.float32, device="cpu") / 255
+    mean, std = (torch.tensor(each, device="cpu").view(1, -1, 1, 1) for each in (preprocess.mean, preprocess.std))
     return (pixels - mean) / std
