@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from headstart import bundle, documents, tensors
+from headstart import bundle, documents, records, tensors
 from headstart.backbones import arguments, build, resolve
 from headstart.backbones.backbone import Weights
 from headstart.classifier import Classifier
@@ -27,12 +27,14 @@ from headstart.preprocess import Preprocess
 
 SIDE = 4
 AUGMENT = {"name": "mine", "transforms": [{"name": "open"}]}
+HUGE = {"name": "mine", "transforms": [{"name": "RandomInvert", "p": 10**400}]}
 HEADS: dict[str, dict[str, Any]] = {
     "logistic": {"C": 1.0},
     "ridge": {"alpha": 1.0},
     "knn": {"k": 3},
     "prototype": {"temperature": 1.0},
     "mlp": {"hidden": [5], "epochs": 1},
+    "linear": {"epochs": 1},
 }
 ROWS = np.random.default_rng(0).random((24, SIDE * SIDE * 3)).astype(np.float32)
 
@@ -116,6 +118,7 @@ def test_a_bundle_as_it_was_saved_is_taken(made: dict[str, Path], name: str) -> 
         ("head.name", "logistics", "Unknown head 'logistics': did you mean logistic"),
         ("head.config.params", {"alfa": 1}, "no parameter 'alfa': did you mean alpha"),
         ("head.config.params", {"alpha": -1.0}, "alpha is -1.0"),
+        ("head.config.params", {"name": "mlp"}, "multiple values for argument 'name'"),
         ("head.config.params", {"alpha": "x"}, "cannot be used"),
         ("head.config.classes", [0, 2, 1], "in order"),
         ("head.config.classes", [0, 1, 10**400], r"head\.config\.classes\.2 is a number of 1,329 bits"),
@@ -131,6 +134,7 @@ def test_a_bundle_as_it_was_saved_is_taken(made: dict[str, Path], name: str) -> 
         ("backbone", {"name": "../net.onnx", "weights": "none", "seed": 0}, "is that of a file"),
         ("backbone", {"name": "small_cnn", "weights": "none", "seed": 2**64}, r"backbone\.seed"),
         ("averaging", {"augment": AUGMENT, "seed": 0, "views": 2}, "Unknown transform 'open'"),
+        ("averaging", {"augment": HUGE, "seed": 0, "views": 2}, "p = a number of 1,329 bits is not possible"),
         ("files", {}, "do not list head.safetensors"),
         ("files", {"../x": {"bytes": 1, "sha256": "0" * 64}}, "no file inside the bundle"),
         ("files", {"/x": {"bytes": 1, "sha256": "0" * 64}}, "no file inside the bundle"),
@@ -302,8 +306,10 @@ def test_random_weights_of_another_network_are_refused_without_building_it(
     folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
     backbone = bundle.load_classifier(folder).source.backbone
     assert backbone is not None and "_network" not in backbone.__dict__
+    before = records.peak_memory_mb()
     with pytest.raises(BundleError, match="takes 576 features, and pooled of torchvision:vgg16 gives 512"):
         bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
+    assert records.peak_memory_mb() < before + 250  # its weights would take 530
 
 
 def test_a_weight_that_no_training_gives_is_refused_though_it_is_finite(network: Path) -> None:

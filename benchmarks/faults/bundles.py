@@ -54,9 +54,10 @@ EVIL: list[Any] = [
     None, True, False, 0, 1, -1, 2, 7, 2**31, 2**63, 2**64, 10**400, 0.5, -0.5, 1e-320, 1e308, float("nan"),
     float("inf"), "", "x", "none", "../x", "/etc/passwd", "..\\x", "a/../../b", "\x1b[31m[/b]", "\ud800", "\x00",
     "x" * 100_000, [], [[]], [0] * 10_000, {}, {"checkpoint_path": "x.pth"}, {"weights": "DEFAULT"}, DEEP, "F8_E4M3",
-    "F64", "I8", "<U1000000000", "backbone.onnx",
-    "timm:vgg16", "hf-hub:x/y", [1, 1], [2, 2, 2, 2], [-1], [2**40, 2**40],
+    "F64", "I8", "<U1000000000", "backbone.onnx", "timm:vgg16",
+    "hf-hub:x/y", [1, 1], [2, 2, 2, 2], [-1], [2**40, 2**40],
 ]  # fmt: skip
+KEYS = ("x", "", "name", "self", "checkpoint_path", "../y", "class_weight", "weight_7")
 FORBIDDEN = (
     "exec",
     "compile",
@@ -163,9 +164,7 @@ def mutated(value: Any, rng: random.Random) -> Any:
     elif act < 0.8:
         del holder[key]
     elif act < 0.9 and isinstance(holder, dict):
-        holder[rng.choice(["x", "", "checkpoint_path", "../y", "class_weight", "weight_7", key + " "])] = rng.choice(
-            EVIL
-        )
+        holder[rng.choice([*KEYS, key + " "])] = rng.choice(EVIL)
     elif isinstance(holder, dict):
         to = rng.choice(list(holder))
         holder[to] = holder.pop(key)

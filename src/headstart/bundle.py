@@ -122,7 +122,7 @@ def load_classifier(path: Path | str) -> Classifier:
         source = _source(folder, manifest)
         found = Classifier(source, head, tuple(manifest.classes), manifest.temperature, _views(manifest.averaging))
         _try(found)
-    except (UserError, ValueError, TypeError, OSError) as error:
+    except (UserError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
         raise BundleError(f"The bundle {folder} cannot be used: {str(error).rstrip('.')}.") from error
     return found
 

@@ -97,7 +97,7 @@ class HeadBlock(Strict):
     def _known(self) -> Self:
         try:
             make_head(self.name, **self.config.params)
-        except UserError as error:
+        except (UserError, TypeError) as error:  # a parameter called `name`
             raise ValueError(str(error).rstrip(".")) from None
         return self
 
