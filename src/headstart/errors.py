@@ -30,6 +30,7 @@ class UnknownName(UserError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = list(known)
+        name = name if len(name) <= 200 and name.isprintable() else ascii(name[:200])[1:-1]
         near = nearest(name, names)
         if near:
             tail = f"did you mean {' or '.join(near)}?"

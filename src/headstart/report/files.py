@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from headstart import documents
 from headstart.errors import UserError
 from headstart.report.parts import judged_part, scored
+
+MAX_BYTES = 256 << 20
+"""Of scores.json, which holds a confusion matrix."""
 
 
 class Prediction(NamedTuple):
@@ -82,7 +85,7 @@ def read_run(folder: Path) -> RunFiles:
         folder=folder,
         scores=scores,
         recipe=_text(folder / "recipe.toml"),
-        environment=json.loads(_text(folder / "environment.json") or "{}"),
+        environment=_environment(folder / "environment.json"),
         predictions=tuple(_predictions(folder / "predictions.csv", judged_part(scores))),
         refused=tuple(_rows(folder / "refused.csv")),
         history=tuple(_numeric(row) for row in _rows(folder / "history.csv")),
@@ -92,10 +95,17 @@ def read_run(folder: Path) -> RunFiles:
 
 def _scores(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return documents.table(path, MAX_BYTES)
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not a finished run: it holds no scores.json.") from None
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON ({error}); run the recipe again.") from error
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    try:
+        return documents.table(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is not readable JSON ({error}); run the recipe again.") from error
 
 

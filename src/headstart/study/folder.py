@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart import records
+from headstart import documents, records
 from headstart.errors import UserError
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
 RECIPE, PICTURES, VERDICTS = "study.toml", "pictures.json", "verdicts.json"
+MAX_BYTES = 256 << 20
+"""Of a cell, which holds an answer for every test picture."""
 
 
 def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
@@ -114,7 +116,6 @@ class ArmFolder:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return documents.table(path, MAX_BYTES)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None

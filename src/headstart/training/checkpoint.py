@@ -22,6 +22,8 @@ from headstart.errors import BundleError, UserError
 
 NAME = "checkpoint.safetensors"
 VERSION = 1
+MAX_HEADER = 64 << 20
+"""It holds the history of the training beside what describes the tensors."""
 
 
 @dataclass
@@ -69,15 +71,14 @@ class Keeper:
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """The saved state, or None when there is none. Raises UserError when it is of another training or damaged."""
-        from safetensors import SafetensorError, safe_open
+        from headstart import tensors
 
         if not self.file.is_file():
             return None
         try:
-            with safe_open(self.file, framework="pt") as found:
-                about = dict(json.loads(found.metadata()["headstart"]))
-                state = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 (not a mapping)
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            state = tensors.state(self.file, MAX_HEADER)
+            about = dict(json.loads(tensors.metadata(self.file)["headstart"]))
+        except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
             raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to begin anew.") from error
         if about.get("version") != VERSION or about.get("identity") != self.identity:
             raise UserError(
