@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import openvino, sidecar
+from headstart.backbones import external, openvino, sidecar
 from headstart.backbones.backbone import OnnxBackbone, Weights, weights_path
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint
@@ -40,7 +39,7 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
         architecture=described,
         weights=weights,
         preprocess=found.preprocess,
-        fingerprint=fingerprint("onnx", {}, None, found.sha256, ""),
+        fingerprint=_mark(path, found.sha256),
         fixed_size=fixed,
         notes=() if beside else (ASSUMED.format(name=path.name, sidecar=path.with_suffix(".json").name),),
         outputs=_outputs(found, path),
@@ -60,7 +59,10 @@ def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     if layer not in backbone.outputs:
         listed = ", ".join(map(str, layers(backbone.outputs)))
         raise UnknownName(f"layer of {backbone.name}", layer, backbone.outputs, hint=f"Its outputs are {listed}.")
-    model = _read(weights_path(backbone.weights))
+    path = weights_path(backbone.weights)
+    if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
+        raise WeightsError(f"{path} or its external data changed while this program ran; start it again.")
+    model = _read(path)
     try:
         model.reshape([1, 3, *size])
     except RuntimeError as error:
@@ -76,20 +78,29 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "backbone.onnx"
     source = weights_path(backbone.weights)
-    shutil.copyfile(source, file)
+    external.copy(source, file)
     beside = sidecar.beside(source)
     found = sidecar.read(beside, source) if beside else _opened(source, None)
-    described = replace(found, architecture=backbone.architecture)
+    described = replace(found, architecture=backbone.architecture, sha256=tensors.sha256(file))
     sidecar.write(described, file)
     return file
 
 
-def _read(path: Path) -> Any:
-    ov = openvino.load()
+def _mark(path: Path, sha256: str) -> str:
+    """The fingerprint; external data count as the file itself does."""
+    return fingerprint("onnx", {}, None, external.content(path) or sha256, "")
 
+
+def _read(path: Path) -> Any:
+    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
+    openvino.load()
+    from openvino.frontend import FrontEndManager
+
+    external.check(path)  # before OpenVINO opens what the file names
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:
+        reader = FrontEndManager().load_by_framework("onnx")
+        return reader.convert(reader.load(str(path)))
+    except Exception as error:  # a dozen kinds, without a common base
         raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
 
 
