@@ -67,10 +67,13 @@ def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
         model.reshape([1, 3, *size])
     except RuntimeError as error:
         raise UserError(f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels.") from error
-    value = model.output(layer).get_node().input_value(0)
-    flat = ops.reshape(value, [1, -1], special_zero=False)
-    flat.output(0).set_names({"features"})
-    return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
+    try:
+        value = model.output(layer).get_node().input_value(0)
+        flat = ops.reshape(value, [1, -1], special_zero=False)
+        flat.output(0).set_names({"features"})
+        return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot be cut at its output {layer}.") from error
 
 
 def write(backbone: OnnxBackbone, folder: Path) -> Path:
@@ -107,8 +110,11 @@ def _read(path: Path) -> Any:
 def _opened(path: Path, found: Sidecar | None) -> Sidecar:
     """A sidecar with the inputs and outputs of the file itself."""
     model = _read(path)
-    inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
-    outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    try:
+        inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
+        outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} has an input or an output without a name.") from error
     if found is not None:
         return replace(found, inputs=inputs, outputs=outputs)
     size = _picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
@@ -134,5 +140,9 @@ def _outputs(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
     if all(None not in shape[1:] for shape in found.outputs.values()):
         return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
     model = _read(path)
-    model.reshape([1, 3, found.preprocess.height, found.preprocess.width])
-    return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
+    height, width = found.preprocess.height, found.preprocess.width
+    try:
+        model.reshape([1, 3, height, width])
+        return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot take pictures of {height}x{width} pixels.") from error
