@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from headstart.errors import WeightsError
 
 SCRIPT = Path(__file__).with_name("hdf5.py")
-SECONDS = 1.5
+SECONDS = 1.0
 BYTES_PER_SECOND = 20e6
 """The slowest that a sound file may be, beyond the first `SECONDS`; gzip gives about 100e6."""
 TOO_LONG = "reading it takes too long for its size, as damaged files do"
