@@ -11,6 +11,7 @@ crashes is counted and the rest goes on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -35,7 +36,21 @@ PATIENCE = 30.0
 """Seconds after which a reader that does not answer has hung."""
 Rng = np.random.Generator
 EXTREMES = [b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\xff" * 8, b"\x00" * 8]
-NAMES = ["../out", "/out", "", ".", "..", "a/../../out", "C:\\out", "\x00", "a" * 300, "out\n", "\x1b[31m", "..\\out", "a/b"]
+NAMES = [
+    "../out",
+    "/out",
+    "",
+    ".",
+    "..",
+    "a/../../out",
+    "C:\\out",
+    "\x00",
+    "a" * 300,
+    "out\n",
+    "\x1b[31m",
+    "..\\out",
+    "a/b",
+]
 
 
 def rows(scale: float) -> Iterator[tuple[str, int, int, str]]:
@@ -57,7 +72,9 @@ def tried(kind: str, n: int) -> tuple[str, int, int, str]:
             if found["wrong"]:
                 failed.append(f"{number}: {found['wrong']}")
         worker.end()
-    note = f"{used:,} used, slowest {slowest:.1f} s, most memory {most:.0f} MB, {time.perf_counter() - start:.0f} s in all"
+    note = (
+        f"{used:,} used, slowest {slowest:.1f} s, most memory {most:.0f} MB, {time.perf_counter() - start:.0f} s in all"
+    )
     return f"mutations of {kind}", n, len(failed), "; ".join([note, *failed[:3]])
 
 
@@ -106,10 +123,8 @@ def work(kind: str, folder: Path) -> None:
     make, read = KINDS[kind]
     folder = folder.resolve()
     for number in (-1, -2, -3, -4):  # all that is imported when it is needed: sound files, and damaged ones
-        try:
+        with contextlib.suppress(HeadstartError):
             read(make(folder, np.random.default_rng(5 + number), mutate=number < -2), folder)
-        except HeadstartError:
-            pass
         empty(folder)
     watch = Watch(folder)
     sys.addaudithook(watch)
@@ -159,11 +174,11 @@ class Watch:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in self.CODE and not self._own(event, arguments):
+        if (event in self.CODE and not self._own(event, arguments)) or (
+            event == "subprocess.Popen" and "hdf5.py" not in str(arguments[1])
+        ):
             self.seen.append(f"{event} {arguments!r}"[:200])
-        elif event == "subprocess.Popen" and "hdf5.py" not in str(arguments[1]):
-            self.seen.append(f"{event} {arguments!r}"[:200])
-        elif event == "open" and self._writes(arguments) or event in self.WRITES:
+        elif (event == "open" and self._writes(arguments)) or event in self.WRITES:
             at_folder = event in ("os.rmdir", "os.remove") and arguments[-1] >= 0  # rmtree, by the folder's number
             for path in arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]:
                 if isinstance(path, str | os.PathLike) and not at_folder and not self._within(os.fspath(path)):
@@ -182,8 +197,8 @@ class Watch:
         return bool(set(mode or "") & set("wax+")) or (isinstance(flags, int) and bool(flags & writing))
 
     def _within(self, path: str) -> bool:
-        full = os.path.abspath(path)
-        unnamed = self.temporary in (full, os.path.dirname(full))  # a temporary file that has no name
+        full = os.path.abspath(path)  # noqa: PTH100 (Path.resolve would open)
+        unnamed = full.rpartition(os.sep)[0] == self.temporary or full == self.temporary  # a file without a name
         return full == str(self.folder) or full.startswith(str(self.folder) + os.sep) or unnamed or full == os.devnull
 
 
@@ -313,7 +328,6 @@ def read_npz(path: Path, folder: Path) -> None:
 
 def make_onnx(folder: Path, rng: Rng, mutate: bool) -> Path:
     """Two convolutions, half of them with their weights in another file."""
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     kernels = [np.full((4, 3, 3, 3), 0.1, np.float32), np.full((4, 4, 3, 3), 0.1, np.float32)]
@@ -328,7 +342,17 @@ def make_onnx(folder: Path, rng: Rng, mutate: bool) -> Path:
     stored = [numpy_helper.from_array(kernel, f"k{i}") for i, kernel in enumerate(kernels)]
     if rng.random() < 0.5:
         (folder / "w.data").write_bytes(b"".join(tensor.raw_data for tensor in stored))
-        places = ["../w.data", "/etc/hostname", "", "w.data/..", "link", "*/_ORT_MEM_ADDR_/*", "none", "w.data\0", "sub/../w.data"]
+        places = [
+            "../w.data",
+            "/etc/hostname",
+            "",
+            "w.data/..",
+            "link",
+            "*/_ORT_MEM_ADDR_/*",
+            "none",
+            "w.data\0",
+            "sub/../w.data",
+        ]
         (folder / "link").symlink_to("/etc/hostname")
         offset = 0
         for tensor in stored:

@@ -45,7 +45,9 @@ class OpenVINOEngine:
         try:
             self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
-            raise WeightsError(f"OpenVINO cannot run {backbone.name} up to {layer}: it is damaged or not supported.") from error
+            raise WeightsError(
+                f"OpenVINO cannot run {backbone.name} up to {layer}: it is damaged or not supported."
+            ) from error
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = streams + EXTRA_REQUESTS
         self.busy_s = 0.0

@@ -1,4 +1,4 @@
-"""Pictures that are valid and dear: what a decoder would do for one is bounded by what its file says, before it does it.
+"""Pictures that are valid and dear: what a decoder would do for one is bounded by what its file says, beforehand.
 
 A progressive JPEG may go over all its pixels in thousands of scans, a TIFF may read the same bytes for every one of a
 million strips, a PNG may be twenty million empty chunks. Decoders run in C and cannot be stopped, so what multiplies

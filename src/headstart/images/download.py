@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from headstart.errors import DataError, Offline
 from headstart.images.options import Progress
@@ -177,7 +177,9 @@ def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
     import tarfile
 
     left, names = most, []
-    with gzip.open(archive) as unzipped, tarfile.open(fileobj=_Bounded(unzipped, most, archive)) as tar:  # type: ignore[arg-type]
+    with gzip.open(archive) as unzipped:
+        bounded: Any = _Bounded(unzipped, most, archive)
+        tar = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 (what it reads is closed with `unzipped`)
         for number, member in enumerate(tar):
             _bounded(number, member.size, most, archive)
             name = _inside(member.name, member.isdir(), archive)

@@ -1,9 +1,9 @@
 """What is in a Keras weights file. Run as a script, in a process of its own: a damaged file may hang or crash HDF5.
 
-    python -P hdf5.py FILE SECONDS [values] -> a line of JSON, then with `values` all arrays as float32, one after another
+    python -P hdf5.py FILE SECONDS [values] -> a line of JSON; with `values` all arrays follow, as float32
 
-The line is {"layers": [[name, kind, [shape, ...]], ...]} or {"wrong": clause}. Three layouts, all HDF5: `layer_names` and
-`weight_names` (Keras 1 and 2, and `model.save("x.h5")` of Keras 3); `layers/CLASS_NUMBER/vars/NUMBER`
+The line is {"layers": [[name, kind, [shape, ...]], ...]} or {"wrong": clause}. Three layouts, all HDF5: `layer_names`
+and `weight_names` (Keras 1 and 2, and `model.save("x.h5")` of Keras 3); `layers/CLASS_NUMBER/vars/NUMBER`
 (`save_weights("x.weights.h5")`); and that one within the zip file `x.keras`. The files may come from strangers: no
 link is followed, no other file opened, no code run, and time and memory are bounded. It imports nothing of Headstart.
 """
