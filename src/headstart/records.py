@@ -66,7 +66,7 @@ def make(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(text, encoding="utf-8", newline="")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # half a character, in JSON too
     part.replace(path)
 
 
