@@ -84,8 +84,13 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     plain = os.environ.get("HEADSTART_CSV") == "plain"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in itertools.chain([columns], rows):
-        writer.writerow(row if plain else map(_as_text, row))
+        cells = list(row if plain else map(_as_text, row))
+        returns = any(
+            isinstance(cell, str) and "\r" in cell for cell in cells
+        )  # csv takes these for no reason to quote
+        (quoted if returns else writer).writerow(cells)
     text = out.getvalue()
     write_text(path, text if plain or text.isascii() else f"\ufeff{text}")
 

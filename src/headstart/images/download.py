@@ -13,10 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from headstart.errors import DataError, Offline
 from headstart.images.options import Progress
+
+if TYPE_CHECKING:
+    import zipfile
 
 MARKER = "complete.json"
 TIMEOUT_S = 30
@@ -157,18 +160,22 @@ def _extract_zip(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
     with zipfile.ZipFile(archive) as zipped:
         members = zipped.infolist()
         _bounded(len(members), sum(m.file_size for m in members), most, archive)
-        names = [_inside(member.filename, member.is_dir(), archive) for member in members]
+        names = [_inside(member.filename, _is_folder(member), archive) for member in members]
         for member in members:
             if (member.external_attr >> 16) & 0o170000 == 0o120000:
                 raise DataError(f"{archive}: {member.filename!r} is a link; the archive is not trusted.")
             if member.flag_bits & 1:
                 raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it yourself and give the folder.")
-        files = [(member, name) for member, name in zip(members, names, strict=True) if not member.is_dir()]
+        files = [(member, name) for member, name in zip(members, names, strict=True) if not _is_folder(member)]
         left = most
         for member, name in files:
             with zipped.open(member) as source:
                 left -= _write(source, part / name, left, archive)
     return [name for _, name in files]
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith("/")  # its own `is_dir` fails where there is no name
 
 
 def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
