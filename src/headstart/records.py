@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import platform
+import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ PACKAGES = (
     "headstart", "torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow", "lmdb",
     "safetensors",
 )  # fmt: skip
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet would take for a formula, after any number of apostrophes."""
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -62,7 +66,7 @@ def make(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(text, encoding="utf-8", newline="")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # half a character, in JSON too
     part.replace(path)
 
 
@@ -72,12 +76,45 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header line."""
+    """Write a table with a header line, as a spreadsheet needs it (decision 25); `read_csv` gives the cells back.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; a table that is not all ASCII
+    begins with a byte order mark. With HEADSTART_CSV=plain neither is written.
+    """
+    plain = os.environ.get("HEADSTART_CSV") == "plain"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, out.getvalue())
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in itertools.chain([columns], rows):
+        cells = list(row if plain else map(_as_text, row))
+        returns = any(
+            isinstance(cell, str) and "\r" in cell for cell in cells
+        )  # csv takes these for no reason to quote
+        (quoted if returns else writer).writerow(cells)
+    text = out.getvalue()
+    write_text(path, text if plain or text.isascii() else f"\ufeff{text}")
+
+
+def read_csv(path: Path, errors: str = "strict") -> Iterator[list[str]]:
+    """The rows of a table that `write_csv` wrote, the header first. Raises OSError, UnicodeDecodeError, csv.Error."""
+    with path.open(newline="", encoding="utf-8-sig", errors=errors) as file:
+        for row in csv.reader(file):
+            yield list(map(as_written, row))
+
+
+def as_written(cell: str) -> str:
+    """A cell without the apostrophe that `write_csv` may have put before it."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+
+
+def _as_text(cell: Any) -> Any:
+    if not isinstance(cell, str) or not _FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell  # -1.5 is a number
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, use
+from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.

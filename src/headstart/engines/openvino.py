@@ -21,6 +21,7 @@ import numpy as np
 
 from headstart.backbones import openvino
 from headstart.engines import Picture, Row, Tag, collect
+from headstart.errors import WeightsError
 from headstart.paths import models_dir
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ class OpenVINOEngine:
         model, compiled_dir = _model(backbone, layer, preprocess)
         if compiled_dir is not None:
             settings["CACHE_DIR"] = str(compiled_dir)
-        self._compiled = core.compile_model(model, "CPU", settings)
+        try:
+            self._compiled = core.compile_model(model, "CPU", settings)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"OpenVINO cannot run {backbone.name} up to {layer}: it is damaged or not supported."
+            ) from error
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = streams + EXTRA_REQUESTS
         self.busy_s = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from headstart import documents
 from headstart.errors import UserError
+from headstart.records import read_csv
 from headstart.report.parts import judged_part, scored
 
 MAX_BYTES = 256 << 20
@@ -115,21 +115,21 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     if path.is_file():
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield from csv.DictReader(file)
+        rows = read_csv(path, "surrogateescape")
+        header = next(rows, [])
+        yield from (dict.fromkeys(header, "") | dict(zip(header, row, strict=False)) for row in rows if row)
 
 
 def _predictions(path: Path, part: str) -> Iterator[Prediction]:
     """The rows of one part, read by column position: much faster than dictionaries on 70,000 rows."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows, list(Prediction._fields))
-        name, split, label, predicted, confidence = map(header.index, Prediction._fields)
-        for row in rows:
-            if row[split] == part:
-                yield Prediction(row[name], row[split], row[label], row[predicted], float(row[confidence]))
+    rows = read_csv(path, "surrogateescape")
+    header = next(rows, list(Prediction._fields))
+    name, split, label, predicted, confidence = map(header.index, Prediction._fields)
+    for row in rows:
+        if row[split] == part:
+            yield Prediction(row[name], row[split], row[label], row[predicted], float(row[confidence]))
 
 
 def _numeric(row: dict[str, str]) -> dict[str, float]:
