@@ -51,7 +51,8 @@ class Run:
         if name not in self._places:
             return None
         try:
-            return decode(self.images.raw(self._places[name]), self.images.limits, preview=THUMBNAIL)
+            images = self.images.read_by(self.classifier.source.preprocess.white)
+            return decode(images.raw(self._places[name]), images.limits, preview=THUMBNAIL)
         except Refused:
             return None
 
