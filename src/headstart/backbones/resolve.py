@@ -51,7 +51,7 @@ def _onnx(name: str, weights: str | Path) -> Backbone:
 
 def _weights_file(weights: str | Path) -> Path:
     path = Path(weights).expanduser()
-    if path.is_file() and path.suffix.lower() in FORMATS:
+    if path.is_file() and path.name.lower().endswith(FORMATS):
         return path.resolve()
     if path.suffix.lower() == ".onnx":
         raise UserError(f"--weights {path}: an ONNX file is a whole network; give it as --backbone {path}.")
@@ -98,7 +98,24 @@ def _bare_file(name: str, path: Path) -> Backbone:
     )
     weights = Weights("file", path, tensors.sha256(path))
     backbone = _from_facts(name, weights, found)
-    return replace(backbone, weights=weights, notes=(*backbone.notes, note))
+    backbone = replace(backbone, weights=weights, notes=(*backbone.notes, note))
+    return _with_notes(backbone)
+
+
+def _with_notes(backbone: Backbone) -> Backbone:
+    """With sentences on what was done to fit the file to the network, remembered so that it need not be built."""
+    question = ["fitted", backbone.architecture, backbone.weights.sha256]
+    content = memory.recall(question)
+    if content is not None:
+        return replace(backbone, notes=(*content["notes"], *backbone.notes))
+    from headstart.backbones import build
+
+    network = build.build(backbone.architecture, backbone.weights)
+    notes = build.notes(network)
+    memory.remember(question, {"notes": notes})
+    told = replace(backbone, notes=(*notes, *backbone.notes))
+    told.__dict__["_network"] = network  # fills the cached property
+    return told
 
 
 def _known(name: str, kind: str, seed: int) -> Backbone:
