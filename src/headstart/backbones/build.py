@@ -69,7 +69,7 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
         spared = adopt.without_spares(state, network, classifier)
         state, notes = spared.state, (*notes, *spared.notes)
     checkpoint.fill(network, state, path)
-    network.__dict__["notes"] = tuple(f"{path.name}: {note}" for note in notes)
+    network.__dict__["notes"] = tuple(notes)
     return network
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart import tensors
 from headstart.backbones import memory, names, sidecar
-from headstart.backbones.backbone import Backbone, Weights
+from headstart.backbones.backbone import Backbone, Weights, weights_path
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.from_embedded import embedded, weights_file
@@ -105,16 +105,17 @@ def _bare_file(name: str, path: Path) -> Backbone:
 def _with_notes(backbone: Backbone) -> Backbone:
     """With sentences on what was done to fit the file to the network, remembered so that it need not be built."""
     question = ["fitted", backbone.architecture, backbone.weights.sha256]
-    content = memory.recall(question)
-    if content is not None:
-        return replace(backbone, notes=(*content["notes"], *backbone.notes))
-    from headstart.backbones import build
+    content, network = memory.recall(question), None
+    if content is None:
+        from headstart.backbones import build
 
-    network = build.build(backbone.architecture, backbone.weights)
-    notes = build.notes(network)
-    memory.remember(question, {"notes": notes})
-    told = replace(backbone, notes=(*notes, *backbone.notes))
-    told.__dict__["_network"] = network  # fills the cached property
+        network = build.build(backbone.architecture, backbone.weights)
+        content = {"notes": build.notes(network)}
+        memory.remember(question, content)
+    file = weights_path(backbone.weights).name
+    told = replace(backbone, notes=(*(f"{file}: {note}" for note in content["notes"]), *backbone.notes))
+    if network is not None:
+        told.__dict__["_network"] = network  # built already: fills the cached property
     return told
 
 
