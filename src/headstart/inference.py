@@ -160,7 +160,8 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)
-    return replace(extraction, refused=(*images.refused, *extraction.refused))
+    notes = (*images.notes, *(source.backbone.notes if source.backbone else ()), *extraction.notes)
+    return replace(extraction, refused=(*images.refused, *extraction.refused), notes=notes)
 
 
 def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:

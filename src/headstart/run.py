@@ -118,8 +118,10 @@ def execute(
     )  # fmt: skip
     scores = outcome.scores(folder.name, started)
     records.make(folder)
-    outcome.write(folder, scores)
+    outcome.write(folder)
     bundle.save(classifier, folder / "bundle", seen=extraction.contents[images.parts != "test"])
+    scores["memory"] = {"peak_mb": round(records.peak_memory_mb(), 1)}  # measured last, when all was done that takes any
+    records.write_json(folder / "scores.json", scores)
     fitted.done()
     return Run(folder, scores, classifier, images, training)
 
