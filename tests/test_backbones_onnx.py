@@ -283,3 +283,39 @@ def test_a_network_of_another_format_is_no_onnx_whatever_its_name(tmp_path: Path
     (tmp_path / "a.xml").rename(tmp_path / "a.onnx")
     with pytest.raises(WeightsError, match="cannot be read as an ONNX network"):
         resolve(str(tmp_path / "a.onnx"))
+
+
+def typed(path: Path, kind: int) -> Path:
+    """A network that casts its input to float32, divides it by 255 and takes the mean of each channel."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "white"], ["scaled"]),
+        helper.make_node("GlobalAveragePool", ["scaled"], ["pooled"]),
+    ]
+    image = helper.make_tensor_value_info("image", kind, ["n", 3, 4, 4])
+    pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["n", 3, 1, 1])
+    graph = helper.make_graph(nodes, "net", [image], [pooled], [numpy_helper.from_array(np.float32(255), "white")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["UINT8", "INT32", "FLOAT16", "DOUBLE"])
+def test_an_input_of_whole_numbers_gets_pixels_and_one_of_floats_normalised_values(tmp_path: Path, kind: str) -> None:
+    from headstart.engines.openvino import OpenVINOEngine
+
+    backbone = resolve(str(typed(tmp_path / "net.onnx", getattr(TensorProto, kind))))
+    whole = "INT" in kind
+    assert ("takes whole numbers" in backbone.notes[0]) == whole
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.uint8)
+    imagenet = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    wanted = (pixels if whole else imagenet).mean((1, 2)) / 255
+    found = OpenVINOEngine(backbone, "pooled", backbone.preprocess).run(pixels)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    saved = resolve(str(backbone.save(tmp_path / "bundle")))
+    assert saved.preprocess == backbone.preprocess
+    np.testing.assert_array_equal(OpenVINOEngine(saved, "pooled", saved.preprocess).run(pixels), found)
+
+
+def test_an_input_that_cannot_hold_pixels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="i8, which cannot hold pixels from 0 to 255"):
+        resolve(str(typed(tmp_path / "net.onnx", TensorProto.INT8)))

@@ -149,3 +149,13 @@ def test_mnist_seven_or_eight_is_limited_in_proportion(data_dir: Path) -> None:
     counts = counted(images)
     whole = {("7", "train"): 6265, ("8", "train"): 5851, ("7", "test"): 1028, ("8", "test"): 974}
     assert all(abs(counts[key] - 8000 * n / 14118) < 1 for key, n in whole.items())
+
+
+def test_a_limit_shares_its_last_pictures_out_by_chance_and_not_by_name() -> None:
+    images = images_of([(f"c{k:02d}", "") for k in range(40) for _ in range(3)])
+    more = {
+        label
+        for label, n in zip(*np.unique(select(images, limit=60).labels, return_counts=True), strict=True)
+        if n == 2
+    }
+    assert len(more) == 20 and more != set(range(20))

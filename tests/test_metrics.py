@@ -18,6 +18,8 @@ from headstart.metrics import (
     METRICS,
     apply_temperature,
     brier,
+    confusion,
+    counts_of,
     ece,
     ece_null_mean,
     fit_temperature,
@@ -182,3 +184,21 @@ def test_temperature_of_no_rows_is_one() -> None:
 def test_metrics_need_no_heavy_library() -> None:
     code = "import sys, headstart.metrics; print([m for m in ('sklearn', 'scipy', 'torch') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_confusion_of_many_classes_is_what_is_not_zero_and_reads_like_the_table_of_earlier_versions() -> None:
+    k = 150
+    rng = np.random.default_rng(0)
+    y, predicted = rng.integers(0, k, 400), rng.integers(0, k, 400)
+    table = reference.confusion_matrix(y, predicted, labels=range(k))
+    written = confusion(y, predicted, k)
+    assert len(written) <= 400 and sum(n for _, _, n in written) == 400
+    read = counts_of(written, k)
+    assert read == counts_of(table.tolist(), k) == [(i, j, table[i, j]) for i, j in zip(*table.nonzero(), strict=True)]
+    few = confusion(y % 3, predicted % 3, 3)
+    assert few == reference.confusion_matrix(y % 3, predicted % 3).tolist() and len(counts_of(few, 3)) == 9
+
+
+@pytest.mark.parametrize("table", [[[0, 1]], [[0, 150, 1]], [[-1, 0, 1]], [[]]])
+def test_what_is_no_confusion_of_these_classes_counts_nothing(table: list[list[int]]) -> None:
+    assert counts_of(table, 150) == []

@@ -421,6 +421,21 @@ def test_many_classes_give_the_worst_confusions_as_a_list(tmp_path: Path) -> Non
     assert f"kind{i:02d} kind{j:02d} {confusion[i, j]} {share}" in page.text
 
 
+def test_many_classes_are_told_alike_from_counts_and_from_a_table_of_an_earlier_version(tmp_path: Path) -> None:
+    names = tuple(f"kind{i:03d}" for i in range(120))
+    scores = write_run(tmp_path, names, parts={"train": 240, "test": 240})
+    listed = [Page(write_report(tmp_path)).text]
+    for block in (scores["before"], scores["after"]):
+        for part in block.values():
+            table = np.zeros((120, 120), int)
+            for i, j, n in part["confusion"]:
+                table[i, j] = n
+            part["confusion"] = table.tolist()
+    records.write_json(tmp_path / "scores.json", scores)
+    listed.append(Page(write_report(tmp_path)).text)
+    assert listed[0] == listed[1] and "no training: every picture gets" in listed[0]
+
+
 def test_the_reliability_table_agrees_with_the_predictions(run: Path) -> None:
     """Bins hold all test pictures, and the ECE computed from the table equals the one in scores.json."""
     source = write_report(run).read_text()

@@ -221,3 +221,23 @@ def test_real_photos_are_split_and_read_back(data_dir: Path, tmp_path: Path) -> 
     assert counts(images) == {"test": 2000, "train": 2000}
     write_split(images, tmp_path / "split.csv")
     assert by_name(apply_split(load(data_dir / "cats_vs_dogs"), tmp_path / "split.csv")) == by_name(images)
+
+
+def test_classes_that_find_no_place_in_the_test_part_are_drawn_and_not_the_last_by_name() -> None:
+    """100 classes of two pictures: 40 of them are tested, another 40 with another seed, and the others are named."""
+    labels = [f"class {k:03d}" for k in range(100) for _ in range(2)]
+    for seed in (0, 1):
+        parted = split(images_of(labels), seed=seed)
+        tested = np.unique(parted.labels[parted.parts == "test"])
+        assert len(tested) == 40 and 35 < tested.mean() < 65
+        assert (tested >= 50).sum() > 10
+        (note,) = parted.notes
+        lacking = [k for k in range(100) if k not in tested]
+        assert f"no picture of 'class {lacking[0]:03d}'" in note and note.endswith("and 40 more: too few pictures.")
+    assert set(tested) != set(np.unique((first := split(images_of(labels), seed=0)).labels[first.parts == "test"]))
+
+
+def test_a_split_file_whose_test_part_lacks_a_class_says_so(tmp_path: Path) -> None:
+    write_split(split(images_of(["ant"] * 50 + ["bee"]), seed=0), tmp_path / "split.csv")
+    again = apply_split(images_of(["ant"] * 50 + ["bee"]), tmp_path / "split.csv")
+    assert again.notes == ("The test part has no picture of 'bee'.",)

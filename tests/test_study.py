@@ -118,6 +118,10 @@ class TestSubsets:
         assert list(drawn.sizes) == ["5", "all"]
         assert drawn.sizes["all"] == pytest.approx(len(drawn.labelled["all", 0]) / 10)
         assert any("500" in note for note in drawn.notes)
+
+    def test_classes_without_a_test_picture_are_named(self) -> None:
+        drawn = subsets(recipe(limit_test=5))
+        assert any("test part has no picture of" in note and note.count("'") == 10 for note in drawn.notes)
         assert ("all", 1) not in drawn.labelled
 
     def test_all_sizes_too_large_is_one_sentence(self) -> None:

@@ -71,7 +71,7 @@ class Classifier:
 
         settings = settings or Settings()
         strict = Settings(settings.store, settings.threads, strict=True)
-        probabilities, _ = self.predict_proba(from_arrays(pictures), strict)
+        probabilities, _ = self.predict_proba(from_arrays(pictures, white=self.source.preprocess.white), strict)
         return [self.classes[k] for k in probabilities.argmax(axis=1)]
 
 

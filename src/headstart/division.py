@@ -64,5 +64,6 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
     limits = Limits(data.max_pixels)
     images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
     if data.test is not None:
+        limits = replace(limits, white=images.limits.white)  # the test is read by the range of what is fitted on
         images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
     return select(images, classes=data.classes, limit=data.limit, seed=seed)

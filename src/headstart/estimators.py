@@ -70,7 +70,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Pictures -> (n, d) float32, rows in the order of X. Raises DataError at a picture that cannot be used."""
         check_is_fitted(self, "source_")
-        return extract(from_arrays(X), self.source_, _settings(self.cache)).features
+        images = from_arrays(X, white=self.source_.preprocess.white)
+        return extract(images, self.source_, _settings(self.cache)).features
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -157,7 +158,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Pictures -> (n, k) calibrated probabilities, columns in the order of `classes_`."""
         check_is_fitted(self, "classifier_")
-        return self.classifier_.predict_proba(from_arrays(X), _settings(self.cache))[0]
+        images = from_arrays(X, white=self.classifier_.source.preprocess.white)
+        return self.classifier_.predict_proba(images, _settings(self.cache))[0]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Pictures -> (n,) labels from `classes_`."""

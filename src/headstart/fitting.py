@@ -228,19 +228,19 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
-    """The backbone and preprocessing that a recipe asks for, with the size rule applied to these pictures.
+    """The backbone and preprocessing that a recipe asks for, with size and range of values settled by these pictures.
 
     Raises UserError when the network cannot take pictures of that size, with the smallest that works.
     """
-    size = recipe.backbone.image_size
+    size, white = recipe.backbone.image_size, images.white()
     if recipe.method == "pixels":
-        return FeatureSource(_pixel_preprocess(images, size))
+        return FeatureSource(replace(_pixel_preprocess(images, size), white=white))
     from headstart.backbones import resolve
 
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
     backbone = resolve(chosen.name, weights, seed=recipe.seed)
-    preprocess = backbone.preprocess if chosen.grey is None else replace(backbone.preprocess, grey=chosen.grey)
+    preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
     if backbone.fixed_size is None:
         preprocess = sized(preprocess, size, images.probe())
     wanted = (preprocess.height, preprocess.width) if size is None else (size, size)

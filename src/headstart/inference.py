@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
-from headstart.classifier import match_classes, top
+from headstart.classifier import Classifier, match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.evidence.phrases import percent
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
-from headstart.images import ImageSet, Refusal, load
+from headstart.images import ImageSet, Limits, Refusal, load
+from headstart.images.ranges import White
 from headstart.metrics import score
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
@@ -60,7 +61,7 @@ def predict(
     refused one.
     """
     classifier = load_classifier(run)
-    images = load(list(paths), labelled=False)
+    images = load(list(paths), labelled=False, limits=_limits(classifier))
     strict = settings is not None and settings.strict
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
@@ -83,7 +84,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
-    images = load(data)
+    images = load(data, limits=_limits(classifier))
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":
         images = images.take(np.flatnonzero(images.parts == "test"))
@@ -104,6 +105,11 @@ def evaluate(
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
         "notes": [*extraction.notes, *seen_notes(told)],
     }
+
+
+def _limits(classifier: Classifier) -> Limits:
+    """How pictures are read for a classifier: those whose type declares no range by the one that it was fitted on."""
+    return Limits(white=White(*classifier.source.preprocess.white))
 
 
 def _recognised(
@@ -154,7 +160,8 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)
-    return replace(extraction, refused=(*images.refused, *extraction.refused))
+    notes = (*images.notes, *(source.backbone.notes if source.backbone else ()), *extraction.notes)
+    return replace(extraction, refused=(*images.refused, *extraction.refused), notes=notes)
 
 
 def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:

@@ -44,17 +44,43 @@ def brier(y: Labels, proba: Matrix) -> float:
     return float(np.mean(np.einsum("nk,nk->n", proba, proba) - 2 * own + 1))
 
 
-def confusion(y: Labels, predicted: Labels, k: int) -> NDArray[np.int64]:
-    """Counts (k, k): rows are true classes, columns predicted ones."""
-    return np.bincount(y * k + predicted, minlength=k * k).reshape(k, k)
+DENSE = 100
+"""Up to this many classes the confusion in scores.json is a table; above it, what is not zero."""
 
 
-def per_class(table: NDArray[np.int64], classes: Sequence[Any]) -> list[dict[str, Any]]:
-    """Count, precision, recall and F1 of each class from a confusion table; 0 where nothing defines them."""
-    hit, true, called = np.diag(table), table.sum(axis=1), table.sum(axis=0)
-    precision = np.divide(hit, called, out=np.zeros(len(hit)), where=called > 0)
-    recall = np.divide(hit, true, out=np.zeros(len(hit)), where=true > 0)
-    f1 = np.divide(2 * hit, true + called, out=np.zeros(len(hit)), where=true + called > 0)
+def confusion(y: Labels, predicted: Labels, k: int) -> list[list[int]]:
+    """Counts: a table (k, k), rows true classes and columns predicted ones; [true, predicted, count] above `DENSE`.
+
+    So that what is written grows with the pictures and not with the square of the classes. `counts_of` reads both.
+    """
+    if k <= DENSE:
+        table: list[list[int]] = np.bincount(y * k + predicted, minlength=k * k).reshape(k, k).tolist()
+        return table
+    cells, counts = np.unique(y * k + predicted, return_counts=True)
+    found: list[list[int]] = np.stack([cells // k, cells % k, counts], axis=1).tolist()
+    return found
+
+
+def counts_of(table: Sequence[Sequence[int]], k: int) -> list[tuple[int, int, int]]:
+    """(true, predicted, count) of what is not zero in a `confusion` of k classes, in the order of true and predicted.
+
+    Also of a larger table than `DENSE`, as earlier versions wrote. Empty for what is no confusion of k classes.
+    """
+    if len(table) == k and all(len(row) == k for row in table):
+        return [(i, j, n) for i, row in enumerate(table) for j, n in enumerate(row) if n]
+    if k <= DENSE or any(len(row) != 3 or not 0 <= min(row[:2]) <= max(row[:2]) < k for row in table):
+        return []
+    return [(i, j, n) for i, j, n in table if n]
+
+
+def per_class(y: Labels, predicted: Labels, classes: Sequence[Any]) -> list[dict[str, Any]]:
+    """Count, precision, recall and F1 of each class; 0 where nothing defines them."""
+    k = len(classes)
+    true, called = np.bincount(y, minlength=k), np.bincount(predicted, minlength=k)
+    hit = np.bincount(y[y == predicted], minlength=k)
+    precision = np.divide(hit, called, out=np.zeros(k), where=called > 0)
+    recall = np.divide(hit, true, out=np.zeros(k), where=true > 0)
+    f1 = np.divide(2 * hit, true + called, out=np.zeros(k), where=true + called > 0)
     columns = zip(classes, true, precision, recall, f1, strict=True)
     return [
         {"class": str(c), "n": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
@@ -64,10 +90,9 @@ def per_class(table: NDArray[np.int64], classes: Sequence[Any]) -> list[dict[str
 
 def macro_f1(y: Labels, proba: Matrix) -> float:
     """Mean F1 of the classes that occur among labels or predictions."""
-    table = confusion(y, proba.argmax(axis=1), proba.shape[1])
-    seen = table.sum(axis=0) + table.sum(axis=1) > 0
-    f1 = np.array([row["f1"] for row in per_class(table, range(len(table)))])
-    return float(f1[seen].mean())
+    predicted = proba.argmax(axis=1)
+    rows = per_class(y, predicted, range(proba.shape[1]))
+    return float(np.mean([rows[k]["f1"] for k in np.union1d(y, predicted)]))
 
 
 def roc_auc(y: Labels, proba: Matrix) -> float | None:
@@ -183,8 +208,8 @@ def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
             f"Scores need at least one row and probabilities of shape (n, {len(classes)}); "
             f"got {len(y)} labels and {proba.shape}."
         )
-    table = confusion(y, proba.argmax(axis=1), len(classes))
-    correct = int(np.trace(table))
+    predicted = proba.argmax(axis=1)
+    correct = int((predicted == y).sum())
     low, high = wilson(correct, len(y))
     return {
         "n": len(y),
@@ -192,6 +217,6 @@ def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
         **{name: metric(y, proba) for name, metric in METRICS.items()},
         "accuracy_low": low,
         "accuracy_high": high,
-        "per_class": per_class(table, classes),
-        "confusion": table.tolist(),
+        "per_class": per_class(y, predicted, classes),
+        "confusion": confusion(y, predicted, len(classes)),
     }

@@ -81,7 +81,7 @@ class Outcome:
         return apply_temperature(self.logits, self.classifier.temperature)
 
     def scores(self, name: str, started: float) -> dict[str, Any]:
-        """The content of scores.json; `started` is the `time.perf_counter()` at which the run began."""
+        """The content of scores.json but for `memory`; `started` is the `time.perf_counter()` when the run began."""
         head = self.classifier.head
         backbone = self.classifier.source.backbone
         return {
@@ -100,7 +100,6 @@ class Outcome:
                 "refused": self.extraction.counts.refused + len(self.images.refused),
                 **{part: rows_in(rows) for part, rows in self.parts.items()},
             },
-            "memory": {"peak_mb": round(records.peak_memory_mb(), 1)},
             "notes": [
                 *self.images.notes,
                 *(backbone.notes if backbone else ()),
@@ -111,8 +110,8 @@ class Outcome:
             ],
         }
 
-    def write(self, folder: Path, scores: Mapping[str, Any]) -> None:
-        """Write every file of the run folder but the bundle and the report."""
+    def write(self, folder: Path) -> None:
+        """Write every file of the run folder but the scores, the bundle and the report."""
         images, classes = self.images, self.images.classes
         records.write_text(folder / "recipe.toml", self.recipe.to_toml())
         write_split(images, folder / "split.csv")
@@ -133,7 +132,6 @@ class Outcome:
             ["name", "split", "label", *records.prediction_columns(classes)],
             ([images.names[i], parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
         )
-        records.write_json(folder / "scores.json", scores)
 
     def _twins_across_parts(self) -> list[str]:
         """A note when a picture of another part has the same content as one that was fitted on (METHODS 6)."""

@@ -34,6 +34,7 @@ Grey = Literal["repeat", "first", "colormap"]
 GREYS: tuple[Grey, ...] = ("repeat", "first", "colormap")
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
+UNSEEN = (0, 0)
 OWN = 0  # as a side in `small`: that of the pictures
 LEAST = 8  # pixels of a side that is taken over from the pictures
 LEAST_CROP = 0.01  # a hundredth of the picture's side
@@ -63,7 +64,8 @@ class Preprocess:
     `small` = (side below which a picture is small, side of the input that it gets, 0 for its own): see `for_images`.
     `grey` says how a picture without colour (mode 'L') fills three channels: `repeat` shows it in all of them, `first`
     in the first, the others at their `mean`, which the network takes for nothing; `colormap` in false colours, see
-    `false_colours`. Transparency lies over white. Raises `UserError` for values that make no sense.
+    `false_colours`. Transparency lies over white. `white` is the range that fitting saw of (floats, integers) whose
+    type declares none, 0 for none: see `images.ranges`. Raises `UserError` for values that make no sense.
     """
 
     height: int
@@ -76,9 +78,11 @@ class Preprocess:
     grey: Grey = "repeat"
     alpha: Literal["white"] = "white"
     small: tuple[int, int] = SMALL
+    white: tuple[int, int] = UNSEEN
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "small", _pair(self.small))
+        object.__setattr__(self, "white", _pair(self.white))
         object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
         object.__setattr__(self, "std", tuple(float(s) for s in self.std))
         _check(self)
@@ -116,8 +120,9 @@ class Preprocess:
         """The block `preprocess` of a weights sidecar: plain JSON values, read back by `from_dict`."""
         values = asdict(self)
         size = [values.pop("height"), values.pop("width")]
-        if values.pop("small") != SMALL:
-            values["small"] = list(self.small)
+        for key, usual in (("small", SMALL), ("white", UNSEEN)):
+            if values.pop(key) != usual:
+                values[key] = list(getattr(self, key))
         return {"size": size, **values, "mean": list(self.mean), "std": list(self.std), "range": "0..1"}
 
     @classmethod
@@ -184,7 +189,7 @@ def false_colours() -> NDArray[np.uint8]:
 
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 _WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
-_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small")
+_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white")
 _KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
 
@@ -240,6 +245,8 @@ def _check(p: Preprocess) -> None:
     ):
         if not isinstance(name, str) or name not in known:
             raise UnknownName(kind, str(name), known)
+    if p.white[0] not in (0, 1, 255, 65535) or p.white[1] not in (0, 255, 65535):
+        raise UserError(f"white must be 0, 1, 255 or 65535 for floats and 0, 255 or 65535 for integers, not {p.white}.")
     if p.color == "L" and p.grey != "repeat":
         raise UserError(f"This network takes one channel, so grey pictures as they are: leave the policy {p.grey} out.")
     if len(p.mean) != CHANNELS[p.color] or len(p.std) != CHANNELS[p.color]:

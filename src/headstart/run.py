@@ -53,7 +53,8 @@ class Run:
         if name not in self._places:
             return None
         try:
-            return decode(self.images.raw(self._places[name]), self.images.limits, preview=THUMBNAIL)
+            images = self.images.read_by(self.classifier.source.preprocess.white)
+            return decode(images.raw(self._places[name]), images.limits, preview=THUMBNAIL)
         except Refused:
             return None
 
@@ -121,8 +122,12 @@ def execute(
     )  # fmt: skip
     scores = outcome.scores(folder.name, started)
     records.make(folder)
-    outcome.write(folder, scores)
+    outcome.write(folder)
     bundle.save(classifier, folder / "bundle", seen=extraction.contents[images.parts != "test"])
+    scores["memory"] = {
+        "peak_mb": round(records.peak_memory_mb(), 1)
+    }  # measured last, when all was done that takes any
+    records.write_json(folder / "scores.json", scores)
     fitted.done()
     return Run(folder, scores, classifier, images, training)
 

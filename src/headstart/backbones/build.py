@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from headstart import tensors
-from headstart.backbones import checkpoint, sidecar
+from headstart.backbones import adopt, checkpoint, sidecar
 from headstart.backbones.backbone import Backbone, Weights, weights_path
 from headstart.backbones.keras import load
 from headstart.backbones.sources import Architecture
@@ -60,16 +60,22 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
         raise WeightsError(f"{path} changed while this program ran; start it again.")
     if path.suffix.lower() in checkpoint.KERAS:
         return load.network(architecture, weights, path)
-    state = checkpoint.read(path)
-    _check_room(architecture, weights, sum(value.numel() for value in state.values()), path)
+    stored = checkpoint.read(path)
+    _check_room(architecture, weights, sum(value.numel() for value in stored.values()), path)
+    described = weights.num_classes is not None
+    source = Architecture.of(architecture).source
     network = create(architecture, weights)
-    if weights.num_classes is None:
-        classes = checkpoint.classes_in(state, network)
-        own = checkpoint.classes_in(network.state_dict(), network)
-        if classes != own:
-            fitting = Weights("none", kwargs=weights.kwargs, num_classes=classes)
-            network = create(architecture, fitting)
+    classifier = checkpoint.classifier_path(network)
+    adopted = adopt.adopt(stored, network, classifier, source.renamed)
+    state, notes = adopted.state, adopted.notes
+    if not described:
+        classes = _classes(state, network)
+        if classes != _classes(network.state_dict(), network):
+            network = create(architecture, Weights("none", kwargs=weights.kwargs, num_classes=classes))
+        spared = adopt.without_spares(state, network, classifier)
+        state, notes = spared.state, (*notes, *spared.notes)
     checkpoint.fill(network, state, path)
+    network.__dict__["notes"] = tuple(notes)
     return network
 
 
@@ -87,6 +93,11 @@ def _check_room(architecture: str, weights: Weights, stored: int, path: Path) ->
         raise WeightsError(
             f"{path} does not fit this architecture: it holds {stored:,} numbers, and the network has {needed:,}."
         )
+
+
+def notes(network: nn.Module) -> tuple[str, ...]:
+    """Sentences on what was done to fit a weights file to the network that `build` gave."""
+    return tuple(network.__dict__.get("notes", ()))
 
 
 def serialised(network: nn.Module) -> bytes:

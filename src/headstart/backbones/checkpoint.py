@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import tensors
+from headstart.backbones.adopt import grouped
 from headstart.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -15,28 +16,22 @@ if TYPE_CHECKING:
 
 KERAS = (".h5", ".keras")
 """Read by `keras.load`."""
-FORMATS = (".safetensors", ".pth", ".pt", *KERAS)
-NESTED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 LARGEST = 1e15
 """Of a weight: far beyond any that was trained, and what it is multiplied with stays finite in float32."""
+FORMATS = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar", *KERAS)
+"""Ends of names."""
+DEEPEST = 6
+"""Tables within tables that are looked into."""
 SHOWN = 3
 """How many names a message lists."""
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file, half precision widened to float32. Raises WeightsError."""
-    state = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch_file(path)
-    found = {}
-    for name, value in state.items():
-        if value.is_floating_point():
-            value = value.float()
-            if not bool((value.abs() <= LARGEST).all()):  # NaN is not either
-                raise WeightsError(
-                    f"{path}: the tensor {name} holds values that are not finite, or beyond {LARGEST:g}; the file is "
-                    "damaged."
-                )
-        found[name] = value.contiguous()
-    return found
+    """The tensors of a weights file under their names in it, those of nested tables joined by dots (`model.fc.bias`).
+
+    Raises WeightsError.
+    """
+    return _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch_file(path)
 
 
 def _safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -47,31 +42,45 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _torch_file(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict saved by torch, read with weights_only, out of the wrappings that trainers put around it."""
+    """What torch saved, read with weights_only: a state dict, or the table that a training script puts it in."""
+    import argparse
+
     import torch
 
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(
+            [argparse.Namespace]
+        ):  # timm's trainer keeps its arguments so: plain data
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a foreign file can fail in any way
         raise WeightsError(
             f"{path} cannot be read as a file of weights alone, and code in files is never run: save the state_dict, "
             "best as .safetensors."
         ) from error
-    for key in NESTED:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(v, torch.Tensor) for v in found.values()) or not found:
+    state = dict(_flat(found))
+    if not state:
         raise WeightsError(f"{path} holds no state_dict (a table of tensors).")
-    state = {str(k): v.detach() for k, v in found.items()}
-    while all(k.startswith("module.") for k in state):
-        state = {k.removeprefix("module."): v for k, v in state.items()}
     return state
 
 
-def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load `state` into `network`; names and shapes must match exactly, only `num_batches_tracked` may lack.
+def _flat(table: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, tensor) of a table and the tables in it, but for the state of an optimiser."""
+    import torch
 
-    Raises WeightsError that names the first that differ and how many there are.
+    if not isinstance(table, Mapping) or depth > DEEPEST:
+        return
+    for key, value in table.items():
+        if isinstance(value, torch.Tensor):
+            yield f"{prefix}{key}", value.detach()
+        elif not str(key).startswith("optim"):
+            yield from _flat(value, f"{prefix}{key}.", depth + 1)
+
+
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load `state` into `network`, half precision widened to float32.
+
+    Names and shapes must match exactly and every value be finite; only `num_batches_tracked` may lack. Raises
+    WeightsError that names the first that differ, and how many there are in which blocks.
     """
     own = network.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
@@ -87,7 +96,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
         if k in state and state[k].is_floating_point() != own[k].is_floating_point()
     ]
     differences = [
-        f"{_count(names, kind)}: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}"
+        f"{_count(names, kind)}: {', '.join(names[:SHOWN])}{_more(names)}"
         for kind, names in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -98,7 +107,18 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
     ]
     if differences:
         raise WeightsError(f"{path} does not fit this architecture: {'; '.join(differences)}.")
-    network.load_state_dict(dict(state), strict=False)
+    network.load_state_dict({name: _sound(value, name, path) for name, value in state.items()}, strict=False)
+
+
+def _sound(value: torch.Tensor, name: str, path: Path) -> torch.Tensor:
+    if not value.is_floating_point():
+        return value.contiguous()
+    value = value.float()
+    if not bool((value.abs() <= LARGEST).all()):  # NaN is not either
+        raise WeightsError(
+            f"{path}: the tensor {name} holds values that are not finite, or beyond {LARGEST:g}; the file is damaged."
+        )
+    return value.contiguous()
 
 
 def classifier_path(network: nn.Module) -> str:
@@ -121,6 +141,11 @@ def classes_in(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
     """How many classes the classifier of a weights file has, 0 when the file has none."""
     weight = state.get(f"{classifier_path(network)}.weight")
     return 0 if weight is None else int(weight.shape[0])
+
+
+def _more(names: list[str]) -> str:
+    """How many there are in which blocks, where not all are named."""
+    return f", … ({grouped(names)})" if len(names) > SHOWN else ""
 
 
 def _count(names: list[str], kind: str) -> str:

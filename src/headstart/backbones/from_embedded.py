@@ -13,6 +13,7 @@ from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 UNTRAINED = {
@@ -73,6 +74,10 @@ class EmbeddedSource:
 
         classes: dict[str, type[nn.Module]] = {"sprout": Sprout, "small_cnn": SmallCnn}
         return classes[name](num_classes or 0, **kwargs)
+
+    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """See `Source.renamed`: there are no older names."""
+        return state
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`: the weights in the package."""

@@ -22,6 +22,11 @@ ASSUMED = (
     "which is an assumption; write {sidecar} to state what it expects."
 )
 
+WHOLE = (
+    "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
+    "assumption, write {sidecar} to state it."
+)
+
 
 def resolve_onnx(path: Path) -> OnnxBackbone:
     """The backbone in an ONNX file; with a sidecar without opening it. Raises UserError, WeightsError."""
@@ -29,8 +34,10 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
         raise UserError(f"There is no file {path}.")
     beside = sidecar.beside(path)
     found = sidecar.read(beside, path) if beside else None
+    model = None
     if found is None or not found.inputs or not found.outputs:
-        found = _opened(path, found)
+        model = _read(path)
+        found = _opened(path, found, model)
     fixed = _picture_size(found.inputs, path)
     described = found.architecture
     weights = Weights("file", path.resolve(), found.sha256, licence=found.licence)
@@ -41,7 +48,7 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
         preprocess=found.preprocess,
         fingerprint=_mark(path, found.sha256),
         fixed_size=fixed,
-        notes=() if beside else (ASSUMED.format(name=path.name, sidecar=path.with_suffix(".json").name),),
+        notes=() if beside else (_assumed(model, path),),
         outputs=_outputs(found, path),
     )
 
@@ -52,7 +59,7 @@ def layers(outputs: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
 
 
 def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
-    """The file cut at an output: an `openvino.Model` (1, 3, *size) float32 -> (1, d) float32."""
+    """The file cut at an output: an `openvino.Model` (1, 3, *size) of the input's own type -> (1, d) float32."""
     ov = openvino.load()
     from openvino import opset13 as ops
 
@@ -76,6 +83,31 @@ def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
         raise WeightsError(f"{path} cannot be cut at its output {layer}.") from error
 
 
+def takes_pixels(model: Any, name: object) -> bool:
+    """Whether the input of an `openvino.Model` is of whole numbers, so that it takes 0..255 and no normalised values.
+
+    Raises WeightsError for numbers that cannot be those of pixels.
+    """
+    element = model.input(0).get_element_type()
+    if not element.is_integral():
+        return False
+    if element.bitwidth < 8 or (element.bitwidth == 8 and element.is_signed()):
+        raise WeightsError(
+            f"{name} takes {_type(model)}, which cannot hold pixels from 0 to 255; export it for float32."
+        )
+    return True
+
+
+def _assumed(model: Any, path: Path) -> str:
+    """What is assumed of a file without a sidecar, in a sentence."""
+    told = WHOLE if takes_pixels(model, path) else ASSUMED
+    return told.format(name=path.name, sidecar=path.with_suffix(".json").name, type=_type(model))
+
+
+def _type(model: Any) -> str:
+    return str(model.input(0).get_element_type().to_string())
+
+
 def write(backbone: OnnxBackbone, folder: Path) -> Path:
     """See `OnnxBackbone.save`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +115,7 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
     source = weights_path(backbone.weights)
     external.copy(source, file)
     beside = sidecar.beside(source)
-    found = sidecar.read(beside, source) if beside else _opened(source, None)
+    found = sidecar.read(beside, source) if beside else _opened(source, None, _read(source))
     described = replace(found, architecture=backbone.architecture, sha256=tensors.sha256(file))
     sidecar.write(described, file)
     return file
@@ -91,7 +123,7 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
 
 def _mark(path: Path, sha256: str) -> str:
     """The fingerprint; external data count as the file itself does."""
-    return fingerprint("onnx", {}, None, external.content(path) or sha256, "")
+    return fingerprint("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
 
 
 def _read(path: Path) -> Any:
@@ -107,9 +139,8 @@ def _read(path: Path) -> Any:
         raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
 
 
-def _opened(path: Path, found: Sidecar | None) -> Sidecar:
+def _opened(path: Path, found: Sidecar | None, model: Any) -> Sidecar:
     """A sidecar with the inputs and outputs of the file itself."""
-    model = _read(path)
     try:
         inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
         outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
@@ -118,7 +149,10 @@ def _opened(path: Path, found: Sidecar | None) -> Sidecar:
     if found is not None:
         return replace(found, inputs=inputs, outputs=outputs)
     size = _picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
-    return Sidecar(f"onnx:{path.stem}", Preprocess(*size), tensors.sha256(path), inputs=inputs, outputs=outputs)
+    preprocess = Preprocess(*size)
+    if takes_pixels(model, path):
+        preprocess = replace(preprocess, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels stay in 0..255
+    return Sidecar(f"onnx:{path.stem}", preprocess, tensors.sha256(path), inputs=inputs, outputs=outputs)
 
 
 def _shape(port: Any) -> Shape:

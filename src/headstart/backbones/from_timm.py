@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,12 @@ from headstart.errors import UserError
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 HUB = "huggingface.co"
+FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
+"""What timm's modules call their renaming of checkpoints."""
 
 
 class TimmSource:
@@ -63,6 +67,17 @@ class TimmSource:
         classes = {} if num_classes is None else {"num_classes": num_classes}
         network: nn.Module = timm.create_model(name, pretrained=False, **classes, **kwargs)
         return network
+
+    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """See `Source.renamed`: the filter that timm itself applies to the checkpoints of such networks."""
+        module = sys.modules[type(network).__module__]
+        filters = [found for name in FILTERS if (found := getattr(module, name, None)) is not None]
+        for change in filters:
+            try:
+                return dict(change(dict(state), network))
+            except Exception:  # made for certain files: any other may fail in any way, and is then left as it is
+                continue
+        return state
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""

@@ -9,6 +9,7 @@ from headstart.backbones.facts import Facts
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 LICENCE = "BSD-3-Clause (torchvision)"
@@ -62,6 +63,10 @@ class TorchvisionSource:
         if num_classes == 0:
             _without_classifier(network)
         return network
+
+    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """See `Source.renamed`: there are no older names."""
+        return state
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""

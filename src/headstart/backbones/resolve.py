@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart import tensors
 from headstart.backbones import memory, names, sidecar
-from headstart.backbones.backbone import Backbone, Weights
+from headstart.backbones.backbone import Backbone, Weights, weights_path
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.from_embedded import embedded, weights_file
@@ -51,7 +51,7 @@ def _onnx(name: str, weights: str | Path) -> Backbone:
 
 def _weights_file(weights: str | Path) -> Path:
     path = Path(weights).expanduser()
-    if path.is_file() and path.suffix.lower() in FORMATS:
+    if path.is_file() and path.name.lower().endswith(FORMATS):
         return path.resolve()
     if path.suffix.lower() == ".onnx":
         raise UserError(f"--weights {path}: an ONNX file is a whole network; give it as --backbone {path}.")
@@ -98,7 +98,25 @@ def _bare_file(name: str, path: Path) -> Backbone:
     )
     weights = Weights("file", path, tensors.sha256(path))
     backbone = _from_facts(name, weights, found)
-    return replace(backbone, weights=weights, notes=(*backbone.notes, note))
+    backbone = replace(backbone, weights=weights, notes=(*backbone.notes, note))
+    return _with_notes(backbone)
+
+
+def _with_notes(backbone: Backbone) -> Backbone:
+    """With sentences on what was done to fit the file to the network, remembered so that it need not be built."""
+    question = ["fitted", backbone.architecture, backbone.weights.sha256]
+    content, network = memory.recall(question), None
+    if content is None:
+        from headstart.backbones import build
+
+        network = build.build(backbone.architecture, backbone.weights)
+        content = {"notes": build.notes(network)}
+        memory.remember(question, content)
+    file = weights_path(backbone.weights).name
+    told = replace(backbone, notes=(*(f"{file}: {note}" for note in content["notes"]), *backbone.notes))
+    if network is not None:
+        told.__dict__["_network"] = network  # built already: fills the cached property
+    return told
 
 
 def _known(name: str, kind: str, seed: int) -> Backbone:

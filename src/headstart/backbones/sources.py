@@ -13,6 +13,7 @@ from headstart.backbones.from_torchvision import TorchvisionSource
 from headstart.backbones.keras.source import KerasSource
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from headstart.backbones.facts import Facts
@@ -38,6 +39,10 @@ class Source(Protocol):
 
     def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
         """The network with random weights; `num_classes` 0 is without classifier, None the library's own number."""
+        ...
+
+    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """A checkpoint with older names under those of `network`, as the library has it; `state` where it has none."""
         ...
 
     def pretrained(self, name: str) -> nn.Module:

@@ -170,11 +170,12 @@ def carry_out(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> No
 def tell(finished: Run) -> None:
     """Write the report of a finished run, and print what it comes to, its facts and where the report is."""
     from headstart.cli import show
+    from headstart.records import peak_memory_mb
     from headstart.report import write_report
 
     report = write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
     show.run_result(finished.scores)
-    show.run_facts(finished.scores)
+    show.run_facts({**finished.scores, "memory": {"peak_mb": peak_memory_mb()}})  # with what the report took
     print(f"Report: {report}")
 
 

@@ -127,6 +127,8 @@ def features(
         extraction = inference.features(recipe, out, progress, labelled=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
+    for note in extraction.notes:
+        print(f"Note: {note}")
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
 
 

@@ -114,15 +114,22 @@ def model_path(backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
 
 
 def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
-    """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32."""
+    """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32.
+
+    A network that takes whole numbers gets the pixels as they are: it normalises by itself.
+    """
     from openvino import Layout, Type
     from openvino.preprocess import PrePostProcessor
+
+    from headstart.backbones.from_onnx import takes_pixels
 
     model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
     steps = PrePostProcessor(model)
     image = steps.input(0)
     image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
     image.model().set_layout(Layout("NCHW"))
+    if takes_pixels(model, backbone.name):
+        return steps.build()
     image.preprocess().convert_element_type(Type.f32)
     image.preprocess().mean([255.0 * m for m in preprocess.mean]).scale([255.0 * s for s in preprocess.std])
     return steps.build()

@@ -173,7 +173,8 @@ class _Looked:
 
 class _Run:
     def __init__(self, images: ImageSet, source: FeatureSource, settings: Settings, progress: Progress) -> None:
-        self.images, self.source, self.settings, self.progress = images, source, settings, progress
+        self.images = images.read_by(source.preprocess.white)
+        self.source, self.settings, self.progress = source, settings, progress
         self.threads = settings.threads or os.cpu_count() or 1
         self.counts = Counts(images=len(images))
         self.seen: set[bytes] = set()

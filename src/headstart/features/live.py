@@ -25,7 +25,8 @@ class LiveRows:
     """
 
     def __init__(self, images: ImageSet, source: FeatureSource, views: Views, *, fresh: bool = False) -> None:
-        self.images, self.source, self.views, self.fresh = images, source, views, fresh
+        self.images = images.read_by(source.preprocess.white)
+        self.source, self.views, self.fresh = source, views, fresh
 
     def __len__(self) -> int:
         return len(self.images) * (1 if self.fresh else 1 + len(self.views))

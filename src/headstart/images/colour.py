@@ -2,28 +2,30 @@
 
 - alpha, transparent palette entries and colour keys: composited over white;
 - 16-bit grey: scaled by its own white (65535, or 4095 for 12-bit TIFF), never clipped;
-- 32-bit integer and float grey, which declare no white: 0..1 is scaled by 255 (float only), 0..255 is kept,
-  0..65535 is divided by 257; anything else (negative, larger, NaN) is refused as `unsupported-mode`;
+- 32-bit integer and float grey, which declare no white: by the range that fitting saw (`ranges`), else that of this
+  picture: 0..1 (float only), 0..255 or 0..65535; what is not in it (negative, larger, NaN) is `unsupported-mode`;
 - CMYK: a JPEG with an Adobe marker stores it inverted, one without does not (as libvips and GdkPixbuf read it).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from headstart.errors import Refused
+from headstart.images import ranges
+from headstart.images.ranges import White
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # premultiplied or palette alpha -> straight alpha
 _WIDE_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-def to_grey_or_rgb(image: Image.Image) -> Image.Image:
+def to_grey_or_rgb(image: Image.Image, white: White | None = None) -> Image.Image:
     """A loaded picture of any mode -> the same in mode 'L' (grey stays grey) or 'RGB', 8 bits a channel.
+
+    `white` is the range that fitting saw of values that declare none; None: of this picture alone.
 
     Raises `Refused('unsupported-mode')` for modes that have no agreed colours (LAB, floats out of range).
     """
@@ -32,7 +34,7 @@ def to_grey_or_rgb(image: Image.Image) -> Image.Image:
     if mode in ("RGB", "L") and not transparent:
         return image  # nearly every picture: no copy
     if mode in _WIDE_GREY:
-        return Image.fromarray(_eight_bits(image))
+        return Image.fromarray(_eight_bits(image, white))
     if mode in _STRAIGHT:
         return _over_white(image.convert(_STRAIGHT[mode]))
     if mode in ("LA", "RGBA"):
@@ -65,22 +67,15 @@ def _cmyk(image: Image.Image) -> Image.Image:
     return ImageChops.invert(image) if plain_jpeg else image
 
 
-def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
+def _eight_bits(image: Image.Image, seen: White | None) -> NDArray[np.uint8]:
     """16-bit, 32-bit and float grey (h,w) -> uint8 (h,w), rounded to nearest."""
     values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return _scaled(values, _white(image), _zero_is_white(image))
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 65535):  # also false for NaN
-        raise Refused("unsupported-mode", f"mode {image.mode} with values {low:g} to {high:g}")
-    white = 1 if image.mode == "F" and high <= 1 else 255 if high <= 255 else 65535
-    return _scaled(values, white, _zero_is_white(image))
-
-
-def _scaled(values: NDArray[Any], white: int, inverted: bool) -> NDArray[np.uint8]:
-    """0..white -> 0..255, or 255..0 when zero is white."""
-    grey = np.rint(values.astype(np.float32) * np.float32(255 / white)).clip(0, 255)
-    return np.asarray(255 - grey if inverted else grey, np.uint8)
+    white = _white(image) if image.mode.startswith("I;16") else ranges.white_of(values, seen)
+    if not ranges.fits(values, white):
+        known = f" (fitted on 0..{white})" if white else ""
+        raise Refused("unsupported-mode", f"mode {image.mode} with values {values.min():g} to {values.max():g}{known}")
+    grey = ranges.to_uint8(values, white)
+    return np.asarray(255 - grey if _zero_is_white(image) else grey, np.uint8)
 
 
 def _white(image: Image.Image) -> int:

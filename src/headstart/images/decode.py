@@ -35,6 +35,7 @@ from headstart.errors import Refused
 from headstart.images import dear
 from headstart.images.colour import to_grey_or_rgb
 from headstart.images.formats import ALLOWED, HEAD, sniff
+from headstart.images.ranges import White
 
 Raw: TypeAlias = bytes | NDArray[np.uint8]
 """An encoded file, or decoded pixels (h,w), (h,w,3) or (h,w,4)."""
@@ -59,10 +60,14 @@ REASONS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused unread: more than `max_pixels` (width x height) or `max_bytes` of an encoded file."""
+    """What is refused unread: more than `max_pixels` (width x height) or `max_bytes` of an encoded file.
+
+    `white` is the range of values that declare none, as fitting saw it (see `ranges`); None: of each picture by itself.
+    """
 
     max_pixels: int = 50_000_000
     max_bytes: int = 256 * 2**20
+    white: White | None = None
 
 
 DEFAULT_LIMITS = Limits()
@@ -113,7 +118,7 @@ def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     dear.check_work(image)
     image.load()
     turn = _TURN.get(_orientation(image))
-    image = to_grey_or_rgb(image)
+    image = to_grey_or_rgb(image, limits.white)
     return image.transpose(turn) if turn is not None else image
 
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError, Refused
-from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, decode, finish, open_header, verdict
+from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, check_size, decode, finish, open_header, verdict
 from headstart.images.files import open_file, read_file
+from headstart.images.formats import HEAD, sniff
+from headstart.images.ranges import White, look
 
 Item: TypeAlias = Path | bytes | NDArray[np.uint8] | Image.Image
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
@@ -115,6 +117,21 @@ class ImageSet:
         uniform = len(set(heights)) == len(set(widths)) == 1
         return Probe(median_low(heights), median_low(widths), uniform, all(grey))
 
+    def white(self) -> White:
+        """The ranges that hold all the set's pictures whose type declares none: see `ranges`. To be kept by a fit.
+
+        Arrays were looked at when the set was made; of files only TIFFs can be of such a type, and those are decoded.
+        """
+        white = self.limits.white or White()
+        if isinstance(self.items, np.ndarray):
+            return white
+        wide = (values for item in self.items if (values := _wide(item, self.limits)) is not None)
+        return White(*map(max, white, look(wide)))
+
+    def read_by(self, white: Sequence[int]) -> ImageSet:
+        """The same pictures, those whose type declares no range read by `white`, which a fit has kept."""
+        return replace(self, limits=replace(self.limits, white=White(*white)))
+
 
 _GREY = ("1", "L", "LA", "La", "I", "F")
 
@@ -131,6 +148,29 @@ def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
     with open_file(item, limits) as file:
         image = open_header(file)
         return image.height, image.width, _is_grey(image)
+
+
+_TIFF = (".tif", ".tiff")
+
+
+def _wide(item: Item, limits: Limits) -> NDArray[Any] | None:
+    """The values of a picture of 32-bit integers or floats; None for any other, and for one that cannot be read."""
+    try:
+        if isinstance(item, Path):
+            if item.suffix.lower() not in _TIFF:
+                return None
+            item = read_file(item, limits)
+        if isinstance(item, bytes):
+            if sniff(item[:HEAD]) != "TIFF":
+                return None
+            item = open_header(io.BytesIO(item))
+        if not isinstance(item, Image.Image) or item.mode not in ("I", "F"):
+            return None
+        check_size(item.size, limits)
+        values = np.asarray(item)
+    except Exception:  # decoders raise nine kinds of exception; the verdict comes when the picture is used
+        return None
+    return values if np.isfinite(values).all() else None
 
 
 def _is_grey(image: Image.Image) -> bool:

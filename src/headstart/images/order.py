@@ -25,16 +25,24 @@ def shuffled(indices: NDArray[np.int64], names: Sequence[str], seed: int, purpos
     return np.array(sorted(indices.tolist(), key=rank), np.int64)
 
 
-def allocate(counts: Counts, total: int, most: Counts) -> Counts:
+def turns(names: Sequence[str], seed: int, purpose: str) -> NDArray[np.int64]:
+    """For each of k names its place (k,) in a random order that is the same everywhere: who comes first in a tie."""
+    place = np.empty(len(names), np.int64)
+    place[shuffled(np.arange(len(names)), names, seed, purpose)] = np.arange(len(names))
+    return place
+
+
+def allocate(counts: Counts, total: int, most: Counts, turn: Counts | None = None) -> Counts:
     """`total` shared out in proportion to `counts` (k,) by largest remainder, never over `most` (k,).
 
-    The shares add up to min(total, sum of most) exactly; ties go to the earlier entry.
+    The shares add up to min(total, sum of most) exactly; ties go to the least `turn` (k,), or to the first.
     """
     total = min(total, int(most.sum()))
     whole = max(int(counts.sum()), 1)
+    turn = np.arange(len(counts)) if turn is None else turn
     share = np.minimum(total * counts // whole, most)
     while (left := total - int(share.sum())) > 0:
         room = np.flatnonzero(share < most)
         wanting = total * counts[room] - share[room] * whole
-        share[room[np.argsort(-wanting, kind="stable")[:left]]] += 1
+        share[room[np.lexsort((turn[room], -wanting))[:left]]] += 1
     return share

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.images.imageset import ImageSet
 from headstart.images.names import natural_sort
-from headstart.images.order import allocate, shuffled
+from headstart.images.order import allocate, shuffled, turns
 
 
 def select(
@@ -64,14 +64,16 @@ def _limit(images: ImageSet, limit: int, seed: int) -> ImageSet:
     strata, inverse, counts = np.unique(
         np.stack([_part_codes(images), images.labels]), axis=1, return_inverse=True, return_counts=True
     )
-    share = allocate(counts, limit, counts)
+    names = [f"{code}/{images.classes[k] if k >= 0 else ''}" for code, k in strata.T.tolist()]
+    turn = turns(names, seed, "limit")
+    share = allocate(counts, limit, counts, turn)
     train = np.flatnonzero((strata[0] == 0) & (strata[1] >= 0))
     if limit < len(train):
         raise DataError(f"A limit of {limit} is below the {len(train)} classes of {images.title}; raise it.")
     for stratum in train[share[train] == 0]:  # give it the one that another can best spare
         spare = share.copy()
         spare[train] -= 1
-        share[np.argmax(spare)] -= 1
+        share[np.lexsort((turn, -spare))[0]] -= 1
         share[stratum] += 1
     groups = [np.flatnonzero(inverse == k) for k in range(len(counts))]
     chosen = [shuffled(g, images.names, seed, "limit")[:n] for g, n in zip(groups, share, strict=True)]

@@ -7,7 +7,7 @@ place of folds, and a part `calibration` fits the temperature; neither is drawn 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.errors import DataError
 from headstart.images.imageset import PART, ImageSet
-from headstart.images.order import allocate, shuffled
+from headstart.images.order import allocate, shuffled, turns
 from headstart.images.parts import check_classes_in_train, require_part
 
 TEST_SHARE = 0.2
 COLUMNS = ("name", "label", "split")
+LISTED = 20
+"""How many classes that a part lacks are named."""
 
 
 def split(images: ImageSet, *, seed: int = 0, test: float = TEST_SHARE) -> ImageSet:
@@ -39,8 +41,8 @@ def split(images: ImageSet, *, seed: int = 0, test: float = TEST_SHARE) -> Image
     if drawn:
         draw.take("test", round(test * draw.count("train")))
     asked = [part for part in ("val", "calibration", "test") if part in brought or (part == "test" and test > 0)]
-    notes = (*images.notes, *draw.notes(asked))
-    return replace(images, parts=draw.parts, notes=notes, test_drawn=images.test_drawn or drawn)
+    parted = replace(images, parts=draw.parts, test_drawn=images.test_drawn or drawn)
+    return replace(parted, notes=(*images.notes, *lacking(parted, asked, brought)))
 
 
 @dataclass
@@ -60,28 +62,31 @@ class _Draw:
         return np.bincount(labels, minlength=len(self.images.classes)).astype(np.int64)
 
     def take(self, part: str, total: int) -> None:
-        """Move `total` pictures from train, in proportion to the classes, leaving each class at least one."""
-        counts = self.per_class("train")
-        self._move("train", part, allocate(counts, total, np.maximum(counts - 1, 0)))
+        """Move `total` pictures from train, in proportion to the classes, leaving each class at least one.
+
+        Where not all classes can have as many, chance decides which have one more, not their names.
+        """
+        counts, turn = self.per_class("train"), turns(self.images.classes, self.seed, f"classes of {part}")
+        self._move("train", part, allocate(counts, total, np.maximum(counts - 1, 0), turn))
 
     def _move(self, source: str, part: str, share: NDArray[np.int64]) -> None:
         for k, n in enumerate(share.tolist()):
             own = np.flatnonzero((self.parts == source) & (self.images.labels == k))
             self.parts[shuffled(own, self.images.names, self.seed, part)[:n]] = part
 
-    def notes(self, asked: Sequence[str]) -> list[str]:
-        """Sentences on parts that were asked for and are empty or lack classes."""
-        notes = []
-        for part in asked:
-            counts = self.per_class(part)
-            lacking = [name for name, n in zip(self.images.classes, counts, strict=True) if n == 0]
-            brought = part in set(self.images.parts.tolist())
-            why = "" if brought else ": too few pictures"
-            if not counts.any():
-                notes.append(f"The {part} part is empty{why}.")
-            elif lacking:
-                notes.append(f"The {part} part has no picture of {_some(lacking)}{why}.")
-        return notes
+
+def lacking(images: ImageSet, asked: Sequence[str], brought: Iterable[str]) -> list[str]:
+    """Sentences on parts that were `asked` for and are empty or lack classes; those not `brought` were drawn."""
+    notes = []
+    for part in asked:
+        counts = np.bincount(images.labels[images.parts == part], minlength=len(images.classes))
+        missing = [name for name, n in zip(images.classes, counts, strict=True) if n == 0]
+        why = "" if part in brought else ": too few pictures"
+        if not counts.any():
+            notes.append(f"The {part} part is empty{why}.")
+        elif missing:
+            notes.append(f"The {part} part has no picture of {_some(missing, LISTED)}{why}.")
+    return notes
 
 
 def _check(images: ImageSet) -> None:
@@ -105,7 +110,7 @@ def write_split(images: ImageSet, path: Path) -> None:
 
 
 def apply_split(images: ImageSet, path: Path) -> ImageSet:
-    """The parts that `write_split` wrote, matched by name.
+    """The parts that `write_split` wrote, matched by name; a note says which classes a part lacks.
 
     Raises `DataError` when pictures are missing, new, or have another label than the file says.
     """
@@ -119,7 +124,10 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
         label = images.classes[k] if k >= 0 else ""
         if rows[name][0] != label:
             raise DataError(f"{path} gives '{name}' the label '{rows[name][0]}', {images.title} gives it '{label}'.")
-    return replace(images, parts=np.array([rows[name][1] for name in images.names], PART))
+    parts = np.array([rows[name][1] for name in images.names], PART)
+    parted = replace(images, parts=parts)
+    brought = [part for part in ("val", "calibration", "test") if part in set(parts.tolist())]
+    return replace(parted, notes=(*images.notes, *lacking(parted, brought, brought)))
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
@@ -150,6 +158,6 @@ def _difference(new: Sequence[str], gone: Sequence[str]) -> str:
     return " and ".join(said)
 
 
-def _some(names: Sequence[str] | set[str]) -> str:
+def _some(names: Sequence[str] | set[str], most: int = 5) -> str:
     listed = sorted(f"'{name}'" for name in names)
-    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -23,7 +23,7 @@ def in_folder(folder: Path) -> list[Spelled]:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise UserError(f"--weights-folder {folder}: there is no such folder.")
-    files = sorted(path for path in folder.resolve().iterdir() if path.suffix.lower() in (*FORMATS, ".onnx"))
+    files = sorted(path for path in folder.resolve().iterdir() if path.name.lower().endswith((*FORMATS, ".onnx")))
     return [_file(path) for path in files if sidecar.beside(path)]
 
 

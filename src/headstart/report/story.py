@@ -11,12 +11,12 @@ from headstart.report.head import HEAD_WORDS, epochs, head_words
 from headstart.report.headline import class_sizes, quoted
 from headstart.report.numbers import count, decimal, digits_for, duration, joined, percent, plural, shown
 from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
+from headstart.report.tables import confusion
 
 
 def before_words(files: RunFiles) -> str:
     """What the rows called `before` are."""
-    confusion = (files.before.get(files.judged) or {}).get("confusion") or []
-    if sum(map(any, zip(*confusion, strict=True))) > 1:  # more than one class was ever named
+    if len({named for _, named, _ in confusion(files.before, files)}) > 1:  # more than one class was ever named
         return "the head as it starts, before its first update"
     return "no training: every picture gets the class shares of the training pictures as its probabilities"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.metrics import counts_of
 from headstart.report.files import RunFiles
 from headstart.report.numbers import NOTHING, count, decimal, digits_for, percent, shown
 from headstart.report.parts import PART_WORDS, USES, by_use, told, use
@@ -86,9 +88,12 @@ class Cell:
 
 def matrix(files: RunFiles) -> list[tuple[str, list[Cell]]]:
     """(True class, cells by predicted class); empty when there are too many classes to read."""
-    names, rows = files.classes, _confusion(files)
-    if not rows or len(names) > MATRIX_CLASSES:
+    names, counts = files.classes, confusion(files.after, files)
+    if not counts or len(names) > MATRIX_CLASSES:
         return []
+    rows = [[0] * len(names) for _ in names]
+    for i, j, n in counts:
+        rows[i][j] = n
     return [(shown(name, 40), _cells(i, row, names)) for i, (name, row) in enumerate(zip(names, rows, strict=True))]
 
 
@@ -104,17 +109,18 @@ def _cells(true: int, row: list[int], names: list[str]) -> list[Cell]:
 
 def confusions(files: RunFiles) -> list[tuple[str, str, str, str]]:
     """The most frequent mistakes: (true, predicted, pictures, share of the true class), worst first."""
-    names, rows = files.classes, _confusion(files)
-    pairs = [
-        (n, n / sum(row), names[i], names[j]) for i, row in enumerate(rows) for j, n in enumerate(row) if n and i != j
-    ]
+    names, counts = files.classes, confusion(files.after, files)
+    totals: dict[int, int] = {}
+    for i, _, n in counts:
+        totals[i] = totals.get(i, 0) + n
+    pairs = [(n, n / totals[i], names[i], names[j]) for i, j, n in counts if i != j]
     pairs.sort(key=lambda pair: (-pair[0], -pair[1], pair[2], pair[3]))
     return [(shown(t, 60), shown(p, 60), count(n), percent(share)) for n, share, t, p in pairs[:LISTED_CONFUSIONS]]
 
 
-def _confusion(files: RunFiles) -> list[list[int]]:
-    rows = (files.after.get(files.judged) or {}).get("confusion") or []
-    return rows if len(rows) == len(files.classes) else []
+def confusion(block: Mapping[str, Any], files: RunFiles) -> list[tuple[int, int, int]]:
+    """(true, predicted, count) of the judged part in a block of scores, `before` or `after`."""
+    return counts_of((block.get(files.judged) or {}).get("confusion") or [], len(files.classes))
 
 
 def per_class(files: RunFiles) -> list[list[str]]:

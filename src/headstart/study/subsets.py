@@ -15,6 +15,7 @@ from headstart.division import pictures
 from headstart.errors import DataError, Refused
 from headstart.images import ImageSet, digest, select, split
 from headstart.images.order import shuffled
+from headstart.images.split import lacking
 from headstart.study.recipe import Size, StudyRecipe
 
 Cell = tuple[str, int]
@@ -105,7 +106,8 @@ def subsets(recipe: StudyRecipe) -> Subsets:
     labelled = {cell: where[rows].astype(np.int64) for cell, rows in drawn.items()}
     meant = {str(size): len(drawn[str(size), 0]) / len(images.classes) for size in sizes}
     chosen = where[[place[name] for name in test.names]].astype(np.int64)
-    return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes))
+    told = lacking(test, ["test"], set(images.parts.tolist()))
+    return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes, *told))
 
 
 def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], list[str]]:

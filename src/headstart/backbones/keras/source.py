@@ -10,6 +10,7 @@ from headstart.backbones.keras.load import FAMILIES
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -35,6 +36,10 @@ class KerasSource:
         from headstart.backbones.keras import networks
 
         return networks.build(FAMILIES[name], kwargs, num_classes)
+
+    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """See `Source.renamed`: there are no older names."""
+        return state
 
     def pretrained(self, name: str) -> nn.Module:
         """Raises UserError: weights come from a file."""

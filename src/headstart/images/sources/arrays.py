@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError
+from headstart.images import ranges
+from headstart.images.decode import DEFAULT_LIMITS
 from headstart.images.imageset import PART, ImageSet, Item
 from headstart.images.names import check_twins, escape, natural_sort
+from headstart.images.ranges import White
 
 _BLOCK = 1024  # pictures converted at a time, so that a large float array needs no second copy of its size
 
@@ -26,38 +30,64 @@ def from_arrays(
     parts: Any = "",
     classes: Sequence[str] | None = None,
     title: str = "arrays",
+    white: Sequence[int] | None = None,
 ) -> ImageSet:
     """An `ImageSet` of what is in memory.
 
     images: one array (n,h,w), (n,h,w,1), (n,h,w,3) or (n,h,w,4) (see `to_uint8` for values), or a sequence that
     mixes arrays (h,w[,c]), PIL pictures, encoded bytes and paths; labels: n names or numbers (None or NaN:
-    unlabelled), or indices into `classes` when that is given; parts: one part for all, or n of them.
+    unlabelled), or indices into `classes` when that is given; parts: one part for all, or n of them; white: the ranges
+    that fitting saw (`preprocess.white` of a classifier), None for pictures to fit on, which are looked at together.
     Raises `DataError` for shapes, values or lengths that do not fit.
     """
     pixels = isinstance(images, np.ndarray) and images.dtype.kind not in "OUS"
-    items = to_uint8(images) if pixels else _items(images)
+    if not pixels:
+        images = _listed(images)
+    white = seen_in([images] if pixels else [a for a in images if isinstance(a, np.ndarray)], white)
+    items = to_uint8(images, white) if pixels else [_item(image, i, white) for i, image in enumerate(images)]
     index, names = encode(labels, classes, len(items))
     where = np.full(len(items), parts, PART) if np.ndim(parts) == 0 else np.asarray(parts, PART)
-    return ImageSet(items, _names(items, where), index, names, where, title=title)
+    limits = replace(DEFAULT_LIMITS, white=white)
+    return ImageSet(items, _names(items, where), index, names, where, title=title, limits=limits)
 
 
-def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def to_uint8(pixels: NDArray[Any], white: Sequence[int] | None = None) -> NDArray[np.uint8]:
     """Pictures (n,h,w[,1|3|4]) of any number type -> uint8 (n,h,w) or (n,h,w,3|4).
 
-    Rule: uint8 is kept; booleans and floats in 0..1 are multiplied by 255; 0..255 is rounded; 0..65535 (16-bit
-    integers) is divided by 257. One rule for the whole array, so pictures stay comparable. Raises `DataError`.
+    Rule (`ranges`): the type says what white is: 1 for booleans, 255 for uint8, 65535 for uint16. Floats and other
+    integers are in the range `white` (floats, integers) that fitting saw, 0 for each picture by itself; where `white`
+    is None all of `pixels` are looked at together: floats are 0..1, 0..255 or 0..65535, integers 0..255 or 0..65535.
+    Raises `DataError`.
     """
     shaped = _shaped(pixels)
-    return shaped if shaped.dtype == np.uint8 else _scaled(shaped, _scale([shaped]))
-
-
-def _scaled(shaped: NDArray[Any], scale: float) -> NDArray[np.uint8]:
-    """Multiplied and rounded, in blocks."""
+    if shaped.dtype == np.uint8:
+        return shaped
+    white = seen_in([shaped], white)
+    kind = ranges.kind_of(shaped.dtype)
+    alone = kind is not None and not getattr(white, kind)
     out = np.empty(shaped.shape, np.uint8)
-    for start in range(0, len(shaped), _BLOCK):
-        block = shaped[start : start + _BLOCK].astype(np.float64)
-        out[start : start + _BLOCK] = np.rint(block * scale)
+    for start in range(0, len(shaped), step := 1 if alone else _BLOCK):
+        block = shaped[start : start + step]
+        bright = ranges.white_of(block, white)
+        if not ranges.fits(block, bright):
+            raise DataError(_out_of_range(block, bright, alone))
+        out[start : start + step] = ranges.to_uint8(block, bright)
     return out
+
+
+def seen_in(arrays: Sequence[NDArray[Any]], white: Sequence[int] | None) -> White:
+    """The ranges that fitting saw, or those of all these arrays together."""
+    for pixels in arrays:
+        if pixels.dtype.kind not in "buif":
+            raise DataError(f"Pixels must be numbers; got an array of {pixels.dtype}.")
+    return ranges.look(arrays) if white is None else White(*white)
+
+
+def _out_of_range(pixels: NDArray[Any], white: int, alone: bool) -> str:
+    got = f"{pixels.min():g}..{pixels.max():g} of type {pixels.dtype}"
+    if white and not alone and pixels.min() >= 0:
+        return f"Pixels of type {pixels.dtype} are 0..{white} here, as in fit; got {got}: bring them to that range."
+    return f"Pixels must lie in 0..1 or 0..255 (or 0..65535) and be finite; got {got}."
 
 
 def encode(
@@ -123,43 +153,17 @@ def _shaped(pixels: NDArray[Any]) -> NDArray[Any]:
     )
 
 
-def _scale(arrays: Sequence[NDArray[Any]]) -> float:
-    """The factor of `to_uint8`'s rule, the same for all these arrays."""
-    for kind in {pixels.dtype for pixels in arrays}:
-        if kind.kind not in "buif":
-            raise DataError(f"Pixels must be numbers; got an array of {kind}.")
-    filled = [pixels for pixels in arrays if pixels.size]
-    if not filled or all(pixels.dtype == bool for pixels in filled):
-        return 255.0
-    low, high = min(float(p.min()) for p in filled), max(float(p.max()) for p in filled)
-    integers = all(pixels.dtype.kind in "bui" for pixels in filled)
-    if any(not np.isfinite(p.max()) for p in filled) or low < 0 or high > (65535 if integers else 255):
-        raise DataError(
-            "Pixels must lie in 0..1 or 0..255 (integers up to 65535) and be finite; "
-            f"got {low:g}..{high:g} of type {filled[0].dtype}."
-        )
-    if high > 255:
-        return 1 / 257
-    return 255.0 if high <= 1 and not integers else 1.0
-
-
-def _items(images: Any) -> list[Item]:
-    """A sequence of pictures -> items; arrays that are not uint8 are converted by one rule for all of them."""
+def _listed(images: Any) -> list[Any]:
     if isinstance(images, str | bytes | Path):
         raise DataError("Give a list of pictures, not a single one.")
-    items = list(images)
-    other = [i for i, item in enumerate(items) if isinstance(item, np.ndarray) and item.dtype != np.uint8]
-    scale = _scale([items[i] for i in other]) if other else 1.0
-    return [_item(image, i, scale) for i, image in enumerate(items)]
+    return list(images)
 
 
-def _item(image: Any, i: int, scale: float) -> Item:
+def _item(image: Any, i: int, white: White) -> Item:
     if isinstance(image, np.ndarray):
         if image.ndim not in (2, 3):
             raise DataError(f"Picture {i} must have shape (h,w), (h,w,1), (h,w,3) or (h,w,4); got {image.shape}.")
-        shaped = _shaped(image[None])
-        pixels = shaped if shaped.dtype == np.uint8 else _scaled(shaped, scale)
-        return np.asarray(pixels[0], np.uint8)
+        return np.asarray(to_uint8(image[None], white)[0], np.uint8)
     if isinstance(image, bytes | Image.Image):
         return image
     if isinstance(image, str | os.PathLike):

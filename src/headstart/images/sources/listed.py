@@ -32,7 +32,8 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
     if len(data) == 0:
         raise DataError("No picture was given.")
     if isinstance(data, np.ndarray) or not all(isinstance(item, str | os.PathLike) for item in data):
-        return replace(from_arrays(data), limits=options.limits)
+        images = from_arrays(data, white=options.limits.white)
+        return replace(images, limits=replace(options.limits, white=images.limits.white))
     return _paths([Path(item).expanduser() for item in data], options)
 
 

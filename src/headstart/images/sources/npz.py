@@ -14,7 +14,8 @@ from headstart.errors import DataError, nearest
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train
-from headstart.images.sources.arrays import from_arrays
+from headstart.images.ranges import White
+from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
 
 if TYPE_CHECKING:
     import zipfile
@@ -41,13 +42,13 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     """
     arrays = _read(data, options.labelled)
     parts = [part for part in PARTS if f"x_{part}" in arrays]
-    pixels = _joined([arrays[f"x_{part}"] for part in parts], data)
+    pixels, white = _joined([arrays[f"x_{part}"] for part in parts], data, options.limits.white)
     labels = np.concatenate([_labels(arrays, part, data) for part in parts]) if options.labelled else None
     where = np.repeat(parts, [len(arrays[f"x_{part}"]) for part in parts])
     listed = [str(name) for name in arrays["classes"].ravel().tolist()] if "classes" in arrays else None
     images = from_arrays(pixels, labels, parts=where, classes=listed, title=data.name)
     check_classes_in_train(images.labels, images.parts, images.classes, str(data))
-    return replace(images, limits=options.limits)
+    return replace(images, limits=replace(options.limits, white=white))
 
 
 def _read(path: Path, labelled: bool) -> dict[str, NDArray[Any]]:
@@ -121,8 +122,10 @@ def _labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> NDArray[A
     return labels
 
 
-def _joined(blocks: list[NDArray[Any]], path: Path) -> NDArray[Any]:
+def _joined(blocks: list[NDArray[Any]], path: Path, white: White | None) -> tuple[NDArray[np.uint8], White]:
+    """The parts as one array, each by its own type, and the ranges that were seen in all of them."""
     shapes = {block.shape[1:] for block in blocks}
     if len(shapes) > 1:
         raise DataError(f"{path}: the parts hold pictures of different shapes {sorted(shapes)}.")
-    return np.concatenate(blocks)
+    seen = seen_in(blocks, white)
+    return np.concatenate([to_uint8(block, seen) for block in blocks]), seen

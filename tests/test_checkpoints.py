@@ -1,0 +1,135 @@
+"""Checkpoints as training scripts write them fit the network, and a note says what was done."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from headstart.backbones import Backbone, resolve
+from headstart.errors import WeightsError
+
+NAME = "test_resnet"
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    torch.manual_seed(0)
+    return timm.create_model(NAME, num_classes=5).state_dict()
+
+
+def under(prefix: str, state: State) -> State:
+    return {prefix + k: v.clone() for k, v in state.items()}
+
+
+def resolved(path: Path, content: Any) -> Backbone:
+    if path.suffix == ".safetensors":
+        save_file(content, path)
+    else:
+        torch.save(content, path)
+    return resolve(f"timm:{NAME}", path)
+
+
+def same(backbone: Backbone, state: State) -> bool:
+    own = backbone.network().state_dict()
+    return own.keys() <= state.keys() and all(torch.equal(own[k], state[k]) for k in own)
+
+
+WRAPPINGS: dict[str, Callable[[State], Any]] = {
+    "plain": lambda s: s,
+    "state_dict": lambda s: {"state_dict": s, "epoch": 3, "hyper_parameters": {"lr": 0.1}},
+    "model": lambda s: {"model": s, "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": []}},
+    "arguments": lambda s: {"state_dict": s, "args": argparse.Namespace(lr=0.1), "arch": "resnet"},
+}
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.", "backbone.", "encoder.", "module.model.", "x.y."]
+)
+@pytest.mark.parametrize("ending", [".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar"])
+def test_one_prefix_before_every_name_is_taken_off_in_every_format(
+    tmp_path: Path, state: State, prefix: str, ending: str
+) -> None:
+    backbone = resolved(tmp_path / f"w{ending}", under(prefix, state))
+    assert same(backbone, state)
+    assert backbone.notes[0] == f"w{ending}: The prefix '{prefix}' before the names of the weights was taken off."
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_what_training_scripts_keep_beside_the_weights_is_passed_over(
+    tmp_path: Path, state: State, wrapping: str
+) -> None:
+    assert same(resolved(tmp_path / "w.ckpt", WRAPPINGS[wrapping](under("model.", state))), state)
+
+
+def test_of_trained_and_averaged_weights_the_trained_ones_are_taken_and_the_note_says_so(
+    tmp_path: Path, state: State
+) -> None:
+    averaged = {k: v + 1 for k, v in state.items()}
+    backbone = resolved(tmp_path / "w.pth", {"state_dict_ema": averaged, "state_dict": state})
+    assert same(backbone, state)
+    assert "Of 2 sets of weights, 'state_dict' was taken, not 'state_dict_ema'." in backbone.notes[1]
+
+
+def test_another_classifier_head_is_left_out_with_a_note(tmp_path: Path, state: State) -> None:
+    body = {k: v for k, v in state.items() if not k.startswith("fc.")}
+    for i, head in enumerate(({"head.0.weight": torch.ones(3, 4)}, {"fc.1.weight": torch.ones(3, 4)})):
+        backbone = resolved(tmp_path / f"{i}.safetensors", {**body, **head})
+        assert same(backbone, body)
+        block = next(iter(head)).partition(".")[0]
+        assert backbone.notes[0].endswith(f"Not used, because no feature needs them: 1 tensor ({block} 1).")
+
+
+def test_more_of_a_block_that_the_network_has_is_another_architecture(tmp_path: Path, state: State) -> None:
+    deeper = {**state, "layer1.7.conv1.weight": torch.ones(1)}
+    with pytest.raises(WeightsError, match=r"1 tensor unexpected: layer1\.7\.conv1\.weight"):
+        resolved(tmp_path / "w.pth", deeper)
+
+
+def test_what_is_missing_is_named_by_block(tmp_path: Path, state: State) -> None:
+    part = {k: v for k, v in state.items() if not k.startswith(("layer2", "layer3"))}
+    gone = [sum(k.startswith(f"layer{i}") and "num_batches" not in k for k in state) for i in (2, 3)]
+    with pytest.raises(WeightsError) as told:
+        resolved(tmp_path / "w.pth", under("module.", part))
+    assert f"{sum(gone)} tensors missing: layer2" in str(told.value)
+    assert f"({sum(gone)} tensors (layer2 {gone[0]}, layer3 {gone[1]}))" in str(told.value)
+    assert len(str(told.value)) < 500
+
+
+def as_facebook(name: str) -> str:
+    """timm's name of a ConvNeXt weight -> that of the checkpoints which its authors published."""
+    name = re.sub(r"stages\.(\d)\.downsample", r"downsample_layers.\1", name.replace("stem.", "downsample_layers.0."))
+    name = name.replace(".blocks", "").replace("conv_dw", "dwconv").replace("mlp.fc", "pwconv")
+    return name.replace("head.norm", "norm")
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_names_of_an_older_form_are_changed_as_the_library_does(tmp_path: Path, prefix: str) -> None:
+    torch.manual_seed(0)
+    state = timm.create_model("test_convnext", num_classes=0).state_dict()
+    older = {as_facebook(k): v for k, v in state.items()}
+    assert older.keys() != state.keys()
+    torch.save({"model": under(prefix, older)}, tmp_path / "w.pth")
+    backbone = resolve("timm:test_convnext", tmp_path / "w.pth")
+    assert same(backbone, state)
+    assert "Names of an older form" in " ".join(backbone.notes)
+
+
+def test_a_second_look_at_a_file_remembers_its_notes_and_builds_no_network(tmp_path: Path, state: State) -> None:
+    first = resolved(tmp_path / "w.pth", under("module.", state))
+    again = resolve(f"timm:{NAME}", tmp_path / "w.pth")
+    assert again.notes == first.notes and "_network" not in again.__dict__
+
+
+def test_a_saved_bundle_of_a_prefixed_file_is_the_same_network(tmp_path: Path, state: State) -> None:
+    backbone = resolved(tmp_path / "w.pth", under("module.", state))
+    saved = resolve(backbone.name, backbone.save(tmp_path / "bundle"))
+    assert same(saved, state)
