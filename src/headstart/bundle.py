@@ -11,8 +11,6 @@ The manifest is written last, and the folder is moved into its place whole. Load
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from headstart.errors import BundleError, HeadstartError
 from headstart.features.extract import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.preprocess import Preprocess
+from headstart.shared import replacing_folder
 
 VERSION = 1
 
@@ -39,34 +38,31 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    part.chmod(0o755)
     try:
-        arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
-        try:
-            save_file(arrays, part / "head.safetensors")
-        except SafetensorError as error:
-            raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
-        if seen is not None:
-            digests.write(seen, part)
-        backbone = _save_backbone(classifier, part)
-        manifest = {
-            "format": "headstart-bundle",
-            "version": VERSION,
-            "classes": list(classifier.classes),
-            "temperature": classifier.temperature,
-            "head": {"name": _name_of(classifier.head), "config": classifier.head.config()},
-            "layer": classifier.source.layer,
-            "preprocess": classifier.source.preprocess.to_dict(),
-            "backbone": backbone,
-            "averaging": _averaging(classifier.averaging),
-            "files": {p.name: {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)} for p in sorted(part.iterdir())},
-        }
-        (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        _replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with replacing_folder(folder) as part:
+            save_file(
+                {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}, part / "head.safetensors"
+            )
+            if seen is not None:
+                digests.write(seen, part)
+            backbone = _save_backbone(classifier, part)
+            manifest = {
+                "format": "headstart-bundle",
+                "version": VERSION,
+                "classes": list(classifier.classes),
+                "temperature": classifier.temperature,
+                "head": {"name": _name_of(classifier.head), "config": classifier.head.config()},
+                "layer": classifier.source.layer,
+                "preprocess": classifier.source.preprocess.to_dict(),
+                "backbone": backbone,
+                "averaging": _averaging(classifier.averaging),
+                "files": {
+                    p.name: {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)} for p in sorted(part.iterdir())
+                },
+            }
+            (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except SafetensorError as error:
+        raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
     return folder
 
 
@@ -190,17 +186,6 @@ def _source(folder: Path, manifest: dict[str, Any]) -> FeatureSource:
     else:
         backbone = resolve(described["name"], str(folder / described["weights"]))
     return FeatureSource(preprocess, backbone, manifest["layer"], choose())
-
-
-def _replace(part: Path, folder: Path) -> None:
-    """Move the finished folder into place; an older one goes only after the new one is complete."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        folder.replace(old / "bundle")
-        part.replace(folder)
-        shutil.rmtree(old)
-    else:
-        part.replace(folder)
 
 
 def _clause(error: Exception) -> str:

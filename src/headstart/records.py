@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import sys
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart import shared
 from headstart.errors import UserError
 
 PACKAGES = (
@@ -39,6 +39,7 @@ def claim(folder: Path) -> Path:
         raise UserError(f"--out {folder} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.toml").is_file():
         raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
+    check_writable(folder)
     return folder
 
 
@@ -48,7 +49,36 @@ def unused(folder: Path) -> Path:
     while found.exists():
         number += 1
         found = folder.with_name(f"{folder.name}-{number}")
+    check_writable(found)
     return found
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError, before any work, when nothing can be written in `folder`; it is not made."""
+    try:
+        shared.check_writable(folder)
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written: {refusal(error)}; name another place.") from error
+
+
+def check_file(out: Path, kinds: Sequence[str]) -> str:
+    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written."""
+    kind = out.suffix.lower()
+    if kind not in kinds:
+        listed = f"in none of {', '.join(kinds)}; choose one of them" if len(kinds) > 1 else f"not in {kinds[0]}"
+        raise UserError(f"--out {out} ends {listed}.")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file.")
+    check_writable(out.parent)
+    return kind
+
+
+def refusal(error: OSError) -> str:
+    """What the system says against writing a file, as a clause that names the place and, of a full disk, its room."""
+    place = Path(error.filename2 or error.filename or ".")
+    if shared.full(error) is not None:
+        return f"the disk of {place} is full{shared.room(place)}"
+    return f"{place}: {error.strerror or error}"
 
 
 def make(folder: Path) -> None:
@@ -61,9 +91,8 @@ def make(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)
+    with shared.replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

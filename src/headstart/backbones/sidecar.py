@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart import tensors
+from headstart import records, tensors
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
 
@@ -109,7 +109,7 @@ def write(found: Sidecar, file: Path) -> None:
     for key, shapes in (("inputs", found.inputs), ("outputs", found.outputs)):
         if shapes:
             values[key] = {n: ["any" if side is None else side for side in shape] for n, shape in shapes.items()}
-    file.with_suffix(".json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    records.write_json(file.with_suffix(".json"), values)
 
 
 def of(backbone: Backbone, file: Path, num_classes: int) -> Sidecar:
