@@ -5,13 +5,14 @@ recipe.toml  split.csv  history.csv  scores.json  predictions.csv  refused.csv  
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import shared
-from headstart.errors import UserError
+from headstart.errors import DataError, UserError
 
 PACKAGES = (
     "headstart", "torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow", "lmdb",
     "safetensors",
 )  # fmt: skip
+REFUSED = "refused.csv"
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -37,7 +39,7 @@ def claim(folder: Path) -> Path:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.toml").is_file():
+    if folder.is_dir() and {p.name for p in folder.iterdir()} - {REFUSED} and not (folder / "recipe.toml").is_file():
         raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
     check_writable(folder)
     return folder
@@ -113,6 +115,24 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """One line a step; the columns are the keys of all rows in the order they first appear."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     write_csv(path, columns, ([row.get(c, "") for c in columns] for row in history))
+
+
+def write_refused(folder: Path, refused: Iterable[Any]) -> Path:
+    """List the pictures that were left out (objects with `name`, `reason`, `detail`); the path of the table."""
+    write_csv(folder / REFUSED, ["name", "reason", "detail"], ((r.name, r.reason, r.detail) for r in refused))
+    return folder / REFUSED
+
+
+@contextlib.contextmanager
+def listing_refused(folder: Path) -> Iterator[None]:
+    """Where too few pictures could be used, those that could not are listed in the folder and the error says so."""
+    try:
+        yield
+    except DataError as error:
+        if not error.refused:
+            raise
+        path = write_refused(folder, error.refused)
+        raise DataError(f"{str(error).rstrip('.')}; {path} lists the refused.", error.refused) from error
 
 
 def prediction_columns(classes: Sequence[str]) -> list[str]:

@@ -99,13 +99,13 @@ def _looked_at(drawn: Subsets, folder: Path, progress: Progress) -> tuple[Subset
     """The subsets without pictures that cannot be used, and what was seen: remembered for the same pictures."""
     mark = drawn.mark()
     known = seen(folder, mark)
-    looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
+    with records.listing_refused(folder):
+        looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
     if not known:
         records.write_json(folder / PICTURES, {"mark": mark, "looks": looks.to_dict()})
-        refused = [*drawn.images.refused, *looks.refused]
-        rows = ((r.name, r.reason, r.detail) for r in refused)
-        records.write_csv(folder / "refused.csv", ["name", "reason", "detail"], rows)
-    return drawn.without(np.array(looks.refused_at, dtype=np.int64)), looks
+        records.write_refused(folder, [*drawn.images.refused, *looks.refused])
+    with records.listing_refused(folder):
+        return drawn.without(np.array(looks.refused_at, dtype=np.int64), looks.refused), looks
 
 
 @dataclass
