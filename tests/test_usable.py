@@ -35,8 +35,8 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def asked(data: Path, **sections: object) -> Recipe:
-    values = {"source": str(data), "evaluate": "holdout", **sections.pop("data", {})}
+def asked(folder: Path, **sections: object) -> Recipe:
+    values = {"source": str(folder), "evaluate": "holdout", **sections.pop("data", {})}
     return Recipe.from_dict({"method": "pixels", "data": values, **sections})
 
 

@@ -74,6 +74,10 @@ def _parse(values: Mapping[str, Any]) -> Sidecar:
         raise ValueError(f"num_classes is {classes!r}, not a whole number")
     if not isinstance(values["architecture"], str):
         raise ValueError("architecture is not a name")
+    if kwargs.get("in_chans", 3) != 3 or values["preprocess"].get("color", "RGB") != "RGB":
+        raise ValueError(
+            "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
+        )
     fixed = values.get("fixed_size")
     return Sidecar(
         architecture=values["architecture"],
