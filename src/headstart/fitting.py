@@ -17,7 +17,7 @@ from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import full_logits
 from headstart.division import by_folds, prepare
 from headstart.engines import choose
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import groups, marks
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
@@ -148,7 +148,7 @@ class Job:
         started = time.perf_counter()
         try:
             tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
-        except HeadstartError:
+        except BaseException:
             with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
                 kept.folder.rmdir()
             raise

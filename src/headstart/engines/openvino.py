@@ -21,6 +21,7 @@ import numpy as np
 
 from headstart.backbones import openvino
 from headstart.engines import Picture, Row, Tag, collect
+from headstart.errors import UserError
 from headstart.paths import models_dir
 from headstart.shared import locked, replacing
 
@@ -128,7 +129,11 @@ def convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
     from openvino import Layout, Type
     from openvino.preprocess import PrePostProcessor
 
-    model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
+    try:
+        model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
+    except RuntimeError as error:  # its converter's own error is one
+        shown = f"{backbone.name} for pictures of {preprocess.height}x{preprocess.width}"
+        raise UserError(f"OpenVINO cannot take over {shown}; use --engine torch, or another size.") from error
     steps = PrePostProcessor(model)
     image = steps.input(0)
     image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
