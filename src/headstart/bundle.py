@@ -12,8 +12,6 @@ schema (`manifest`), every file against the manifest, and that backbone and head
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from headstart.features.extract import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.manifest import Manifest
 from headstart.preprocess import Preprocess
+from headstart.shared import replacing_folder
 
 
 def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = None) -> Path:
@@ -40,40 +39,34 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    part.chmod(0o755)
     try:
-        arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
-        try:
+        with replacing_folder(folder) as part:
+            arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
             save_file(arrays, part / manifests.HEAD)
-        except SafetensorError as error:
-            raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
-        if seen is not None:
-            digests.write(seen, part)
-        backbone = _save_backbone(classifier, part)
-        known = set(classifier.head.classes_.tolist())
-        manifest = {
-            "format": manifests.FORMAT,
-            "version": manifests.VERSION,
-            "classes": list(classifier.classes),
-            "untrained": [name for k, name in enumerate(classifier.classes) if k not in known],
-            "temperature": classifier.temperature,
-            "head": {"name": _name_of(classifier.head), "config": documents.holdable(classifier.head.config())},
-            "layer": classifier.source.layer,
-            "preprocess": classifier.source.preprocess.to_dict(),
-            "backbone": backbone,
-            "averaging": _averaging(classifier.averaging),
-            "files": {
-                p.relative_to(part).as_posix(): {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)}
-                for p in sorted(part.rglob("*"))
-                if p.is_file()
-            },
-        }
-        (part / manifests.NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        _replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            if seen is not None:
+                digests.write(seen, part)
+            backbone = _save_backbone(classifier, part)
+            known = set(classifier.head.classes_.tolist())
+            manifest = {
+                "format": manifests.FORMAT,
+                "version": manifests.VERSION,
+                "classes": list(classifier.classes),
+                "untrained": [name for k, name in enumerate(classifier.classes) if k not in known],
+                "temperature": classifier.temperature,
+                "head": {"name": _name_of(classifier.head), "config": documents.holdable(classifier.head.config())},
+                "layer": classifier.source.layer,
+                "preprocess": classifier.source.preprocess.to_dict(),
+                "backbone": backbone,
+                "averaging": _averaging(classifier.averaging),
+                "files": {
+                    p.relative_to(part).as_posix(): {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)}
+                    for p in sorted(part.rglob("*"))
+                    if p.is_file()
+                },
+            }
+            (part / manifests.NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except SafetensorError as error:
+        raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
     return folder
 
 
@@ -183,14 +176,3 @@ def _try(classifier: Classifier) -> None:
         found = classifier.probabilities(rows)
     if found.shape != (2, len(classifier.classes)) or not np.isfinite(found).all():
         raise ValueError("its head gives probabilities that are not finite")
-
-
-def _replace(part: Path, folder: Path) -> None:
-    """Move the finished folder into place; an older one goes only after the new one is complete."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        folder.replace(old / "bundle")
-        part.replace(folder)
-        shutil.rmtree(old)
-    else:
-        part.replace(folder)

@@ -14,7 +14,8 @@ HeadstartError                  anything below; the message is one sentence for 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class HeadstartError(Exception):
@@ -42,7 +43,11 @@ class UnknownName(UserError):
 
 
 class DataError(UserError):
-    """The pictures, labels or splits do not allow what was asked."""
+    """The pictures, labels or splits do not allow what was asked; `refused` are pictures that could not be used."""
+
+    def __init__(self, message: str, refused: Sequence[Any] = ()) -> None:
+        self.refused = tuple(refused)
+        super().__init__(message)
 
 
 class WeightsError(UserError):

@@ -119,9 +119,7 @@ class Outcome:
         if self.training and self.training.tried:
             records.write_csv(folder / "learning_rates.csv", ["learning_rate", "loss"], self.training.tried)
         records.write_json(folder / "environment.json", records.environment())
-        refused = [*images.refused, *self.extraction.refused]
-        columns = ["name", "reason", "detail"]
-        records.write_csv(folder / "refused.csv", columns, ((r.name, r.reason, r.detail) for r in refused))
+        records.write_refused(folder, [*images.refused, *self.extraction.refused])
         told, parts = self.probabilities, images.parts
         if self.folds is not None:
             told, parts = told.copy(), np.where(np.arange(len(images)) < self._crossed.stop, "cv", parts)

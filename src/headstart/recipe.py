@@ -158,7 +158,7 @@ class TrainingRecipe(Section):
     """Epochs without a lower validation loss after which training stops; 0: never."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """`balanced` draws every class as often as the others."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """On the CPU; measured when left out."""
     find_rate: bool = False
     """Try learning rates on a copy of the network first, and draw what they did."""

@@ -5,6 +5,7 @@ recipe.toml  split.csv  history.csv  scores.json  predictions.csv  refused.csv  
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -13,7 +14,6 @@ import os
 import platform
 import re
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import UserError
+from headstart import shared
+from headstart.errors import DataError, UserError
 
 PACKAGES = (
     "headstart", "torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow", "lmdb",
@@ -30,6 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet would take for a formula, after any number of apostrophes."""
+REFUSED = "refused.csv"
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -41,8 +43,9 @@ def claim(folder: Path) -> Path:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.toml").is_file():
+    if folder.is_dir() and {p.name for p in folder.iterdir()} - {REFUSED} and not (folder / "recipe.toml").is_file():
         raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
+    check_writable(folder)
     return folder
 
 
@@ -52,7 +55,36 @@ def unused(folder: Path) -> Path:
     while found.exists():
         number += 1
         found = folder.with_name(f"{folder.name}-{number}")
+    check_writable(found)
     return found
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError, before any work, when nothing can be written in `folder`; it is not made."""
+    try:
+        shared.check_writable(folder)
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written: {refusal(error)}; name another place.") from error
+
+
+def check_file(out: Path, kinds: Sequence[str]) -> str:
+    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written."""
+    kind = out.suffix.lower()
+    if kind not in kinds:
+        listed = f"in none of {', '.join(kinds)}; choose one of them" if len(kinds) > 1 else f"not in {kinds[0]}"
+        raise UserError(f"--out {out} ends {listed}.")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file.")
+    check_writable(out.parent)
+    return kind
+
+
+def refusal(error: OSError) -> str:
+    """What the system says against writing a file, as a clause that names the place and, of a full disk, its room."""
+    place = Path(error.filename2 or error.filename or ".")
+    if shared.full(error) is not None:
+        return f"the disk of {place} is full{shared.room(place)}"
+    return f"{place}: {error.strerror or error}"
 
 
 def make(folder: Path) -> None:
@@ -65,9 +97,8 @@ def make(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # half a character, in JSON too
-    part.replace(path)
+    with shared.replacing(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # half a character, in JSON too
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -121,6 +152,24 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """One line a step; the columns are the keys of all rows in the order they first appear."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     write_csv(path, columns, ([row.get(c, "") for c in columns] for row in history))
+
+
+def write_refused(folder: Path, refused: Iterable[Any]) -> Path:
+    """List the pictures that were left out (objects with `name`, `reason`, `detail`); the path of the table."""
+    write_csv(folder / REFUSED, ["name", "reason", "detail"], ((r.name, r.reason, r.detail) for r in refused))
+    return folder / REFUSED
+
+
+@contextlib.contextmanager
+def listing_refused(folder: Path) -> Iterator[None]:
+    """Where too few pictures could be used, those that could not are listed in the folder and the error says so."""
+    try:
+        yield
+    except DataError as error:
+        if not error.refused:
+            raise
+        path = write_refused(folder, error.refused)
+        raise DataError(f"{str(error).rstrip('.')}; {path} lists the refused.", error.refused) from error
 
 
 def prediction_columns(classes: Sequence[str]) -> list[str]:

@@ -101,7 +101,8 @@ def execute(
     job = Job(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
     )
-    fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
+    with records.listing_refused(folder):
+        fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
     training, averaging = views_of(fitted.recipe)  # an augmentation by the looks of the pictures is known by now
     if recipe.method in TRAINED and by_folds(fitted.recipe, fitted.images):
         fitted = cross_validated(job, fitted, averaging)

@@ -13,7 +13,6 @@ ONNX files have `inputs` and `outputs`: name -> shape, a word for a size that is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from headstart import documents, tensors
+from headstart import documents, records, tensors
 from headstart.backbones import arguments
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
@@ -93,6 +92,10 @@ def _parse(values: Any) -> Sidecar:
     found = documents.checked(_Schema, values)
     kwargs = dict(found.given or {})
     arguments.check(found.architecture, kwargs)
+    if kwargs.get("in_chans", 3) != 3 or found.preprocess.get("color", "RGB") != "RGB":
+        raise ValueError(
+            "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
+        )
     return Sidecar(
         architecture=found.architecture,
         preprocess=Preprocess.from_dict(found.preprocess),
@@ -125,7 +128,7 @@ def write(found: Sidecar, file: Path) -> None:
     for key, shapes in (("inputs", found.inputs), ("outputs", found.outputs)):
         if shapes:
             values[key] = {n: ["any" if side is None else side for side in shape] for n, shape in shapes.items()}
-    file.with_suffix(".json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    records.write_json(file.with_suffix(".json"), values)
 
 
 def of(backbone: Backbone, file: Path, num_classes: int) -> Sidecar:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from headstart.errors import DataError, Offline
 from headstart.images.options import Progress
+from headstart.shared import full, locked, naming, replacing
 
 if TYPE_CHECKING:
     import zipfile
@@ -44,17 +43,6 @@ class Remote:
     md5: str | None = None
 
 
-def cache_dir() -> Path:
-    """HEADSTART_CACHE, or the platform's folder for caches, with `headstart` below it."""
-    if own := os.environ.get("HEADSTART_CACHE"):
-        return Path(own).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headstart"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
-
-
 def is_complete(folder: Path) -> bool:
     """Whether every file of this folder was downloaded."""
     return (folder / MARKER).is_file()
@@ -66,16 +54,20 @@ def fetch_all(files: Sequence[Remote], folder: Path, progress: Progress | None =
     Raises `Offline` when no mirror answers, `DataError` for a checksum that differs or an unsafe archive.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sums = {}
-    for remote in files:
-        path = folder / remote.name
-        sums[remote.name] = _fetch(remote, path, progress)
-        if path.name.endswith((".zip", ".tar.gz")):
-            extract(path, folder)
-            path.unlink()
-    temporary = folder / f"{MARKER}.{os.getpid()}"
-    temporary.write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    temporary.replace(folder / MARKER)
+    with locked(folder), naming(folder):
+        if is_complete(folder):  # another process has done it while this one waited
+            return
+        sums = {}
+        for remote in files:
+            path = folder / remote.name
+            sums[remote.name] = _fetch(remote, path, progress)
+            if path.name.endswith((".zip", ".tar.gz")):
+                try:
+                    extract(path, folder)
+                finally:
+                    path.unlink()
+        with replacing(folder / MARKER) as part:
+            part.write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
 def _fetch(remote: Remote, path: Path, progress: Progress | None) -> str:
@@ -83,24 +75,27 @@ def _fetch(remote: Remote, path: Path, progress: Progress | None) -> str:
     from http.client import HTTPException
 
     reasons, changed = [], False
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     for url in remote.urls:
         try:
-            md5, sha256 = _copy(url, partial, progress)
-        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError
-            partial.unlink(missing_ok=True)
-            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
-            continue
-        if remote.md5 is not None and md5 != remote.md5:
-            partial.unlink(missing_ok=True)
-            reasons.append(f"{url} has changed: its MD5 is {md5}, expected {remote.md5}")
+            with replacing(path) as partial:
+                md5, sha256 = _copy(url, partial, progress)
+                if remote.md5 is not None and md5 != remote.md5:
+                    raise _Changed(f"its MD5 is {md5}, expected {remote.md5}")
+            return sha256
+        except _Changed as error:
+            reasons.append(f"{url} has changed: {error}")
             changed = True
-            continue
-        partial.replace(path)
-        return sha256
+        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError
+            if isinstance(error, OSError) and full(error):
+                raise
+            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
     if changed:
         raise DataError(f"{remote.name} could not be downloaded ({'; '.join(reasons)}); it was not kept.")
     raise Offline(f"{remote.name} could not be downloaded ({'; '.join(reasons)}).")
+
+
+class _Changed(Exception):
+    """A mirror gave another file than the one that was published."""
 
 
 def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
@@ -119,7 +114,7 @@ def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
             if done > MAX_DOWNLOAD:
                 raise ValueError(f"more than {MAX_DOWNLOAD} bytes")
             if progress:
-                progress(target.name.split(".")[0], done, total)
+                progress(target.name.lstrip(".").split(".")[0], done, total)
         if total and done < total:
             raise ValueError(f"only {done} of {total} bytes came")
     return md5.hexdigest(), sha256.hexdigest()

@@ -105,14 +105,16 @@ class ImageSet:
 
         Raises `DataError` when not one of them can be opened.
         """
-        seen = []
+        seen, refused = [], []
         for i in np.unique(np.linspace(0, len(self) - 1, min(k, len(self))).astype(int)):
             try:
                 seen.append(_header(self.items[i], self.limits))
-            except Refused:
-                continue
+            except Refused as why:
+                refused.append(Refusal(self.names[i], why.reason, why.detail))
         if not seen:
-            raise DataError(f"{self.title}: none of {min(k, len(self))} pictures looked at could be opened.")
+            first = f"; the first, {refused[0].name}, because of: {refused[0].reason}" if refused else ""
+            looked = min(k, len(self))
+            raise DataError(f"{self.title}: none of {looked} pictures looked at could be opened{first}.", refused)
         heights, widths, grey = zip(*seen, strict=True)
         uniform = len(set(heights)) == len(set(widths)) == 1
         return Probe(median_low(heights), median_low(widths), uniform, all(grey))

@@ -31,7 +31,9 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
     Raises UserError when `out` holds something else, so that nothing is overwritten.
     """
     if out is None:
-        return _default(recipe)
+        out = _default(recipe)
+        records.check_writable(out)
+        return out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
     if out.is_dir() and any(out.iterdir()):
@@ -42,6 +44,7 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
                 f"--out {out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
                 "sizes, repeats and the margin may change. Name another folder."
             )
+    records.check_writable(out)
     return out
 
 

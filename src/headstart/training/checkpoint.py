@@ -7,11 +7,9 @@ metadata. A file that was written half cannot be seen: it gets its name only whe
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from typing import Any
 import torch
 
 from headstart.errors import BundleError, UserError
+from headstart.records import refusal
+from headstart.shared import replacing
 
 NAME = "checkpoint.safetensors"
 VERSION = 1
@@ -58,15 +58,12 @@ class Keeper:
         metadata = {
             "headstart": json.dumps({"version": VERSION, "identity": self.identity, "numbers": numbers}),
         }
-        part = self.folder / f".{NAME}.{os.getpid()}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
-            part.replace(self.file)
+            with replacing(self.file) as part:
+                save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
         except Exception as error:
-            with suppress(OSError):
-                part.unlink()
-            raise UserError(f"The checkpoint {self.file} cannot be written: {error}.") from error
+            why = refusal(error) if isinstance(error, OSError) else str(error)
+            raise UserError(f"The checkpoint {self.file} cannot be written: {why}.") from error
         self._last = time.monotonic()
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
