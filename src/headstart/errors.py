@@ -40,8 +40,8 @@ class UnknownName(UserError):
         super().__init__(f"Unknown {kind} '{name}': {tail}{' ' + hint if hint else ''}")
 
 
-class DataError(UserError):
-    """The pictures, labels or splits do not allow what was asked."""
+class DataError(UserError, ValueError):
+    """The pictures, labels or splits do not allow what was asked; a `ValueError` too, as scikit-learn's tools expect."""
 
 
 class WeightsError(UserError):
