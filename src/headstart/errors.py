@@ -42,8 +42,11 @@ class UnknownName(UserError):
         super().__init__(f"Unknown {kind} '{name}': {tail}{' ' + hint if hint else ''}")
 
 
-class DataError(UserError):
-    """The pictures, labels or splits do not allow what was asked; `refused` are pictures that could not be used."""
+class DataError(UserError, ValueError):
+    """The pictures, labels or splits do not allow what was asked; `refused` are pictures that could not be used.
+
+    A `ValueError` too, as scikit-learn's tools expect.
+    """
 
     def __init__(self, message: str, refused: Sequence[Any] = ()) -> None:
         self.refused = tuple(refused)

@@ -17,6 +17,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, TypeAlias, cast
 
 import numpy as np
@@ -29,12 +30,13 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from headstart.errors import Refused
 from headstart.images import dear
 from headstart.images.colour import to_grey_or_rgb
-from headstart.images.formats import ALLOWED, HEAD, sniff
+from headstart.images.formats import ALLOWED, HEAD, READERS, sniff
 from headstart.images.ranges import White
 
 Raw: TypeAlias = bytes | NDArray[np.uint8]
@@ -43,7 +45,8 @@ Raw: TypeAlias = bytes | NDArray[np.uint8]
 REASONS: dict[str, str] = {
     "empty-file": "The file has no bytes, or the picture no pixels.",
     "not-an-image": "The content is no picture format that is known here.",
-    "format-not-allowed": f"A picture in another format than {', '.join(ALLOWED)} and MPO.",
+    "format-not-allowed": f"A picture in another format than {', '.join(ALLOWED)} and MPO "
+    f"(and {' and '.join(READERS)}, where their reader is installed).",
     "truncated": "The file ends before the picture does.",
     "too-many-pixels": "Decoding would exceed the pixel limit; nothing was decoded.",
     "too-slow": "Decoding would take more work than any picture of its size needs; it was given up.",
@@ -125,12 +128,14 @@ def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
 def open_header(file: IO[bytes]) -> Image.Image:
     """An encoded picture with only its header read: `size` and `mode` are known, no pixel is."""
     name = check_header(file.read(HEAD))
+    reader = _reader(name)
+    assert reader is not None  # what `check_header` lets pass
     file.seek(0)
     if name == "TIFF":
         dear.check_tags(file)
         file.seek(0)
     try:
-        return _READERS[name](cast(IO[bytes], dear.Timed(file)))
+        return reader(cast(IO[bytes], dear.Timed(file)))
     except Exception as error:
         raise verdict(error, ended=not file.read(1)) from error
 
@@ -142,9 +147,25 @@ def check_header(head: bytes) -> str:
     name = sniff(head)
     if name is None:
         raise Refused("not-an-image", "no known signature")
-    if name not in _READERS:
-        raise Refused("format-not-allowed", name)
+    if _reader(name) is None:
+        raise Refused("format-not-allowed", f"{name}, {READERS[name]}" if name in READERS else name)
     return name
+
+
+@cache
+def _reader(name: str) -> _Reader | None:
+    """What opens a format; None where it is not allowed, or its reader is not installed."""
+    if name == "AVIF" and features.check("avif"):
+        from PIL.AvifImagePlugin import AvifImageFile
+
+        return AvifImageFile
+    if name == "HEIF":
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError:
+            return None
+        return HeifImageFile  # type: ignore[no-any-return]
+    return _READERS.get(name)
 
 
 def check_size(size: tuple[int, int], limits: Limits = DEFAULT_LIMITS, weight: float = 1.0) -> None:
