@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, use
+from headstart.cli import audit, backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, use
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(fit.fit)
 app.command()(run.run)
+app.command()(audit.audit)
 app.command()(compare.compare)
 app.command()(rank.rank)
 app.command()(use.evaluate)

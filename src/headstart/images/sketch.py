@@ -1,8 +1,8 @@
 """What an audit needs to know of a picture, in 1,760 bytes: how it looks when small, a digest of its pixels, facts.
 
-    0:1728      the picture at 24 x 24 in RGB
-    1728:1744   digest of the decoded pixels: equal where two files show the same
-    1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range of values
+0:1728      the picture at 24 x 24 in RGB
+1728:1744   digest of the decoded pixels: equal where two files show the same
+1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range of values
 """
 
 from __future__ import annotations
