@@ -142,7 +142,8 @@ class Outcome:
 
         METHODS 6. `same` counts those with the same content; there is no score where no picture is left.
         """
-        parts, copies, found = self.images.parts, self.extraction.copies, {}
+        parts, copies = self.images.parts, self.extraction.copies
+        found: dict[str, dict[str, Any]] = {}
         fitted = np.isin(parts, self._fitted_on())
         for part in PARTS:
             own = parts == part

@@ -123,7 +123,7 @@ def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
 
     def rows() -> Iterator[tuple[str, str, str]]:
         for i in kept:
-            path = os.path.relpath(Path(images.items[i]).resolve(), place)  # type: ignore[arg-type]
+            path = os.path.relpath(str(Path(str(images.items[i])).resolve()), str(place))
             yield path, material.label(i), str(images.parts[i])
 
     try:

@@ -108,7 +108,7 @@ def tell(found: Mapping[str, Any]) -> None:
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for justify in ("left", "right", "left", "left"):
-        table.add_column(justify=justify, no_wrap=justify != "left")  # type: ignore[arg-type]
+        table.add_column(justify=justify, no_wrap=justify != "left")
     for check in found["checks"]:
         if lines := check["findings"]:
             first = lines[0]

@@ -188,7 +188,8 @@ def _cut(floats: Rows, cells: int, top: float, bottom: float, left: float, right
     """A part of thumbnails (n, s, s, 3), its ends as shares of the sides, averaged into cells: (n, cells, cells, 3)."""
     rows, columns = _averages(top, bottom, cells), _averages(left, right, cells)
     found: Rows = np.einsum("ij,njkc->nikc", rows, floats, optimize=True)
-    return np.einsum("kl,nilc->nikc", columns, found, optimize=True)
+    found = np.einsum("kl,nilc->nikc", columns, found, optimize=True)
+    return found
 
 
 def _averages(start: float, end: float, cells: int) -> Rows:
@@ -197,11 +198,12 @@ def _averages(start: float, end: float, cells: int) -> Rows:
     pixels = np.arange(SIDE)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     weights = np.maximum(overlap, 0.0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    found: Rows = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def _unit(cells: Rows) -> Rows:
-    """(n, c, c, 3) -> (n, 3 c c) of length 1 without each channel's mean: brightness, contrast and tint do not count."""
+    """(n, c, c, 3) -> (n, 3 c c) of length 1, without each channel's mean: brightness and contrast do not count."""
     plain = cells - cells.mean(axis=(1, 2), keepdims=True)
     flat = plain.reshape(len(cells), -1)
     found: Rows = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

@@ -2,7 +2,7 @@
 
 0:1728      the picture at 24 x 24 in RGB
 1728:1744   digest of the decoded pixels: equal where two files show the same
-1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range of values
+1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ class Inputs:
 def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress) -> Inputs:
     """Run the trunk once over all pictures and the stored views of the training part.
 
-    Where that would take more than the recipe's `disk_gb`, or views are to be fresh in every epoch, it runs when rows are asked for;
-    fresh views of stored pictures are drawn from those where their transforms allow it.
+    Where that would take more than the recipe's `disk_gb`, or views are to be fresh in every epoch, it runs when rows
+    are asked for; fresh views of stored pictures are drawn from those where their transforms allow it.
     """
     from headstart.features.varied import Varied, can_vary  # these import torch
     from headstart.training.batches import Stored

@@ -36,7 +36,7 @@ CHECKS: dict[str, Check] = {
     "near": Check(
         "Near duplicates",
         "note",
-        "The same scene saved again, resized, cropped, mirrored, or a moment later. `fit` keeps them on one side of "
+        "The same scene saved again, resized, cropped, mirrored, or a moment later. Fitting keeps them on one side of "
         "every split; the clean table keeps them all.",
         copies.near,
     ),
