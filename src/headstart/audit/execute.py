@@ -16,7 +16,7 @@ from headstart.audit.findings import Finding, Material
 from headstart.backbones import names
 from headstart.backbones.catalog import catalog
 from headstart.errors import DataError, UnknownName, UserError
-from headstart.features.copies import MOST
+from headstart.features.copies import COMPARED
 from headstart.features.extract import Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
@@ -150,8 +150,8 @@ def default(images: ImageSet) -> tuple[str, str, str]:
 
 def _notes(material: Material) -> list[str]:
     n, notes = len(material.images), []
-    if n > MOST:
-        notes.append(f"Near duplicates are looked for among up to {MOST:,} pictures; these are {n:,}: use --limit.")
+    if n > COMPARED:
+        notes.append(f"Near duplicates are looked for among up to {COMPARED:,} pictures; these are {n:,}: use --limit.")
     if material.answers is None:
         notes.append("Labels were not doubted: that takes 50 labelled pictures, and two classes that can be learnt.")
     elif len(np.unique(material.images.labels[material.labelled])) < len(material.images.classes):

@@ -23,7 +23,9 @@ NEIGHBOUR = 20
 FAR = 0.4
 """Near copies are never farther apart: at length 1, so this is a correlation of 0.92."""
 MOST = 20_000
-"""Pictures up to which near copies are looked for: every one is compared with every other."""
+"""Pictures up to which a fit looks for near copies along the way: every one is compared with every other."""
+COMPARED = 100_000
+"""Pictures up to which near copies are looked for at all: minutes."""
 LARGEST = 5
 """A group of near copies of more than a fifth of all pictures is none: the pictures are alike, not the same."""
 _CELLS = 8, 16  # cells a side in which candidates are looked for, and in which they are compared
@@ -87,7 +89,7 @@ def find(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
         return Copies(same, same, *empty)
     same = joined(n, np.concatenate([_chained(same), _chained(numbered(sketches.pixels))]))
     first = np.unique(same, return_index=True)[1]  # one of each content
-    pairs, distances = near(sketches.thumbs[first]) if len(first) <= MOST else empty
+    pairs, distances = near(sketches.thumbs[first]) if len(first) <= COMPARED else empty
     pairs = first[pairs]
     group = joined(n, np.concatenate([_chained(same), pairs]))
     sizes = np.bincount(group)
