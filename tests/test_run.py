@@ -418,20 +418,22 @@ def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
 
 
 def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_path: Path) -> None:
-    """Where the data bring the test; a copy of a training picture among those drawn for the test trains too."""
+    """Where the data bring the test, with the score without it; in a test that is drawn, copies keep to one side."""
     for file in sorted((photos / "red").glob("*.jpg")):
         shutil.copy(file, file.with_name(f"copy of {file.name}"))
     drawn = execute(recipe(str(photos), data={"evaluate": "holdout"}), tmp_path / "drawn")
-    assert any(note.startswith("Moved from the drawn test to training") for note in drawn.scores["notes"])
+    assert any(note.startswith("Copies and near copies were kept together") for note in drawn.scores["notes"])
     contents = {part: set() for part in ("train", "test")}
     for i, part in enumerate(drawn.images.parts):
         contents[part].add(drawn.images.raw(i))
     assert contents["test"] and not contents["train"] & contents["test"]
     brought = recipe(str(photos), data={"test": str(photos)})
-    notes = " ".join(execute(brought, tmp_path / "run").scores["notes"])
-    assert "same content as a training picture" in notes and "of test" in notes
-    clean = execute(recipe(), tmp_path / "digits").scores["notes"]
-    assert "same content" not in " ".join(clean)
+    scores = execute(brought, tmp_path / "run").scores
+    n = scores["counts"]["test"]
+    assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
+    assert f"{n} pictures of test copy a training picture: no other is left" in " ".join(scores["notes"])
+    clean = execute(recipe(), tmp_path / "digits").scores
+    assert "leaks" not in clean and "copy a training" not in " ".join(clean["notes"])
 
 
 def test_a_stored_feature_is_no_way_around_the_pixel_limit(photos: Path, tmp_path: Path) -> None:

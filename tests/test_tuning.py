@@ -518,7 +518,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     images, source = ready
     chosen = recipe(training={"epochs": 2, **training})
     place = cut(chosen, source)
-    given = inputs(place, images, views, Settings(), chosen.training.disk_gb, silent)
+    given = inputs(place, images, views, Settings(), chosen, silent)
     head: Any = make_head("logistic", normalise=False)
     return tune(chosen, place, given, head, silent)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart.errors import DataError, UserError
+from headstart.features.copies import torn
+from headstart.features.extract import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
+from headstart.images.order import shuffled
 from headstart.images.parts import PARTS
 from headstart.recipe import TRAINED, DataRecipe, Recipe
 
@@ -67,3 +70,27 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
         limits = replace(limits, white=images.limits.white)  # the test is read by the range of what is fitted on
         images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
     return select(images, classes=data.classes, limit=data.limit, seed=seed)
+
+
+def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> tuple[ImageSet, Extraction]:
+    """The pictures and their extraction, with copies and near copies on one side of a test part that was drawn.
+
+    Each group goes where one of it, drawn, already is, so the test keeps its size on average. A test part that the data
+    bring stays as it is, and so does one beside a training part of a size that was asked for: what leaks there is told.
+    """
+    if recipe.data.train_per_class is not None or not images.test_drawn:
+        return images, extraction
+    group, parts = extraction.copies.near, images.parts.copy()
+    apart = torn(group, parts == "test")
+    for number in np.unique(group[apart]):
+        members = np.flatnonzero(group == number)
+        leader = shuffled(members, images.names, recipe.seed, "copies")[0]
+        parts[members] = np.where(np.isin(parts[members], ("train", "test")), parts[leader], parts[members])
+        if not np.isin(images.labels[members], images.labels[parts == "train"]).all():
+            parts[members[parts[members] == "test"]] = "train"
+    moved = int((parts != images.parts).sum())
+    if not moved:
+        return images, extraction
+    order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
+    note = f"Copies and near copies were kept together: {moved:,} pictures changed sides between training and test."
+    return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import full_logits
-from headstart.division import by_folds, prepare
+from headstart.division import by_folds, keep_together, prepare
 from headstart.engines import choose
 from headstart.errors import UserError
 from headstart.features.auto import with_augment
-from headstart.features.copies import groups, marks
+from headstart.features.copies import MOST, marks
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import Head
 from headstart.images import ImageSet, Probe
-from headstart.images.parts import PARTS
 from headstart.images.usable import usable
 from headstart.learner import CrossValidated, Learner, Pictures
 from headstart.outcome import Training, part_rows, rows_in
 from headstart.preprocess import Preprocess
-from headstart.recipe import AUTO, DataRecipe, Recipe
+from headstart.recipe import AUTO, Recipe
 
 if TYPE_CHECKING:
     from headstart.heads.dense import DenseHead
@@ -89,10 +88,8 @@ class Job:
         learner.head()  # an option that is misspelt is refused before any picture is read
         images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
-        extraction = extract(images, source, self.settings, progress)
-        images, extraction = copies_to_train(
-            recipe.data, usable(images, extraction.kept, extraction.refused), extraction
-        )
+        extraction = extract(images, source, replace(self.settings, sketches=MOST), progress)
+        images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
         views = ViewExtractor(source, self.settings, progress)
         pictures = labelled(images, extraction, views, self.views)
         fitted = learner.fit(pictures, progress)
@@ -140,7 +137,7 @@ class Job:
         from headstart.tuning.tune import tune
 
         place = cut(recipe, source)
-        given = inputs(place, images, views, self.settings, recipe.training.disk_gb, self.progress)
+        given = inputs(place, images, views, self.settings, recipe, self.progress)
         recipe = with_threads(recipe, lambda: threads_for(place, given.plain))
         kept = keeper(recipe, place, given, self.folder / STATE)
         records.make(kept.folder)
@@ -201,33 +198,14 @@ def _dense(head: Head) -> DenseHead:
     return head
 
 
-def copies_to_train(asked: DataRecipe, images: ImageSet, extraction: Extraction) -> tuple[ImageSet, Extraction]:
-    """The pictures and their features, where a drawn test picture that copies a training picture trains too.
-
-    A test part that the data bring stays as it is, and so does one beside a training part of a size that was asked for;
-    what leaks there is said in the notes.
-    """
-    if asked.train_per_class is not None or not images.test_drawn or not (images.parts == "test").any():
-        return images, extraction
-    group, test = groups(extraction.features, extraction.twins), images.parts == "test"
-    moved = test & np.isin(group, group[~test])
-    if not moved.any():
-        return images, extraction
-    parts = np.where(moved, "train", images.parts)
-    order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
-    note = f"Moved from the drawn test to training, as copies or near copies of training pictures: {moved.sum():,}."
-    return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)
-
-
 def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, training: Views) -> Pictures:
     """The training and validation pictures with their features, the views to learn from, and who copies whom."""
     parts = part_rows(images)
     train, val = rows_in(parts["train"]), rows_in(parts["val"])
     X = extraction.features[: train + val]  # the parts lie side by side, these two first
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
-    twins = [pair for pair in extraction.twins if max(pair) < train + val]
-    told = marks(extraction.contents[: train + val])
-    return Pictures(X, images.labels[: train + val], val, stacked, groups=groups(X, twins), marks=told)
+    told, groups = marks(extraction.contents[: train + val]), extraction.copies.near[: train + val]
+    return Pictures(X, images.labels[: train + val], val, stacked, groups=groups, marks=told)
 
 
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:

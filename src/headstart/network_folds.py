@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headstart.augment import Views
 from headstart.classifier import Classifier
 from headstart.errors import DataError
-from headstart.features.copies import groups, marks
+from headstart.features.copies import marks, repeated
 from headstart.features.extract import Progress
 from headstart.fitting import STATE, Fitted, Job, unfinished
 from headstart.heads.folds import numbers
@@ -42,8 +42,7 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
     started = time.perf_counter()
     n, k = rows_in(part_rows(fitted.images)["train"]), len(fitted.images.classes)
     y, done = fitted.images.labels[:n], fitted.extraction
-    twins = [pair for pair in done.twins if max(pair) < n]
-    group = groups(done.features[:n], twins)
+    group = done.copies.near[:n]
     fold = numbers(y, min(FOLDS, n), marks(done.contents[:n]), group)
     parts = np.unique(fold)
     found = {name: np.empty((n, k)) for name in NAMES}
@@ -55,10 +54,9 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
     probabilities = np.empty((n, k))
     for part, temperature in zip(parts, temperatures, strict=True):
         probabilities[fold == part] = apply_temperature(found["averaged"][fold == part], temperature)
-    sizes = np.bincount(group)
     crossed = CrossValidated(
         found["plain"], found["averaged"], probabilities, fold, 0,
-        int(sizes[sizes > 1].sum()), time.perf_counter() - started,
+        int(repeated(group).sum()), time.perf_counter() - started,
     )  # fmt: skip
     assert fitted.training is not None
     training = replace(fitted.training, folds=None if fitted.training.frozen is None else found["frozen"])

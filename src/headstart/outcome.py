@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.classifier import Classifier
 from headstart.evidence.cross_validated import interval
+from headstart.features.copies import repeated, torn
 from headstart.features.extract import Extraction
 from headstart.images import ImageSet, write_split
 from headstart.learner import CrossValidated
@@ -89,6 +90,7 @@ class Outcome:
             "run": self._about(name),
             "before": self._before(),
             "after": self._after(),
+            **({"leaks": self._leaks} if self._leaks else {}),
             "fitted_on": self._fitted_on(),
             "calibration": dict(self.calibration),
             "head": {"name": self.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
@@ -104,8 +106,9 @@ class Outcome:
                 *self.images.notes,
                 *(backbone.notes if backbone else ()),
                 *self.extraction.notes,
-                *self._twins_across_parts(),
+                *self._told_leaks(),
                 *self._copies_in_folds(),
+                *self._doubts(),
                 *head.notes_,
             ],
         }
@@ -131,19 +134,59 @@ class Outcome:
             ([images.names[i], parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
         )
 
-    def _twins_across_parts(self) -> list[str]:
-        """A note when a picture of another part has the same content as one that was fitted on (METHODS 6)."""
-        parts, fitted = self.images.parts, self._fitted_on()
-        groups: dict[int, set[int]] = {}
-        for later, first in self.extraction.twins:
-            groups.setdefault(first, {first}).add(later)
-        known = [rows for rows in groups.values() if any(parts[i] in fitted for i in rows)]
-        others = [part for part in PARTS if part not in fitted]
-        leaked = {part: sum(int(parts[i] == part) for rows in known for i in rows) for part in others}
-        said = [f"{count:,} of {part}" for part, count in leaked.items() if count]
+    @cached_property
+    def _leaks(self) -> dict[str, dict[str, Any]]:
+        """Of each part that was not fitted on: how many copy a picture that was, or nearly, and the score without them.
+
+        METHODS 6. `same` counts those with the same content; there is no score where no picture is left.
+        """
+        parts, copies = self.images.parts, self.extraction.copies
+        found: dict[str, dict[str, Any]] = {}
+        fitted = np.isin(parts, self._fitted_on())
+        for part in PARTS:
+            own = parts == part
+            leaked = own & np.isin(copies.near, copies.near[fitted])
+            if part in self._fitted_on() or not leaked.any():
+                continue
+            same = own & np.isin(copies.same, copies.same[fitted])
+            left = np.flatnonzero(own & ~leaked)
+            scored = score(self.images.labels[left], self.probabilities[left], self.images.classes) if len(left) else {}
+            kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
+            found[part] = {"copies": int(leaked.sum()), "same": int(same.sum())}
+            found[part] |= {"without": {key: scored[key] for key in kept}} if scored else {}
+        return found
+
+    def _told_leaks(self) -> list[str]:
+        """A note for each such part, with the accuracy without the copies."""
+        told = []
+        for part, leak in self._leaks.items():
+            without = leak.get("without")
+            same = f" ({leak['same']:,} the same)" if leak["same"] not in (0, leak["copies"]) else ""
+            what = f"{leak['copies']:,} pictures of {part} copy a training picture{same}"
+            if without is None:
+                told.append(f"{what}: no other is left, so accuracy there says nothing.")
+                continue
+            low, high = without["accuracy_low"], without["accuracy_high"]
+            told.append(
+                f"{what}; without them accuracy there is {without['accuracy']:.4f} "
+                f"(95% interval {low:.4f} to {high:.4f})."
+            )
+        return told
+
+    def _doubts(self) -> list[str]:
+        """One line on what the cheap part of an audit finds in the pictures, where it finds anything."""
+        copies, sketches, labels = self.extraction.copies, self.extraction.sketches, self.images.labels
+        clash, again = torn(copies.same, labels), int(repeated(copies.same).sum())
+        counts = [
+            (int(clash.sum()), "copies of each other in different classes"),
+            (again - int(clash.sum()), "copies of each other"),
+            (0 if sketches is None else int(sketches.plain.sum()), "of one colour"),
+            (0 if sketches is None else int(sketches.tiny.sum()), "too small to show anything"),
+        ]
+        said = [f"{n:,} {what}" for n, what in counts if n]
         if not said:
             return []
-        return [f"Pictures with the same content as a training picture: {', '.join(said)}; scores there are too good."]
+        return [f"Among the pictures: {'; '.join(said)}. `headstart audit` shows them."]
 
     @property
     def _crossed(self) -> slice:

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
+from headstart.cli import audit, backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(fit.fit)
 app.command()(run.run)
+app.command()(audit.audit)
 app.command()(compare.compare)
 app.command()(rank.rank)
 app.command()(use.evaluate)

@@ -1,33 +1,104 @@
-"""Which pictures are copies of each other, or nearly: what learnt from one must not be judged by another."""
+"""Which pictures are copies of each other, or nearly: what learnt from one must not be judged by another.
+
+Copies have the same content or the same pixels. Near copies show the same scene: saved again, resized, cropped a
+little, mirrored, a frame later. They are told by how the pictures look when small (`images.sketch`), not by features
+of a network: which network is asked must not decide who is a copy, and many see a picture and its mirror image as two.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = 0.13
-"""Pictures nearer to each other than this times the median distance to the nearest other picture are near copies."""
-MOST = 5e10
-"""Products up to which near copies are looked for: the square of the pictures times the features."""
+from headstart.images.sketch import SIDE, Sketches
+
+NEAR = 0.3
+"""Near copies are nearer to each other than this times the distance from either to its `NEIGHBOUR`-th neighbour."""
+NEIGHBOUR = 20
+"""So bursts of up to as many pictures are found; with few pictures it is a twentieth of them, at least 3."""
+FAR = 0.4
+"""Near copies are never farther apart: at length 1, so this is a correlation of 0.92."""
+MOST = 20_000
+"""Pictures up to which a fit looks for near copies along the way: every one is compared with every other."""
+COMPARED = 100_000
+"""Pictures up to which near copies are looked for at all: minutes."""
+LARGEST = 5
+"""A group of near copies of more than a fifth of all pictures is none: the pictures are alike, not the same."""
+_CELLS = 8, 16  # cells a side in which candidates are looked for, and in which they are compared
+_ZOOMS = 1.0, 0.95, 0.9  # parts of a side that a crop may have left
+_HOPEFUL = 0.6  # of the usual distance: what is farther apart, before it is laid over each other, is no candidate
+_FLAT = 6.0  # levels of 255: the deviation of a thumbnail below which it shows nothing to compare
+Rows = NDArray[np.float32]
+Codes = NDArray[np.int64]
 
 
-def groups(X: NDArray[Any], twins: Sequence[tuple[int, int]] = ()) -> NDArray[np.int64]:
-    """A number (n,) that copies share, by features X (n, d) and pairs of rows (later, first) of the same content.
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Numbers (n,) that copies share: `same` by content or pixels, `near` also by looks.
 
-    Rows are compared at unit length; near copies are closer than `NEAR` of the median distance to the nearest row.
+    `pairs` (m, 2) are near copies that are not the same, `distances` (m,) as shares of what is usual in the data.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
 
-    n = len(X)
-    pairs = np.array(twins, dtype=np.int64).reshape(-1, 2)
-    if n > 2 and float(n) ** 2 * X.shape[1] <= MOST:
-        pairs = np.concatenate([pairs, _near(X, pairs[:, 0])])
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    same: Codes
+    near: Codes
+    pairs: Codes
+    distances: NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> Copies:
+        """Of no pictures."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0))
+
+    def reordered(self, order: Codes) -> Copies:
+        """The same with the pictures in another order (n,)."""
+        place = np.argsort(order)
+        return Copies(self.same[order], self.near[order], place[self.pairs], self.distances)
+
+
+def torn(group: Codes, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which pictures (n,) have a copy, by the numbers of groups (n,), with another value (n,): a label, a part."""
+    codes = np.unique(values, return_inverse=True)[1].reshape(-1)
+    most, least = np.full(len(group), -1), np.full(len(group), len(values) + 1)
+    np.maximum.at(most, group, codes)
+    np.minimum.at(least, group, codes)
+    return np.asarray(most[group] != least[group])
+
+
+def led(group: Codes) -> Codes:
+    """Pairs (m, 2) of each member of a group but the first, and the first."""
+    first, number = np.unique(group, return_index=True, return_inverse=True)[1:]
+    pairs = np.column_stack([np.arange(len(group)), first[number.reshape(-1)]])
+    return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
+
+
+def repeated(group: Codes) -> NDArray[np.bool_]:
+    """Which pictures (n,) share their group with another."""
+    return np.asarray(np.bincount(group, minlength=1)[group] > 1)
+
+
+def find(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
+    """Copies among n pictures, by digests of their content (n, 16) and, where there are some, by their sketches."""
+    n = len(contents)
+    same = numbered(contents)
+    empty = np.zeros((0, 2), np.int64), np.zeros(0)
+    if sketches is None:
+        return Copies(same, same, *empty)
+    same = joined(n, np.concatenate([_chained(same), _chained(numbered(sketches.pixels))]))
+    first = np.unique(same, return_index=True)[1]  # one of each content
+    pairs, distances = near(sketches.thumbs[first]) if len(first) <= COMPARED else empty
+    pairs = first[pairs]
+    group = joined(n, np.concatenate([_chained(same), pairs]))
+    sizes = np.bincount(group)
+    alike = sizes[group] > max(NEIGHBOUR, n / LARGEST)
+    if alike.any():
+        kept = ~alike[pairs[:, 0]] if len(pairs) else np.zeros(0, bool)
+        pairs, distances = pairs[kept], distances[kept]
+        group = joined(n, np.concatenate([_chained(same), pairs]))
+    return Copies(same, group, pairs, distances)
 
 
 def marks(contents: NDArray[np.uint8]) -> list[bytes]:
@@ -35,26 +106,107 @@ def marks(contents: NDArray[np.uint8]) -> list[bytes]:
     return [row.tobytes() for row in contents]
 
 
-def _near(X: NDArray[Any], later: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs (m, 2) of rows that are near copies."""
-    rows = np.setdiff1d(np.arange(len(X)), later)  # one of each content
-    if len(rows) < 3:
-        return np.empty((0, 2), dtype=np.int64)
-    unit = X[rows].astype(np.float32)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    blocks = [slice(start, start + 1024) for start in range(0, len(rows), 1024)]
-    nearest = np.concatenate([_distances(unit, block).min(axis=1) for block in blocks])
-    limit = NEAR * float(np.median(nearest))
-    found = []
-    for block in blocks:
-        first, second = np.nonzero(_distances(unit, block) < limit)
-        found.append(np.column_stack([rows[first + block.start], rows[second]]))
-    return np.concatenate(found)
+def numbered(digests: NDArray[np.uint8]) -> Codes:
+    """A number (n,) for each distinct row (n, 16)."""
+    places: dict[bytes, int] = {}
+    return np.array([places.setdefault(row.tobytes(), len(places)) for row in digests], np.int64)
 
 
-def _distances(unit: NDArray[np.float32], block: slice) -> NDArray[np.float32]:
-    """Distances (b, n) of the rows of a block to all; infinite to itself."""
-    squares = 2.0 - 2.0 * (unit[block] @ unit.T)
-    squares[np.arange(len(squares)), np.arange(len(squares)) + block.start] = np.inf
-    distances: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0.0))
-    return distances
+def joined(n: int, pairs: NDArray[np.int64] | Sequence[tuple[int, int]]) -> Codes:
+    """A number (n,) that pictures share which pairs (m, 2) connect, directly or over others."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    found = np.asarray(pairs, np.int64).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(found)), (found[:, 0], found[:, 1])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _chained(group: Codes) -> Codes:
+    """Pairs (m, 2) that connect the members of each group."""
+    order = np.argsort(group, kind="stable")
+    alike = group[order][1:] == group[order][:-1]
+    return np.column_stack([order[:-1][alike], order[1:][alike]])
+
+
+def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
+    """Pairs (m, 2) of thumbnails (n, s, s, 3) that are near copies, and how near, 0 to `NEAR`.
+
+    Each picture is compared with those most like it, as they are and mirrored, whole and with a little cut off. Their
+    distance counts as a share of that to the picture's `NEIGHBOUR`-th neighbour: what is near in pictures of
+    handwritten ones would be far in photos.
+    """
+    n = len(thumbs)
+    if n < 3:
+        return np.zeros((0, 2), np.int64), np.zeros(0)
+    floats = thumbs.astype(np.float32)
+    coarse, mirrored = (_unit(_cut(side, _CELLS[0], 0.0, 1.0, 0.0, 1.0)) for side in (floats, floats[:, :, ::-1]))
+    shows = floats.std(axis=(1, 2)).max(axis=1) > _FLAT
+    place = int(np.clip(n // 20, 3, NEIGHBOUR))
+    usual, found = np.empty(n), []
+    for start in range(0, n, 1024):
+        rows = np.arange(start, min(start + 1024, n))
+        best = np.maximum(coarse[rows] @ coarse.T, coarse[rows] @ mirrored.T)
+        best[np.arange(len(rows)), rows] = -1.0
+        most = min(place, n - 1)
+        at = np.argpartition(-best, most - 1, axis=1)[:, :most]
+        close = np.take_along_axis(best, at, axis=1)
+        usual[rows] = _distance(close.min(axis=1))
+        first, column = np.nonzero(_distance(close) < _HOPEFUL * usual[rows][:, None])
+        found.append(np.column_stack([rows[first], at[first, column]]))
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    pairs = pairs[shows[pairs].all(axis=1)]
+    apart = _apart(floats, pairs)
+    share = apart / np.maximum(np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]]), 1e-9)
+    kept = (share < NEAR) & (apart < FAR)
+    return pairs[kept], share[kept]
+
+
+def _apart(floats: Rows, pairs: Codes) -> NDArray[np.float64]:
+    """Distances (m,) of the pictures of each pair where they are laid over each other in the best way that is tried."""
+    least = np.full(len(pairs), 2.0)
+    if not len(pairs):
+        return least
+    used, place = np.unique(pairs, return_inverse=True)
+    first, second = place.reshape(-1, 2).T
+    whole = _unit(_cut(floats[used], _CELLS[1], 0.0, 1.0, 0.0, 1.0))
+    for seen in (floats[used], floats[used][:, :, ::-1]):
+        for zoom in _ZOOMS:
+            offsets = (0.0,) if zoom == 1.0 else (0.0, (1 - zoom) / 2, 1 - zoom)
+            for top in offsets:
+                for left in offsets:
+                    part = _unit(_cut(seen, _CELLS[1], top, top + zoom, left, left + zoom))
+                    for a, b in ((first, second), (second, first)):
+                        least = np.minimum(least, _distance(np.einsum("ij,ij->i", whole[a], part[b])))
+    return least
+
+
+def _distance(products: NDArray[np.float32]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.sqrt(np.maximum(2.0 - 2.0 * products.astype(np.float64), 0.0))
+    return found
+
+
+def _cut(floats: Rows, cells: int, top: float, bottom: float, left: float, right: float) -> Rows:
+    """A part of thumbnails (n, s, s, 3), its ends as shares of the sides, averaged into cells: (n, cells, cells, 3)."""
+    rows, columns = _averages(top, bottom, cells), _averages(left, right, cells)
+    found: Rows = np.einsum("ij,njkc->nikc", rows, floats, optimize=True)
+    found = np.einsum("kl,nilc->nikc", columns, found, optimize=True)
+    return found
+
+
+def _averages(start: float, end: float, cells: int) -> Rows:
+    """The weights (cells, s) of a side's pixels in each cell of the part between two ends."""
+    edges = np.linspace(start, end, cells + 1) * SIDE
+    pixels = np.arange(SIDE)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    weights = np.maximum(overlap, 0.0)
+    found: Rows = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return found
+
+
+def _unit(cells: Rows) -> Rows:
+    """(n, c, c, 3) -> (n, 3 c c) of length 1, without each channel's mean: brightness and contrast do not count."""
+    plain = cells - cells.mean(axis=(1, 2), keepdims=True)
+    flat = plain.reshape(len(cells), -1)
+    found: Rows = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return found

@@ -26,9 +26,11 @@ from headstart.augment import View
 from headstart.backbones import Backbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture, Row
 from headstart.errors import DataError, Refused
+from headstart.features.copies import Copies, find
 from headstart.features.matrix import allocate
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
+from headstart.images.sketch import LENGTH, SPACE, Sketches, sketch
 from headstart.images.usable import by_reason
 from headstart.preprocess import Preprocess
 
@@ -123,13 +125,20 @@ class Extraction:
     """Pairs of rows of `features` whose pictures have the same content: (later, first)."""
     contents: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, DIGEST), np.uint8))
     """(m, 16): the digest of each picture's content."""
+    sketches: Sketches | None = None
+    """Of the m pictures, where `Settings.sketches` asked for them."""
+    copies: Copies = field(default_factory=Copies.none)
+    """Which of the m pictures are copies of each other; near copies are found by the sketches."""
 
     def reordered(self, order: NDArray[np.int64]) -> Extraction:
         """The same with the rows in another order (m,)."""
         place = np.argsort(order)
         twins = tuple((int(place[later]), int(place[first])) for later, first in self.twins)
         features, kept, contents = self.features[order], self.kept[order], self.contents[order]
-        return replace(self, features=features, kept=kept, contents=contents, twins=twins)
+        sketches = None if self.sketches is None else self.sketches.take(order)
+        copies = self.copies.reordered(order)
+        found = replace(self, features=features, kept=kept, contents=contents, twins=twins, sketches=sketches)
+        return replace(found, copies=copies)
 
     @property
     def images_per_s(self) -> float:
@@ -142,12 +151,13 @@ class Settings:
     """How an extraction goes about its work; none of these changes a feature.
 
     `store` is the folder of the feature store or None; `threads` decode (0: one per core); `strict` raises DataError
-    at the first picture that cannot be used.
+    at the first picture that cannot be used. `sketches` are made along, of up to that many pictures.
     """
 
     store: Path | None = None
     threads: int = 0
     strict: bool = False
+    sketches: int = 0
 
 
 def extract(
@@ -188,8 +198,14 @@ class _Run:
         self.contents = np.zeros((len(images), DIGEST), np.uint8)
         self.done = 0
         self.decode_s = self.infer_s = self.open_s = 0.0
-        space = {**source.space(), "max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
-        self.store = None if settings.store is None else FeatureStore.open(settings.store, space)
+        limit = {"max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
+        stored = settings.store
+        self.store = None if stored is None else FeatureStore.open(stored, {**source.space(), **limit})
+        self.sketches: NDArray[np.uint8] | None = None
+        self.sketched: FeatureStore | None = None
+        if 0 < len(images) <= settings.sketches:
+            self.sketches = np.zeros((len(images), LENGTH), np.uint8)
+            self.sketched = None if stored is None else FeatureStore.open(stored, {**SPACE, **limit})
 
     def go(self) -> Extraction:
         started = time.perf_counter()
@@ -197,8 +213,9 @@ class _Run:
             with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
                 self._fill(self._looked_at(pool))
         finally:
-            if self.store is not None:
-                self.store.close()
+            for store in (self.store, self.sketched):
+                if store is not None:
+                    store.close()
         self._share_repeats()
         return self._result(time.perf_counter() - started)
 
@@ -235,11 +252,31 @@ class _Run:
             if not is_first:
                 return _Looked(i, key)
             row = self.store.get(key) if self.store is not None else None
-            if row is not None:
+            known = self._known_sketch(i, key)
+            if row is not None and known:
                 return _Looked(i, key, row=row)
-            return _Looked(i, key, picture=self.source.picture(decode(raw, self.images.limits), key))
+            image = decode(raw, self.images.limits)
+            if not known:
+                self._sketch(i, key, sketch(raw, image))
+            return _Looked(i, key, row=row, picture=self.source.picture(image, key) if row is None else None)
         except Refused as refused:
             return _Looked(i, refusal=Refusal(self.images.names[i], refused.reason, refused.detail))
+
+    def _known_sketch(self, i: int, key: bytes) -> bool:
+        """Whether picture i needs no sketch to be made: none is asked for, or the store had it."""
+        if self.sketches is None:
+            return True
+        row = self.sketched.get(key) if self.sketched is not None else None
+        if row is None or len(row) != LENGTH:
+            return False
+        self.sketches[i] = row
+        return True
+
+    def _sketch(self, i: int, key: bytes, row: NDArray[np.uint8]) -> None:
+        assert self.sketches is not None
+        self.sketches[i] = row
+        if self.sketched is not None:
+            self.sketched.put(key, row)
 
     def _fill(self, looked: Iterator[_Looked]) -> None:
         """Put stored rows in place and run the engine on the rest."""
@@ -301,6 +338,8 @@ class _Run:
         for i, key in self.repeats:
             if key in self.first and self.matrix is not None:
                 self.matrix[i] = self.matrix[self.first[key]]
+                if self.sketches is not None:
+                    self.sketches[i] = self.sketches[self.first[key]]
                 self.filled[i] = True
                 self.counts.repeated += 1
                 self._advance()
@@ -326,6 +365,8 @@ class _Run:
                 self.matrix[target] = self.matrix[origin]
         self.counts.refused = len(self.refused)
         self.counts.corrupt = self.store.corrupt if self.store is not None else 0
+        contents = self.contents[kept]
+        sketches = None if self.sketches is None else Sketches(self.sketches[kept])
         notes = (self.store.problem,) if self.store is not None and self.store.problem else ()
         refused = tuple(sorted(self.refused, key=lambda r: r.name))
         return Extraction(
@@ -339,7 +380,9 @@ class _Run:
             wall_s,
             notes,
             twins,
-            self.contents[kept],
+            contents,
+            sketches,
+            find(contents, sketches),
         )
 
 

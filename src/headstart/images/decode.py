@@ -120,7 +120,7 @@ def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     check_size(image.size, limits, dear.weight(image))
     dear.check_work(image)
     image.load()
-    turn = _TURN.get(_orientation(image))
+    turn = _TURN.get(orientation(image))
     image = to_grey_or_rgb(image, limits.white)
     return image.transpose(turn) if turn is not None else image
 
@@ -198,7 +198,7 @@ def _from_pixels(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; a damaged block counts as upright. (Pillow turns TIFF pages itself while loading.)"""
     if "exif" not in image.info and "xmp" not in image.info and image.format != "PNG":
         return 1

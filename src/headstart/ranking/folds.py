@@ -13,10 +13,12 @@ from headstart.images.order import shuffled
 Codes = NDArray[np.int64]
 
 
-def draw(y: Codes, names: Sequence[str], k: int, seed: int, twins: Sequence[tuple[int, int]] = ()) -> Codes:
+def draw(
+    y: Codes, names: Sequence[str], k: int, seed: int, twins: Sequence[tuple[int, int]] | NDArray[np.int64] = ()
+) -> Codes:
     """The fold (n,) of each picture, every class spread evenly; by names and seed, not by the listing order.
 
-    `twins` are pairs of rows (later, first) of pictures with the same content: they share a fold. A class with one
+    `twins` are pairs of rows (later, first) of copies and near copies: they share a fold. A class with one
     picture has nothing left to be learned from in the fold that judges it. Raises UserError for an impossible k.
     """
     if not 2 <= k <= len(y):

@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
+from headstart.features.copies import MOST, led
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
@@ -95,7 +96,8 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
         raise _none(failures)
     pixels = feature_source(request.recipe("pixels"), images)
     settings = settings or Settings()
-    baseline = extract(images, pixels, settings, stages(progress, 0, len(found), "raw pixels")("features"))
+    looking = replace(settings, sketches=MOST)
+    baseline = extract(images, pixels, looking, stages(progress, 0, len(found), "raw pixels")("features"))
     judge = _judge(images, baseline, request, settings)
     judged = judge.pixels(pixels, baseline.features, stages(progress, 0, len(found), "raw pixels"))
     working, backbones, broken = _all(judge, found, progress)
@@ -139,7 +141,7 @@ def stages(progress: Progress, number: int, total: int, label: str) -> Callable[
 def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: Settings) -> Judge:
     """Of the pictures that could be read, in folds that keep copies together."""
     images = usable(images, baseline.kept, baseline.refused)
-    fold = draw(images.labels, images.names, request.folds, request.seed, baseline.twins)
+    fold = draw(images.labels, images.names, request.folds, request.seed, led(baseline.copies.near))
     return Judge(images, fold, replace(settings, strict=True))  # what was readable once must be so for every backbone
 
 

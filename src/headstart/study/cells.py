@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS
 from headstart.classifier import Classifier
-from headstart.features.copies import groups
 from headstart.features.extract import FeatureSource, Progress, Settings
 from headstart.fitting import Fitted, Job, learner_of, unfinished
 from headstart.images import ImageSet
@@ -79,13 +78,21 @@ class Cell:
 
 
 def fit_features(
-    recipe: Recipe, source: FeatureSource, images: ImageSet, features: NDArray[np.float32], where: Where
+    recipe: Recipe,
+    source: FeatureSource,
+    images: ImageSet,
+    features: NDArray[np.float32],
+    where: Where,
+    copies: NDArray[np.int64],
 ) -> Cell:
-    """Fit the recipe's head on features (n, d) of the cell's n pictures, whose parts lie side by side."""
+    """Fit the recipe's head on features (n, d) of the cell's n pictures, whose parts lie side by side.
+
+    Near copies share a number in `copies` (n,).
+    """
     train, test = (part_rows(images)[part] for part in ("train", "test"))
     X, names = features[train], images.names[train]
     marks = [name.encode("utf-8", "surrogatepass") for name in names]  # the same folds for every arm
-    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=groups(X), marks=marks))
+    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=copies[train], marks=marks))
     logits = Classifier(source, head, images.classes).logits(features[test])
     about = {
         "features": features.shape[1],

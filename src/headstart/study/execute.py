@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from headstart import records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
+from headstart.features.copies import MOST
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.fitting import feature_source, learner_of
 from headstart.images.looks import Looks, look_at
@@ -177,7 +178,7 @@ class _Work:
             images, rows = self.drawn.cell((where.size, where.repeat))
             features: NDArray[np.float32] = extraction.features[rows]
             try:
-                cell = fit_features(arm.recipe, source, images, features, where)
+                cell = fit_features(arm.recipe, source, images, features, where, extraction.copies.near[rows])
             except UserError as error:
                 found.failed = where.failed(error)
                 continue
@@ -188,7 +189,7 @@ class _Work:
         def progress(stage: str, done: int, total: int) -> None:
             self.progress(f"{arm.name} {stage}" if stage == "extract" else stage, done, total)
 
-        extraction = extract(self.drawn.images, source, self.settings, progress)
+        extraction = extract(self.drawn.images, source, replace(self.settings, sketches=MOST), progress)
         if extraction.refused:
             first = extraction.refused[0]
             raise UserError(f"The picture {first.name} changed while the study ran ({first.reason}); start it again.")

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS, Views
+from headstart.division import keep_together
+from headstart.features.copies import MOST
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract
 from headstart.features.live import LiveRows
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
 from headstart.images.usable import usable
 from headstart.outcome import part_rows
+from headstart.recipe import Recipe
 from headstart.tuning.cut import Cut
 
 if TYPE_CHECKING:
@@ -41,11 +44,11 @@ class Inputs:
     varied: Views = NO_VIEWS
 
 
-def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb: float, progress: Progress) -> Inputs:
+def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress) -> Inputs:
     """Run the trunk once over all pictures and the stored views of the training part.
 
-    Where that would take more than `disk_gb`, or views are to be fresh in every epoch, it runs when rows are asked for;
-    fresh views of stored pictures are drawn from those where their transforms allow it.
+    Where that would take more than the recipe's `disk_gb`, or views are to be fresh in every epoch, it runs when rows
+    are asked for; fresh views of stored pictures are drawn from those where their transforms allow it.
     """
     from headstart.features.varied import Varied, can_vary  # these import torch
     from headstart.training.batches import Stored
@@ -53,10 +56,12 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
     fresh = bool(views.augment.steps) and not len(views)
     n_train = int((images.parts == "train").sum())
     wanted = cut.row_bytes * (len(images) + n_train * len(views))
+    disk_gb = recipe.training.disk_gb
     fits = wanted <= disk_gb * 1e9
     source = cut.rows if fits else FeatureSource(cut.rows.preprocess, layer=SEEN)
-    extraction = extract(images, source, settings if fits else replace(settings, store=None), progress)
-    images = usable(images, extraction.kept, extraction.refused)
+    looking = replace(settings, sketches=MOST) if fits else replace(settings, sketches=MOST, store=None)
+    extraction = extract(images, source, looking, progress)
+    images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
     training = images.take(images.parts == "train")
     extractor = ViewExtractor(cut.rows, settings, progress)
     plain: Rows = Stored(extraction.features) if fits else LiveRows(images, cut.rows, NO_VIEWS)

@@ -161,14 +161,12 @@ class _Tuning:
         """The labelled pictures as a head on frozen features would get them."""
         train = np.flatnonzero(self.given.images.parts == "train")
         rows = np.concatenate([train, self.val])
-        place = {int(row): i for i, row in enumerate(rows)}
         done = self.given.extraction
-        twins = [(place[a], place[b]) for a, b in done.twins if a in place and b in place]
         y = np.concatenate([self.codes[: len(train)], self.val_codes])
         stacked = learned if len(learned) > len(train) else None
         X = features[rows]
         marks = copies.marks(done.contents[rows])
-        return Pictures(X, y, len(self.val), stacked, groups=copies.groups(X, twins), marks=marks)
+        return Pictures(X, y, len(self.val), stacked, groups=done.copies.near[rows], marks=marks)
 
     def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""

@@ -1,0 +1,71 @@
+"""Checks of single pictures, by their sketches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from headstart.audit.findings import Finding, Material
+from headstart.images.sketch import MODES
+
+RARE = 0.05
+"""What fewer pictures than this share have is odd; what more have is a habit of the data."""
+TIMES = 4.0
+"""So many times larger or longer than is usual is odd."""
+UPRIGHT = (0, 1)
+
+
+def plain(material: Material) -> Iterator[Finding]:
+    """Pictures of one colour."""
+    for i in np.flatnonzero(material.sketches.plain).tolist():
+        colour = material.sketches.thumbs[i, 0, 0]
+        yield Finding(material.images.names[i], f"red {colour[0]}, green {colour[1]}, blue {colour[2]}", i, drops=(i,))
+
+
+def tiny(material: Material) -> Iterator[Finding]:
+    """Pictures too small to show anything."""
+    for i in np.flatnonzero(material.sketches.tiny).tolist():
+        yield Finding(material.images.names[i], _size(material, i), i)
+
+
+def grey(material: Material) -> Iterator[Finding]:
+    """Pictures without colour, where fewer than half have none."""
+    found = material.sketches.facts["grey"] & ~material.sketches.plain
+    if found.mean() < 0.5:
+        for i in np.flatnonzero(found).tolist():
+            yield Finding(material.images.names[i], "no colour", i)
+
+
+def size(material: Material) -> Iterator[Finding]:
+    """Pictures whose area or shape is far from the usual one."""
+    facts = material.sketches.facts
+    height, width = facts["height"].astype(float), facts["width"].astype(float)
+    for measure, what in ((np.sqrt(height * width), "side"), (height / width, "shape")):
+        usual = float(np.median(measure))
+        odd = np.abs(np.log(measure / usual)) > np.log(TIMES)
+        if 0 < odd.mean() < RARE:
+            for i in np.flatnonzero(odd).tolist():
+                times = float(np.exp(np.abs(np.log(measure[i] / usual))))
+                yield Finding(material.images.names[i], f"{_size(material, i)}: {what} {times:.1f} times off", i)
+
+
+def mode(material: Material) -> Iterator[Finding]:
+    """Pictures stored in a colour mode that few have."""
+    modes = material.sketches.facts["mode"]
+    for number, count in zip(*np.unique(modes, return_counts=True), strict=True):
+        if count / len(modes) < RARE:
+            for i in np.flatnonzero(modes == number).tolist():
+                yield Finding(material.images.names[i], f"mode {MODES[number] or 'unknown'}", i)
+
+
+def rotated(material: Material) -> Iterator[Finding]:
+    """Pictures that their EXIF block turns."""
+    turned = material.sketches.facts["turned"]
+    for i in np.flatnonzero(~np.isin(turned, UPRIGHT)).tolist():
+        yield Finding(material.images.names[i], f"EXIF orientation {turned[i]}", i)
+
+
+def _size(material: Material, i: int) -> str:
+    facts = material.sketches.facts
+    return f"{facts['width'][i]} x {facts['height'][i]} pixels"

@@ -1,0 +1,159 @@
+"""The audit, readable top to bottom: pictures -> sketches, copies and features -> checks -> findings."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.audit.checks import CHECKS
+from headstart.audit.findings import Finding, Material
+from headstart.backbones import names
+from headstart.backbones.catalog import catalog
+from headstart.errors import DataError, UnknownName, UserError
+from headstart.features.copies import COMPARED
+from headstart.features.extract import Progress, Settings, extract, silent
+from headstart.fitting import feature_source
+from headstart.images import ImageSet, Limits, load, select, with_test
+from headstart.ranking.local import local
+from headstart.recipe import Recipe
+
+SMALL = 48
+"""Pictures under so many pixels a side are looked at by `sprout`, which was made for such."""
+LARGEST = 30e6
+"""Parameters of the largest network that is taken without being asked for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to audit and with which network; None chooses one whose weights are here."""
+
+    data: str
+    test: str | None = None
+    backbone: str | None = None
+    weights: str = "pretrained"
+    limit: int | None = None
+    seed: int = 0
+    engine: str = "auto"
+    device: str = "auto"
+    max_pixels: int = 50_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What was found, by check; `looked` names the network that looked, with why where nobody asked for it."""
+
+    request: Request
+    material: Material
+    findings: Mapping[str, tuple[Finding, ...]]
+    looked: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    def failing(self, checks: tuple[str, ...]) -> dict[str, int]:
+        """How many findings each of these checks has, where it has some."""
+        return {name: len(self.findings[name]) for name in checks if self.findings[name]}
+
+
+def known(checks: str) -> tuple[str, ...]:
+    """`leak, broken` -> the names of checks. Raises UnknownName."""
+    asked = tuple(name.strip() for name in checks.split(",") if name.strip())
+    for name in asked:
+        if name not in CHECKS:
+            raise UnknownName("check", name, CHECKS)
+    if not asked:
+        raise UserError("--fail-on names no check; write, for example, --fail-on leak,broken.")
+    return asked
+
+
+def audit(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Audit:
+    """Look at every picture and run every check. Nothing is changed. Raises UserError where nothing can be listed."""
+    started = time.perf_counter()
+    images, problem = listed(request)
+    recipe, looked = chosen(request, images)
+    source = feature_source(recipe, images)
+    looking = replace(settings or Settings(), sketches=max(len(images), 1))
+    extraction = extract(images, source, looking, progress)
+    refused = (*images.refused, *extraction.refused)
+    material = Material(images.take(extraction.kept), extraction, refused, progress, problem)
+    findings = {name: tuple(check.find(material)) for name, check in CHECKS.items()}
+    notes = [*images.notes, *extraction.notes, *_notes(material)]
+    return Audit(request, material, findings, looked, tuple(notes), time.perf_counter() - started)
+
+
+def listed(request: Request) -> tuple[ImageSet, str]:
+    """The pictures, and what is wrong with the way they lie; without labels where that leaves none.
+
+    Raises DataError where not even pictures are found.
+    """
+    limits, problem = Limits(request.max_pixels), ""
+    try:
+        images = load(request.data, limits=limits)
+    except DataError as error:
+        problem = str(error)
+        try:
+            images = load(request.data, limits=limits, allow_empty_classes=True)
+        except DataError:
+            images = load(request.data, labelled=False, limits=limits)
+    if not len(images):
+        raise DataError(problem or f"{images.title} holds no picture.")
+    if request.test is not None and not images.classes:
+        raise DataError(problem)
+    if request.test is not None:
+        images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits))
+    return select(images, limit=request.limit, seed=request.seed), problem
+
+
+def chosen(request: Request, images: ImageSet) -> tuple[Recipe, str]:
+    """The recipe whose features are looked at, and in words which network that is."""
+    name, weights, why = request.backbone, request.weights, ""
+    if name is None:
+        name, weights, why = default(images)
+    values: dict[str, Any] = {
+        "data": {"source": request.data},
+        "backbone": {"name": name, "weights": weights},
+        "engine": {"name": request.engine, "device": request.device},
+    }
+    return Recipe.from_dict(values, "the command line"), f"{Path(name).name}{why}"
+
+
+def default(images: ImageSet) -> tuple[str, str, str]:
+    """(Name, weights, why) of the best network that is here: nothing is downloaded for an audit.
+
+    `sprout` for small pictures; else the most accurate on ImageNet of those whose weights are stored here
+    (HEADSTART_WEIGHTS, the caches of timm and torchvision), of at most `LARGEST` parameters; else `sprout`.
+    """
+    probe = images.probe()
+    if probe.height * probe.width < SMALL**2:
+        return "sprout", "pretrained", ", which comes along and was made for small pictures"
+    rows = {
+        row.name.partition(":")[2] or row.name: row
+        for row in catalog()
+        if row.top1 is not None and (row.parameters or 0) <= LARGEST
+    }
+    folder = os.environ.get("HEADSTART_WEIGHTS")
+    found = []
+    for each in local(Path(folder) if folder else None):
+        row = rows.get(names.canonical(each["name"]).rpartition(":")[2])
+        if row is not None and row.top1 is not None:
+            found.append((row.top1, each["name"], each["weights"]))
+    if not found:
+        return "sprout", "pretrained", ", which comes along; with --backbone a network for photos sees more"
+    _, name, weights = max(found)
+    return name, weights, ", the best of those whose weights are here"
+
+
+def _notes(material: Material) -> list[str]:
+    n, notes = len(material.images), []
+    if n > COMPARED:
+        notes.append(f"Near duplicates are looked for among up to {COMPARED:,} pictures; these are {n:,}: use --limit.")
+    if material.answers is None:
+        notes.append("Labels were not doubted: that takes 50 labelled pictures, and two classes that can be learnt.")
+    elif len(np.unique(material.images.labels[material.labelled])) < len(material.images.classes):
+        notes.append("Some classes have no picture that can be used.")
+    return notes

@@ -1,0 +1,133 @@
+"""The folder of an audit: audit.csv with a line for each finding, audit.json with all of it; and the clean table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import records
+from headstart.audit.checks import CHECKS
+from headstart.audit.execute import Audit
+from headstart.audit.findings import Finding
+from headstart.errors import UserError
+from headstart.images import ImageSet
+
+JSON = "audit.json"
+COLUMNS = ("check", "level", "name", "label", "split", "detail", "other", "suggested", "score", "left_out")
+
+
+def claim(folder: Path) -> Path:
+    """The folder, new, empty or an earlier audit's to write anew. Raises UserError when it holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; name a folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
+        raise UserError(f"--out {folder} holds other files and no audit; name a new folder or an earlier audit's.")
+    return folder
+
+
+def write(audit: Audit, folder: Path) -> dict[str, Any]:
+    """Write audit.csv and audit.json, and return what is in the second."""
+    records.make(folder)
+    found = content(audit)
+    lines = [line for check in found["checks"] for line in check["findings"]]
+    records.write_csv(folder / "audit.csv", COLUMNS, ([_cell(line[c]) for c in COLUMNS] for line in lines))
+    records.write_json(folder / JSON, found)
+    return found
+
+
+def content(audit: Audit) -> dict[str, Any]:
+    """JSON-able: the request, the pictures, each check with its findings, the notes."""
+    material, images = audit.material, audit.material.images
+    counts = np.bincount(images.labels[material.labelled], minlength=len(images.classes))
+    parts, sizes = np.unique(material.parts, return_counts=True)
+    return {
+        "schema": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "source": audit.request.data,
+            "test": audit.request.test,
+            "title": images.title,
+            "n": len(images),
+            "refused": len(material.refused),
+            "classes": {name: int(n) for name, n in zip(images.classes, counts, strict=True)},
+            "parts": {str(part): int(n) for part, n in zip(parts, sizes, strict=True)},
+        },
+        "backbone": audit.looked,
+        "left_out": len(left_out(audit)),
+        "checks": [
+            {
+                "check": name,
+                "title": check.title,
+                "level": check.level,
+                "words": check.words,
+                "findings": [_line(audit, name, each) for each in audit.findings[name]],
+            }
+            for name, check in CHECKS.items()
+        ],
+        "notes": list(audit.notes),
+        "seconds": round(audit.seconds, 2),
+    }
+
+
+def _line(audit: Audit, check: str, found: Finding) -> dict[str, Any]:
+    material = audit.material
+    return {
+        "check": check,
+        "level": CHECKS[check].level,
+        "name": found.name,
+        "label": "" if found.at is None else material.label(found.at),
+        "split": "" if found.at is None else str(material.images.parts[found.at]),
+        "detail": found.detail,
+        "other": "" if found.other is None else material.images.names[found.other],
+        "suggested": found.suggested,
+        "score": found.score,
+        "left_out": [material.images.names[i] for i in found.drops],
+    }
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+
+
+def left_out(audit: Audit) -> set[int]:
+    """The pictures that the clean table leaves out, beside those that cannot be used."""
+    return {i for found in audit.findings.values() for each in found for i in each.drops}
+
+
+def check_clean(table: Path, images: ImageSet) -> None:
+    """Raise UserError where no table can be written that names these pictures, before any work."""
+    if table.suffix.lower() != ".csv":
+        raise UserError(f"--write-clean-table {table}: name a .csv file.")
+    if table.exists():
+        raise UserError(f"--write-clean-table {table} exists; name a new file, nothing is replaced.")
+    if not all(isinstance(item, Path) for item in images.items):
+        raise UserError(f"--write-clean-table: the pictures of {images.title} are no files that a table could name.")
+
+
+def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
+    """Write `image,label,split` of the labelled pictures that are left, for `fit`; (how many, how many left out)."""
+    material, images = audit.material, audit.material.images
+    drop = left_out(audit)
+    kept = [int(i) for i in material.labelled if int(i) not in drop]
+    if not kept:
+        raise UserError(f"--write-clean-table {table}: no labelled picture is left.")
+    place = table.expanduser().resolve().parent
+    records.make(place)
+
+    def rows() -> Iterator[tuple[str, str, str]]:
+        for i in kept:
+            path = os.path.relpath(str(Path(str(images.items[i])).resolve()), str(place))
+            yield path, material.label(i), str(images.parts[i])
+
+    try:
+        records.write_csv(table, ("image", "label", "split"), rows())
+    except UnicodeEncodeError:
+        raise UserError(f"--write-clean-table {table}: a file name is not UTF-8, so a table cannot hold it.") from None
+    return len(kept), len(material.labelled) - len(kept)

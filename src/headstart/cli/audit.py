@@ -1,0 +1,120 @@
+"""`headstart audit`: what is wrong with the pictures, before anything is learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headstart.cli import terminal
+from headstart.cli.fit import DATA
+from headstart.cli.terminal import print
+
+if TYPE_CHECKING:
+    from headstart.audit.execute import Request
+
+
+def audit(
+    data: Annotated[str, typer.Argument(help=DATA)],
+    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, that are the test.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="The network that looks for wrong labels and outliers; left out, the best whose weights are here, "
+            "`sprout` for small pictures."
+        ),
+    ] = None,
+    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", help="Exit with 1 where one of these checks finds something: `leak,broken`."),
+    ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-clean-table",
+            help="A new FILE.csv, for `fit`, of the pictures without those that are broken, of one colour, duplicates, "
+            "training pictures that leak, and labels in doubt outside the test.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `audits`.")] = None,
+) -> None:
+    """Find broken files, duplicates, leaks between parts, suspicious labels and odd pictures. Nothing is changed.
+
+    Writes audit.csv, audit.json and audit.html with the pictures.
+
+    Examples:
+
+    `headstart audit photos`
+
+    `headstart audit photos --test more_photos --fail-on leak,broken`
+
+    `headstart audit photos --backbone mobilenetv2_100 --write-clean-table clean.csv`
+    """
+    from headstart.audit.execute import Request, known
+    from headstart.cli.fit import absolute
+
+    failing = known(fail_on) if fail_on is not None else ()
+    request = Request(
+        absolute(data), absolute(test) if test else None, backbone and absolute(backbone), absolute(weights),
+        limit, seed, engine, device, max_pixels,
+    )  # fmt: skip
+    carry_out(request, failing, clean, out, store)
+
+
+def carry_out(request: Request, failing: tuple[str, ...], clean: Path | None, out: Path | None, store: bool) -> None:
+    """Audit, write the folder with its report and the clean table, print what was found; exit 1 where it fails."""
+    import sys
+
+    from headstart import records
+    from headstart.audit import files
+    from headstart.audit.execute import audit as run
+    from headstart.audit.execute import listed
+    from headstart.cli import show
+    from headstart.features.extract import Settings
+    from headstart.paths import features_dir
+    from headstart.report.audit import write_audit_report
+
+    if clean is not None:
+        files.check_clean(clean, listed(request)[0])
+    folder = files.claim(out) if out else records.unused(Path("audits") / Path(request.data).stem)
+    with show.progress_bar() as progress:
+        done = run(request, Settings(features_dir() if store else None), progress)
+    found = files.write(done, folder)
+    report = write_audit_report(folder, done.material.images)
+    tell(found)
+    if clean is not None:
+        kept, left = files.write_clean(done, clean)
+        print(f"Clean table: {clean}, {kept:,} pictures; {left:,} were left out. Nothing was deleted.")
+    print(f"Report: {report}")
+    if bad := done.failing(failing):
+        print(f"Failed: {', '.join(f'{name} ({n:,})' for name, n in bad.items())}.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def tell(found: Mapping[str, Any]) -> None:
+    """Print a line for each check that found something, and the notes."""
+    from headstart.report.audit import headline
+
+    table = terminal.table()
+    table.show_header = False
+    for justify in ("left", "right", "left", "left"):
+        table.add_column(justify=justify, no_wrap=justify != "left")
+    for check in found["checks"]:
+        if lines := check["findings"]:
+            first = lines[0]
+            table.add_row(check["check"], f"{len(lines):,}", check["level"], f"{first['name']}: {first['detail']}")
+    print(headline(found))
+    if table.row_count:
+        terminal.console(118).print(table)
+    print(f"Looked at by {found['backbone']}.")
+    for note in found["notes"]:
+        print(f"Note: {note}")

@@ -1,0 +1,109 @@
+"""What an audit needs to know of a picture, in 1,760 bytes: how it looks when small, a digest of its pixels, facts.
+
+0:1728      the picture at 24 x 24 in RGB
+1728:1744   digest of the decoded pixels: equal where two files show the same
+1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart.errors import Refused
+from headstart.images.decode import Raw, digest, open_header, orientation
+from headstart.images.formats import ALLOWED
+from headstart.images.looks import is_grey
+
+SIDE = 24  # pixels
+FORMATS = ("", *ALLOWED)
+MODES = ("", "1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16")
+FACTS = np.dtype(
+    [
+        ("height", ">u4"),
+        ("width", ">u4"),
+        ("format", "u1"),
+        ("mode", "u1"),
+        ("turned", "u1"),
+        ("grey", "?"),
+        ("range", "u1"),
+        ("spare", "u1", 3),
+    ]
+)
+_THUMB, _DIGEST = SIDE * SIDE * 3, 16
+LENGTH = _THUMB + _DIGEST + FACTS.itemsize
+TINY = 8  # pixels of a side below which nothing can be seen
+PLAIN = 4  # levels of 255 within which every pixel has one colour
+SPACE = {"format": 1, "backbone": "sketch", "side": SIDE, "dtype": "|u1"}
+"""The space of the feature store that sketches lie in."""
+
+
+def sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 (`LENGTH`,) of a picture: `raw` as it was read, `image` as `decode` gave it, in mode 'L' or 'RGB'."""
+    pixels = np.asarray(image)
+    facts = np.zeros(1, FACTS)
+    facts["height"], facts["width"] = image.height, image.width
+    facts["format"], facts["mode"], facts["turned"] = _header(raw, image)
+    ends: Any = image.getextrema()  # of each channel: a picture of one colour has no range within any
+    facts["grey"] = is_grey(pixels)
+    facts["range"] = max(high - low for low, high in (ends if image.mode == "RGB" else (ends,)))
+    small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0).convert("RGB")
+    parts = (np.asarray(small).tobytes(), digest(np.ascontiguousarray(pixels)), facts.tobytes())
+    return np.frombuffer(b"".join(parts), np.uint8)
+
+
+def _header(raw: Raw, image: Image.Image) -> tuple[int, int, int]:
+    """Places in `FORMATS` and `MODES`, and the EXIF orientation; 0, 0, 1 of pixels that no file holds."""
+    if not isinstance(raw, bytes):
+        return 0, MODES.index(image.mode), 1
+    try:
+        opened = open_header(io.BytesIO(raw))
+    except Refused:  # it was decoded, so this does not happen
+        return 0, 0, 1
+    mode = opened.mode.partition(";")[0] + (";16" if opened.mode.startswith("I;16") else "")
+    kind = opened.format if opened.format in FORMATS else "JPEG"  # an MPO
+    return FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0, orientation(opened)
+
+
+@dataclass(frozen=True, eq=False)
+class Sketches:
+    """Sketches of n pictures: uint8 (n, `LENGTH`)."""
+
+    rows: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: NDArray[Any]) -> Sketches:
+        """Those at `index`."""
+        return Sketches(self.rows[index])
+
+    @property
+    def thumbs(self) -> NDArray[np.uint8]:
+        """(n, 24, 24, 3)."""
+        return self.rows[:, :_THUMB].reshape(-1, SIDE, SIDE, 3)
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(n, 16): digests of the decoded pixels."""
+        return self.rows[:, _THUMB : _THUMB + _DIGEST]
+
+    @property
+    def facts(self) -> NDArray[Any]:
+        """(n,) of `FACTS`."""
+        return np.ascontiguousarray(self.rows[:, _THUMB + _DIGEST :]).view(FACTS)[:, 0]
+
+    @property
+    def plain(self) -> NDArray[np.bool_]:
+        """(n,): whether the picture has one colour."""
+        return np.asarray(self.facts["range"] <= PLAIN)
+
+    @property
+    def tiny(self) -> NDArray[np.bool_]:
+        """(n,): whether a side has fewer than `TINY` pixels."""
+        return np.asarray(np.minimum(self.facts["height"], self.facts["width"]) < TINY)

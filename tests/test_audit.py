@@ -1,0 +1,266 @@
+"""`headstart audit`: what is planted is found, what is all right is left alone, and nothing is changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.audit import files
+from headstart.audit.checks import CHECKS
+from headstart.audit.checks.labels import suspicious
+from headstart.audit.execute import Audit, Request, audit, default, known, listed
+from headstart.audit.findings import Material
+from headstart.cli import _main
+from headstart.division import keep_together, prepare
+from headstart.errors import UnknownName, UserError
+from headstart.features.extract import Settings, extract, silent
+from headstart.fitting import feature_source
+from headstart.images import load, select
+from headstart.recipe import Recipe
+from headstart.report.audit import write_audit_report
+from reading import Page
+from test_copies import saved, scene
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "faults"))
+
+N = 12  # pictures of each class and part
+
+
+def draw(root: Path) -> Path:
+    """Scenes of two classes in two parts, all different and all right."""
+    seed = 0
+    for part in ("train", "test"):
+        for name in ("ant", "bee"):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for k in range(N):
+                (folder / f"{k:02d}.jpg").write_bytes(saved(scene(seed)))
+                seed += 1
+    return root
+
+
+def plant(root: Path) -> Path:
+    """One of everything."""
+    train, test = root / "train", root / "test"
+    shutil.copy(test / "ant" / "00.jpg", train / "ant" / "leak.jpg")
+    mirrored = scene(25).transpose(Image.Transpose.FLIP_LEFT_RIGHT)  # of test/ant/01
+    (train / "ant" / "mirror.jpg").write_bytes(saved(mirrored, 50))
+    shutil.copy(train / "ant" / "02.jpg", train / "ant" / "twice.jpg")
+    shutil.copy(train / "ant" / "03.jpg", train / "bee" / "torn.jpg")
+    (train / "ant" / "again.jpg").write_bytes(saved(scene(4).resize((70, 52)), 60))
+    (train / "ant" / "empty.jpg").write_bytes(b"")
+    (train / "ant" / "cut.jpg").write_bytes(saved(scene(200))[:400])
+    Image.new("RGB", (60, 40), (200, 30, 30)).save(train / "bee" / "red.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (5, 6, 3), dtype=np.uint8)).save(train / "bee" / "t.png")
+    scene(201).convert("L").save(train / "bee" / "grey.jpg")
+    scene(202).convert("CMYK").save(train / "bee" / "ink.jpg")
+    turn = Image.Exif()
+    turn[0x0112] = 6
+    scene(203).save(train / "bee" / "turned.jpg", exif=turn)
+    scene(204).save(train / "ant" / "NAME.jpg")
+    scene(205).save(train / "ant" / "name.jpg")
+    return root
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    root = plant(draw(tmp_path_factory.mktemp("planted") / "data"))
+    return audit(Request(str(root), backbone="sprout"), Settings())
+
+
+def names(done: Audit, check: str) -> set[str]:
+    return {Path(found.name).name for found in done.findings[check]}
+
+
+PLANTED = {
+    "broken": {"cut.jpg"},
+    "empty": {"empty.jpg"},
+    "leak": {"00.jpg", "01.jpg"},
+    "conflict": {"torn.jpg"},
+    "duplicate": {"twice.jpg"},
+    "near": {"again.jpg"},
+    "plain": {"red.png"},
+    "tiny": {"t.png"},
+    "rotated": {"turned.jpg"},
+    "mode": {"grey.jpg", "ink.jpg"},
+    "grey": {"grey.jpg"},
+    "names": {"name.jpg"},
+    "unused": set(),
+    "layout": set(),
+    "few": set(),
+    "balance": set(),
+}
+
+
+@pytest.mark.parametrize("check", PLANTED)
+def test_what_is_planted_is_found_by_its_check_and_by_no_other(planted: Audit, check: str) -> None:
+    if check == "near":  # which of the two is named goes by their order
+        pairs = {frozenset((Path(f.name).name, Path(planted.material.images.names[f.other or 0]).name))
+                 for f in planted.findings[check]}  # fmt: skip
+        assert pairs == {frozenset(("again.jpg", "04.jpg"))}
+    else:
+        assert names(planted, check) == PLANTED[check]
+
+
+def test_pictures_that_are_all_right_are_left_alone(tmp_path: Path) -> None:
+    done = audit(Request(str(draw(tmp_path / "data")), backbone="sprout"), Settings())
+    found = {name for name, each in done.findings.items() if each}
+    assert not found and not files.left_out(done)
+
+
+def test_every_check_has_a_title_words_and_a_level() -> None:
+    for name, check in CHECKS.items():
+        assert name.isalpha() and check.title and check.words.endswith(".")
+        assert check.level in ("error", "warning", "note")
+
+
+def test_the_files_have_a_line_for_each_finding_and_the_page_its_pictures(planted: Audit, tmp_path: Path) -> None:
+    found = files.write(planted, tmp_path)
+    total = sum(map(len, planted.findings.values()))
+    with (tmp_path / "audit.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == total
+    assert json.loads((tmp_path / "audit.json").read_text()) == found
+    page = Page(write_audit_report(tmp_path, planted.material.images))
+    assert len(page.all("img")) > 10 and all(each["src"].startswith("data:") for each in page.all("img"))
+    assert "Leaks between parts" in page.text and "truncated" in page.text
+
+
+def test_the_clean_table_is_one_that_fit_takes_and_holds_no_leak_nor_copy(planted: Audit, tmp_path: Path) -> None:
+    table = tmp_path / "clean.csv"
+    kept, left = files.write_clean(planted, table)
+    images = load(table)
+    assert len(images) == kept and left == len(files.left_out(planted))
+    gone = {"leak.jpg", "mirror.jpg", "twice.jpg", "torn.jpg", "red.png"}
+    assert not gone & {Path(name).name for name in images.names}
+    again = audit(Request(str(table), backbone="sprout"), Settings())
+    assert not any(again.findings[check] for check in ("leak", "conflict", "duplicate", "plain", "broken", "empty"))
+    assert (images.parts == "test").sum() == 2 * N
+
+
+def test_no_table_is_written_over_a_file_nor_for_pictures_without_files(planted: Audit, tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("mine")
+    for table, why in (("there.csv", "exists"), ("table.txt", "name a .csv file")):
+        with pytest.raises(UserError, match=why):
+            files.check_clean(tmp_path / table, planted.material.images)
+    with pytest.raises(UserError, match="are no files"):
+        files.check_clean(tmp_path / "new.csv", load("digits"))
+    assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_the_exit_code_says_whether_a_named_check_found_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw(tmp_path / "data")
+    asked = ["audit", str(root), "--backbone", "sprout", "--no-store", "--fail-on", "leak,broken", "--out"]
+    assert _main([*asked, str(tmp_path / "first")]) == 0
+    shutil.copy(root / "test" / "bee" / "00.jpg", root / "train" / "bee" / "copy.jpg")
+    assert _main([*asked, str(tmp_path / "second")]) == 1
+    assert "Failed: leak (1)" in capsys.readouterr().err
+    assert (tmp_path / "second" / "audit.html").is_file()
+    assert _main(["audit", str(root), "--fail-on", "leek"]) == 2
+    assert "did you mean leak?" in capsys.readouterr().err
+
+
+def test_a_check_by_a_wrong_name_is_refused_with_the_nearest() -> None:
+    assert known("leak, broken") == ("leak", "broken")
+    with pytest.raises(UnknownName, match="did you mean duplicate"):
+        known("duplicates")
+    with pytest.raises(UserError, match="names no check"):
+        known(" ")
+
+
+def test_folders_that_cannot_be_listed_are_a_finding_and_their_pictures_are_checked(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for k, name in enumerate(("Ant", "ant")):
+        (root / name).mkdir(parents=True)
+        (root / name / "same.jpg").write_bytes(saved(scene(k)))
+    images, problem = listed(Request(str(root)))
+    assert len(images) == 2 and (images.labels == -1).all() and "differ only in case" in problem
+    done = audit(Request(str(root), backbone="sprout"), Settings())
+    assert len(done.findings["layout"]) == 1 and len(done.findings["names"]) == 1
+
+
+def test_small_pictures_are_looked_at_by_the_network_that_comes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADSTART_WEIGHTS", raising=False)
+    assert default(load("digits"))[0] == "sprout"
+
+
+# Splits and folds
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bursts_stay_on_one_side_of_a_drawn_test_and_the_test_keeps_its_size(seed: int, tmp_path: Path) -> None:
+    for k in range(60):
+        folder = tmp_path / ("ant" if k % 2 else "bee")
+        folder.mkdir(exist_ok=True)
+        for frame in range(3):
+            shot = scene(k).crop((frame, frame, 96, 72))
+            (folder / f"{k}-{frame}.jpg").write_bytes(saved(shot, 70 + 5 * frame))
+    asked = {"method": "pixels", "seed": seed, "data": {"source": str(tmp_path), "evaluate": "holdout"}}
+    recipe = Recipe.from_dict(asked)
+    images = prepare(recipe)
+    done = extract(images, feature_source(recipe, images), Settings(sketches=len(images)))
+    images, done = keep_together(images, done, recipe)
+    sides: dict[str, set[str]] = {}
+    for name, part in zip(images.names, images.parts.tolist(), strict=True):
+        sides.setdefault(name.split("-")[0], set()).add(part)
+    assert all(len(parts) == 1 for parts in sides.values())
+    assert 12 <= (images.parts == "test").sum() <= 66  # of 180, 36 on average
+    assert len(done.features) == len(images) and done.contents.shape == (180, 16)
+
+
+# Labels
+
+
+def test_changed_labels_are_doubted_and_few_others() -> None:
+    images = select(load("digits"), classes=["0", "1", "6"], limit=120)
+    recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
+    done = extract(images, feature_source(recipe, images), Settings(sketches=len(images)))
+    labels, rng = images.labels.copy(), np.random.default_rng(0)
+    wrong = rng.choice(len(labels), 12, replace=False)
+    labels[wrong] = (labels[wrong] + 1) % 3
+    doubted = [f.at for f in suspicious(Material(replace(images, labels=labels), done, (), silent))]
+    assert len(set(doubted) & set(wrong.tolist())) >= 10 and len(set(doubted) - set(wrong.tolist())) <= 2
+
+
+# Known cases
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_duplicates_that_fashion_mnist_once_had_are_found_and_none_in_its_files(data_dir: Path) -> None:
+    from audit import known_duplicates
+
+    assert [(n, failed) for _, n, failed, _ in known_duplicates(1.0)] == [
+        (0, 0), (0, 0), (0, 0), (43, 0), (1, 0), (10, 0),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_planted_copies_of_photos_are_all_found_and_no_other_pair_of_500(data_dir: Path) -> None:
+    from audit import planted_copies
+
+    found = list(planted_copies("cats_vs_dogs", 0.25))
+    assert [failed for _, _, failed, _ in found] == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_of_changed_labels_of_mnist_most_are_doubted_and_few_others(data_dir: Path) -> None:
+    from audit import flipped, material_of
+
+    images = load(data_dir / "mnist")
+    material = material_of(select(images.take(images.parts != "test"), limit=500, seed=3), "sprout")
+    assert len(list(suspicious(material))) <= 5
+    changed, wrong = flipped(material, 0.1, 0)
+    doubted = np.array([f.at for f in suspicious(changed)])
+    assert wrong[doubted].sum() >= 0.75 * wrong.sum() and wrong[doubted].mean() >= 0.85
