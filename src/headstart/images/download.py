@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from headstart.errors import DataError, Offline
 from headstart.images.options import Progress
@@ -185,7 +185,7 @@ def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
 
     left, names = most, []
     with gzip.open(archive) as unzipped:
-        bounded: Any = _Bounded(unzipped, most, archive)
+        bounded: Any = _Bounded(cast(IO[bytes], unzipped), most, archive)
         tar = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 (what it reads is closed with `unzipped`)
         for number, member in enumerate(tar):
             _bounded(number, member.size, most, archive)
