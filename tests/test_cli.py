@@ -91,6 +91,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["backbones", "--max-params", "ten"], "10M"),
         (["backbones", "--fits", "8"], "raise --fits"),
         (["backbones", "--fits", "224", "show", "vgg16"], "behind the command"),
+        (["fit", "digits", "--method", "scratch", "--train", "threads=100000"], "less than or equal to 1024"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
