@@ -92,6 +92,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["backbones", "--fits", "8"], "raise --fits"),
         (["backbones", "--fits", "224", "show", "vgg16"], "behind the command"),
         (["fit", "digits", "--method", "scratch", "--train", "threads=100000"], "less than or equal to 1024"),
+        (["fit", "digits", "--backbone", "sprout", "--image-size", "1"], "too small for a network; give 8 or more"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
