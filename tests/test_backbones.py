@@ -452,3 +452,12 @@ def test_converting_a_network_loads_no_telemetry() -> None:
         "b.openvino_model('pooled', (8, 8)); assert sys.modules.get('openvino_telemetry') is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_sidecar_of_one_channel_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    file = resolve("sprout").save(tmp_path)
+    about = json.loads(file.with_suffix(".json").read_text())
+    for changed in ({"kwargs": {"in_chans": 1}}, {"preprocess": {**about["preprocess"], "color": "L"}}):
+        file.with_suffix(".json").write_text(json.dumps(about | changed))
+        with pytest.raises(WeightsError, match="one channel is not supported"):
+            resolve("sprout", str(file))

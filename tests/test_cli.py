@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +110,8 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["backbones", "--max-params", "ten"], "10M"),
         (["backbones", "--fits", "8"], "raise --fits"),
         (["backbones", "--fits", "224", "show", "vgg16"], "behind the command"),
+        (["fit", "digits", "--method", "scratch", "--train", "threads=100000"], "less than or equal to 1024"),
+        (["fit", "digits", "--backbone", "sprout", "--image-size", "1"], "too small for a network; give 8 or more"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -179,21 +183,59 @@ def test_classify_prints_a_table_and_writes_a_sheet(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "sheet.webp").format == "WEBP"
 
 
-def test_ctrl_c_says_that_the_work_is_kept_and_leaves_no_folder(tmp_path: Path) -> None:
-    code = """
+LISTENING = """
 import os, signal, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts its children deaf to it
-threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+def stop():
+    os.kill(os.getpid(), signal.{name})
+threading.Timer({after}, stop).start()
 from headstart.cli import main
 main()
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "word"), [("SIGINT", 130, "Interrupted"), ("SIGTERM", 143, "Ended by SIGTERM")]
+)
+def test_ctrl_c_and_sigterm_say_that_the_work_is_kept_and_leave_no_folder(
+    tmp_path: Path, name: str, code: int, word: str
+) -> None:
     arguments = ["fit", "digits", "--backbone", "vgg16", "--weights", "none", "--out", "run"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 130
-    assert done.stderr.splitlines()[-1].startswith("Error: Interrupted. What was computed is kept")
-    assert not (tmp_path / "run").exists()
+    command = [sys.executable, "-c", LISTENING.format(name=name, after=3), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == code
+    assert done.stderr.splitlines()[-1].startswith(f"Error: {word}. What was computed is kept")
+    assert "Traceback" not in done.stderr and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_study_that_is_stopped_says_one_line_keeps_its_cells_and_leaves_no_worker(
+    tmp_path: Path, name: str, code: int
+) -> None:
+    arguments = ["compare", "digits", "--arms", "scratch", "--sizes", "2,50", "--repeats", "4", "--out", "st"]
+    arguments += ["--limit", "400", "--train", "epochs=60", "--train", "threads=1"]
+    command = [sys.executable, "-c", LISTENING.partition("def stop")[0] + LISTENING.partition("start()\n")[2]]
+    child = subprocess.Popen(
+        [*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+        env={**os.environ, "HEADSTART_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    until = time.monotonic() + 300
+    while not list((tmp_path / "st").rglob("2-*.json")) and child.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(child.pid, getattr(signal, name))  # a terminal sends it to all of the command's processes
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == code and len(said.splitlines()) == 1 and said.startswith("Error: ")
+    assert list((tmp_path / "st").rglob("2-*.json"))
+    running = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path / "st").encode() in _content(p)]
+    assert running == []
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_refusing_to_clear_the_cache_deletes_nothing(tmp_path: Path) -> None:

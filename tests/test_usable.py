@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from headstart import Recipe, execute
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 from headstart.ranking.rank import Request, rank
 from headstart.report import write_report
 from headstart.study.execute import compare
@@ -86,3 +86,13 @@ def test_where_no_picture_is_left_each_is_listed(pictures: Path, tmp_path: Path)
     with pytest.raises(DataError, match=r"refused\.csv lists the refused"):
         execute(asked(pictures), tmp_path / "run")
     assert len(listed(tmp_path / "run")) == 36
+
+
+def test_a_batch_of_one_picture_is_refused_beforehand_and_leaves_nothing_to_resume(
+    pictures: Path, tmp_path: Path
+) -> None:
+    network = {"backbone": {"name": "small_cnn"}, "training": {"batch_size": 1, "epochs": 1, "threads": 1}}
+    recipe = asked(pictures, method="scratch", data={"classes": ["bars", "waves"]}, **network)
+    with pytest.raises(UserError, match="batch-size 1.*give 2 or more"):
+        execute(recipe, tmp_path / "run", store=False)
+    assert not (tmp_path / "run" / "training").exists()

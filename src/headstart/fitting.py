@@ -27,7 +27,7 @@ from headstart.images import ImageSet, Probe
 from headstart.images.usable import usable
 from headstart.learner import CrossValidated, Learner, Pictures
 from headstart.outcome import Training, part_rows, rows_in
-from headstart.preprocess import Preprocess
+from headstart.preprocess import LEAST, Preprocess
 from headstart.recipe import AUTO, Recipe
 
 if TYPE_CHECKING:
@@ -224,6 +224,8 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
     if backbone.fixed_size is None:
         preprocess = sized(preprocess, size, images.probe())
+    if size is not None and size < LEAST:
+        raise UserError(f"--image-size {size} is too small for a network; give {LEAST} or more.")
     wanted = (preprocess.height, preprocess.width) if size is None else (size, size)
     if wanted != (backbone.preprocess.height, backbone.preprocess.width):
         backbone.check(chosen.layer, wanted)

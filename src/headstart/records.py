@@ -59,23 +59,24 @@ def unused(folder: Path) -> Path:
     return found
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, out: Path | None = None) -> None:
     """Raise UserError, before any work, when nothing can be written in `folder`; it is not made."""
     try:
         shared.check_writable(folder)
     except OSError as error:
-        raise UserError(f"--out {folder} cannot be written: {refusal(error)}; name another place.") from error
+        raise UserError(f"--out {out or folder} cannot be written ({refusal(error)}); name another place.") from error
 
 
 def check_file(out: Path, kinds: Sequence[str]) -> str:
     """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written."""
     kind = out.suffix.lower()
     if kind not in kinds:
-        listed = f"in none of {', '.join(kinds)}; choose one of them" if len(kinds) > 1 else f"not in {kinds[0]}"
-        raise UserError(f"--out {out} ends {listed}.")
+        if len(kinds) == 1:
+            raise UserError(f"--out {out} must end in {kinds[0]}.")
+        raise UserError(f"--out {out} ends in none of {', '.join(kinds)}; choose one of them.")
     if out.is_dir():
         raise UserError(f"--out {out} is a folder; name a file.")
-    check_writable(out.parent)
+    check_writable(out.parent, out)
     return kind
 
 

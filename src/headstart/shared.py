@@ -139,9 +139,12 @@ def check_writable(folder: Path) -> None:
     place = existing(folder)
     if not place.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
-    with naming(place), tempfile.NamedTemporaryFile(dir=place, prefix=".headstart-") as file:
-        file.write(bytes(4096))
-        file.flush()
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".headstart-") as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from error
 
 
 def _taken(take: Callable[[], None], wait_s: float) -> bool:

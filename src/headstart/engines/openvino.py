@@ -141,7 +141,9 @@ def convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
 
     try:
         model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
-    except RuntimeError as error:  # its converter's own error is one
+    except Exception as error:
+        if not isinstance(error, RuntimeError) and not type(error).__module__.startswith("openvino"):
+            raise
         shown = f"{backbone.name} for pictures of {preprocess.height}x{preprocess.width}"
         raise UserError(f"OpenVINO cannot take over {shown}; use --engine torch, or another size.") from error
     steps = PrePostProcessor(model)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS
 from headstart.classifier import Classifier
+from headstart.errors import UserError
 from headstart.features.extract import FeatureSource, Progress, Settings
 from headstart.fitting import Fitted, Job, learner_of, unfinished
 from headstart.images import ImageSet
@@ -109,7 +110,12 @@ def fit_network(
 ) -> Cell:
     """Train the recipe's network on the cell's pictures; `folder` keeps the training's state until it is done."""
     started = time.perf_counter()
-    fitted = Job(recipe, folder, NO_VIEWS, settings, progress, images).train_network(resume=unfinished(folder))
+    try:
+        fitted = Job(recipe, folder, NO_VIEWS, settings, progress, images).train_network(resume=unfinished(folder))
+    except UserError:
+        if not unfinished(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     logits = Classifier(fitted.source, fitted.head, fitted.images.classes).logits(
         fitted.extraction.features[part_rows(fitted.images)["test"]]
     )
