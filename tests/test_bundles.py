@@ -36,6 +36,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [5], "epochs": 1},
     "linear": {"epochs": 1},
 }
+HEAD, ENTRY = "head.safetensors", {"bytes": 1, "sha256": "0" * 64}
 ROWS = np.random.default_rng(0).random((24, SIDE * SIDE * 3)).astype(np.float32)
 
 
@@ -137,6 +138,7 @@ def test_a_bundle_as_it_was_saved_is_taken(made: dict[str, Path], name: str) -> 
         ("averaging", {"augment": HUGE, "seed": 0, "views": 2}, "p = a number of 1,329 bits is not possible"),
         ("files", {}, "do not list head.safetensors"),
         ("files", {"../x": {"bytes": 1, "sha256": "0" * 64}}, "no file inside the bundle"),
+        ("files", {"x" * 999: {"bytes": 1, "sha256": "0" * 64}, HEAD: ENTRY}, "cannot be read: File name too long"),
         ("files", {"/x": {"bytes": 1, "sha256": "0" * 64}}, "no file inside the bundle"),
         ("hooks", "import os", "the key 'hooks', which is not known here"),
         ("version", 2, "is version 2; this program reads version 1"),

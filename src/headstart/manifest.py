@@ -209,7 +209,7 @@ def read(folder: Path) -> Manifest:
         if values.get("format") == FORMAT and type(values.get("version")) is int and values["version"] != VERSION:
             raise BundleError(f"{path} is version {shown(values['version'])}; this program reads version {VERSION}.")
         return documents.checked(Manifest, values)
-    except (ValueError, OSError) as error:
+    except (ValueError, ArithmeticError, OSError) as error:
         raise BundleError(f"{path} is not a bundle's manifest ({error}).") from error
 
 
@@ -218,16 +218,23 @@ def check_files(folder: Path, manifest: Manifest, only: str = "") -> None:
 
     With `only` the content of this one alone is checked.
     """
+    try:
+        _check_unlisted(folder, manifest)
+        for name, entry in manifest.files.items():
+            _check_place(folder, name, entry)
+        for name, entry in manifest.files.items():
+            if name == (only or name):
+                _check_content(folder / name, entry)
+    except OSError as error:
+        raise BundleError(f"The bundle {folder} cannot be read: {error.strerror}.") from error
+
+
+def _check_unlisted(folder: Path, manifest: Manifest) -> None:
     for name in _present(folder):
         if name not in manifest.files and not _harmless(name):
             raise BundleError(
                 f"The bundle {folder} holds {shown(name)}, which its manifest does not list; move that file elsewhere."
             )
-    for name, entry in manifest.files.items():
-        _check_place(folder, name, entry)
-    for name, entry in manifest.files.items():
-        if name == (only or name):
-            _check_content(folder / name, entry)
 
 
 def _present(folder: Path) -> list[str]:
