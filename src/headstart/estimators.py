@@ -190,7 +190,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _targets(X: Any, y: Any) -> NDArray[Any]:
     """Labels (n,), checked as scikit-learn does: one for each picture, finite, and no quantities."""
     if y is None:
-        raise ArgumentError("TransferClassifier requires y to be passed, but the target y is None: give a label a picture.")
+        raise ArgumentError(
+            "TransferClassifier requires y to be passed, but the target y is None: give a label a picture."
+        )
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
