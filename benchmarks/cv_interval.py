@@ -340,7 +340,7 @@ def pools(folder: Path | None) -> list[Source]:
 
     found: list[Source] = [Pool("digits, raw pixels", *load_digits(return_X_y=True))]
     for path in sorted(folder.glob("*.npz")) if folder else ():
-        with np.load(path) as held:
+        with np.load(path, allow_pickle=False) as held:
             found.append(Pool(path.stem, held["X"], held["y"]))
     return found
 

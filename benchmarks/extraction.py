@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.engines.openvino import model_path
+from headstart.engines.openvino import convert
 from headstart.features.extract import FeatureSource, Settings, extract
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, load
@@ -46,7 +46,7 @@ def bare_openvino(source: FeatureSource, pictures: list[np.ndarray], batch: int)
     """Pictures per second of a plain OpenVINO loop: batches made beforehand, asynchronous queue, throughput hint."""
     import openvino as ov
 
-    model = ov.Core().read_model(model_path(source.backbone, source.layer, source.preprocess))
+    model = convert(source.backbone, source.layer, source.preprocess)
     model.reshape([batch, *pictures[0].shape])
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", settings))

@@ -46,7 +46,7 @@ def synthetic(
 def read(path: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
     if path is None:
         return synthetic()
-    with np.load(path) as file:
+    with np.load(path, allow_pickle=False) as file:
         X, y = file["features"], file["labels"]
         if "split" in file:
             keep = file["split"] == "train"

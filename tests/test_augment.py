@@ -418,7 +418,7 @@ def test_a_refused_picture_is_refused_once_and_missing_in_every_view(tmp_path: P
     ("changed", "said"),
     [
         ({"transforms": [{"name": "Lambda"}]}, "Unknown transform 'Lambda'"),
-        ({"transforms": "RandomInvert"}, "transform 1 has no name"),
+        ({"transforms": "RandomInvert"}, "transforms is 'RandomInvert'"),
     ],
 )
 def test_a_bundle_can_name_nothing_but_the_transforms_of_the_table(

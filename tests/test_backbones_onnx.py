@@ -201,6 +201,90 @@ def test_a_picture_too_small_for_the_network_is_refused() -> None:
         resolve("inception_v3", "none").openvino_model("pooled", (32, 32))
 
 
+def outside(path: Path, place: str = "net.data", seed: int = 0) -> Path:
+    """The network of `write` with its kernel in another file, under any name."""
+    write(path, ["n", 3, 8, 6])
+    model = onnx.load(path)
+    kernel = model.graph.initializer[0]
+    (path.parent / "net.data").write_bytes(
+        np.random.default_rng(seed).normal(size=KERNEL.shape).astype("<f4").tobytes()
+    )
+    kernel.ClearField("raw_data")
+    kernel.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", place), ("offset", "0"), ("length", str(KERNEL.nbytes))):
+        kernel.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_external_data_count_for_the_fingerprint_and_their_names_do_not(tmp_path: Path) -> None:
+    """Other weights under the same names make another network; the same under other names do not."""
+    first = resolve(str(outside(tmp_path / "net.onnx"))).fingerprint
+    assert resolve(str(outside(tmp_path / "net.onnx", seed=1))).fingerprint != first
+    outside(tmp_path / "net.onnx", "sub/other.data")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "net.data").rename(tmp_path / "sub" / "other.data")
+    assert resolve(str(tmp_path / "net.onnx")).fingerprint == first
+
+
+def test_a_saved_network_brings_its_external_data_under_names_of_ours(tmp_path: Path) -> None:
+    """It has the same fingerprint and features where it is alone, and writes over nothing."""
+    made = resolve(str(outside(tmp_path / "net.onnx")))
+    moved = tmp_path / "elsewhere"
+    made.save(moved)
+    (tmp_path / "net.data").unlink()
+    assert sorted(p.name for p in moved.iterdir()) == ["backbone.json", "backbone.onnx", "backbone.onnx.1.data"]
+    again = resolve(str(moved / "backbone.onnx"))
+    assert again.fingerprint == made.fingerprint
+    x = np.ones((1, 3, 8, 6), np.float32)
+    kernel = np.random.default_rng(0).normal(size=KERNEL.shape).astype(np.float32)
+    wanted = torch.conv2d(torch.from_numpy(x), torch.from_numpy(kernel), padding=1).mean((2, 3)).numpy()
+    np.testing.assert_allclose(run(again.openvino_model("pooled", (8, 6)), x), wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("../secret", "no place in its folder"),
+        ("{folder}/secret", "no place in its folder"),
+        ("*/_ORT_MEM_ADDR_/*", "no place in its folder"),
+        ("", "no place in its folder"),
+        ("link", "a link out of its folder"),
+        ("folder/secret", "a link out of its folder"),
+        ("none.data", "needs the external data 'none.data'"),
+    ],
+)
+def test_external_data_outside_the_folder_are_refused(tmp_path: Path, place: str, said: str) -> None:
+    """By name, by link, or by a link to a folder; none of it is opened."""
+    (tmp_path / "secret").write_bytes(bytes(KERNEL.nbytes))
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "net" / "folder").symlink_to(tmp_path)
+    path = outside(tmp_path / "net" / "net.onnx", place.format(folder=tmp_path))
+    with pytest.raises(WeightsError, match=said):
+        resolve(str(path))
+
+
+def test_external_data_that_change_while_the_program_runs_are_noticed(tmp_path: Path) -> None:
+    """No feature of the new weights is stored as one of the old."""
+    made = resolve(str(outside(tmp_path / "net.onnx")))
+    outside(tmp_path / "net.onnx", seed=1)
+    with pytest.raises(WeightsError, match="changed while this program ran"):
+        made.openvino_model("pooled", (8, 6))
+
+
+def test_a_network_of_another_format_is_no_onnx_whatever_its_name(tmp_path: Path) -> None:
+    """OpenVINO's own format would read a second file that nobody checked."""
+    import openvino as ov
+
+    ov.save_model(
+        resolve(str(write(tmp_path / "net.onnx", ["n", 3, 8, 6]))).openvino_model("pooled", (8, 6)), tmp_path / "a.xml"
+    )
+    (tmp_path / "a.xml").rename(tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match="cannot be read as an ONNX network"):
+        resolve(str(tmp_path / "a.onnx"))
+
+
 def typed(path: Path, kind: int) -> Path:
     """A network that casts its input to float32, divides it by 255 and takes the mean of each channel."""
     nodes = [

@@ -51,7 +51,9 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
 }
 
 
-@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "backbone.", "encoder.", "module.model.", "x.y."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.", "backbone.", "encoder.", "module.model.", "x.y."]
+)
 @pytest.mark.parametrize("ending", [".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar"])
 def test_one_prefix_before_every_name_is_taken_off_in_every_format(
     tmp_path: Path, state: State, prefix: str, ending: str

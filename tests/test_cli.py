@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
 
+from headstart.cli import _main
+
 COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "backbones", "cache"]
 
 
-def headstart(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from headstart.cli import main; main()", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, check=False
-    )
+class Said(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def headstart(*arguments: str, cwd: Path | None = None, **environment: str) -> Said:
+    """The command in this process: one of its own would load every library anew."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "stdin", io.StringIO())
+        if cwd is not None:
+            patch.chdir(cwd)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        code = _main(list(arguments))
+    return Said(code, out.getvalue(), err.getvalue())
 
 
 def modules_after(code: str, **environment: str) -> set[str]:

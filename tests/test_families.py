@@ -54,9 +54,10 @@ LIGHT = [
     Family("DenseNet121", 1024, (1024, 7, 7), 48, 29),
     Family("efficientnet_b0", 1280, (1280, 7, 7), 48, 1),
     Family("ConvNeXtTiny", 768, (768, 7, 7), 64, 32),
-    Family("vit_small_patch16_224", 384, (384, 14, 14), 224, None),
+    Family("vit_tiny_patch16_224", 192, (192, 14, 14), 224, None),
 ]
 HEAVY = [
+    Family("vit_small_patch16_224", 384, (384, 14, 14), 224, None),
     Family("VGG16", 512, (512, 7, 7), 48, 32),
     Family("VGG19", 512, (512, 7, 7), 48, 32),
     Family("InceptionResNetV2", 1536, (1536, 8, 8), 80, 75),

@@ -65,6 +65,15 @@ def test_a_changed_file_is_not_kept(server: tuple[Path, str], tmp_path: Path) ->
     assert list((tmp_path / "got").iterdir()) == [] and not is_complete(tmp_path / "got")
 
 
+def test_the_next_mirror_is_tried_where_one_gives_another_file(server: tuple[Path, str], tmp_path: Path) -> None:
+    """A wrong checksum is a mirror's fault."""
+    folder, url = server
+    (folder / "old.bin").write_bytes(b"other")
+    (folder / "a.bin").write_bytes(b"mine")
+    fetch_all([Remote("a.bin", [f"{url}/old.bin", f"{url}/a.bin"], md5(b"mine"))], tmp_path / "got")
+    assert (tmp_path / "got" / "a.bin").read_bytes() == b"mine" and is_complete(tmp_path / "got")
+
+
 def test_a_download_that_fails_half_way_is_not_complete(server: tuple[Path, str], tmp_path: Path) -> None:
     """The first file arrives, the second does not: Offline names it, and there is no marker."""
     folder, url = server
@@ -141,3 +150,31 @@ def test_garbage_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(b"garbage")
     with pytest.raises(DataError, match="unpacked"):
         extract(tmp_path / "a.tar.gz", tmp_path / "in")
+
+
+def test_an_archive_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    """Not even the members before the one that is at fault: encrypted, without a name, or damaged."""
+    path, into = tmp_path / "a.zip", tmp_path / "in"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("first", b"x")
+        archive.writestr("second", b"y")
+    raw = path.read_bytes()
+    at = raw.rindex(b"PK\x01\x02")
+    for name, changed, said in (
+        ("encrypted", raw[: at + 8] + b"\x01" + raw[at + 9 :], "encrypted"),
+        ("nameless", raw.replace(b"second", b"\0econd"), "no name"),
+        ("damaged", raw.replace(b"y", b"z", 1), "unpacked"),
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(DataError, match=said):
+            extract(path, into)
+        assert list(into.iterdir()) == [], name
+
+
+def test_a_tar_with_a_header_of_many_megabytes_is_refused(tmp_path: Path) -> None:
+    """A header is read into memory whole, so none may be large."""
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * (2 << 20)}) as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    with pytest.raises(DataError, match="header of"):
+        extract(path, tmp_path / "in")

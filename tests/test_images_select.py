@@ -153,5 +153,9 @@ def test_mnist_seven_or_eight_is_limited_in_proportion(data_dir: Path) -> None:
 
 def test_a_limit_shares_its_last_pictures_out_by_chance_and_not_by_name() -> None:
     images = images_of([(f"c{k:02d}", "") for k in range(40) for _ in range(3)])
-    more = {label for label, n in zip(*np.unique(select(images, limit=60).labels, return_counts=True), strict=True) if n == 2}
+    more = {
+        label
+        for label, n in zip(*np.unique(select(images, limit=60).labels, return_counts=True), strict=True)
+        if n == 2
+    }
     assert len(more) == 20 and more != set(range(20))

@@ -278,6 +278,48 @@ def test_a_file_that_is_no_archive_is_explained(tmp_path: Path, raw: bytes) -> N
         load(tmp_path / "d.npz")
 
 
+def test_of_an_npz_only_what_is_needed_is_read_and_no_more_than_its_bytes_can_hold(tmp_path: Path) -> None:
+    """A member that nobody asked for may be anything; one whose header lies, or that expands far, is refused."""
+    import io
+    import zipfile
+
+    def member(shape: tuple[int, ...], values: bytes, kind: str = "|u1") -> bytes:
+        out = io.BytesIO()
+        np.lib.format.write_array_header_1_0(out, {"descr": kind, "fortran_order": False, "shape": shape})
+        return out.getvalue() + values
+
+    def written(**members: bytes) -> Path:
+        sound = {"x_train": member((2, 2, 2), bytes(8)), "y_train": member((2,), b"\0\1")} | members
+        with zipfile.ZipFile(tmp_path / "d.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, raw in sound.items():
+                archive.writestr(f"{name}.npy", raw)
+        return tmp_path / "d.npz"
+
+    assert len(load(written(unasked=b"no array", objects=member((1,), b"x" * 8, "|O")))) == 2
+    for changed, said in (
+        ({"x_train": member((2**40, 2, 2), bytes(8))}, "should have"),
+        ({"x_train": member((2, -2, 2), bytes(8))}, "should have"),
+        ({"x_train": member((135_000_000, 1, 1), bytes(135_000_000))}, "over the limit"),
+        ({"y_train": member((2,), bytes(16), "|O")}, "values of type object"),
+        ({"x_train": b"\x93NUMPY\x01\0" + b"\xff\xff" + b"(" * 65_535}, "plain arrays"),
+    ):
+        with pytest.raises(DataError, match=said):
+            load(written(**changed))
+
+
+def test_a_damaged_gz_of_an_idx_file_is_explained(tmp_path: Path) -> None:
+    """zlib has an error of its own."""
+    import gzip
+
+    from headstart.images.sources.idx import read_idx
+
+    raw = bytearray(gzip.compress(b"\0\0\x08\x01\0\0\0\x09" + bytes(range(9))))
+    raw[14] ^= 0xFF
+    (tmp_path / "x.gz").write_bytes(raw)
+    with pytest.raises(DataError):
+        read_idx(tmp_path / "x.gz")
+
+
 # --- memory
 
 

@@ -524,3 +524,66 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content[: int(share * len(content))])
         with pytest.raises(WeightsError, match="cannot be used"):
             resolve("VGG16", path)
+
+
+def test_a_file_that_hdf5_never_finishes_with_is_refused_in_time(tmp_path: Path) -> None:
+    """It runs in a process that ends after a second of work, and says what it is."""
+    path = written(tmp_path / "w.h5", {"a": [np.zeros((3, 3), np.float32)]})
+    started = os.times()
+    with pytest.raises(WeightsError, match="takes too long for its size"):
+        asked(path, "while True: pass")
+    assert os.times().children_user - started.children_user < 2
+
+
+def test_a_file_that_crashes_hdf5_or_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    """The process of HDF5 ends; ours goes on."""
+    path = written(tmp_path / "w.h5", {"a": [np.zeros((3, 3), np.float32)]})
+    with pytest.raises(WeightsError, match="it is damaged"):
+        asked(path, "import ctypes; ctypes.string_at(0)")
+    with pytest.raises(WeightsError, match="too much memory"):
+        asked(path, "bytearray(1 << 30)")
+
+
+def asked(path: Path, code: str) -> None:
+    """Read a file by the script, which does something else as it opens the file."""
+    from headstart.backbones.keras import reader
+
+    text = reader.SCRIPT.read_text(encoding="utf-8")
+    script = path.with_name("script.py")
+    script.write_text(
+        text.replace('    if path.suffix.lower() != ".keras":', f'    {code}\n    if path.suffix != "":', 1)
+    )
+    before, reader.SCRIPT = reader.SCRIPT, script
+    try:
+        with stored_layers(path):
+            pass
+    finally:
+        reader.SCRIPT = before
+
+
+def fill(file: h5py.File, elsewhere: Path) -> None:
+    file["conv1/conv1"].create_dataset("0:0", (1 << 12, 1 << 12), "f4", chunks=True, compression="gzip")
+
+
+def empty(file: h5py.File, elsewhere: Path) -> None:
+    file["conv1/conv1"].create_dataset("0:0", (0, 1 << 40), "f4", maxshape=(None, None))
+
+
+def many_names(file: h5py.File, elsewhere: Path) -> None:
+    file["conv1"].attrs["weight_names"] = np.array([b"x"] * 6_000)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(fill, "would expand to"), (empty, "so it holds no values"), (many_names, "more than 5,000 entries")],
+)
+def test_a_small_file_cannot_ask_for_much(
+    tmp_path: Path, change: Callable[[h5py.File, Path], None], message: str
+) -> None:
+    """What its arrays would expand to is bounded by its size; so are names and dimensions."""
+    path = written(tmp_path / "w.h5", {"conv1": [np.zeros((1, 1, 1, 1), np.float32)]})
+    with h5py.File(path, "r+") as file:
+        del file["conv1/conv1/0:0"]
+        change(file, tmp_path)
+    with pytest.raises(WeightsError, match=message):
+        resolve("MobileNet", path)

@@ -11,10 +11,11 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import contents, folds_for, numbers
-from headstart.learner import FEWEST, Learner, Pictures, averaged_logits
+from headstart.learner import FEWEST, Learner, Pictures
 from headstart.metrics import apply_temperature
 
 Rows = NDArray[np.float32]
@@ -229,7 +230,7 @@ def test_answers_of_views_are_averaged_as_probabilities() -> None:
     head = GIVEN.fit(Pictures(X[~judged], y[~judged])).head
     mean = (head.predict_proba(X[judged]) + head.predict_proba(other[judged])) / 2
     assert np.abs(np.exp(found.logits[judged]) - mean).max() < 1e-9
-    assert np.array_equal(averaged_logits(head, plain.logits, []), plain.logits)
+    assert np.array_equal(averaged_logits(plain.logits, []), plain.logits)
 
 
 def test_too_few_pictures_to_judge_by_are_refused() -> None:

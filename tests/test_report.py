@@ -805,3 +805,32 @@ def test_a_run_on_frozen_features_has_nothing_of_a_training(run: Path) -> None:
     """No table of settings, no schedule, no comparison."""
     text = Page(write_report(run)).text
     assert "Settings of the training" not in text and "Learning rate" not in text and "network frozen" not in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [("after", []), ("after.test", "x"), ("after.test.n", {}), ("after.test.confusion", 7), ("run", "x"), ("notes", 7)],
+)
+def test_scores_that_no_run_writes_are_one_sentence_and_no_report(run: Path, keys: str, value: Any) -> None:
+    """A folder that somebody sent: the figures may be anything; the report is written whole or not at all."""
+    scores = json.loads((run / "scores.json").read_text())
+    *outer, last = keys.split(".")
+    block = scores
+    for key in outer:
+        block = block[key]
+    block[last] = value
+    records.write_json(run / "scores.json", scores)
+    try:
+        write_report(run)
+    except UserError as error:
+        assert "scores.json" in str(error) and not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("text", ['{"run": NaN}', "[" * 10_000, "[]", '{"run": 1, "run": 2}'])
+def test_scores_that_are_no_strict_json_are_refused(run: Path, text: str) -> None:
+    for name in ("scores.json", "environment.json"):
+        before = (run / name).read_text() if (run / name).exists() else "{}"
+        (run / name).write_text(text)
+        with pytest.raises(UserError, match=rf"{name} is not readable JSON"):
+            write_report(run)
+        (run / name).write_text(before)

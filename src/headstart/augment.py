@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstart.documents import shown
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
 from headstart.recipe import AUTO
@@ -90,7 +91,7 @@ def _step(values: Mapping[str, Any], where: str) -> Step:
             raise UnknownName("parameter", key, parameters, f"(in {where}, {name})")
         if key != "name" and not parameters[key].kind.holds(value):
             words = parameters[key].kind.words
-            raise UserError(f"{where}, {name}: {key} = {value!r} is not possible; it must be {words}.")
+            raise UserError(f"{where}, {name}: {key} = {shown(value)} is not possible; it must be {words}.")
     settings = {key: values.get(key, parameter.default) for key, parameter in parameters.items()}
     for key, value in settings.items():
         if value is None:
@@ -151,7 +152,7 @@ def load(path: Path) -> Augment:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The augmentation {path} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
     for key in values:
         if key != "transform":

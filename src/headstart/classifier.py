@@ -7,7 +7,7 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +50,8 @@ class Classifier:
         self, plain: NDArray[np.float64], images: ImageSet, extractor: ViewExtractor, stage: str = "average"
     ) -> NDArray[np.float64]:
         """Plain logits (n, k) of n pictures -> (n, k) logarithms of their views' mean probabilities."""
-        if not len(self.averaging):
-            return plain
-        total = log_softmax(plain)
-        for features in extractor.each(images, self.averaging, stage):
-            total = np.logaddexp(total, log_softmax(self.logits(features)))
-        mean: NDArray[np.float64] = total - np.log(1 + len(self.averaging))
-        return mean
+        views = extractor.each(images, self.averaging, stage) if len(self.averaging) else ()
+        return averaged_logits(plain, map(self.logits, views))
 
     def predict_proba(
         self, images: ImageSet, settings: Settings | None = None, progress: Progress = silent
@@ -78,6 +73,15 @@ class Classifier:
         strict = Settings(settings.store, settings.threads, strict=True)
         probabilities, _ = self.predict_proba(from_arrays(pictures, white=self.source.preprocess.white), strict)
         return [self.classes[k] for k in probabilities.argmax(axis=1)]
+
+
+def averaged_logits(plain: NDArray[np.float64], views: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Logits (n, k) of pictures and of each view of them -> logarithms of their mean probabilities; plain without."""
+    total, count = log_softmax(plain), 1
+    for view in views:
+        total, count = np.logaddexp(total, log_softmax(view)), count + 1
+    mean: NDArray[np.float64] = total - np.log(count)
+    return plain if count == 1 else mean
 
 
 def full_logits(head: Head, features: NDArray[np.floating[Any]], classes: int) -> NDArray[np.float64]:

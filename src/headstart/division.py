@@ -40,11 +40,6 @@ def check_evaluate(recipe: Recipe, images: ImageSet) -> None:
     """Raise UserError where cross-validation is asked for and cannot judge."""
     if recipe.data.evaluate != "cv":
         return
-    if recipe.method in TRAINED:
-        raise UserError(
-            f"--evaluate cv would train the network ten times; with --method {recipe.method} a part is kept apart: "
-            "leave --evaluate out."
-        )
     if (images.parts == "test").any():
         raise UserError(f"--evaluate cv: {images.title} has a test part, which judges; leave --evaluate out.")
 
@@ -59,7 +54,9 @@ def wants_folds(recipe: Recipe, images: ImageSet) -> bool:
 
 def by_folds(recipe: Recipe, images: ImageSet) -> bool:
     """Whether the pictures, divided, have no test part and are judged by cross-validation."""
-    return recipe.method not in TRAINED and recipe.data.evaluate != "holdout" and not (images.parts == "test").any()
+    asked = recipe.data.evaluate
+    wanted = asked == "cv" or (asked == "auto" and recipe.method not in TRAINED)
+    return wanted and not (images.parts == "test").any()
 
 
 def pictures(data: DataRecipe, seed: int) -> ImageSet:

@@ -15,7 +15,8 @@ HeadstartError                  anything below; the message is one sentence for 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class HeadstartError(Exception):
@@ -31,6 +32,7 @@ class UnknownName(UserError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = list(known)
+        name = name if len(name) <= 200 and name.isprintable() else ascii(name[:200])[1:-1]
         near = nearest(name, names)
         if near:
             tail = f"did you mean {' or '.join(near)}?"
@@ -41,8 +43,15 @@ class UnknownName(UserError):
         super().__init__(f"Unknown {kind} '{name}': {tail}{' ' + hint if hint else ''}")
 
 
-class DataError(UserError):
-    """The pictures, labels or splits do not allow what was asked."""
+class DataError(UserError, ValueError):
+    """The pictures, labels or splits do not allow what was asked; `refused` are pictures that could not be used.
+
+    A `ValueError` too, as scikit-learn's tools expect.
+    """
+
+    def __init__(self, message: str, refused: Sequence[Any] = ()) -> None:
+        self.refused = tuple(refused)
+        super().__init__(message)
 
 
 class ArgumentError(DataError, ValueError):

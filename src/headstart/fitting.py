@@ -17,7 +17,7 @@ from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import full_logits
 from headstart.division import by_folds, prepare
 from headstart.engines import choose
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import groups, marks
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
@@ -25,6 +25,7 @@ from headstart.features.views import ViewExtractor, views_of
 from headstart.heads import Head
 from headstart.images import ImageSet, Probe
 from headstart.images.parts import PARTS
+from headstart.images.usable import usable
 from headstart.learner import CrossValidated, Learner, Pictures
 from headstart.outcome import Training, part_rows, rows_in
 from headstart.preprocess import Preprocess
@@ -89,7 +90,9 @@ class Job:
         images = prepare(recipe) if self.given is None else self.given
         source = feature_source(recipe, images)
         extraction = extract(images, source, self.settings, progress)
-        images, extraction = copies_to_train(recipe.data, images.take(extraction.kept), extraction)
+        images, extraction = copies_to_train(
+            recipe.data, usable(images, extraction.kept, extraction.refused), extraction
+        )
         views = ViewExtractor(source, self.settings, progress)
         pictures = labelled(images, extraction, views, self.views)
         fitted = learner.fit(pictures, progress)
@@ -145,12 +148,12 @@ class Job:
         started = time.perf_counter()
         try:
             tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
-        except HeadstartError:
+        except BaseException:
             with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
                 kept.folder.rmdir()
             raise
         extraction = replace(given.extraction, features=tuned.features)
-        training = Training(tuned.report, tuned.before, tuned.found)
+        training = Training(tuned.report, tuned.before, tried=tuned.found)
         fit_s = time.perf_counter() - started
         return Fitted(
             recipe, tuned.source, tuned.head, given.images, extraction, given.views, fit_s,

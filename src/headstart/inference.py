@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, match_classes, top
-from headstart.errors import DataError, UserError
+from headstart.errors import DataError
 from headstart.evidence.phrases import percent
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
@@ -23,6 +23,7 @@ from headstart.metrics import score
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
 from headstart.seen import Digests, known
+from headstart.shared import replacing
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -177,9 +178,7 @@ def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
 
 def check_features_out(out: Path) -> None:
     """Raise UserError before the work begins if features cannot be written under this name."""
-    if out.suffix not in (".npz", ".parquet"):
-        raise UserError(f"--out {out} ends in none of .npz, .parquet; choose one of them.")
-    records.make(out.parent)
+    records.check_file(out, (".npz", ".parquet"))
 
 
 def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
@@ -195,35 +194,29 @@ def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.Table.from_pylist(rows), out)
+        with replacing(out) as part:
+            pq.write_table(pa.Table.from_pylist(rows), part)
 
 
 def check_scores_out(out: Path) -> None:
     """Raise UserError before the work begins if scores cannot be written under this name."""
-    if out.suffix != ".json":
-        raise UserError(f"--out {out} must end in .json.")
-    records.make(out.parent)
+    records.check_file(out, (".json",))
 
 
 def check_predictions_out(out: Path) -> str:
     """The format by the ending of `out`; UserError, before any work, when it is none of ours."""
-    kind = out.suffix.removeprefix(".")
-    if kind not in FORMATS:
-        raise UserError(f"--out {out} ends in none of .csv, .json, .parquet; choose one of them.")
-    records.make(out.parent)
-    return kind
+    return records.check_file(out, tuple(f".{kind}" for kind in FORMATS)).removeprefix(".")
 
 
 def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:
-    part = out.with_name(f".{out.name}.part.npz")
-    np.savez(
-        part,
-        features=extraction.features,
-        names=np.array(kept.names),
-        labels=np.array(labels),
-        split=kept.parts.astype(str),
-    )
-    part.replace(out)
+    with replacing(out) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            features=extraction.features,
+            names=np.array(kept.names),
+            labels=np.array(labels),
+            split=kept.parts.astype(str),
+        )
 
 
 def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:
@@ -239,6 +232,5 @@ def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Ext
             "features": pa.FixedSizeListArray.from_arrays(flat, extraction.features.shape[1]),
         }
     )
-    part = out.with_name(f".{out.name}.part")
-    pq.write_table(table, part)
-    part.replace(out)
+    with replacing(out) as part:
+        pq.write_table(table, part)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import full_logits
+from headstart.classifier import averaged_logits, full_logits
 from headstart.errors import DataError
 from headstart.features.extract import Progress, silent
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.blocks import map_lazily, single_threaded_blas
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
 from headstart.heads.scale import fit_scale
-from headstart.metrics import apply_temperature, log_softmax
+from headstart.metrics import apply_temperature
 
 Features = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -172,7 +172,8 @@ class Learner:
             progress("folds", done, len(parts))
             judged = np.flatnonzero(fold == part)
             plain[judged] = full_logits(fitted.head, pictures.X[judged], classes)
-            logits[judged] = averaged_logits(fitted.head, plain[judged], [view[judged] for view in pictures.averaged])
+            views = (full_logits(fitted.head, view[judged], classes) for view in pictures.averaged)
+            logits[judged] = averaged_logits(plain[judged], views)
             stopped += not fitted.head.report_.get("converged", True)
             probabilities[judged] = apply_temperature(logits[judged], fitted.temperature)
         progress("folds", len(parts), len(parts))
@@ -198,14 +199,3 @@ def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
     if seen is None or n < FEWEST:
         return 1.0, 0
     return 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
-
-
-def averaged_logits(head: Head, plain: NDArray[np.float64], views: Sequence[Features]) -> NDArray[np.float64]:
-    """Plain logits (n, k) -> logarithms of the mean probabilities over the plain picture and its views (n, d)."""
-    if not views:
-        return plain
-    total = log_softmax(plain)
-    for view in views:
-        total = np.logaddexp(total, log_softmax(full_logits(head, view, plain.shape[1])))
-    mean: NDArray[np.float64] = total - np.log(1 + len(views))
-    return mean

@@ -64,7 +64,7 @@ def confusion(y: Labels, predicted: Labels, k: int) -> list[list[int]]:
 def counts_of(table: Sequence[Sequence[int]], k: int) -> list[tuple[int, int, int]]:
     """(true, predicted, count) of what is not zero in a `confusion` of k classes, in the order of true and predicted.
 
-    Also of a table of more classes than `DENSE`, as earlier versions wrote. Empty for what is no confusion of k classes.
+    Also of a larger table than `DENSE`, as earlier versions wrote. Empty for what is no confusion of k classes.
     """
     if len(table) == k and all(len(row) == k for row in table):
         return [(i, j, n) for i, row in enumerate(table) for j, n in enumerate(row) if n]

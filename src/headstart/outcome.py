@@ -43,12 +43,14 @@ def rows_in(rows: slice) -> int:
 class Training:
     """What a network's training leaves behind, beside the head: the block `training` of scores.json without scores.
 
-    `frozen` are logits (n, k) of all pictures before any block was changed, None from scratch; `tried` are learning
-    rates and the losses they led to, where they were looked for.
+    `frozen` are logits (n, k) of all pictures before any block was changed, None from scratch; `folds` are the same of
+    the training pictures by cross-validation, where that judges; `tried` are learning rates and the losses they led to,
+    where they were looked for.
     """
 
     report: Mapping[str, Any]
     frozen: NDArray[np.float64] | None = None
+    folds: NDArray[np.float64] | None = None
     tried: Sequence[tuple[float, float]] = ()
 
 
@@ -117,9 +119,7 @@ class Outcome:
         if self.training and self.training.tried:
             records.write_csv(folder / "learning_rates.csv", ["learning_rate", "loss"], self.training.tried)
         records.write_json(folder / "environment.json", records.environment())
-        refused = [*images.refused, *self.extraction.refused]
-        columns = ["name", "reason", "detail"]
-        records.write_csv(folder / "refused.csv", columns, ((r.name, r.reason, r.detail) for r in refused))
+        records.write_refused(folder, [*images.refused, *self.extraction.refused])
         told, parts = self.probabilities, images.parts
         if self.folds is not None:
             told, parts = told.copy(), np.where(np.arange(len(images)) < self._crossed.stop, "cv", parts)
@@ -177,10 +177,15 @@ class Outcome:
                 found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
         if self.folds is not None:
             answers, labels = self.folds.probabilities, self.images.labels[self._crossed]
-            low, high = interval(answers.argmax(axis=1) == labels, len(self.images.classes))
             found["cv"] = self._scored(labels, answers, apply_temperature(self.folds.logits, 1.0))
-            found["cv"] |= {"accuracy_low": low, "accuracy_high": high, "folds": len(np.unique(self.folds.fold))}
+            found["cv"] |= self._crossed_score(answers) | {"folds": len(np.unique(self.folds.fold))}
         return found
+
+    def _crossed_score(self, answers: NDArray[np.float64]) -> dict[str, Any]:
+        """Scores of out-of-fold probabilities (n, k), with the interval of a cross-validated accuracy."""
+        labels, classes = self.images.labels[self._crossed], self.images.classes
+        low, high = interval(answers.argmax(axis=1) == labels, len(classes))
+        return score(labels, answers, classes) | {"accuracy_low": low, "accuracy_high": high}
 
     def _scored(
         self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
@@ -203,6 +208,8 @@ class Outcome:
             return dict(told.report)
         plain, classes = apply_temperature(told.frozen, 1.0), self.images.classes
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
+        if told.folds is not None:
+            scored["cv"] = self._crossed_score(apply_temperature(told.folds, 1.0))
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
         return {**told.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 

@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with a leading `~` as the home folder; one that names no home folder stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises for a file called ~name)
+
+
 def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstart.documents import shown
 from headstart.errors import UnknownName, UserError
 
 RESAMPLING = {
@@ -36,6 +37,8 @@ SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
 UNSEEN = (0, 0)
 OWN = 0  # as a side in `small`: that of the pictures
 LEAST = 8  # pixels of a side that is taken over from the pictures
+LEAST_CROP = 0.01  # a hundredth of the picture's side
+MOST = 1e5  # of mean and of std, which are of the order of 1; from 1 / MOST on a std divides safely
 
 
 class Sizes(Protocol):
@@ -61,8 +64,8 @@ class Preprocess:
     `small` = (side below which a picture is small, side of the input that it gets, 0 for its own): see `for_images`.
     `grey` says how a picture without colour (mode 'L') fills three channels: `repeat` shows it in all of them, `first`
     in the first, the others at their `mean`, which the network takes for nothing; `colormap` in false colours, see
-    `false_colours`. Transparency lies over white. `white` is the range that fitting saw of (floats, integers) whose type
-    declares none, 0 for none: see `images.ranges`. Raises `UserError` for values that make no sense.
+    `false_colours`. Transparency lies over white. `white` is the range that fitting saw of (floats, integers) whose
+    type declares none, 0 for none: see `images.ranges`. Raises `UserError` for values that make no sense.
     """
 
     height: int
@@ -125,20 +128,23 @@ class Preprocess:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
         """Read `to_dict`'s result, or the `preprocess` block of a weights sidecar. Raises `UserError`."""
+        if not isinstance(values, Mapping):
+            raise UserError("The preprocessing block is not a table of keys.")
         rest = dict(values)
         scale = _range(rest.pop("range", "0..1"))
         try:
             height, width = _pair(rest.pop("size"))
-            mean, std = ([float(v) / scale for v in rest.pop(key)] for key in ("mean", "std"))
+            mean, std = ([v / scale for v in _numbers(rest.pop(key))] for key in ("mean", "std"))
         except KeyError as missing:
-            raise UserError(f"The preprocessing block lacks {missing}; it has {', '.join(values)}.") from None
-        except (TypeError, ValueError):
+            present = ", ".join(key for key in values if key in _KEYS)
+            raise UserError(f"The preprocessing block lacks {missing}; it has {present or 'none'}.") from None
+        except (TypeError, OverflowError):
             raise UserError(
                 "The preprocessing block needs size (one or two whole numbers), mean and std (lists)."
             ) from None
         for key in rest:
             if key not in _OPTIONAL:
-                raise UnknownName("preprocessing setting", key, ["size", "mean", "std", "range", *_OPTIONAL])
+                raise UnknownName("preprocessing setting", str(key), _KEYS)
         return cls(height, width, mean=tuple(mean), std=tuple(std), **rest)
 
     def resized(self, size: int | tuple[int, int]) -> Preprocess:
@@ -184,6 +190,7 @@ def false_colours() -> NDArray[np.uint8]:
 _SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 _WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
 _OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white")
+_KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
 
 def crop_box(source: tuple[int, int], size: tuple[int, int], crop_pct: float) -> Box:
@@ -225,37 +232,52 @@ def _resize(image: Image.Image, size: tuple[int, int], interpolation: str, box: 
 
 def _check(p: Preprocess) -> None:
     if not all(isinstance(side, int) and 1 <= side <= 4096 for side in (p.height, p.width)):
-        raise UserError(f"The input size must be 1 to 4096 pixels, not {p.height}x{p.width}.")
-    if not isinstance(p.crop_pct, int | float) or not 0 < p.crop_pct <= 1:
-        raise UserError(f"crop_pct must be over 0 and at most 1, not {p.crop_pct}.")
+        raise UserError(f"The input size must be 1 to 4096 pixels, not {shown(p.height)}x{shown(p.width)}.")
+    if not _is_number(p.crop_pct) or not LEAST_CROP <= p.crop_pct <= 1:
+        raise UserError(f"crop_pct must be from {LEAST_CROP} to 1, not {shown(p.crop_pct)}.")
+    if not all(0 <= side <= 4096 for side in p.small):
+        raise UserError(f"small must be two sides from 0 to 4096, not {p.small}.")
     for kind, name, known in (
         ("interpolation", p.interpolation, tuple(RESAMPLING)),
         ("color", p.color, tuple(CHANNELS)),
         ("grey policy", p.grey, GREYS),
         ("alpha policy", p.alpha, ("white",)),
     ):
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise UnknownName(kind, str(name), known)
     if p.white[0] not in (0, 1, 255, 65535) or p.white[1] not in (0, 255, 65535):
         raise UserError(f"white must be 0, 1, 255 or 65535 for floats and 0, 255 or 65535 for integers, not {p.white}.")
     if p.color == "L" and p.grey != "repeat":
         raise UserError(f"This network takes one channel, so grey pictures as they are: leave the policy {p.grey} out.")
     if len(p.mean) != CHANNELS[p.color] or len(p.std) != CHANNELS[p.color]:
-        raise UserError(f"mean and std need {CHANNELS[p.color]} numbers for {p.color}, not {p.mean} and {p.std}.")
-    if not all(map(math.isfinite, p.mean)) or not all(math.isfinite(s) and s > 0 for s in p.std):
-        raise UserError(f"mean must be finite and std positive, not {p.mean} and {p.std}.")
+        raise UserError(
+            f"mean and std need {CHANNELS[p.color]} numbers for {p.color}, not {len(p.mean)} and {len(p.std)}."
+        )
+    if not all(abs(m) <= MOST for m in p.mean) or not all(1 / MOST <= s <= MOST for s in p.std):
+        raise UserError(f"mean must be finite and std positive, both within {MOST:,.0f}, not {p.mean} and {p.std}.")
 
 
 def _pair(size: Any) -> tuple[int, int]:
     """(height, width) from one number or two."""
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(side, int | np.integer) for side in pair):
-        raise UserError(f"A size is one whole number or two (height, width), not {size!r}.")
+    pair = (size, size) if isinstance(size, int) else size
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(_is_number(s, int | np.integer) for s in pair):
+        raise UserError(f"A size is one whole number or two (height, width), not {shown(size)}.")
     return cast(tuple[int, int], tuple(map(int, pair)))
 
 
-def _range(text: str) -> float:
+def _is_number(value: Any, kind: Any = int | float) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _numbers(values: Any) -> list[float]:
+    """A list of numbers. Raises TypeError for anything else, OverflowError for whole numbers that no float holds."""
+    if not isinstance(values, list | tuple) or not all(map(_is_number, values)):
+        raise TypeError
+    return [float(v) for v in values]
+
+
+def _range(text: Any) -> float:
     ranges = {"0..1": 1.0, "0..255": 255.0}
-    if text not in ranges:
-        raise UnknownName("value range", str(text), ranges)
+    if not isinstance(text, str) or text not in ranges:
+        raise UnknownName("value range", shown(text), ranges)
     return ranges[text]

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from headstart.documents import shown
 from headstart.errors import UnknownName, UserError
 
 AUTO = "auto"
@@ -35,9 +36,10 @@ class Document(Section):
     def from_toml(cls, text: str, where: str = "recipe") -> Self:
         """Read TOML; raises UserError with one sentence that names the key, what is wrong, and the nearest key."""
         try:
-            return cls.from_dict(tomllib.loads(text), where)
-        except tomllib.TOMLDecodeError as error:
+            values = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where} is not valid TOML: {error}.") from error
+        return cls.from_dict(values, where)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "recipe") -> Self:
@@ -156,7 +158,7 @@ class TrainingRecipe(Section):
     """Epochs without a lower validation loss after which training stops; 0: never."""
     sampler: Literal["shuffle", "balanced"] = "shuffle"
     """`balanced` draws every class as often as the others."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """On the CPU; measured when left out."""
     find_rate: bool = False
     """Try learning rates on a copy of the network first, and draw what they did."""
@@ -192,7 +194,7 @@ class Recipe(Document):
 
     version: Literal[1] = 1
     method: Literal["features", "pixels", "finetune", "scratch"] = "features"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     data: DataRecipe
     backbone: BackboneRecipe = BackboneRecipe()
     engine: EngineRecipe = EngineRecipe()
@@ -212,4 +214,4 @@ def _explain(document: type[Document], error: ValidationError, where: str) -> Us
         )
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
     name = ".".join([*path, key])
-    return UserError(f"{where}: {name} = {first['input']!r} is not possible: {first['msg'].lower()}.")
+    return UserError(f"{where}: {name} = {shown(first['input'])} is not possible: {first['msg'].lower()}.")

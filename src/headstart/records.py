@@ -5,14 +5,16 @@ recipe.toml  split.csv  history.csv  scores.json  predictions.csv  refused.csv  
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import platform
+import re
 import sys
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import UserError
+from headstart import shared
+from headstart.errors import DataError, UserError
 
 PACKAGES = (
     "headstart", "torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow", "lmdb",
     "safetensors",
 )  # fmt: skip
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet would take for a formula, after any number of apostrophes."""
+REFUSED = "refused.csv"
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -37,8 +43,9 @@ def claim(folder: Path) -> Path:
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "recipe.toml").is_file():
+    if folder.is_dir() and {p.name for p in folder.iterdir()} - {REFUSED} and not (folder / "recipe.toml").is_file():
         raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
+    check_writable(folder)
     return folder
 
 
@@ -48,7 +55,36 @@ def unused(folder: Path) -> Path:
     while found.exists():
         number += 1
         found = folder.with_name(f"{folder.name}-{number}")
+    check_writable(found)
     return found
+
+
+def check_writable(folder: Path) -> None:
+    """Raise UserError, before any work, when nothing can be written in `folder`; it is not made."""
+    try:
+        shared.check_writable(folder)
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written: {refusal(error)}; name another place.") from error
+
+
+def check_file(out: Path, kinds: Sequence[str]) -> str:
+    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written."""
+    kind = out.suffix.lower()
+    if kind not in kinds:
+        listed = f"in none of {', '.join(kinds)}; choose one of them" if len(kinds) > 1 else f"not in {kinds[0]}"
+        raise UserError(f"--out {out} ends {listed}.")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file.")
+    check_writable(out.parent)
+    return kind
+
+
+def refusal(error: OSError) -> str:
+    """What the system says against writing a file, as a clause that names the place and, of a full disk, its room."""
+    place = Path(error.filename2 or error.filename or ".")
+    if shared.full(error) is not None:
+        return f"the disk of {place} is full{shared.room(place)}"
+    return f"{place}: {error.strerror or error}"
 
 
 def make(folder: Path) -> None:
@@ -61,9 +97,8 @@ def make(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file in one step; a reader sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)
+    with shared.replacing(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")  # half a character, in JSON too
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -72,18 +107,69 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table with a header line."""
+    """Write a table with a header line, as a spreadsheet needs it (decision 25); `read_csv` gives the cells back.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; a table that is not all ASCII
+    begins with a byte order mark. With HEADSTART_CSV=plain neither is written.
+    """
+    plain = os.environ.get("HEADSTART_CSV") == "plain"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, out.getvalue())
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in itertools.chain([columns], rows):
+        cells = list(row if plain else map(_as_text, row))
+        returns = any(
+            isinstance(cell, str) and "\r" in cell for cell in cells
+        )  # csv takes these for no reason to quote
+        (quoted if returns else writer).writerow(cells)
+    text = out.getvalue()
+    write_text(path, text if plain or text.isascii() else f"\ufeff{text}")
+
+
+def read_csv(path: Path, errors: str = "strict") -> Iterator[list[str]]:
+    """The rows of a table that `write_csv` wrote, the header first. Raises OSError, UnicodeDecodeError, csv.Error."""
+    with path.open(newline="", encoding="utf-8-sig", errors=errors) as file:
+        for row in csv.reader(file):
+            yield list(map(as_written, row))
+
+
+def as_written(cell: str) -> str:
+    """A cell without the apostrophe that `write_csv` may have put before it."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+
+
+def _as_text(cell: Any) -> Any:
+    if not isinstance(cell, str) or not _FORMULA.match(cell):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell  # -1.5 is a number
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """One line a step; the columns are the keys of all rows in the order they first appear."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     write_csv(path, columns, ([row.get(c, "") for c in columns] for row in history))
+
+
+def write_refused(folder: Path, refused: Iterable[Any]) -> Path:
+    """List the pictures that were left out (objects with `name`, `reason`, `detail`); the path of the table."""
+    write_csv(folder / REFUSED, ["name", "reason", "detail"], ((r.name, r.reason, r.detail) for r in refused))
+    return folder / REFUSED
+
+
+@contextlib.contextmanager
+def listing_refused(folder: Path) -> Iterator[None]:
+    """Where too few pictures could be used, those that could not are listed in the folder and the error says so."""
+    try:
+        yield
+    except DataError as error:
+        if not error.refused:
+            raise
+        path = write_refused(folder, error.refused)
+        raise DataError(f"{str(error).rstrip('.')}; {path} lists the refused.", error.refused) from error
 
 
 def prediction_columns(classes: Sequence[str]) -> list[str]:
@@ -120,7 +206,7 @@ def environment() -> dict[str, Any]:
 
 
 def peak_memory_mb() -> float:
-    """The largest resident memory so far of this process, or of one that it started and that ended, in MB (10^6 bytes)."""
+    """The largest resident memory so far of this process, or of one that it started and that ended, in MB."""
     if sys.platform == "win32":
         return 0.0
     import resource

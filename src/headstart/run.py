@@ -20,6 +20,7 @@ from PIL import Image
 from headstart import bundle, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
+from headstart.division import by_folds
 from headstart.errors import Refused, UserError
 from headstart.features.extract import Progress, Settings, silent
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
@@ -27,6 +28,7 @@ from headstart.fitting import Fitted, Job, check_unfinished
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
 from headstart.metrics import fit_temperature
+from headstart.network_folds import cross_validated
 from headstart.outcome import Outcome, Training, part_rows, rows_in
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
@@ -99,8 +101,11 @@ def execute(
     job = Job(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
     )
-    fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
+    with records.listing_refused(folder):
+        fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
     training, averaging = views_of(fitted.recipe)  # an augmentation by the looks of the pictures is known by now
+    if recipe.method in TRAINED and by_folds(fitted.recipe, fitted.images):
+        fitted = cross_validated(job, fitted, averaging)
     images, extraction, parts = fitted.images, fitted.extraction, part_rows(fitted.images)
 
     classifier = Classifier(fitted.source, fitted.head, images.classes, fitted.temperature, averaging)
@@ -108,7 +113,7 @@ def execute(
     views = replace(fitted.views, source=fitted.source)
     logits = average(classifier, plain, images, views)
     classifier, calibration = calibrated(classifier, logits, images, fitted)
-    trained = against_frozen(fitted.training, plain, images.labels, parts["test"])
+    trained = against_frozen(fitted, plain)
     augment = None
     if training.augment.steps:
         augment = views.report(training, averaging) | {"steps": gains(*answers(fitted, plain, logits, averaging))}
@@ -120,7 +125,9 @@ def execute(
     records.make(folder)
     outcome.write(folder)
     bundle.save(classifier, folder / "bundle", seen=extraction.contents[images.parts != "test"])
-    scores["memory"] = {"peak_mb": round(records.peak_memory_mb(), 1)}  # measured last, when all was done that takes any
+    scores["memory"] = {
+        "peak_mb": round(records.peak_memory_mb(), 1)
+    }  # measured last, when all was done that takes any
     records.write_json(folder / "scores.json", scores)
     fitted.done()
     return Run(folder, scores, classifier, images, training)
@@ -155,13 +162,15 @@ def answers(
     return (labels[test] if folds is None else labels[: len(folds.fold)]), found
 
 
-def against_frozen(
-    training: Training | None, plain: NDArray[np.float64], labels: NDArray[np.int64], test: slice
-) -> Training | None:
-    """A training with what it mended and what it broke on the test part, where there was a frozen network before it."""
+def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> Training | None:
+    """A training with what it mended and what it broke of the pictures judged, where a frozen network was before it."""
+    training, labels, test = fitted.training, fitted.images.labels, part_rows(fitted.images)["test"]
     if training is None or training.frozen is None:
         return training
-    steps = gains(labels[test], {"frozen": training.frozen[test], "trained": plain[test]})
+    frozen, judged, y = training.frozen[test], plain[test], labels[test]
+    if fitted.folds is not None and training.folds is not None:
+        frozen, judged, y = training.folds, fitted.folds.plain, labels[: len(training.folds)]
+    steps = gains(y, {"frozen": frozen, "trained": judged})
     return replace(training, report={**training.report, "test": steps})
 
 

@@ -9,7 +9,6 @@ array, is another content.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +41,8 @@ def write(seen: Digests, folder: Path) -> None:
 
 def read(folder: Path) -> Digests:
     """The digests (m, 16) in `folder`. Raises ValueError with one clause for a file that holds something else."""
-    from safetensors.numpy import load_file
-
-    tensors.header(folder / FILE)
-    found: Any = load_file(folder / FILE).get("seen")
-    if found is None or found.dtype != np.uint8 or found.ndim != 2 or found.shape[1] != WIDTH:
+    stored = tensors.header(folder / FILE).get("seen")
+    if stored is None or stored.dtype != "U8" or len(stored.shape) != 2 or stored.shape[1] != WIDTH:
         raise ValueError(f"{FILE} does not hold digests of {WIDTH} bytes")
-    return np.asarray(found)
+    found: Digests = tensors.arrays(folder / FILE)["seen"]
+    return found

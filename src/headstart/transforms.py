@@ -6,7 +6,6 @@ first picture is read and without importing PyTorch; nothing outside this table 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,8 +28,8 @@ class Parameter(NamedTuple):
 
 
 def _within(low: float, high: float) -> Callable[[Any], bool]:
-    """Whether a value is a finite number from low to high."""
-    return lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and low <= v <= high
+    """Whether a value is a number from low to high, which NaN is not."""
+    return lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:

@@ -1,7 +1,7 @@
 """What of a checkpoint is a network's, as training scripts write them; each step is told in a note.
 
-    flat names -> the network's own, behind one common prefix (`module.`, `state_dict.model.`, ...) -> else the library's
-    renamings of older names -> tensors that no feature needs are left out
+    flat names -> the network's own, behind one common prefix (`module.`, `state_dict.model.`, ...) -> else the
+    library's renamings of older names -> tensors that no feature needs are left out
 
 Names decide, never their order. A file with names of its own for the same blocks is another architecture, and refused.
 """

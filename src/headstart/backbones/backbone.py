@@ -223,7 +223,7 @@ class OnnxBackbone(Backbone):
         self._check_fixed(size)
 
     def save(self, folder: Path) -> Path:
-        """Copy the file as `backbone.onnx`, with a sidecar."""
+        """Copy the file as `backbone.onnx`, with its external data and a sidecar."""
         from headstart.backbones.from_onnx import write
 
         return write(self, folder)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+SPARE = 20_000_000
+"""Numbers that a network may have beside four times those of its file, such as a classifier that the file lacks."""
+
+
 def build(architecture: str, weights: Weights) -> nn.Module:
     """The network in eval mode and float32. The caller's random state is left as it was."""
     parsed = Architecture.of(architecture)
@@ -56,11 +60,13 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
         raise WeightsError(f"{path} changed while this program ran; start it again.")
     if path.suffix.lower() in checkpoint.KERAS:
         return load.network(architecture, weights, path)
+    stored = checkpoint.read(path)
+    _check_room(architecture, weights, sum(value.numel() for value in stored.values()), path)
     described = weights.num_classes is not None
     source = Architecture.of(architecture).source
     network = create(architecture, weights)
     classifier = checkpoint.classifier_path(network)
-    adopted = adopt.adopt(checkpoint.read(path), network, classifier, source.renamed)
+    adopted = adopt.adopt(stored, network, classifier, source.renamed)
     state, notes = adopted.state, adopted.notes
     if not described:
         classes = _classes(state, network)
@@ -71,6 +77,22 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
     checkpoint.fill(network, state, path)
     network.__dict__["notes"] = tuple(notes)
     return network
+
+
+def _check_room(architecture: str, weights: Weights, stored: int, path: Path) -> None:
+    """Raise WeightsError before a network is built that is far larger than the `stored` numbers of its file.
+
+    It is laid out without memory first; one that cannot be is built as it is.
+    """
+    try:
+        with torch.device("meta"):
+            needed = sum(value.numel() for value in create(architecture, weights).state_dict().values())
+    except Exception:  # anything: few libraries are tried on this device, and `create` has the words for the rest
+        return
+    if needed > SPARE + 4 * stored:
+        raise WeightsError(
+            f"{path} does not fit this architecture: it holds {stored:,} numbers, and the network has {needed:,}."
+        )
 
 
 def notes(network: nn.Module) -> tuple[str, ...]:

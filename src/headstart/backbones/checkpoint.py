@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KERAS = (".h5", ".keras")
 """Read by `keras.load`."""
+LARGEST = 1e15
+"""Of a weight: far beyond any that was trained, and what it is multiplied with stays finite in float32."""
 FORMATS = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar", *KERAS)
 """Ends of names."""
 DEEPEST = 6
@@ -25,7 +27,7 @@ SHOWN = 3
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file under their names in it, those of nested tables joined by dots: `state_dict.fc.bias`.
+    """The tensors of a weights file under their names in it, those of nested tables joined by dots (`model.fc.bias`).
 
     Raises WeightsError.
     """
@@ -33,13 +35,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        tensors.header(path)
-        return dict(load_file(path))
-    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        return tensors.state(path)
+    except ValueError as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {str(error).rstrip('.')}.") from error
 
 
@@ -50,7 +48,9 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # timm's trainer keeps its arguments so: plain data
+        with torch.serialization.safe_globals(
+            [argparse.Namespace]
+        ):  # timm's trainer keeps its arguments so: plain data
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a foreign file can fail in any way
         raise WeightsError(
@@ -90,9 +90,19 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
+    kinds = [
+        f"{k} {state[k].dtype} instead of {own[k].dtype}"
+        for k in own
+        if k in state and state[k].is_floating_point() != own[k].is_floating_point()
+    ]
     differences = [
         f"{_count(names, kind)}: {', '.join(names[:SHOWN])}{_more(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("with another shape", shapes))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("with another shape", shapes),
+            ("of another kind", kinds),
+        )
         if names
     ]
     if differences:
@@ -101,13 +111,14 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
 
 
 def _sound(value: torch.Tensor, name: str, path: Path) -> torch.Tensor:
-    import torch
-
     if not value.is_floating_point():
         return value.contiguous()
-    if not bool(torch.isfinite(value).all()):
-        raise WeightsError(f"{path}: the tensor {name} holds values that are not finite; the file is damaged.")
-    return value.float().contiguous()
+    value = value.float()
+    if not bool((value.abs() <= LARGEST).all()):  # NaN is not either
+        raise WeightsError(
+            f"{path}: the tensor {name} holds values that are not finite, or beyond {LARGEST:g}; the file is damaged."
+        )
+    return value.contiguous()
 
 
 def classifier_path(network: nn.Module) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import openvino, sidecar
+from headstart.backbones import external, openvino, sidecar
 from headstart.backbones.backbone import OnnxBackbone, Weights, weights_path
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint
@@ -27,8 +26,6 @@ WHOLE = (
     "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
     "assumption, write {sidecar} to state it."
 )
-AS_THEY_ARE = {"mean": (0.0,) * 3, "std": (1 / 255,) * 3}
-"""What leaves pixels in 0..255."""
 
 
 def resolve_onnx(path: Path) -> OnnxBackbone:
@@ -49,7 +46,7 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
         architecture=described,
         weights=weights,
         preprocess=found.preprocess,
-        fingerprint=fingerprint("onnx", {}, None, found.sha256, "2"),  # 2: inputs of whole numbers get pixels
+        fingerprint=_mark(path, found.sha256),
         fixed_size=fixed,
         notes=() if beside else (_assumed(model, path),),
         outputs=_outputs(found, path),
@@ -69,15 +66,21 @@ def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     if layer not in backbone.outputs:
         listed = ", ".join(map(str, layers(backbone.outputs)))
         raise UnknownName(f"layer of {backbone.name}", layer, backbone.outputs, hint=f"Its outputs are {listed}.")
-    model = _read(weights_path(backbone.weights))
+    path = weights_path(backbone.weights)
+    if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
+        raise WeightsError(f"{path} or its external data changed while this program ran; start it again.")
+    model = _read(path)
     try:
         model.reshape([1, 3, *size])
     except RuntimeError as error:
         raise UserError(f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels.") from error
-    value = model.output(layer).get_node().input_value(0)
-    flat = ops.reshape(value, [1, -1], special_zero=False)
-    flat.output(0).set_names({"features"})
-    return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
+    try:
+        value = model.output(layer).get_node().input_value(0)
+        flat = ops.reshape(value, [1, -1], special_zero=False)
+        flat.output(0).set_names({"features"})
+        return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot be cut at its output {layer}.") from error
 
 
 def takes_pixels(model: Any, name: object) -> bool:
@@ -89,7 +92,9 @@ def takes_pixels(model: Any, name: object) -> bool:
     if not element.is_integral():
         return False
     if element.bitwidth < 8 or (element.bitwidth == 8 and element.is_signed()):
-        raise WeightsError(f"{name} takes {_type(model)}, which cannot hold pixels from 0 to 255; export it for float32.")
+        raise WeightsError(
+            f"{name} takes {_type(model)}, which cannot hold pixels from 0 to 255; export it for float32."
+        )
     return True
 
 
@@ -108,31 +113,45 @@ def write(backbone: OnnxBackbone, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "backbone.onnx"
     source = weights_path(backbone.weights)
-    shutil.copyfile(source, file)
+    external.copy(source, file)
     beside = sidecar.beside(source)
     found = sidecar.read(beside, source) if beside else _opened(source, None, _read(source))
-    described = replace(found, architecture=backbone.architecture)
+    described = replace(found, architecture=backbone.architecture, sha256=tensors.sha256(file))
     sidecar.write(described, file)
     return file
 
 
-def _read(path: Path) -> Any:
-    ov = openvino.load()
+def _mark(path: Path, sha256: str) -> str:
+    """The fingerprint; external data count as the file itself does."""
+    return fingerprint("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
 
+
+def _read(path: Path) -> Any:
+    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
+    openvino.load()
+    from openvino.frontend import FrontEndManager
+
+    external.check(path)  # before OpenVINO opens what the file names
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:
+        reader = FrontEndManager().load_by_framework("onnx")
+        return reader.convert(reader.load(str(path)))
+    except Exception as error:  # a dozen kinds, without a common base
         raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
 
 
 def _opened(path: Path, found: Sidecar | None, model: Any) -> Sidecar:
     """A sidecar with the inputs and outputs of the file itself."""
-    inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
-    outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    try:
+        inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
+        outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} has an input or an output without a name.") from error
     if found is not None:
         return replace(found, inputs=inputs, outputs=outputs)
     size = _picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
-    preprocess = Preprocess(*size, **(AS_THEY_ARE if takes_pixels(model, path) else {}))
+    preprocess = Preprocess(*size)
+    if takes_pixels(model, path):
+        preprocess = replace(preprocess, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels stay in 0..255
     return Sidecar(f"onnx:{path.stem}", preprocess, tensors.sha256(path), inputs=inputs, outputs=outputs)
 
 
@@ -155,5 +174,9 @@ def _outputs(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
     if all(None not in shape[1:] for shape in found.outputs.values()):
         return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
     model = _read(path)
-    model.reshape([1, 3, found.preprocess.height, found.preprocess.width])
-    return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
+    height, width = found.preprocess.height, found.preprocess.width
+    try:
+        model.reshape([1, 3, height, width])
+        return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot take pictures of {height}x{width} pixels.") from error

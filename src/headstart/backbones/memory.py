@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from headstart.paths import cache_dir
+from headstart.shared import replacing
 
 FORMAT = 1
 PACKAGES = ("timm", "torchvision", "torch")
@@ -34,8 +34,5 @@ def recall(question: list[Any]) -> dict[str, Any] | None:
 def remember(question: list[Any], answer: dict[str, Any]) -> None:
     """Keep an answer; a folder that cannot be written is passed over."""
     path = place(question)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError), replacing(path) as part:
         part.write_text(json.dumps({"question": question, **answer}), encoding="utf-8")
-        part.replace(path)

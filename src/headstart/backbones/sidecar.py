@@ -5,19 +5,23 @@
                     "color": "RGB", "range": "0..1"},
      "license": "Apache-2.0", "origin": "...", "sha256": "..."}
 
-`kwargs` go to the architecture; `num_classes` 0 is without a classifier; `fixed_size` (optional) says that the
-network takes no other size. ONNX files have `inputs` and `outputs`: name -> shape, a word for a size that is free.
+`kwargs` go to the architecture, those of `arguments` alone; `num_classes` 0 is without a classifier; `fixed_size`
+(optional) says that the network takes no other size.
+
+ONNX files have `inputs` and `outputs`: name -> shape, a word for a size that is free.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from headstart import tensors
+from pydantic import ConfigDict, Field
+
+from headstart import documents, records, tensors
+from headstart.backbones import arguments
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
 
@@ -51,47 +55,62 @@ def beside(weights: Path) -> Path | None:
 
 def read(path: Path, weights: Path) -> Sidecar:
     """Read a sidecar and check the weights file against its sha256. Raises WeightsError with one sentence."""
-    if path.stat().st_size > MAX_BYTES:
-        raise WeightsError(f"{path} is over {MAX_BYTES:,} bytes, which no sidecar is.")
     try:
-        found = _parse(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, UserError, AttributeError, TypeError, KeyError, OSError) as error:
-        clause = f"it lacks {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
-        raise WeightsError(f"The sidecar {path} cannot be used: {clause}.") from error
+        found = _parse(documents.read(path, MAX_BYTES))
+    except (ValueError, UserError, OSError) as error:
+        raise WeightsError(f"The sidecar {path} cannot be used: {str(error).rstrip('.')}.") from error
     actual = tensors.sha256(weights)
     if actual != found.sha256:
         raise WeightsError(
-            f"{weights} is not the file its sidecar describes: its sha256 is {actual[:16]}…, "
-            f"the sidecar {path.name} says {found.sha256[:16]}…; fetch the file again, or correct the sidecar."
+            f"{weights} is not the file its sidecar describes: its sha256 is {actual[:16]}…, the sidecar {path.name} "
+            f"says {documents.shown(found.sha256[:16])}…; fetch the file again, or correct the sidecar."
         )
     return found
 
 
-def _parse(values: Mapping[str, Any]) -> Sidecar:
-    kwargs = dict(values.get("kwargs") or {})
-    classes = values.get("num_classes")
-    if classes is not None and (not isinstance(classes, int) or classes < 0):
-        raise ValueError(f"num_classes is {classes!r}, not a whole number")
-    if not isinstance(values["architecture"], str):
-        raise ValueError("architecture is not a name")
-    fixed = values.get("fixed_size")
+_Side = Annotated[int, Field(ge=1, le=4096)]
+_Shapes = dict[str, Annotated[list[Annotated[int, Field(ge=1, lt=1 << 31)] | str], Field(max_length=8)]]
+
+
+class _Schema(documents.Strict):
+    """The keys that are used; a sidecar may have more, such as `origin`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    architecture: Annotated[str, Field(max_length=300, pattern=r"^\P{C}+$")]
+    given: Annotated[dict[str, Any] | None, Field(alias="kwargs")] = None
+    num_classes: Annotated[int, Field(ge=0, le=arguments.MAX_CLASSES)] | None = None
+    preprocess: dict[str, Any]
+    sha256: Annotated[str, Field(max_length=300)]
+    license: Annotated[str, Field(max_length=10_000)] = "unknown"
+    fixed_size: Annotated[list[_Side], Field(min_length=2, max_length=2)] | None = None
+    inputs: _Shapes | None = None
+    outputs: _Shapes | None = None
+
+
+def _parse(values: Any) -> Sidecar:
+    found = documents.checked(_Schema, values)
+    kwargs = dict(found.given or {})
+    arguments.check(found.architecture, kwargs)
+    if kwargs.get("in_chans", 3) != 3 or found.preprocess.get("color", "RGB") != "RGB":
+        raise ValueError(
+            "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
+        )
     return Sidecar(
-        architecture=values["architecture"],
-        preprocess=Preprocess.from_dict(values["preprocess"]),
-        sha256=str(values["sha256"]).lower(),
+        architecture=found.architecture,
+        preprocess=Preprocess.from_dict(found.preprocess),
+        sha256=found.sha256.lower(),
         kwargs=kwargs,
-        num_classes=classes,
-        licence=str(values.get("license", "unknown")),
-        fixed_size=(int(fixed[0]), int(fixed[1])) if fixed else None,
-        inputs=_shapes(values.get("inputs") or {}),
-        outputs=_shapes(values.get("outputs") or {}),
+        num_classes=found.num_classes,
+        licence=found.license,
+        fixed_size=(found.fixed_size[0], found.fixed_size[1]) if found.fixed_size else None,
+        inputs=_shapes(found.inputs or {}),
+        outputs=_shapes(found.outputs or {}),
     )
 
 
-def _shapes(values: Mapping[str, Any]) -> dict[str, Shape]:
-    return {
-        str(name): tuple(size if isinstance(size, int) else None for size in shape) for name, shape in values.items()
-    }
+def _shapes(values: Mapping[str, list[int | str]]) -> dict[str, Shape]:
+    return {name: tuple(size if isinstance(size, int) else None for size in shape) for name, shape in values.items()}
 
 
 def write(found: Sidecar, file: Path) -> None:
@@ -109,7 +128,7 @@ def write(found: Sidecar, file: Path) -> None:
     for key, shapes in (("inputs", found.inputs), ("outputs", found.outputs)):
         if shapes:
             values[key] = {n: ["any" if side is None else side for side in shape] for n, shape in shapes.items()}
-    file.with_suffix(".json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    records.write_json(file.with_suffix(".json"), values)
 
 
 def of(backbone: Backbone, file: Path, num_classes: int) -> Sidecar:

@@ -13,6 +13,7 @@ from headstart.backbones.sources import Architecture
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from headstart.backbones.backbone import Backbone
@@ -70,16 +71,24 @@ def _smallest(module: nn.Module, below: int, own: int) -> int | None:
 def _failed(module: nn.Module, size: Size) -> str:
     """Why a forward of one picture fails, empty when it works."""
     import torch
+
+    try:
+        forward(module, torch.zeros(1, 3, *size))
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return ""
+
+
+def forward(module: nn.Module, picture: torch.Tensor) -> torch.Tensor:
+    """What a module gives for one picture. Raises whatever PyTorch raises, and prints nothing."""
+    import torch
     from torch import fx
 
     # Called as it is, the code that torch.fx makes prints its own traceback when it fails.
     run = fx.Interpreter(module).run if isinstance(module, fx.GraphModule) else module
     with torch.no_grad():
-        try:
-            run(torch.zeros(1, 3, *size))
-        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-            return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    return ""
+        found: torch.Tensor = run(picture)
+    return found
 
 
 def _sentence(name: str, layer: str, size: Size, smallest: int | None, reason: str) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 import typer
 
-from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, use
+from headstart.cli import backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
+from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
 # Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
 ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-INTERRUPTED = "Interrupted. What was computed is kept: the same command goes on from there (a training with --resume)."
+KEPT = "What was computed is kept: the same command goes on from there (a training with --resume)."
 
 app = typer.Typer(
     name="headstart",
@@ -44,6 +45,7 @@ app.add_typer(recipes.app, name="recipes")
 
 def main() -> None:
     """Entry point of the `headstart` command."""
+    stopping.listen()
     sys.exit(_main(sys.argv[1:]))
 
 
@@ -53,21 +55,37 @@ def _main(arguments: list[str]) -> int:
             print(f"headstart {version('headstart')}")
             return 0
         code = int(app(args=arguments, prog_name="headstart", standalone_mode=False) or 0)
-        return _say(INTERRUPTED, 130) if code == 130 else code  # Typer turns Ctrl-C into this code
+        return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
             return 0
         return _say(f"{mistake.format_message().rstrip('.')}. See: headstart {_command(arguments)}--help", 2)
-    except UserError as mistake:
-        return _say(str(mistake), 2)
-    except HeadstartError as failure:
-        return _say(str(failure), 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _say(INTERRUPTED, 130)
-    except OSError as failure:
-        if failure.filename is None and failure.errno is None:
-            raise
-        return _say(f"{failure.filename or 'The disk'}: {failure.strerror or failure}.", 1)
+        return _stopped()
+    except Exception as error:
+        if stopping.signals:  # a library that turned the interrupt into an error of its own
+            return _stopped()
+        if isinstance(error, HeadstartError):
+            return _say(str(error), 2 if isinstance(error, UserError) else 1)
+        if isinstance(error, OSError) and (error.filename or error.errno):
+            return _say(_of_disk(error), 1)
+        raise
+
+
+def _stopped() -> int:
+    return _say(f"{stopping.word()} {KEPT}", stopping.code())
+
+
+def _of_disk(failure: OSError) -> str:
+    """What the system says against a file; of a full disk, which one that is and what to do."""
+    from headstart import records, shared
+
+    if shared.full(failure) is None:
+        return f"{records.refusal(failure)}."
+    if not (failure.filename2 or failure.filename):
+        failure.filename = str(shared.fullest())
+    said = records.refusal(failure)
+    return f"{said[0].upper()}{said[1:]}: make room there, or write elsewhere."
 
 
 def _command(arguments: list[str]) -> str:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.cli import terminal
+from headstart.cli.terminal import print
+
 if TYPE_CHECKING:
     from headstart.backbones.catalog import Row
 
@@ -80,20 +83,17 @@ def list_(
 
 
 def _table(rows: Sequence[Row]) -> None:
-    from rich.table import Table
 
-    from headstart.cli import show
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     for column in ("name", "alias", "params", "top-1", "pooled", "last_conv", "input", "MACs", "licence"):
         side = "left" if column in ("name", "alias", "licence") else "right"
-        table.add_column(column, justify=side, no_wrap=column != "licence")  # type: ignore[arg-type]
+        table.add_column(column, justify=side, no_wrap=column != "licence")
     for row in rows:
         table.add_row(
             row.name, row.alias or "", _millions(row.parameters), _top1(row), f"{row.pooled:,}" if row.pooled else "",
             _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds), row.licence,
         )  # fmt: skip
-    show.console(142).print(table)
+    terminal.console(142).print(table)
     print("params: parameters with the classifier; MACs: multiply-adds of one picture; last_conv: channels x h x w.")
     print(
         "top-1: published ImageNet accuracy of the default weights, @ the size measured at where it is not the input."
@@ -121,8 +121,6 @@ def bench_(
     """
     import sys
 
-    from rich.table import Table
-
     from headstart.backbones.spelling import parse_list
     from headstart.cli import show
     from headstart.cli.fit import absolute
@@ -132,7 +130,7 @@ def bench_(
     request = Request(absolute(data), tuple(parse_list(backbones)), limit, image_size, engine=engine, device=device)
     with show.progress_bar() as progress:
         found = bench(request, progress)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     for column in ("backbone", "images/s", "10,000 images", "input", "params", "MACs"):
         table.add_column(column, justify="left" if column == "backbone" else "right", no_wrap=True)
     for row in found.networks:
@@ -141,7 +139,7 @@ def bench_(
             row.label, f"{rate:,.{0 if rate >= 100 else 1}f}", _duration(10_000 / rate), _sides(row.size),
             _millions(row.parameters), _billions(row.multiply_adds),
         )  # fmt: skip
-    show.console(90).print(table)
+    terminal.console(90).print(table)
     print(f"{found.pictures:,} pictures, {found.engine}; decoding and resizing included, opening the network not.")
     for failed in found.failures:
         print(f"left out: {failed.label}: {failed.reason}", file=sys.stderr)
@@ -158,10 +156,7 @@ def show(
     """
     from math import prod
 
-    from rich.table import Table
-
     from headstart.backbones.catalog import describe
-    from headstart.cli import show as printer
 
     found = describe(name)
     row = found.row
@@ -169,13 +164,13 @@ def show(
     if row.parameters and row.multiply_adds:
         facts[1:1] = [f"{_millions(row.parameters)} parameters", f"{_billions(row.multiply_adds)} multiply-adds"]
     print(f"{row.name}: {', '.join(facts)}")
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     table.add_column("layer")
     table.add_column("shape", justify="right")
     table.add_column("features", justify="right")
     for layer in found.modules if every else found.layers:
         table.add_row(layer.name, _sides(layer.shape), f"{prod(layer.shape):,}")
-    printer.console().print(table)
+    terminal.console().print(table)
     if not every and len(found.modules) > len(found.layers):
         print(f"--all lists all {len(found.modules)} modules; each is a --layer too.")
 

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli import terminal
+from headstart.cli.terminal import print
+
 app = typer.Typer(help="The stored features: list, check, delete.", no_args_is_help=True)
 
 
@@ -14,16 +17,14 @@ def info() -> None:
     """List the stored spaces: network, layer, picture size, rows, bytes and last use."""
     from datetime import datetime
 
-    from rich.table import Table
-
     from headstart.cli import show
     from headstart.features.spaces import spaces
     from headstart.paths import features_dir
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     for column, side in (("id", "left"), ("backbone", "left"), ("layer", "left"), ("pixels", "left"),
                          ("engine", "left"), ("rows", "right"), ("size", "right"), ("last used", "right")):  # fmt: skip
-        table.add_column(column, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(column, justify=side, no_wrap=True)
     found = list(spaces(features_dir()))
     for s in found:
         p = s.space.get("preprocess", {})
@@ -35,7 +36,7 @@ def info() -> None:
             f"{s.rows:,}", show.size(s.bytes), used,
         )  # fmt: skip
     if found:
-        show.console(110).print(table)
+        terminal.console(110).print(table)
     print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))} in {features_dir()}")
 
 

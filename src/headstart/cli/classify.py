@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.cli import terminal
+from headstart.cli.terminal import print
+
 if TYPE_CHECKING:
     from headstart.naming import Named
 
@@ -67,14 +70,11 @@ def classify(
 
 def _print(found: Named, topk: int) -> None:
     """A table: picture, its class with confidence, the next ones; where it is known, the place of the stated class."""
-    from rich.table import Table
-
-    from headstart.cli import show
     from headstart.naming.classes import categories
     from headstart.naming.files import percent, ranked
 
     known, stated = categories(), found.stated
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     table.add_column("picture", overflow="fold")
     table.add_column("class", style="bold")
     table.add_column("", justify="right", no_wrap=True)
@@ -90,7 +90,7 @@ def _print(found: Named, topk: int) -> None:
         if topk > 1:
             cells.append(", ".join(f"{known[k].name} {percent(p)}" for k, p in ranks[1:]))
         table.add_row(*cells)
-    show.console(118).print(table, markup=False)
+    terminal.console(118).print(table)
     if stated is not None:
         print("place: where the class that the file name states stands among those named; - is nowhere.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli.fit import DATA, absolute, listed, options
+from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.study.execute import Study

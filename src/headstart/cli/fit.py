@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.terminal import print
+
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
     from headstart.run import Run

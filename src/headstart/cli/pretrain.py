@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.terminal import print
+
 SPROUT = "sprout"
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli import terminal
 from headstart.cli.fit import DATA
+from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.ranking.rank import Request
@@ -90,16 +92,12 @@ def tell(found: Mapping[str, Any]) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
     import sys
 
-    from rich.table import Table
-
-    from headstart.cli import show
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     for name in ("backbone", "accuracy", "95% interval", "to best", "p", "images/s", "features", *HINTS, "params"):
         table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
     for row in (found["baseline"], *found["backbones"]):
         table.add_row(*_cells(row), style="dim" if row is found["baseline"] else None)
-    show.console(118).print(table)
+    terminal.console(118).print(table)
     print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
     for failed in found["failed"]:
         print(f"left out: {failed['backbone']}: {failed['reason']}", file=sys.stderr)
@@ -117,7 +115,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     best = row["told_apart"] is None
     return [
         f"{row['backbone']}{' ~' if tied else ''}",
-        f"[bold]{row['accuracy']:.4f}[/bold]" if best else f"{row['accuracy']:.4f}",
+        terminal.bold(f"{row['accuracy']:.4f}") if best else f"{row['accuracy']:.4f}",
         f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}",
         "best" if best else f"{row['points_to_best']:+.1f}",
         "" if best else "<0.001" if row["p"] < 0.001 else f"{row['p']:.2g}",

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.terminal import print
+
 app = typer.Typer(
     help="The classic experiments as recipes: list them, print one; `headstart run NAME` runs it.",
     invoke_without_command=True,

@@ -84,7 +84,7 @@ def kind(content: str) -> type[Document]:
 
     try:
         keys = tomllib.loads(content)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return Recipe
     return StudyRecipe if "arms" in keys else RankingRecipe if "backbones" in keys else Recipe
 

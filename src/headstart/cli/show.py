@@ -6,6 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from headstart.cli import terminal
+from headstart.cli.terminal import print
+from headstart.visible import visible
+
 if TYPE_CHECKING:
     from headstart.features.extract import Progress
     from headstart.images import Refusal
@@ -63,10 +67,10 @@ def progress_bar() -> Iterator[Progress]:
         def get_renderables(self) -> Iterator[Any]:
             yield self.make_tasks_table(self.tasks)
             if self.said:
-                yield Text(self.said, style="dim", overflow="ellipsis", no_wrap=True)
+                yield Text(visible(self.said), style="dim", overflow="ellipsis", no_wrap=True)
 
     bar = Bars(
-        TextColumn("{task.description:<9}"),
+        TextColumn("{task.description:<9}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -102,11 +106,9 @@ def run_result(scores: Mapping[str, Any]) -> None:
 
 def scores_table(scores: Mapping[str, Any]) -> None:
     """Accuracy before and after for each part: tests first, faint and last what the classifier was fitted on."""
-    from rich.table import Table
-
     from headstart.report.parts import USES, by_use
 
-    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     for column in ("part", "images", "before", "after", "95% interval", "log loss", "macro F1"):
         table.add_column(column, justify="left" if column == "part" else "right")
     for kind, parts in by_use(scores).items():
@@ -115,10 +117,10 @@ def scores_table(scores: Mapping[str, Any]) -> None:
             table.add_row(f"{USES[kind]}:", style=style)
         for part in parts:
             table.add_row(*_score_cells(scores, part, bold=kind == "test"), style=style)
-    console(80).print(table)
+    terminal.console(80).print(table)
 
 
-def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[str]:
+def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[Any]:
     """A row of the table of scores; parts that are no test are indented under what they were used for."""
     after, before = scores["after"][part], (scores.get("before") or {}).get(part)
     accuracy = f"{after['accuracy']:.4f}"
@@ -126,7 +128,7 @@ def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[str]:
         ("cross-validated" if part == "cv" else part) if bold else f"  {part}",
         f"{after['n']:,}",
         f"{before['accuracy']:.4f}" if before else "-",
-        f"[bold]{accuracy}[/bold]" if bold else accuracy,
+        terminal.bold(accuracy) if bold else accuracy,
         f"{after['accuracy_low']:.4f} to {after['accuracy_high']:.4f}",
         f"{after['log_loss']:.4f}",
         f"{after['macro_f1']:.4f}",
@@ -135,7 +137,6 @@ def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[str]:
 
 def study_table(verdicts: Mapping[str, Any]) -> None:
     """Accuracy of each arm at each size with its interval; the best of a size is bold."""
-    from rich.table import Table
 
     sizes = verdicts["study"]["sizes"]
     found = {arm["name"]: {point["size"]: point for point in arm["curve"]} for arm in verdicts["arms"]}
@@ -143,22 +144,22 @@ def study_table(verdicts: Mapping[str, Any]) -> None:
         size["name"]: max((c[size["name"]]["accuracy"] for c in found.values() if size["name"] in c), default=0.0)
         for size in sizes
     }
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = terminal.table()
     table.add_column("labelled a class", no_wrap=True)
     for size in sizes:
         table.add_column(size["name"], justify="right")
     for name, curve in found.items():
         table.add_row(name, *(_accuracy(curve.get(size["name"]), best[size["name"]]) for size in sizes))
-    console(max(map(len, found), default=0) + 24 * (1 + len(sizes))).print(table)
+    terminal.console(max(map(len, found), default=0) + 24 * (1 + len(sizes))).print(table)
 
 
-def _accuracy(point: Mapping[str, Any] | None, best: float) -> str:
+def _accuracy(point: Mapping[str, Any] | None, best: float) -> Any:
     """`0.938 (0.92 to 0.95)`."""
     if point is None:
         return "-"
     low, high = point["low"], point["high"]
     shown = f"{point['accuracy']:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
-    return f"[bold]{shown}[/bold]" if point["accuracy"] == best else shown
+    return terminal.bold(shown) if point["accuracy"] == best else shown
 
 
 def run_facts(scores: Mapping[str, Any]) -> None:
@@ -185,12 +186,14 @@ def run_facts(scores: Mapping[str, Any]) -> None:
 
 
 def _training(scores: Mapping[str, Any]) -> None:
-    """What was trained, what that gained on the test pictures, what storing saved, and the chosen numbers."""
+    """What was trained, what that gained on the pictures judged, what storing saved, and the chosen numbers."""
     from headstart.report import training
+    from headstart.report.parts import ACCURACY_WORDS, judged_part
 
-    found = training.gain(scores)
+    part = judged_part(scores)
+    found = training.gain(scores, part)
     gained = (
-        f" Test accuracy {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
+        f" {ACCURACY_WORDS[part]} {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
         f"{found.points:+.2f} points."
         if found
         else ""
@@ -237,14 +240,6 @@ def refusals(refused: Sequence[Refusal]) -> None:
             else f"refused: {r.name}: {r.reason}{detail}",
             file=sys.stderr,
         )
-
-
-def console(at_least: int = 0) -> Any:
-    """Rich's console for standard output, no narrower than a table needs: a terminal wraps, nothing is cut."""
-    from rich.console import Console
-
-    found = Console(highlight=False)
-    return found if found.width >= at_least else Console(highlight=False, width=at_least)
 
 
 def size(count: float) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.terminal import print
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,15 +2,15 @@
 
 One picture is one request. On the CPU that is as fast as larger batches (the throughput hint gives each core a stream
 of its own), and a row then cannot depend on what else is in the batch, not even in its last bit.
-The converted model is kept on disk with a checksum, and OpenVINO keeps the compiled one beside it.
+The compiled model is kept on disk with a checksum, one file for each network, layer, preprocessing and machine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -21,12 +21,16 @@ import numpy as np
 
 from headstart.backbones import openvino
 from headstart.engines import Picture, Row, Tag, collect
+from headstart.errors import UserError, WeightsError
 from headstart.paths import models_dir
+from headstart.shared import locked, replacing
 
 if TYPE_CHECKING:
     from headstart.backbones import Backbone
     from headstart.preprocess import Preprocess
 
+SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+DIGEST = 16
 EXTRA_REQUESTS = 2  # beyond the streams: the next pictures wait in the queue while Python handles the last ones
 
 
@@ -35,13 +39,7 @@ class OpenVINOEngine:
 
     def __init__(self, backbone: Backbone, layer: str, preprocess: Preprocess) -> None:
         ov = openvino.load()
-
-        core = ov.Core()
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-        model, compiled_dir = _model(backbone, layer, preprocess)
-        if compiled_dir is not None:
-            settings["CACHE_DIR"] = str(compiled_dir)
-        self._compiled = core.compile_model(model, "CPU", settings)
+        self._compiled = _compiled(ov.Core(), backbone, layer, preprocess)
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = streams + EXTRA_REQUESTS
         self.busy_s = 0.0
@@ -81,33 +79,57 @@ class OpenVINOEngine:
         return collect(self, batch)
 
 
-def _model(backbone: Backbone, layer: str, preprocess: Preprocess) -> tuple[Any, Path | None]:
-    """The converted model: its path in the cache, and the folder for compiled ones; in memory if the disk refuses."""
-    folder = _folder(backbone, layer, preprocess)
-    if _is_whole(folder):
-        return folder / "model.xml", folder / "compiled"
-    model = _convert(backbone, layer, preprocess)
+def _compiled(core: Any, backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
+    """The compiled model: from the cache, else made and kept there by one process while others wait for it."""
+    file = _place(core, backbone, layer, preprocess)
+    found = _kept(core, file)
+    if found is not None:
+        return found
+    with locked(file) as held:
+        found = _kept(core, file) if held else None  # another process has made it while this one waited
+        if found is None:
+            model = convert(backbone, layer, preprocess)
+            try:
+                found = core.compile_model(model, "CPU", SETTINGS)
+            except RuntimeError as error:
+                told = f"OpenVINO cannot run {backbone.name} up to {layer}: it is damaged or not supported."
+                raise WeightsError(told) from error
+            if held:
+                _keep(found, file)
+    return found
+
+
+def _place(core: Any, backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
+    machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, os.cpu_count(), 2]
+    text = json.dumps(depends, sort_keys=True)
+    return models_dir() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.compiled"
+
+
+def _kept(core: Any, file: Path) -> Any | None:
+    """The compiled model in a file of the cache: 16 bytes of checksum and OpenVINO's own; None where it is not whole.
+
+    It is read, not mapped, so nothing that happens to the file later reaches it.
+    """
     try:
-        _save(model, folder)
+        content = memoryview(file.read_bytes())
+        if hashlib.blake2b(content[DIGEST:], digest_size=DIGEST).digest() != content[:DIGEST]:
+            return None
+        return core.import_model(content[DIGEST:].tobytes(), "CPU", SETTINGS)
     except (OSError, RuntimeError):
-        return model, None
-    return folder / "model.xml", folder / "compiled"
+        return None
 
 
-def _folder(backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
-    text = json.dumps([backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), 1], sort_keys=True)
-    return models_dir() / hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _keep(compiled: Any, file: Path) -> None:
+    """Keep a compiled model; what cannot be exported or written is compiled again next time."""
+    with contextlib.suppress(OSError, RuntimeError):
+        content = compiled.export_model().getbuffer()
+        with replacing(file) as part, part.open("wb") as written:
+            written.write(hashlib.blake2b(content, digest_size=DIGEST).digest())
+            written.write(content)
 
 
-def model_path(backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
-    """The converted model, (1, h, w, 3) uint8 -> (1, d) float32, as an OpenVINO file; made if it is not there."""
-    folder = _folder(backbone, layer, preprocess)
-    if not _is_whole(folder):
-        _save(_convert(backbone, layer, preprocess), folder)
-    return folder / "model.xml"
-
-
-def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
+def convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
     """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32.
 
     A network that takes whole numbers gets the pixels as they are: it normalises by itself.
@@ -117,7 +139,11 @@ def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
 
     from headstart.backbones.from_onnx import takes_pixels
 
-    model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
+    try:
+        model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))
+    except RuntimeError as error:  # its converter's own error is one
+        shown = f"{backbone.name} for pictures of {preprocess.height}x{preprocess.width}"
+        raise UserError(f"OpenVINO cannot take over {shown}; use --engine torch, or another size.") from error
     steps = PrePostProcessor(model)
     image = steps.input(0)
     image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
@@ -127,35 +153,3 @@ def _convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
     image.preprocess().convert_element_type(Type.f32)
     image.preprocess().mean([255.0 * m for m in preprocess.mean]).scale([255.0 * s for s in preprocess.std])
     return steps.build()
-
-
-def _save(model: Any, folder: Path) -> None:
-    """Write the model beside its place and move it there whole; the checksum is the mark that it is complete."""
-    ov = openvino.load()
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        ov.save_model(model, str(part / "model.xml"), compress_to_fp16=False)
-        (part / "compiled").mkdir()
-        (part / "whole.json").write_text(json.dumps(_checksums(part)))
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / "whole.json").read_text()) == _checksums(folder))
-    except (OSError, ValueError):
-        return False
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    found = {}
-    for name in ("model.xml", "model.bin"):
-        with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "blake2b").hexdigest()
-    return found

@@ -29,6 +29,7 @@ from headstart.errors import DataError, Refused
 from headstart.features.matrix import allocate
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
+from headstart.images.usable import by_reason
 from headstart.preprocess import Preprocess
 
 Progress = Callable[[str, int, int], None]
@@ -319,7 +320,7 @@ class _Run:
         place = {int(origin): target for target, origin in enumerate(kept)}
         twins = tuple((place[i], place[self.first[key]]) for i, key in self.repeats if i in place)
         if self.matrix is None or not len(kept):
-            raise DataError(_none_left(self.images, self.refused))
+            raise DataError(_none_left(self.images, self.refused), self.refused)
         for target, origin in enumerate(kept):  # close the gaps of refused pictures without a second matrix
             if target != origin:
                 self.matrix[target] = self.matrix[origin]
@@ -345,7 +346,5 @@ class _Run:
 def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     if not refused:
         return f"{images.title} holds no picture."
-    first = refused[0]
-    return (
-        f"None of the {len(images)} pictures of {images.title} can be used; the first: {first.name} ({first.reason})."
-    )
+    first, why = refused[0], by_reason(r.reason for r in refused)
+    return f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}."

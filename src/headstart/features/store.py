@@ -36,12 +36,19 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.features import soundness
+from headstart.shared import locked, room
 
 Row = NDArray[Any]
 """(d,) float32 features, or uint8 pixels."""
 
 COMMIT_ROWS = 512
 COMMIT_SECONDS = 1.0
+BROKEN = "broken"
+"""Marks a space in which a damaged page was met."""
+DAMAGE = (
+    lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError, lmdb.VersionMismatchError,
+    lmdb.CursorFullError, lmdb.PageFullError, lmdb.BadTxnError,
+)  # fmt: skip
 MAP_SIZES = (1 << 40, 1 << 36, 1 << 32)  # a sparse address range, not disk; smaller ones where the system limits it
 
 
@@ -80,8 +87,9 @@ class FeatureStore:
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "space.json").exists():
                 records.write_json(folder / "space.json", space)
-            problem = _set_aside_if_damaged(folder)
-            env = _ENVIRONMENTS.open(folder)
+            with locked(folder):  # so that none opens what another is about to set aside
+                problem = _set_aside_if_damaged(folder)
+                env = _ENVIRONMENTS.open(folder)
         except (OSError, lmdb.Error) as error:
             env, writable, problem = _read_only(folder, error)
         return cls(folder, bytes.fromhex(name), env, writable, problem, dtype=space.get("dtype", "<f4"))
@@ -96,8 +104,9 @@ class FeatureStore:
                 if value is None:
                     return None
                 row = unpack(self.identity, key, value, self.dtype)
-        except lmdb.Error:
+        except lmdb.Error as error:
             row = None
+            self._damaged(error)
         if row is None:
             with self._lock:
                 self.corrupt += 1
@@ -152,7 +161,23 @@ class FeatureStore:
                     txn.put(key, value)
         except (OSError, lmdb.Error) as error:
             self.writable = False
-            self.problem = f"Features are no longer stored: {self.folder.parent} cannot take more ({error})."
+            if not self._damaged(error):
+                why = f"{self.folder.parent} cannot take more ({error})"
+                self.problem = f"Features are no longer stored: {why}{room(self.folder)}."
+
+    def _damaged(self, error: Exception) -> bool:
+        """Whether an error comes of a damaged page; then no more is stored, and the next to open the space begins anew.
+
+        A row whose checksum fails is no such damage: it is computed again and replaced.
+        """
+        if not isinstance(error, DAMAGE):
+            return False
+        with self._lock:
+            self.writable = False
+            self.problem = f"The feature store {self.folder.name} is damaged ({error}); the next run begins it anew."
+        with contextlib.suppress(OSError):
+            (self.folder / BROKEN).touch()
+        return True
 
 
 def _pack(identity: bytes, key: bytes, row: Row, dtype: str) -> bytes:
@@ -238,10 +263,13 @@ def _read_only(folder: Path, error: Exception) -> tuple[Any, bool, str]:
 
 def _set_aside_if_damaged(folder: Path) -> str | None:
     """Rename a file whose structure is damaged, so that the space starts anew; the sentence to show, or None."""
-    data = folder / "data.mdb"
-    if not data.exists() or data.stat().st_size == 0 or _ENVIRONMENTS.shared(folder) or soundness.is_sound(folder):
+    data, broken = folder / "data.mdb", folder / BROKEN
+    if not data.exists() or data.stat().st_size == 0 or _ENVIRONMENTS.shared(folder):
+        return None
+    if not broken.exists() and soundness.is_sound(folder):
         return None
     with contextlib.suppress(FileNotFoundError):  # another process may have done it a moment ago
         data.rename(folder / "data.mdb.damaged")
-    (folder / "lock.mdb").unlink(missing_ok=True)
+    for name in ("lock.mdb", "sound.json", BROKEN):
+        (folder / name).unlink(missing_ok=True)
     return f"The feature store {folder.name} was damaged; it was set aside and its features are computed again."

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from headstart.errors import BundleError, DataError, UserError
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import Folds, brought, folds_for
 from headstart.heads.softmax import softmax
+from headstart.heads.state import State, check
 
 Features = NDArray[np.float64] | NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -84,7 +85,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     After `fit`: `classes_` (k,), `n_features_in_`, `history_` (row 0 = before training), `notes_` (sentences for
     the report), `report_` (what was chosen and reached, JSON-able) and `out_of_fold_` (answers to rows that the
     answering fit had not seen, for a temperature; None where there were no trials).  Subclasses write `_fit`,
-    `_logits`, `ARRAYS` and, where state is more than arrays, `to_arrays` and `from_arrays`.
+    `_logits`, `_check_settings`, `ARRAYS` and, where the arrays depend on the settings, `to_arrays` and `_restore`.
     """
 
     classes_: NDArray[Any]
@@ -93,7 +94,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     notes_: list[str]
     report_: dict[str, Any]
     out_of_fold_: OutOfFold | None = None
-    ARRAYS: tuple[str, ...] = ()  # fitted attributes (name ends in _) that are the state
+    ARRAYS: ClassVar[Mapping[str, State]] = {}  # fitted attributes (name ends in _) that are the state
     DEAR = False  # whether one trial is all that its fits allow
 
     def fit(
@@ -130,6 +131,18 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with single_threaded_blas():
             self._fit(rows, folds or None)
         return self
+
+    def _check_settings(self) -> None:
+        """Raise `HeadSettingError` for a parameter that means nothing."""
+
+    def _states(self) -> dict[str, State]:
+        """The arrays of `to_arrays`, by the names that they have there."""
+        return {name.rstrip("_"): state for name, state in self.ARRAYS.items()}
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over the arrays, which are as `_states` has them."""
+        for name in self.ARRAYS:
+            setattr(self, name, np.asarray(arrays[name.rstrip("_")]))
 
     def _chooses(self) -> bool:
         """Whether anything is left to the head to choose."""
@@ -225,21 +238,26 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {name.rstrip("_"): np.ascontiguousarray(getattr(self, name)) for name in self.ARRAYS}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
-        """The fitted head back from `to_arrays()` and `config()`; raises `BundleError` when a piece is missing."""
-        missing = {name.rstrip("_") for name in cls.ARRAYS} - arrays.keys()
-        missing |= {"params", "classes", "n_features"} - config.keys()
-        if missing:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: dict[str, Any]) -> Self:
+        """The fitted head back from `to_arrays()` and `config()`.
+
+        Raises `BundleError` when a piece is missing or does not fit, `UserError` for a parameter that means nothing.
+        """
+        if missing := {"params", "classes", "n_features"} - config.keys():
             raise BundleError(f"A {cls.__name__} cannot be restored: {', '.join(sorted(missing))} missing.")
         dtype = config.get("classes_dtype", "O")
         classes = np.array(config["classes"], dtype=object if dtype.endswith("O") else dtype)
         head = cls(**_restored_params(config["params"], classes))
+        head._check_settings()
         head.classes_ = classes
         head.n_features_in_ = int(config["n_features"])
         head.history_, head.notes_ = config.get("history", []), config.get("notes", [])
         head.report_ = config.get("report", {})
-        for name in cls.ARRAYS:
-            setattr(head, name, np.asarray(arrays[name.rstrip("_")]))
+        try:
+            check(arrays, head._states(), {"k": len(classes), "d": head.n_features_in_})
+        except ValueError as error:
+            raise BundleError(f"A {cls.__name__} cannot be restored: {error}.") from error
+        head._restore(arrays)
         return head
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.documents import shown
+from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.folds import Folds
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, note_choice
 
 Matrix = NDArray[np.float64]
 KS = (1, 3, 5, 9, 15, 25, 45)
 DEFAULT_K = 9
+FAR = 1e15  # of a row in float32, so that the square of its length is finite
 
 
 class KNNHead(Head):
@@ -25,7 +30,14 @@ class KNNHead(Head):
     'euclidean'.  `class_weight='balanced'` weighs votes and prior by class.
     """
 
-    ARRAYS = ("features_", "codes_", "mean_", "scale_", "votes_", "prior_")
+    ARRAYS: ClassVar = {
+        "features_": State(("n", "d"), low=-FAR, high=FAR),
+        "codes_": State(("n",), "u", high="k"),
+        "mean_": State(("d",), low=-FAR, high=FAR),
+        "scale_": State(("d",), low=LEAST),
+        "votes_": State(("k",), low=0),
+        "prior_": State(("k",), low=LEAST),
+    }
     features_: NDArray[np.float32]
     codes_: NDArray[np.int64]
     mean_: Matrix
@@ -42,10 +54,7 @@ class KNNHead(Head):
         return self.k is None
 
     def _fit(self, rows: Examples, folds: Folds | None) -> None:
-        if self.metric not in ("cosine", "euclidean"):
-            raise HeadSettingError(f"metric is {self.metric!r}: use 'cosine' or 'euclidean'.")
-        if self.k is not None and self.k < 1:
-            raise HeadSettingError(f"k is {self.k}: it must be at least 1, or None to choose it.")
+        self._check_settings()
         scaler = Scaler.measure(rows.X)
         self.mean_, self.scale_ = scaler.mean, scaler.scale
         self.features_ = self._placed(standardised([rows.X], scaler, np.float32))
@@ -57,6 +66,18 @@ class KNNHead(Head):
         k = int(trials.best.settings["k"]) if trials and self.k is None else usual
         self.out_of_fold_ = trials.out_of_fold(trials.best) if trials else None
         self._describe(k, trials)
+
+    def _check_settings(self) -> None:
+        if self.metric not in ("cosine", "euclidean"):
+            raise HeadSettingError(f"metric is {self.metric!r}: use 'cosine' or 'euclidean'.")
+        if self.k is not None and self.k < 1:
+            raise HeadSettingError(f"k is {self.k}: it must be at least 1, or None to choose it.")
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super()._restore(arrays)
+        k = self.report_.get("k")
+        if type(k) is not int or not 1 <= k <= len(self.codes_):
+            raise BundleError(f"A KNNHead cannot be restored: k is {shown(k)}, not 1 to {len(self.codes_)}.")
 
     def _tried(self, folds: Folds) -> Trials:
         """Every k that the folds have rows for."""

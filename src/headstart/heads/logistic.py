@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from headstart.heads.many_rows import ManyRows
 from headstart.heads.principal import WIDEST
 from headstart.heads.scaler import Scaler
 from headstart.heads.softmax import Solution
+from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 
 if TYPE_CHECKING:
@@ -62,7 +64,11 @@ class LogisticHead(DenseHead):
     where `normalised_` holds 1: logits = X coef_ + intercept_.
     """
 
-    ARRAYS = ("coef_", "intercept_", "normalised_")
+    ARRAYS: ClassVar = {
+        "coef_": State(("d", "k")),
+        "intercept_": State(("k",)),
+        "normalised_": State((1,), "u", high=1),
+    }
     coef_: Matrix
     intercept_: Matrix
     normalised_: NDArray[np.uint8]
@@ -204,7 +210,7 @@ class LogisticHead(DenseHead):
         return logits
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: dict[str, Any]) -> Self:
         """The fitted head back from `to_arrays()` and `config()`; older ones have rows as they are."""
         return super().from_arrays({"normalised": np.zeros(1, np.uint8), **arrays}, config)
 

@@ -5,17 +5,18 @@ The training loop is `headstart.training.loop`, in PyTorch; prediction needs onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
 from headstart.heads.folds import NONE, Folds
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 
 if TYPE_CHECKING:
@@ -177,16 +178,16 @@ class MLPHead(DenseHead):
             arrays |= {f"weight_{index}": np.ascontiguousarray(weights), f"bias_{index}": bias}
         return arrays
 
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]], config: dict[str, Any]) -> Self:
-        """The fitted head back from `to_arrays()` and `config()`."""
-        head = super().from_arrays(arrays, config)
-        names = [(f"weight_{i}", f"bias_{i}") for i in range(len(head.widths()) + 1)]
-        missing = [name for pair in names for name in pair if name not in arrays]
-        if missing:
-            raise BundleError(f"An MLPHead cannot be restored: {', '.join(missing)} missing.")
-        head.layers_ = [(np.asarray(arrays[w]), np.asarray(arrays[b])) for w, b in names]
-        return head
+    def _states(self) -> dict[str, State]:
+        sizes: list[str | int] = ["d", *self.widths(), "k"]
+        found: dict[str, State] = {}
+        for index, (before, after) in enumerate(itertools.pairwise(sizes)):
+            found |= {f"weight_{index}": State((before, after)), f"bias_{index}": State((after,))}
+        return found
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        layers = range(len(self.widths()) + 1)
+        self.layers_ = [(np.asarray(arrays[f"weight_{i}"]), np.asarray(arrays[f"bias_{i}"])) for i in layers]
 
 
 def _through(layers: Layers, X: Features) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ from headstart.heads.base import (
 from headstart.heads.folds import Folds
 from headstart.heads.scale import fit_scale
 from headstart.heads.scaler import Scaler
+from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, log_losses, note_choice
 
 Matrix = NDArray[np.float64]
@@ -31,7 +34,13 @@ class PrototypeHead(Head):
     training, or equal for `class_weight='balanced'`.
     """
 
-    ARRAYS = ("prototypes_", "log_shares_", "mean_", "scale_", "temperature_")
+    ARRAYS: ClassVar = {
+        "prototypes_": State(("k", "d")),
+        "log_shares_": State(("k",)),
+        "mean_": State(("d",)),
+        "scale_": State(("d",), low=LEAST),
+        "temperature_": State((1,), low=LEAST),
+    }
     prototypes_: Matrix
     log_shares_: Matrix
     mean_: Matrix
@@ -49,10 +58,7 @@ class PrototypeHead(Head):
         return self.temperature is None
 
     def _fit(self, rows: Examples, folds: Folds | None) -> None:
-        if self.normalise not in ("none", "l2"):
-            raise HeadSettingError(f"normalise is {self.normalise!r}: use 'none' or 'l2'.")
-        if self.temperature is not None and not self.temperature > 0:
-            raise HeadSettingError(f"temperature is {self.temperature}: it must be positive, or None to choose it.")
+        self._check_settings()
         scaler = Scaler.measure(rows.X)
         self.mean_, self.scale_ = scaler.mean, scaler.scale
         k = len(self.classes_)
@@ -67,6 +73,12 @@ class PrototypeHead(Head):
         logits = self._from_distances(distances)
         self.out_of_fold_ = OutOfFold(trials.rows, logits) if trials else None
         self._describe(logits, codes, trials)
+
+    def _check_settings(self) -> None:
+        if self.normalise not in ("none", "l2"):
+            raise HeadSettingError(f"normalise is {self.normalise!r}: use 'none' or 'l2'.")
+        if self.temperature is not None and not self.temperature > 0:
+            raise HeadSettingError(f"temperature is {self.temperature}: it must be positive, or None to choose it.")
 
     def _tried(self, rows: Examples, folds: Folds) -> Trials:
         """Squared distances of the rows judged to prototypes of the others, with a minus."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from headstart.heads.design import columns_of, gram_matrix
 from headstart.heads.folds import Folds
 from headstart.heads.scale import fit_scale
 from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 
 Matrix = NDArray[np.float64]
@@ -37,7 +39,7 @@ class RidgeHead(Head):
     one factor, with the least log loss on those rows.
     """
 
-    ARRAYS = ("coef_", "intercept_")
+    ARRAYS: ClassVar = {"coef_": State(("d", "k")), "intercept_": State(("k",))}
     coef_: Matrix
     intercept_: Matrix
 
@@ -49,8 +51,7 @@ class RidgeHead(Head):
         return self.alpha is None
 
     def _fit(self, rows: Examples, folds: Folds | None) -> None:
-        if self.alpha is not None and not self.alpha > 0:
-            raise HeadSettingError(f"alpha is {self.alpha}: it must be a positive number, or None to choose it.")
+        self._check_settings()
         weights = class_weights(rows.y, self.classes_, self.class_weight)
         trials = self._tried(rows, weights, folds) if folds is not None else None
         alpha = trials.best.settings["alpha"] if trials else self.alpha or USUAL * rows.X.shape[1]
@@ -61,6 +62,10 @@ class RidgeHead(Head):
         if trials:
             self.out_of_fold_ = OutOfFold(trials.rows, scale * trials.best.logits)
         self._describe(alpha, scale, trials)
+
+    def _check_settings(self) -> None:
+        if self.alpha is not None and not self.alpha > 0:
+            raise HeadSettingError(f"alpha is {self.alpha}: it must be a positive number, or None to choose it.")
 
     def _tried(self, rows: Examples, weights: Matrix, folds: Folds) -> Trials:
         """Every alpha on every fold."""

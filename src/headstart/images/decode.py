@@ -17,7 +17,8 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TypeAlias
+from functools import cache
+from typing import IO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,13 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from headstart.errors import Refused
+from headstart.images import dear
 from headstart.images.colour import to_grey_or_rgb
-from headstart.images.formats import ALLOWED, HEAD, sniff
+from headstart.images.formats import ALLOWED, HEAD, READERS, sniff
 from headstart.images.ranges import White
 
 Raw: TypeAlias = bytes | NDArray[np.uint8]
@@ -42,9 +45,11 @@ Raw: TypeAlias = bytes | NDArray[np.uint8]
 REASONS: dict[str, str] = {
     "empty-file": "The file has no bytes, or the picture no pixels.",
     "not-an-image": "The content is no picture format that is known here.",
-    "format-not-allowed": f"A picture in another format than {', '.join(ALLOWED)} and MPO.",
+    "format-not-allowed": f"A picture in another format than {', '.join(ALLOWED)} and MPO "
+    f"(and {' and '.join(READERS)}, where their reader is installed).",
     "truncated": "The file ends before the picture does.",
     "too-many-pixels": "Decoding would exceed the pixel limit; nothing was decoded.",
+    "too-slow": "Decoding would take more work than any picture of its size needs; it was given up.",
     "too-many-bytes": "The file exceeds the size limit; it was not read.",
     "unreadable": "The content is damaged, or the file cannot be read.",
     "unsupported-mode": "The colour mode or compression has no agreed meaning here.",
@@ -101,6 +106,7 @@ def decode(raw: Raw, limits: Limits = DEFAULT_LIMITS, *, preview: int | None = N
         image = _from_pixels(raw) if isinstance(raw, np.ndarray) else open_header(io.BytesIO(raw))
         if preview is not None:
             check_size(image.size, limits)
+            dear.check_work(image)
             image.draft("", (preview, preview))
         return finish(image, limits)
     except Refused:
@@ -111,7 +117,8 @@ def decode(raw: Raw, limits: Limits = DEFAULT_LIMITS, *, preview: int | None = N
 
 def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """An opened picture -> checked for size, loaded, in mode 'L' or 'RGB', upright."""
-    check_size(image.size, limits)
+    check_size(image.size, limits, dear.weight(image))
+    dear.check_work(image)
     image.load()
     turn = _TURN.get(_orientation(image))
     image = to_grey_or_rgb(image, limits.white)
@@ -121,9 +128,14 @@ def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
 def open_header(file: IO[bytes]) -> Image.Image:
     """An encoded picture with only its header read: `size` and `mode` are known, no pixel is."""
     name = check_header(file.read(HEAD))
+    reader = _reader(name)
+    assert reader is not None  # what `check_header` lets pass
     file.seek(0)
+    if name == "TIFF":
+        dear.check_tags(file)
+        file.seek(0)
     try:
-        return _READERS[name](file)
+        return reader(cast(IO[bytes], dear.Timed(file)))
     except Exception as error:
         raise verdict(error, ended=not file.read(1)) from error
 
@@ -135,16 +147,33 @@ def check_header(head: bytes) -> str:
     name = sniff(head)
     if name is None:
         raise Refused("not-an-image", "no known signature")
-    if name not in _READERS:
-        raise Refused("format-not-allowed", name)
+    if _reader(name) is None:
+        raise Refused("format-not-allowed", f"{name}, {READERS[name]}" if name in READERS else name)
     return name
 
 
-def check_size(size: tuple[int, int], limits: Limits = DEFAULT_LIMITS) -> None:
-    """Refuse a (width, height) over the limit, or without pixels."""
+@cache
+def _reader(name: str) -> _Reader | None:
+    """What opens a format; None where it is not allowed, or its reader is not installed."""
+    if name == "AVIF" and features.check("avif"):
+        from PIL.AvifImagePlugin import AvifImageFile
+
+        return AvifImageFile
+    if name == "HEIF":
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError:
+            return None
+        return HeifImageFile  # type: ignore[no-any-return]
+    return _READERS.get(name)
+
+
+def check_size(size: tuple[int, int], limits: Limits = DEFAULT_LIMITS, weight: float = 1.0) -> None:
+    """Refuse a (width, height) over the limit, or without pixels; `weight`: the memory of a pixel, against a JPEG's."""
     width, height = size
-    if width * height > limits.max_pixels:
-        raise Refused("too-many-pixels", f"{width}x{height} is over {limits.max_pixels / 1e6:g} million pixels")
+    most = limits.max_pixels / weight
+    if width * height > most:
+        raise Refused("too-many-pixels", f"{width}x{height} is over {most / 1e6:.3g} million pixels")
     if width < 1 or height < 1:
         raise Refused("empty-file", f"{width}x{height} pixels")
 

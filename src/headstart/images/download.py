@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from headstart.errors import DataError, Offline
 from headstart.images.options import Progress
+from headstart.shared import full, locked, naming, replacing
+
+if TYPE_CHECKING:
+    import zipfile
 
 MARKER = "complete.json"
 TIMEOUT_S = 30
 MAX_DOWNLOAD = 2 * 2**30
 MAX_EXPANDED = 8 * 2**30
 MAX_MEMBERS = 200_000
+MAX_RATIO = 100
+"""How many times its size an archive may expand to: pictures are compressed already."""
 _CHUNK = 2**20
+_HEADERS = 2**26  # what a tar may have beside the content of its members
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,6 @@ class Remote:
     md5: str | None = None
 
 
-def cache_dir() -> Path:
-    """HEADSTART_CACHE, or the platform's folder for caches, with `headstart` below it."""
-    if own := os.environ.get("HEADSTART_CACHE"):
-        return Path(own).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headstart"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
-
-
 def is_complete(folder: Path) -> bool:
     """Whether every file of this folder was downloaded."""
     return (folder / MARKER).is_file()
@@ -60,37 +54,48 @@ def fetch_all(files: Sequence[Remote], folder: Path, progress: Progress | None =
     Raises `Offline` when no mirror answers, `DataError` for a checksum that differs or an unsafe archive.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sums = {}
-    for remote in files:
-        path = folder / remote.name
-        sums[remote.name] = _fetch(remote, path, progress)
-        if path.name.endswith((".zip", ".tar.gz")):
-            extract(path, folder)
-            path.unlink()
-    temporary = folder / f"{MARKER}.{os.getpid()}"
-    temporary.write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    temporary.replace(folder / MARKER)
+    with locked(folder), naming(folder):
+        if is_complete(folder):  # another process has done it while this one waited
+            return
+        sums = {}
+        for remote in files:
+            path = folder / remote.name
+            sums[remote.name] = _fetch(remote, path, progress)
+            if path.name.endswith((".zip", ".tar.gz")):
+                try:
+                    extract(path, folder)
+                finally:
+                    path.unlink()
+        with replacing(folder / MARKER) as part:
+            part.write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
 def _fetch(remote: Remote, path: Path, progress: Progress | None) -> str:
-    """One file from the first mirror that gives it; its SHA-256."""
+    """One file from the first mirror that gives it as it was published; its SHA-256."""
     from http.client import HTTPException
 
-    reasons = []
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    reasons, changed = [], False
     for url in remote.urls:
         try:
-            md5, sha256 = _copy(url, partial, progress)
+            with replacing(path) as partial:
+                md5, sha256 = _copy(url, partial, progress)
+                if remote.md5 is not None and md5 != remote.md5:
+                    raise _Changed(f"its MD5 is {md5}, expected {remote.md5}")
+            return sha256
+        except _Changed as error:
+            reasons.append(f"{url} has changed: {error}")
+            changed = True
         except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError
-            partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and full(error):
+                raise
             reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
-            continue
-        if remote.md5 is not None and md5 != remote.md5:
-            partial.unlink(missing_ok=True)
-            raise DataError(f"{url} has changed: its MD5 is {md5}, expected {remote.md5}; it was not kept.")
-        partial.replace(path)
-        return sha256
+    if changed:
+        raise DataError(f"{remote.name} could not be downloaded ({'; '.join(reasons)}); it was not kept.")
     raise Offline(f"{remote.name} could not be downloaded ({'; '.join(reasons)}).")
+
+
+class _Changed(Exception):
+    """A mirror gave another file than the one that was published."""
 
 
 def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
@@ -109,7 +114,7 @@ def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
             if done > MAX_DOWNLOAD:
                 raise ValueError(f"more than {MAX_DOWNLOAD} bytes")
             if progress:
-                progress(target.name.split(".")[0], done, total)
+                progress(target.name.lstrip(".").split(".")[0], done, total)
         if total and done < total:
             raise ValueError(f"only {done} of {total} bytes came")
     return md5.hexdigest(), sha256.hexdigest()
@@ -118,51 +123,96 @@ def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
 def extract(archive: Path, folder: Path, most: int = MAX_EXPANDED) -> None:
     """Unpack a zip or tar.gz: regular files only, below `folder` only, at most `most` bytes in all.
 
-    Raises `DataError` for absolute names, '..', links, devices, and archives that expand beyond the bound.
+    Nothing is left of an archive that is refused. Raises `DataError` for absolute names, '..', links, devices,
+    encrypted members, and archives that expand beyond the bound or are damaged.
     """
-    import tarfile
+    import shutil
+    import tempfile
     import zipfile
 
+    folder.mkdir(parents=True, exist_ok=True)
+    most = min(most, _HEADERS + MAX_RATIO * archive.stat().st_size)
+    part = Path(tempfile.mkdtemp(prefix=f".{archive.name}.", dir=folder))
     try:
-        if zipfile.is_zipfile(archive):
-            _extract_zip(archive, folder, most)
-        else:
-            _extract_tar(archive, folder, most)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, NotImplementedError) as error:
-        raise DataError(f"{archive} cannot be unpacked: {error}.") from None
+        unpack = _extract_zip if zipfile.is_zipfile(archive) else _extract_tar
+        names = unpack(archive, part, most)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).replace(folder / name)
+    except DataError:
+        raise
+    except Exception as error:  # damaged archives make zipfile, tarfile and zlib raise a dozen kinds
+        text = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise DataError(f"{archive} cannot be unpacked: {text[:200]}.") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
-def _extract_zip(archive: Path, folder: Path, most: int) -> None:
+def _extract_zip(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
+    """The names of the files, unpacked below `part`. All members are checked before the first is read."""
     import zipfile
 
     with zipfile.ZipFile(archive) as zipped:
         members = zipped.infolist()
         _bounded(len(members), sum(m.file_size for m in members), most, archive)
-        left = most
+        names = [_inside(member.filename, _is_folder(member), archive) for member in members]
         for member in members:
             if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                raise DataError(f"{archive}: '{member.filename}' is a link; the archive is not trusted.")
-            target = _inside(folder, member.filename, archive)
-            if not member.is_dir():
-                with zipped.open(member) as source:
-                    left -= _write(source, target, left, archive)
+                raise DataError(f"{archive}: {member.filename!r} is a link; the archive is not trusted.")
+            if member.flag_bits & 1:
+                raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it yourself and give the folder.")
+        files = [(member, name) for member, name in zip(members, names, strict=True) if not _is_folder(member)]
+        left = most
+        for member, name in files:
+            with zipped.open(member) as source:
+                left -= _write(source, part / name, left, archive)
+    return [name for _, name in files]
 
 
-def _extract_tar(archive: Path, folder: Path, most: int) -> None:
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith("/")  # its own `is_dir` fails where there is no name
+
+
+def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
+    """As `_extract_zip`; a tar has no table of its members, so each is checked as it comes."""
+    import gzip
     import tarfile
 
-    with tarfile.open(archive, "r:gz") as tar:
-        left = most
+    left, names = most, []
+    with gzip.open(archive) as unzipped:
+        bounded: Any = _Bounded(cast("IO[bytes]", unzipped), most, archive)
+        tar = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 (what it reads is closed with `unzipped`)
         for number, member in enumerate(tar):
             _bounded(number, member.size, most, archive)
-            target = _inside(folder, member.name, archive)
+            name = _inside(member.name, member.isdir(), archive)
             if member.isdir():
                 continue
             source = tar.extractfile(member) if member.isreg() else None
             if source is None:
-                raise DataError(f"{archive}: '{member.name}' is a link or device; the archive is not trusted.")
+                raise DataError(f"{archive}: {member.name!r} is a link or device; the archive is not trusted.")
             with source:
-                left -= _write(source, target, left, archive)
+                left -= _write(source, part / name, left, archive)
+            names.append(name)
+    return names
+
+
+class _Bounded:
+    """What tarfile reads: in pieces of `_CHUNK` at most, so that no header is large, and not beyond a bound."""
+
+    def __init__(self, file: IO[bytes], most: int, archive: Path) -> None:
+        self._file, self._most, self._archive = file, most, archive
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _CHUNK:
+            raise DataError(f"{self._archive} has a header of {size:,} bytes; the archive is not trusted.")
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        _bounded(0, position, self._most + _HEADERS, self._archive)
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _bounded(members: int, size: int, most: int, archive: Path) -> None:
@@ -170,17 +220,14 @@ def _bounded(members: int, size: int, most: int, archive: Path) -> None:
         raise DataError(f"{archive} expands to more than {most} bytes or {MAX_MEMBERS} files.")
 
 
-def _inside(folder: Path, name: str, archive: Path) -> Path:
+def _inside(name: str, is_folder: bool, archive: Path) -> PurePosixPath:
     """The place of a member below the folder."""
     pieces = PurePosixPath(name.replace("\\", "/"))
-    if (
-        pieces.is_absolute()
-        or ".." in pieces.parts
-        or ":" in name
-        or (not pieces.parts and name not in ("", ".", "./"))
-    ):
-        raise DataError(f"{archive}: '{name}' would leave the folder; the archive is not trusted.")
-    return folder.joinpath(*pieces.parts)
+    if pieces.is_absolute() or ".." in pieces.parts or ":" in name or "\0" in name:
+        raise DataError(f"{archive}: {name!r} would leave the folder; the archive is not trusted.")
+    if not pieces.parts and not is_folder:
+        raise DataError(f"{archive}: a member has no name; the archive is not trusted.")
+    return pieces
 
 
 def _write(source: IO[bytes], target: Path, most: int, archive: Path) -> int:

@@ -1,6 +1,6 @@
 """Which file format some bytes claim to be, by their first bytes and never by the file's name.
 
-Only the formats in `ALLOWED` are ever opened. The others are recognised so that the refusal can name them.
+Only the formats in `ALLOWED`, and those of `READERS` whose reader is there, are ever opened. The others are recognised so that the refusal can name them.
 Signatures: the formats' own specifications and the file(1) database.
 """
 
@@ -16,6 +16,11 @@ ALLOWED = (
     "WEBP",
     "TIFF",
 )  # an MPO is a JPEG followed by more: its first picture is read
+READERS = {
+    "HEIF": "pip install 'headstart[heif]' reads them (the photos of iPhones, .heic)",
+    "AVIF": "Pillow reads them from 11.3 on: pip install --upgrade pillow",
+}
+"""Formats that need a reader which may be missing, and how to get it."""
 HEAD = 64  # bytes that `sniff` needs
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".mpo"}
@@ -30,8 +35,8 @@ _SIGNATURES: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
         ("GIF", rb"GIF8[79]a"),
         ("WEBP", rb"RIFF....WEBP"),
         ("TIFF", rb"II\*\x00|MM\x00\*|II\x00\*|MM\*\x00|II\+\x00|MM\x00\+"),
-        ("AVIF", rb"....ftypavi[fs]"),
-        ("HEIF", rb"....ftyp(?:hei|hev|mif|msf)"),
+        ("AVIF", rb"....ftyp(?:avi[fs]|m[is]f1.{4}(?:.{4}){0,8}?avi[fs])"),
+        ("HEIF", rb"....ftyp(?:hei|hev|mif|msf|hek)"),
         ("JPEG 2000", rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"),
         ("JPEG XL", rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
         ("PSD", rb"8BPS"),

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError, Refused
+from headstart.images.archive import Member
 from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, check_size, decode, finish, open_header, verdict
 from headstart.images.files import open_file, read_file
 from headstart.images.formats import HEAD, sniff
 from headstart.images.ranges import White, look
 
-Item: TypeAlias = Path | bytes | NDArray[np.uint8] | Image.Image
+Item: TypeAlias = Path | Member | bytes | NDArray[np.uint8] | Image.Image
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
 
@@ -46,7 +47,7 @@ class Probe:
 class ImageSet:
     """n pictures with labels: references, not pixels.
 
-    items: files (`Path`), encoded `bytes`, PIL pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
+    items: files (`Path`), members of a zip archive (`Member`), encoded `bytes`, PIL pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
     names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
     labels: int64 (n,), index into `classes`, -1 where unlabelled
     classes: names in natural order
@@ -91,6 +92,8 @@ class ImageSet:
         item = self.items[i]
         if isinstance(item, Path):
             return read_file(item, self.limits)
+        if isinstance(item, Member):
+            return item.read(self.limits)
         if isinstance(item, Image.Image):
             return _pixels(item, self.limits)
         return item
@@ -105,14 +108,16 @@ class ImageSet:
 
         Raises `DataError` when not one of them can be opened.
         """
-        seen = []
+        seen, refused = [], []
         for i in np.unique(np.linspace(0, len(self) - 1, min(k, len(self))).astype(int)):
             try:
                 seen.append(_header(self.items[i], self.limits))
-            except Refused:
-                continue
+            except Refused as why:
+                refused.append(Refusal(self.names[i], why.reason, why.detail))
         if not seen:
-            raise DataError(f"{self.title}: none of {min(k, len(self))} pictures looked at could be opened.")
+            first = f"; the first, {refused[0].name}, because of: {refused[0].reason}" if refused else ""
+            looked = min(k, len(self))
+            raise DataError(f"{self.title}: none of {looked} pictures looked at could be opened{first}.", refused)
         heights, widths, grey = zip(*seen, strict=True)
         uniform = len(set(heights)) == len(set(widths)) == 1
         return Probe(median_low(heights), median_low(widths), uniform, all(grey))
@@ -142,8 +147,8 @@ def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
         return item.shape[0], item.shape[1], item.ndim == 2
     if isinstance(item, Image.Image):
         return item.height, item.width, _is_grey(item)
-    if isinstance(item, bytes):
-        image = open_header(io.BytesIO(item))
+    if isinstance(item, bytes | Member):
+        image = open_header(io.BytesIO(item if isinstance(item, bytes) else item.read(limits)))
         return image.height, image.width, _is_grey(image)
     with open_file(item, limits) as file:
         image = open_header(file)

@@ -11,6 +11,7 @@ from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions, Progress
 from headstart.images.sources import SOURCES, builtin
+from headstart.paths import expanded
 
 
 def load(
@@ -21,19 +22,25 @@ def load(
     follow_links: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> ImageSet:
-    """Read a folder, table, `.npz`, folder of IDX files, built-in name, array, or list of paths or pictures.
+    """Read a folder, zip of class folders, table, `.npz`, folder of IDX files, built-in name, array, or list of paths or pictures.
 
     A word that is both a built-in name and a folder here is refused as ambiguous: `./mnist` is the folder,
     `builtin:mnist` the data set. Files are listed, not decoded. labelled=False takes every picture without labels;
     for the other settings see `LoadOptions`. Raises `UserError` and its kinds.
     """
-    options = LoadOptions(labelled, allow_empty_classes, follow_links, limits, progress)
+    options = LoadOptions(labelled, allow_empty_classes, follow_links, limits, progress, image_column, label_column)
     if isinstance(data, ImageSet):
         return data
     target = _target(data) if isinstance(data, str | os.PathLike) else data
-    for source in SOURCES.values():
+    for name, source in SOURCES.items():
         if source.accepts(target):
+            if name != "table" and (image_column or label_column):
+                raise UserError(
+                    f"{data} is no table, so it has no columns: leave --image-column and --label-column out."
+                )
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
     raise DataError(f"Data of type {type(data).__name__} ('{str(data)[:100]}') are none of these: {kinds}.")
@@ -48,7 +55,7 @@ def _target(data: str | os.PathLike[str]) -> Path | str:
         if name in builtin.BUILTINS:
             _unambiguous(data, name)
             return name
-    path = Path(data).expanduser()
+    path = expanded(data)
     if not os.path.lexists(path):
         near = nearest(str(data), builtin.BUILTINS)
         hint = f"did you mean '{near[0]}'?" if near else f"built-in names are {', '.join(builtin.BUILTINS)}."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from headstart.errors import DataError
 
@@ -53,6 +54,18 @@ def unescape(name: str) -> str:
     return _ESCAPED.sub(replace, name)
 
 
+def nfc(name: str) -> str:
+    """The name in Unicode's composed form (NFC): the same for 'é' as one sign, and as 'e' with an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def in_one_form(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in NFC, but as they are where two of them would become equal."""
+    composed = [nfc(name) for name in names]
+    often = Counter(composed)
+    return tuple(name if often[other] > 1 else other for name, other in zip(names, composed, strict=True))
+
+
 def check_twins(names: Iterable[str], where: str) -> None:
     """Refuse two class names that people cannot tell apart: equal but for Unicode form, outer spaces or case.
 
@@ -61,8 +74,8 @@ def check_twins(names: Iterable[str], where: str) -> None:
     """
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
-        plain = unicodedata.normalize("NFC", name).strip()
-        plain = plain if len(plain) == 1 else unicodedata.normalize("NFC", plain.casefold())
+        plain = nfc(name).strip()
+        plain = plain if len(plain) == 1 else nfc(plain.casefold())
         twin = seen.setdefault(plain, name)
         if twin != name:
             raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 
@@ -17,6 +18,7 @@ class LoadOptions:
 
     allow_empty_classes: class folders without pictures are left out instead of refused.
     follow_links: links out of the folder are followed instead of refused.
+    image_column, label_column: the columns of a table, where they are not called `image` and `label`.
     """
 
     labelled: bool = True
@@ -24,3 +26,13 @@ class LoadOptions:
     follow_links: bool = False
     limits: Limits = DEFAULT_LIMITS
     progress: Progress | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+
+class Reading(TypedDict, total=False):
+    """What people say of their data, as keyword arguments of `load`: see `LoadOptions`."""
+
+    follow_links: bool
+    image_column: str | None
+    label_column: str | None

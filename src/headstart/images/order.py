@@ -35,7 +35,7 @@ def turns(names: Sequence[str], seed: int, purpose: str) -> NDArray[np.int64]:
 def allocate(counts: Counts, total: int, most: Counts, turn: Counts | None = None) -> Counts:
     """`total` shared out in proportion to `counts` (k,) by largest remainder, never over `most` (k,).
 
-    The shares add up to min(total, sum of most) exactly; ties go to the least `turn` (k,), by default the earlier entry.
+    The shares add up to min(total, sum of most) exactly; ties go to the least `turn` (k,), or to the first.
     """
     total = min(total, int(most.sum()))
     whole = max(int(counts.sum()), 1)

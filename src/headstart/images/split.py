@@ -134,8 +134,7 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
     """name -> (label, part)."""
     rows: dict[str, tuple[str, str]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.reader(file))
+        lines = list(records.read_csv(path))
     except FileNotFoundError:
         raise DataError(f"There is no split file {path}.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -8,9 +8,9 @@ from typing import Any
 
 from headstart import records
 from headstart.classifier import top
-from headstart.errors import UserError
 from headstart.naming.classes import Category, categories
 from headstart.naming.naming import Named
+from headstart.shared import replacing
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 TABLES = (".json", ".csv")
@@ -18,9 +18,7 @@ TABLES = (".json", ".csv")
 
 def check_out(out: Path) -> None:
     """Raise UserError, before any work, when a file of this name cannot be written."""
-    if out.suffix.lower() not in (*TABLES, *PICTURES):
-        raise UserError(f"--out {out} ends in none of {', '.join((*TABLES, *PICTURES))}; choose one of them.")
-    records.make(out.parent)
+    records.check_file(out, (*TABLES, *PICTURES))
 
 
 def write(named: Named, out: Path, topk: int = 5) -> None:
@@ -34,10 +32,9 @@ def write(named: Named, out: Path, topk: int = 5) -> None:
     else:
         from headstart.naming.sheet import contact_sheet
 
-        part = out.with_name(f".{out.name}.part")
         options = {"quality": 90} if suffix != ".png" else {"optimize": True}
-        contact_sheet(named, topk).save(part, PICTURES[suffix], **options)
-        part.replace(out)
+        with replacing(out) as part:
+            contact_sheet(named, topk).save(part, PICTURES[suffix], **options)
 
 
 def to_dict(named: Named, topk: int) -> dict[str, Any]:

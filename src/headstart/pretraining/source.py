@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from headstart import records
 from headstart.errors import UserError
 from headstart.features.extract import Progress, silent
 from headstart.recipe import Recipe
 from headstart.run import Run, execute
+from headstart.shared import locked, naming
 
 ENDING = ".safetensors"
 LICENCE = "yours: trained from random weights"
@@ -35,6 +37,7 @@ def pretrain(
         raise UserError(
             f"--out {out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
         )
+    records.check_file(out, (ENDING,))
     recipe = recipe.model_copy(update={"method": "scratch"})
     run = execute(recipe, run_folder(out), progress, store=store, resume=resume)
     return Pretrained(write(run, out), run)
@@ -53,7 +56,8 @@ def write(run: Run, out: Path) -> Path:
     if source.backbone is None:
         raise UserError("Raw pixels have no weights to write; choose an architecture.")
     backbone = headless(source.backbone, source.preprocess, LICENCE)
-    with TemporaryDirectory(dir=out.parent) as part:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locked(out), naming(out), TemporaryDirectory(dir=out.parent) as part:
         file = backbone.save(Path(part))
         file.with_suffix(".json").replace(out.with_suffix(".json"))
         file.replace(out)

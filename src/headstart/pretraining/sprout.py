@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import records
 from headstart.preprocess import Preprocess
+from headstart.shared import replacing
 from headstart.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ def write_weights(state: dict[str, torch.Tensor], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / WEIGHTS
     kept = {k: v for k, v in state.items() if not k.startswith("classifier") and v.is_floating_point()}
-    save_file({k: v.half().contiguous() for k, v in kept.items()}, file)
+    with replacing(file) as part:
+        save_file({k: v.half().contiguous() for k, v in kept.items()}, part)
     found = sidecar.Sidecar("embedded:sprout", PREPROCESS, tensors.sha256(file), num_classes=0, licence=LICENCE)
     sidecar.write(found, file)
     return file

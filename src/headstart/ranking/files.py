@@ -33,6 +33,7 @@ def claim(folder: Path) -> Path:
         raise UserError(f"--out {folder} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
         raise UserError(f"--out {folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
+    records.check_writable(folder)
     return folder
 
 

@@ -13,6 +13,7 @@ from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
+from headstart.images.usable import usable
 from headstart.ranking.advice import Advice, advise
 from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.folds import draw
@@ -137,7 +138,7 @@ def stages(progress: Progress, number: int, total: int, label: str) -> Callable[
 
 def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: Settings) -> Judge:
     """Of the pictures that could be read, in folds that keep copies together."""
-    images = images.take(baseline.kept)
+    images = usable(images, baseline.kept, baseline.refused)
     fold = draw(images.labels, images.names, request.folds, request.seed, baseline.twins)
     return Judge(images, fold, replace(settings, strict=True))  # what was readable once must be so for every backbone
 

@@ -23,7 +23,7 @@ class RankingRecipe(Document):
     image_size: int | None = Field(default=None, ge=1)
     """Side of every network's input in pixels; chosen by the size rule when left out."""
     folds: int = Field(default=5, ge=2)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     engine: EngineRecipe = EngineRecipe()
 
     def request(self) -> Request:

@@ -31,7 +31,7 @@ from headstart.report import (
 )
 from headstart.report.files import RunFiles, read_run
 from headstart.report.numbers import decimal, shown
-from headstart.report.page import page
+from headstart.report.page import as_written, page
 from headstart.report.parts import JUDGED_WORDS, PART_WORDS
 from headstart.report.study import write_study_report
 
@@ -53,10 +53,11 @@ def write_report(
     `sheet` gives rows of plain and augmented pictures; without it the report has no contact sheet.
 
     Raises:
-        UserError: the folder holds no readable scores.json.
+        UserError: the folder holds no readable scores.json, or one that no run writes.
     """
     folder = Path(folder)
-    page = render(read_run(folder), thumbnail, sheet)
+    with as_written(folder / "scores.json"):
+        page = render(read_run(folder), thumbnail, sheet)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 

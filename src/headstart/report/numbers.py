@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from headstart.visible import visible
+
 NOTHING = "–"
-_INVISIBLE = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-_BIDIRECTIONAL = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def count(n: float | None) -> str:
@@ -75,7 +74,7 @@ def shown(text: str, limit: int = 120) -> str:
     """
     if len(text) > limit:
         text = f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
-    return text if text.isprintable() else "".join(map(_visible, text))
+    return visible(text)
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -86,11 +85,3 @@ def plural(n: int, one: str, many: str = "") -> str:
 def joined(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def _visible(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # a byte that was not UTF-8 (PEP 383)
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    if char in _BIDIRECTIONAL or unicodedata.category(char) in _INVISIBLE:
-        return char.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return char

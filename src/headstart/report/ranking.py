@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart import documents
 from headstart.errors import UserError
 from headstart.records import write_text
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
-from headstart.report.page import page
+from headstart.report.page import as_written, page
 from headstart.report.ranking_chart import kind, scatters
 
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
@@ -54,17 +54,20 @@ def write_ranking_report(folder: Path) -> Path:
     Raises UserError: the folder holds no readable ranking.json.
     """
     path = Path(folder) / "ranking.html"
-    write_text(path, render(read(Path(folder))))
+    found = read(Path(folder))
+    with as_written(Path(folder) / "ranking.json"):
+        text = render(found)
+    write_text(path, text)
     return path
 
 
 def read(folder: Path) -> dict[str, Any]:
     """The content of ranking.json. Raises UserError."""
     try:
-        found = json.loads((folder / "ranking.json").read_text(encoding="utf-8"))
+        found = documents.table(folder / "ranking.json")
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} holds no ranking that can be read: {error}.") from error
-    if not isinstance(found, dict) or found.get("schema") != 1:
+    if found.get("schema") != 1:
         raise UserError(f"{folder / 'ranking.json'} is no ranking of this version.")
     return found
 

@@ -207,6 +207,7 @@ TEMPERATURES = {
     "calibration": "{} calibration pictures",
     "val": "{} validation pictures",
     "folds": "answers to {} pictures by trials of the head that had not seen them",
+    "networks": "the answers of cross-validation to {} pictures",
 }
 """What the temperature was fitted on."""
 
@@ -218,6 +219,8 @@ def _temperature(files: RunFiles) -> str:
         few = "choice_told" in (files.scores.get("head") or {}) and not files.scores.get("training")
         why = "too few pictures to fit one" if few else "no calibration pictures"
         return f"The probabilities are those of the head, without a temperature ({why})."
+    if on == "folds" and files.scores.get("training"):
+        on = "networks"
     pictures = TEMPERATURES.get(on, "{} pictures").format(count(fitted.get("n") or 0))
     text = (
         f"The scores were divided by a temperature of {decimal(fitted.get('temperature'), 3)}, fitted on {pictures}; "

@@ -119,7 +119,7 @@ def confusions(files: RunFiles) -> list[tuple[str, str, str, str]]:
 
 
 def confusion(block: Mapping[str, Any], files: RunFiles) -> list[tuple[int, int, int]]:
-    """(true, predicted, count) of the judged part in a block of scores, `before` or `after`; see `metrics.counts_of`."""
+    """(true, predicted, count) of the judged part in a block of scores, `before` or `after`."""
     return counts_of((block.get(files.judged) or {}).get("confusion") or [], len(files.classes))
 
 

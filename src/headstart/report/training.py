@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.report.numbers import count, digits_for, duration, percent, plain, plural, shown
+from headstart.report.parts import TESTS
 
 ASKED = "as asked"
 Scores = Mapping[str, Any]
@@ -35,7 +36,7 @@ def gain(scores: Scores, part: str = "test") -> Gain | None:
     trained = (scores.get("after") or {}).get(part)
     told = scores.get("augment") or {}
     if trained and told.get("tta", 1) > 1:  # the frozen network's answers are not averaged over views
-        trained = next((step for step in told.get("steps") or [] if part == "test" and step["step"] == "views"), None)
+        trained = next((step for step in told.get("steps") or [] if part in TESTS and step["step"] == "views"), None)
     return Gain(frozen, trained) if frozen and trained else None
 
 
@@ -53,7 +54,7 @@ def gain_words(scores: Scores, part: str, words: str) -> str:
     once = ", each seen once," if (scores.get("augment") or {}).get("tta", 1) > 1 else ""
     pictures = f"of the {count(n)} {words} pictures{once}"
     text = f"With the network frozen, {frozen} {pictures} were named correctly; with it trained, {trained}: {much}."
-    return text + _mended(scores) if part == "test" else text
+    return text + _mended(scores) if part in TESTS else text
 
 
 def _mended(scores: Scores) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,13 +99,13 @@ def _looked_at(drawn: Subsets, folder: Path, progress: Progress) -> tuple[Subset
     """The subsets without pictures that cannot be used, and what was seen: remembered for the same pictures."""
     mark = drawn.mark()
     known = seen(folder, mark)
-    looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
+    with records.listing_refused(folder):
+        looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
     if not known:
         records.write_json(folder / PICTURES, {"mark": mark, "looks": looks.to_dict()})
-        refused = [*drawn.images.refused, *looks.refused]
-        rows = ((r.name, r.reason, r.detail) for r in refused)
-        records.write_csv(folder / "refused.csv", ["name", "reason", "detail"], rows)
-    return drawn.without(np.array(looks.refused_at, dtype=np.int64)), looks
+        records.write_refused(folder, [*drawn.images.refused, *looks.refused])
+    with records.listing_refused(folder):
+        return drawn.without(np.array(looks.refused_at, dtype=np.int64), looks.refused), looks
 
 
 @dataclass
@@ -126,11 +127,12 @@ class _Work:
             source = found.source = feature_source(arm.recipe, self.drawn.images)
             kept = ArmFolder.of(self.folder, arm.name, self._identity(arm.recipe, source))
             fit = self._networks if arm.trained else self._features
-            for cell in fit(arm, source, kept, found):
-                found.cells[cell.size, cell.repeat] = cell
-                self._advance(
-                    f"{arm.name}: {cell.size} a class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
-                )
+            with closing(fit(arm, source, kept, found)) as cells:  # an interrupt ends workers at once
+                for cell in cells:
+                    found.cells[cell.size, cell.repeat] = cell
+                    self._advance(
+                        f"{arm.name}: {cell.size} a class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
+                    )
         except HeadstartError as error:
             found.failed = unloaded(arm.recipe.backbone.name, error)
         self.done = start + len(self.drawn.labelled)
@@ -158,7 +160,9 @@ class _Work:
                 ready.append(cell)
         return ready, pending
 
-    def _features(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
+    def _features(
+        self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
+    ) -> Generator[Cell, None, None]:
         """Cells of an arm whose features are extracted once."""
         ready, pending = self._pending(kept)
         yield from ready
@@ -190,7 +194,9 @@ class _Work:
             raise UserError(f"The picture {first.name} changed while the study ran ({first.reason}); start it again.")
         return extraction
 
-    def _networks(self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults) -> Iterator[Cell]:
+    def _networks(
+        self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
+    ) -> Generator[Cell, None, None]:
         """Cells of an arm that trains a network for each."""
         ready, pending = self._pending(kept)
         yield from ready
@@ -204,8 +210,9 @@ class _Work:
             self.progress(f"cells|{arm.name}, {stage.partition('|')[0]} {done} of {total}", self.done, self.total)
 
         networks = Networks(self.recipe, self.drawn, arm, side, kept, self.settings)
-        for cell in networks.fit_all(self.folder, pending, source.engine.device == "cpu", progress):
-            if isinstance(cell, str):
-                found.failed = cell
-            else:
-                yield cell
+        with closing(networks.fit_all(self.folder, pending, source.engine.device == "cpu", progress)) as cells:
+            for cell in cells:
+                if isinstance(cell, str):
+                    found.failed = cell
+                else:
+                    yield cell

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart import documents
 from headstart.backbones import Backbone, memory, sidecar
 from headstart.backbones.backbone import OnnxBackbone
 from headstart.evidence.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
@@ -78,8 +78,8 @@ def _origin(weights: Path) -> str:
     """What the sidecar of a weights file says of where they come from."""
     beside = sidecar.beside(weights)
     try:
-        return str(json.loads(beside.read_text(encoding="utf-8")).get("origin", "")) if beside else ""
-    except (OSError, ValueError, AttributeError):
+        return str(documents.table(beside).get("origin", "")) if beside else ""
+    except (OSError, ValueError):
         return ""
 
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart import records
+from headstart import documents, records
 from headstart.errors import UserError
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
 RECIPE, PICTURES, VERDICTS = "study.toml", "pictures.json", "verdicts.json"
+MAX_BYTES = 256 << 20
+"""Of a cell, which holds an answer for every test picture."""
 
 
 def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
@@ -29,7 +31,9 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
     Raises UserError when `out` holds something else, so that nothing is overwritten.
     """
     if out is None:
-        return _default(recipe)
+        out = _default(recipe)
+        records.check_writable(out)
+        return out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
     if out.is_dir() and any(out.iterdir()):
@@ -40,6 +44,7 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
                 f"--out {out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
                 "sizes, repeats and the margin may change. Name another folder."
             )
+    records.check_writable(out)
     return out
 
 
@@ -114,7 +119,6 @@ class ArmFolder:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return documents.table(path, MAX_BYTES)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None

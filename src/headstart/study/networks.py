@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +62,9 @@ class Networks:
         self.kept.keep(cell)
         return cell
 
-    def fit_all(self, study: Path, pending: Sequence[Where], on_cpu: bool, progress: Progress) -> Iterator[Cell | str]:
+    def fit_all(
+        self, study: Path, pending: Sequence[Where], on_cpu: bool, progress: Progress
+    ) -> Generator[Cell | str, None, None]:
         """Every pending cell, or why it failed, as they are done; `study` is the folder that says what was asked."""
         workers = min(cores() // (self.recipe.training.threads or 1), len(pending)) if on_cpu else 1
         if workers > 1:
@@ -74,7 +76,7 @@ class Networks:
             except UserError as error:
                 yield where.failed(error)
 
-    def _in_processes(self, study: Path, pending: Sequence[Where], workers: int) -> Iterator[Cell | str]:
+    def _in_processes(self, study: Path, pending: Sequence[Where], workers: int) -> Generator[Cell | str, None, None]:
         asked = {
             "study": str(study),
             "arm": self.arm.name,
@@ -114,8 +116,9 @@ class _Worker:
     def __init__(self, command: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         arguments = [sys.executable, "-c", "from headstart.study import networks; networks.main()", command]
+        apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's to answer
         self.process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, **apart
         )
 
     def told(self, where: Where) -> str | None:

@@ -26,7 +26,7 @@ class StudyRecipe(Document):
     """Labelled pictures of each class, all of which every arm is fitted on; `all` there are."""
     repeats: int = Field(default=5, ge=1)
     """Subsets drawn at each size; `all` has one."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     limit_test: int | None = Field(default=None, ge=2)
     """At most this many test pictures (stratified)."""
     margin: float = Field(default=0.01, gt=0, lt=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from headstart.division import pictures
 from headstart.errors import DataError, Refused
-from headstart.images import ImageSet, digest, select, split
+from headstart.images import ImageSet, Refusal, digest, select, split
 from headstart.images.order import shuffled
 from headstart.images.split import lacking
+from headstart.images.usable import usable
 from headstart.study.recipe import Size, StudyRecipe
 
 Cell = tuple[str, int]
@@ -68,8 +69,11 @@ class Subsets:
         found.update(images.labels[list(rows)].tobytes())
         return found.hexdigest()
 
-    def without(self, refused: NDArray[np.int64]) -> Subsets:
-        """The same without pictures that cannot be used; `refused` are indices into `images`."""
+    def without(self, refused: NDArray[np.int64], why: Sequence[Refusal] = ()) -> Subsets:
+        """The same without pictures that cannot be used; `refused` are indices into `images`, `why` their verdicts.
+
+        A class that lost all its pictures is noted. Raises DataError where fewer than two are left.
+        """
         if not len(refused):
             return self
         kept = np.setdiff1d(np.arange(len(self.images)), refused)
@@ -81,7 +85,9 @@ class Subsets:
             return found
 
         labelled = {cell: moved(rows) for cell, rows in self.labelled.items()}
-        return replace(self, images=self.images.take(kept), test=moved(self.test), labelled=labelled)
+        images = usable(self.images, kept, why)
+        notes = (*self.notes, *images.notes[len(self.images.notes) :])
+        return replace(self, images=images, test=moved(self.test), labelled=labelled, notes=notes)
 
 
 def subsets(recipe: StudyRecipe) -> Subsets:

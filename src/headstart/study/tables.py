@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headstart import records
+from headstart.shared import replacing
 from headstart.study.cells import Cell
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
@@ -86,9 +87,8 @@ def _predictions(drawn: Subsets, results: Sequence[ArmResults]) -> pa.Table:
 
 
 def _parquet(table: pa.Table, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    pq.write_table(table, part)
-    part.replace(path)
+    with replacing(path) as part:
+        pq.write_table(table, part)
 
 
 def _shown(value: object) -> object:

@@ -7,11 +7,9 @@ metadata. A file that was written half cannot be seen: it gets its name only whe
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,13 @@ from typing import Any
 import torch
 
 from headstart.errors import BundleError, UserError
+from headstart.records import refusal
+from headstart.shared import replacing
 
 NAME = "checkpoint.safetensors"
 VERSION = 1
+MAX_HEADER = 64 << 20
+"""It holds the history of the training beside what describes the tensors."""
 
 
 @dataclass
@@ -56,28 +58,24 @@ class Keeper:
         metadata = {
             "headstart": json.dumps({"version": VERSION, "identity": self.identity, "numbers": numbers}),
         }
-        part = self.folder / f".{NAME}.{os.getpid()}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
-            part.replace(self.file)
+            with replacing(self.file) as part:
+                save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part, metadata)
         except Exception as error:
-            with suppress(OSError):
-                part.unlink()
-            raise UserError(f"The checkpoint {self.file} cannot be written: {error}.") from error
+            why = refusal(error) if isinstance(error, OSError) else str(error)
+            raise UserError(f"The checkpoint {self.file} cannot be written: {why}.") from error
         self._last = time.monotonic()
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """The saved state, or None when there is none. Raises UserError when it is of another training or damaged."""
-        from safetensors import SafetensorError, safe_open
+        from headstart import tensors
 
         if not self.file.is_file():
             return None
         try:
-            with safe_open(self.file, framework="pt") as found:
-                about = dict(json.loads(found.metadata()["headstart"]))
-                state = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118 (not a mapping)
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            state = tensors.state(self.file, MAX_HEADER)
+            about = dict(json.loads(tensors.metadata(self.file)["headstart"]))
+        except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
             raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to begin anew.") from error
         if about.get("version") != VERSION or about.get("identity") != self.identity:
             raise UserError(

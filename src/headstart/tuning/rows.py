@@ -13,6 +13,7 @@ from headstart.features.extract import Extraction, FeatureSource, Progress, Sett
 from headstart.features.live import LiveRows
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
+from headstart.images.usable import usable
 from headstart.outcome import part_rows
 from headstart.tuning.cut import Cut
 
@@ -55,7 +56,7 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, disk_gb
     fits = wanted <= disk_gb * 1e9
     source = cut.rows if fits else FeatureSource(cut.rows.preprocess, layer=SEEN)
     extraction = extract(images, source, settings if fits else replace(settings, store=None), progress)
-    images = images.take(extraction.kept)
+    images = usable(images, extraction.kept, extraction.refused)
     training = images.take(images.parts == "train")
     extractor = ViewExtractor(cut.rows, settings, progress)
     plain: Rows = Stored(extraction.features) if fits else LiveRows(images, cut.rows, NO_VIEWS)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from headstart.backbones import Backbone
 from headstart.classifier import Classifier
+from headstart.errors import UserError
 from headstart.features import copies
 from headstart.features.extract import FeatureSource, Progress, extract
 from headstart.features.extract import Settings as ExtractSettings
@@ -86,8 +88,20 @@ class _Tuning:
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
         self.weights = torch.tensor(weights, dtype=torch.float32)
         self.network = place(self._network(), self.plan.device)
+        self._check_batch()
         self._said = ""
         self._solved: tuple[Layers, NDArray[np.float32]] | None = None
+
+    def _check_batch(self) -> None:
+        """Raise UserError where batch normalisation would have to learn from one picture at a time."""
+        normed = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        if self.plan.batch_size > 1 or self.settings.batchnorm != "trained":
+            return
+        if any(isinstance(module, normed) for module in self.network.modules()):
+            raise UserError(
+                f"--batch-size 1: the batch normalisation of {self.cut.backbone.name} cannot learn from one picture at "
+                "a time; give 2 or more, or --train batchnorm=frozen."
+            )
 
     def _network(self) -> Tunable:
         with blamed_on(self.recipe.head.name, self.recipe.head.options):

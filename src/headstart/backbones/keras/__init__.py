@@ -1,7 +1,7 @@
 """Weights files of Keras: `.h5`, `.weights.h5` and `.keras`, into networks that compute what Keras's compute.
 
-    archive     the HDF5 file within a file of Keras
-    reader      a file -> the layers in it: names and arrays, none of them read yet
+    hdf5        what is in a file; run in a process of its own, with bounds
+    reader      a file -> the layers in it: names and arrays, read where they are asked for
     family      the architectures; a table for each (`vgg`, `resnet`, ...): layer of Keras -> module of the network
     match       the layers of a file against a family's table
     convert     arrays as Keras lays them out -> tensors as PyTorch does

@@ -49,7 +49,7 @@ def network(architecture: str, weights: Weights, path: Path) -> nn.Module:
     if not architecture.startswith("keras:"):
         raise WeightsError(f"{path} is a file of Keras, which {architecture} cannot read; give keras:NAME.")
     family = family_of(architecture)
-    with stored_layers(path) as layers:
+    with stored_layers(path, values=True) as layers:
         matched = _matched(family, layers, path)
         made = build.create(architecture, replace(weights, num_classes=matched.classes))
         checkpoint.fill(made, convert.state(matched, made.state_dict(), path), path)

@@ -11,6 +11,7 @@ from headstart.backbones.keras.family import CLASSES, Entry, Family
 from headstart.backbones.keras.reader import StoredLayer
 from headstart.errors import WeightsError
 
+MAX_CLASSES = 50_000
 SHOWN = 3
 """How many names a message lists."""
 NUMBERED = {
@@ -47,7 +48,10 @@ def match(family: Family, layers: Sequence[StoredLayer], path: Path) -> Matched:
         raise WeightsError(f"{path} is not a file of {family.name}: it {' and '.join(clauses)}.")
     for entry, layer in pairs:
         _check(family, entry, layer, path)
-    return Matched(tuple(pairs), int(pairs[-1][1].arrays[0].shape[-1]) if has_top else 0)
+    classes = int((0, *pairs[-1][1].arrays[0].shape)[-1]) if has_top else 0
+    if classes > MAX_CLASSES:
+        raise WeightsError(f"{path} has a top of {classes:,} classes, over the limit of {MAX_CLASSES:,}.")
+    return Matched(tuple(pairs), classes)
 
 
 def _named(family: Family, layers: Sequence[StoredLayer], path: Path) -> dict[str, StoredLayer]:

@@ -24,6 +24,8 @@ from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, idx
 from headstart.images.sources.arrays import from_arrays
+from headstart.paths import cache_dir
+from headstart.records import refusal
 
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
 _FASHION = (
@@ -129,7 +131,7 @@ def _own(name: str) -> Path | None:
 
 
 def _cached(name: str) -> Path:
-    return download.cache_dir() / "datasets" / name
+    return cache_dir() / "datasets" / name
 
 
 def _download(name: str, options: LoadOptions) -> Path:
@@ -145,7 +147,7 @@ def _download(name: str, options: LoadOptions) -> Path:
             f"or connect to the network. {error}"
         ) from None
     except OSError as error:
-        raise DataError(f"The folder {target} for '{name}' cannot be written: {error.strerror}.") from None
+        raise DataError(f"The folder {target} for '{name}' cannot be written: {refusal(error)}.") from None
     return target
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import DataError, Refused
+from headstart.images.archive import Member
+from headstart.images.cures import cured
 from headstart.images.decode import check_header
 from headstart.images.files import peek
 from headstart.images.formats import HEAD, SUFFIXES
 from headstart.images.imageset import ImageSet, Refusal
-from headstart.images.names import check_twins, escape, natural_sort
+from headstart.images.names import check_twins, escape, in_one_form, natural_sort, nfc
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, part_of
 from headstart.images.sources.walk import Listing, Parts, name_of, walk
@@ -37,17 +39,25 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     a layout without classes, an empty class folder (unless allowed), look-alike class names, and a class that only
     a later part has.
     """
-    found = walk(data, options.follow_links)
+    return of_listing(data, walk(data, options.follow_links), options)
+
+
+def of_listing(data: Path, found: Listing, options: LoadOptions) -> ImageSet:
+    """As `load`, of what was found at `data`."""
     if not options.labelled:
         return _imageset(data, found.files, [("", "")] * len(found.files), (found, options))
     layout = _layout(found, data)
     placed = [(parts, place) for parts in found.files if (place := layout.place(parts))]
     loose = [parts for parts in found.files if not layout.place(parts)]
     found.refused += [
-        Refusal(name_of(parts), "no-class", "beside the class folders") for parts in loose if _looks(parts)
+        Refusal(name_of(parts), "no-class", "beside the class folders") for parts in loose if looks(parts)
     ]
-    check_twins((name for _, name in layout.class_folders), str(data))
+    for top in {top for top, _ in layout.class_folders}:
+        check_twins((name for folder, name in layout.class_folders if folder == top), str(data))
+    check_twins((nfc(name) for _, name in layout.class_folders), str(data))
     images = _imageset(data, [p for p, _ in placed], [place for _, place in placed], (found, options))
+    if len(images.classes) == 1 and found.links:
+        raise DataError(f"{images.title} has one class, '{images.classes[0]}'.{cured(found.refused)}")
     return _checked(images, layout, options)
 
 
@@ -70,7 +80,7 @@ def _layout(found: Listing, root: Path) -> _Layout:
     below = sorted(parts for parts in found.folders if len(parts) == 2)
     if not tops:
         what = "has pictures but no class folders" if found.files else "holds no picture"
-        raise DataError(f"{root} {what}: {EXPECTED}.")
+        raise DataError(f"{root} {what}: {EXPECTED}.{cured(found.refused)}")
     with_classes = {top for top, _ in below}
     parts = {top: part for top in tops if (part := part_of(top)) and top in with_classes}
     if not parts:
@@ -99,16 +109,17 @@ def _imageset(
     found, options = rest
     keep = []
     for i, parts in enumerate(files):
-        if refusal := _judge(root, parts):
+        if refusal := _judge(found, parts):
             found.refused.append(refusal)
         else:
             keep.append(i)
-    classes = natural_sort(escape(places[i][1]) for i in keep) if options.labelled else ()
+    named = [class_name(places[i][1]) for i in keep]
+    classes = natural_sort(named) if options.labelled else ()
     index = {name: k for k, name in enumerate(classes)}
     return ImageSet(
-        items=[root.joinpath(*files[i]) for i in keep],
-        names=tuple(name_of(files[i]) for i in keep),
-        labels=np.array([index.get(escape(places[i][1]), -1) for i in keep], np.int64),
+        items=[found.at(files[i]) for i in keep],
+        names=in_one_form([name_of(files[i]) for i in keep]),
+        labels=np.array([index.get(name, -1) for name in named], np.int64),
         classes=classes,
         parts=np.array([places[i][0] for i in keep], "U11"),
         refused=tuple(sorted(found.refused, key=lambda r: r.name)),
@@ -117,33 +128,40 @@ def _imageset(
     )
 
 
-def _judge(root: Path, parts: Parts) -> Refusal | None:
+def class_name(folder: str) -> str:
+    """The name of the class whose pictures a folder holds."""
+    return escape(nfc(folder))
+
+
+def _judge(found: Listing, parts: Parts) -> Refusal | None:
     """Files with a picture's ending are believed until they are decoded; others must start like a picture."""
-    if _looks(parts):
+    if looks(parts):
         return None
     try:
-        check_header(peek(root.joinpath(*parts), HEAD))
+        at = found.at(parts)
+        check_header(at.read(most=HEAD) if isinstance(at, Member) else peek(at, HEAD))
     except Refused as refused:
         return Refusal(name_of(parts), refused.reason, refused.detail)
     return None
 
 
-def _looks(parts: Parts) -> bool:
+def looks(parts: Parts) -> bool:
+    """Whether a file's ending is a picture's."""
     return PurePath(parts[-1]).suffix.lower() in SUFFIXES
 
 
 def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSet:
     labelled = zip(images.names, images.labels.tolist(), strict=True)
     per_part = {(name.split("/")[0] if layout.parts else "", images.classes[k]) for name, k in labelled}
-    empty = [(top, name) for top, name in layout.class_folders if (escape(top), escape(name)) not in per_part]
+    empty = [(t, name) for t, name in layout.class_folders if (class_name(t), class_name(name)) not in per_part]
     if empty and not options.allow_empty_classes:
         folders = [f"{top}/{name}" if top else name for top, name in empty]
         raise DataError(
             f"{images.title}: no picture in the class folder {_listed(folders)}; "
-            "add pictures, remove the folder, or allow empty classes."
+            f"add pictures, remove the folder, or allow empty classes.{cured(images.refused)}"
         )
     if not images.classes:
-        raise DataError(f"{images.title} holds no picture: {EXPECTED}.")
+        raise DataError(f"{images.title} holds no picture: {EXPECTED}.{cured(images.refused)}")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     return images
 

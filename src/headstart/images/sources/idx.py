@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -57,7 +58,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             shape = _shape(file, path)
             need = int(np.prod(shape, dtype=np.int64))
             values = _read(file, need)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read to its end: {error}.") from None
     if len(values) != need:
         how = "ends early: it has" if len(values) < need else "goes on after its values: it has more than"

@@ -6,16 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from headstart.errors import DataError
-from headstart.images.imageset import ImageSet, Refusal
-from headstart.images.names import escape
+from headstart.images.imageset import ImageSet, Item, Refusal
+from headstart.images.names import escape, nfc
 from headstart.images.options import LoadOptions
-from headstart.images.sources import folder
+from headstart.images.sources import folder, zipped
 from headstart.images.sources.arrays import from_arrays
+from headstart.paths import expanded
 
 
 def accepts(data: Any) -> bool:
@@ -24,31 +25,34 @@ def accepts(data: Any) -> bool:
 
 
 def load(data: Any, options: LoadOptions) -> ImageSet:
-    """Unlabelled pictures; a folder in a list of paths stands for every picture below it."""
+    """Unlabelled pictures; a folder or zip in a list of paths stands for every picture in it."""
     if isinstance(data, Path):
         if options.labelled:
-            raise DataError(f"{data} is a single file, so it brings no labels: give a folder, table, .npz or name.")
+            raise DataError(
+                f"{data} is a single file, so it brings no labels: give a folder, zip, table, .npz or name."
+            )
         data = [data]
     if len(data) == 0:
         raise DataError("No picture was given.")
     if isinstance(data, np.ndarray) or not all(isinstance(item, str | os.PathLike) for item in data):
         images = from_arrays(data, white=options.limits.white)
         return replace(images, limits=replace(options.limits, white=images.limits.white))
-    return _paths([Path(item).expanduser() for item in data], options)
+    return _paths([expanded(item) for item in data], options)
 
 
 def _paths(given: Sequence[Path], options: LoadOptions) -> ImageSet:
     """Files as given and every picture of the folders given; each once, missing ones refused."""
-    files: dict[str, Path] = {}
+    files: dict[str, Item] = {}
     refused: list[Refusal] = []
     for path in given:
         name = escape(path.as_posix())
-        if path.is_dir():
-            inside = folder.load(path, replace(options, labelled=False))
+        if path.is_dir() or (zipped.accepts(path) and path.is_file()):
+            source = folder if path.is_dir() else zipped
+            inside = source.load(path, replace(options, labelled=False))
             found = [(f"{name}/{inner}", item) for inner, item in zip(inside.names, inside.items, strict=True)]
             refused += [replace(r, name=f"{name}/{r.name}") for r in inside.refused]
         elif os.path.lexists(path):
-            found = [(name, path)]
+            found = [(nfc(name), path)]
         else:
             found = []
             refused.append(Refusal(name, "missing-file", "no such file"))
@@ -56,7 +60,7 @@ def _paths(given: Sequence[Path], options: LoadOptions) -> ImageSet:
             if key in files:
                 refused.append(Refusal(key, "same-file", "named more than once"))
             else:
-                files[key] = cast(Path, item)
+                files[key] = item
     labels, parts = np.full(len(files), -1), np.full(len(files), "", "U11")
     title = escape(str(given[0])) if len(given) == 1 else f"{len(given)} paths"
     return ImageSet(list(files.values()), tuple(files), labels, (), parts, tuple(refused), title, limits=options.limits)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,15 @@ from headstart.images.parts import check_classes_in_train
 from headstart.images.ranges import White
 from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
 
+if TYPE_CHECKING:
+    import zipfile
+
+MAX_RATIO = 200
+"""How many times its size an archive may expand to, all arrays together, and `MAX_BYTES` in any case."""
+MAX_BYTES = 128 << 20
+MAX_DEFLATE = 1_100
+"""More than any member of a zip archive can expand."""
+SHOWN = 20
 PARTS = ("train", "val", "calibration", "test")
 
 
@@ -30,31 +40,74 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     An optional array `classes` names the classes that integer labels stand for. Nothing is unpickled.
     Raises `DataError` for missing arrays, shapes and lengths that do not fit, or a file that is no archive.
     """
-    arrays = _read(data)
+    arrays = _read(data, options.labelled)
     parts = [part for part in PARTS if f"x_{part}" in arrays]
-    if not parts:
-        near = nearest("x_train", arrays)
-        raise DataError(
-            f"{data} needs the arrays x_train and y_train (and x_test, y_test); "
-            f"it has {', '.join(arrays) or 'none'}.{f' Is {near[0]} meant?' if near else ''}"
-        )
     pixels, white = _joined([arrays[f"x_{part}"] for part in parts], data, options.limits.white)
     labels = np.concatenate([_labels(arrays, part, data) for part in parts]) if options.labelled else None
     where = np.repeat(parts, [len(arrays[f"x_{part}"]) for part in parts])
-    listed = [str(name) for name in arrays["classes"].tolist()] if "classes" in arrays else None
+    listed = [str(name) for name in arrays["classes"].ravel().tolist()] if "classes" in arrays else None
     images = from_arrays(pixels, labels, parts=where, classes=listed, title=data.name)
     check_classes_in_train(images.labels, images.parts, images.classes, str(data))
     return replace(images, limits=replace(options.limits, white=white))
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path, labelled: bool) -> dict[str, NDArray[Any]]:
+    """The arrays that pictures and labels are made of; of the others nothing is read. Raises `DataError`."""
     import zipfile
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as an archive of plain arrays: {error}.") from None
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = [f"{letter}_{part}" for letter in ("xy" if labelled else "x") for part in PARTS]
+            found = {name: members[name] for name in (*wanted, *["classes"] * labelled) if name in members}
+            _check_names(path, list(members))
+            left = max(MAX_BYTES, MAX_RATIO * path.stat().st_size)
+            for name, info in found.items():
+                left -= _check_member(archive, info, name, left)
+            return {name: _array(archive, info) for name, info in found.items()}
+    except DataError:
+        raise
+    except Exception as error:  # damaged archives make zipfile, zlib and NumPy raise a dozen kinds
+        text = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be read as an archive of plain arrays: {text[:200]}.") from None
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    if not any(f"x_{part}" in names for part in PARTS):
+        near = nearest("x_train", names)
+        listed = ", ".join(repr(name)[1:-1] for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        raise DataError(
+            f"{path} needs the arrays x_train and y_train (and x_test, y_test); "
+            f"it has {listed or 'none'}.{f' Is {near[0]} meant?' if near else ''}"
+        )
+
+
+def _check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, most: int) -> int:
+    """How many bytes an array has, by its header alone. Raises ValueError where it is not to be read."""
+    if info.file_size > MAX_DEFLATE * (info.compress_size + 1):
+        raise ValueError(f"{name} cannot have {info.file_size:,} bytes")
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in headers:
+            raise ValueError(f"{name} is of version {version}")
+        shape, _, dtype = headers[version](file)
+        header = file.tell()
+    if dtype.kind not in ("biuf" if name.startswith("x_") else "biufUS"):
+        hint = "; pictures must be numbers" if name.startswith("x_") else ""
+        raise ValueError(f"{name} has values of type {dtype}{hint}")
+    size = math.prod(shape) * dtype.itemsize
+    if not shape or min(shape) < 0 or header + size != info.file_size:
+        raise ValueError(f"{name} has {info.file_size:,} bytes and should have {header + size:,} by its shape {shape}")
+    if size > most:
+        raise ValueError(f"{name} expands from {info.compress_size:,} to {size:,} bytes, which is over the limit")
+    return size
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(info) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> NDArray[Any]:

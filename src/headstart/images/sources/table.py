@@ -16,6 +16,7 @@ from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources.arrays import encode
+from headstart.records import as_written
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 Columns = dict[str, list[Any]]
@@ -127,7 +128,7 @@ def _csv(table: Path) -> Columns:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(header):
             raise DataError(f"{table} row {number} has {len(row)} cells, the header has {len(header)}.")
-    return {name: [row[i] for row in rows[1:]] for i, name in enumerate(header)}
+    return {name: [as_written(row[i]) for row in rows[1:]] for i, name in enumerate(header)}
 
 
 def _parquet(table: Path) -> Columns:

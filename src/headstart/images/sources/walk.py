@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.errors import DataError
+from headstart.images.archive import Member
+from headstart.images.cures import LINK
 from headstart.images.imageset import Refusal
 from headstart.images.names import escape
 
@@ -19,11 +22,16 @@ SKIPPED = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$re
 
 @dataclass
 class Listing:
-    """What `walk` found, as path components relative to the root: files, folders; and refusals of the rest."""
+    """What `walk` found, as path components relative to the root: files, folders; and refusals of the rest.
 
+    `at` is where a listed file is; `links` are the places of links out of the root that lead to folders.
+    """
+
+    at: Callable[[Parts], Path | Member]
     files: list[Parts] = field(default_factory=list)
     folders: list[Parts] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    links: list[Parts] = field(default_factory=list)
 
 
 def walk(root: Path, follow_links: bool = False) -> Listing:
@@ -33,7 +41,7 @@ def walk(root: Path, follow_links: bool = False) -> Listing:
     (compared by inode), to nothing, or out of the root (unless `follow_links`). The root may be a link.
     Raises `DataError` when the root cannot be listed.
     """
-    found = Listing()
+    found = Listing(lambda parts: root.joinpath(*parts))
     visited: set[Inode] = set()
     links: deque[Parts] = deque()
     _real(root, (), visited, (found, links))
@@ -45,9 +53,14 @@ def walk(root: Path, follow_links: bool = False) -> Listing:
     return found
 
 
+def is_litter(name: str) -> bool:
+    """Hidden files, and what desktops and their archives leave in folders."""
+    return name.startswith(".") or name.casefold() in SKIPPED
+
+
 def name_of(parts: Parts) -> str:
     """The stable name of a listed file: its components joined by '/', escaped."""
-    return "/".join(escape(part) for part in parts)
+    return "/".join(map(escape, parts))
 
 
 def _real(root: Path, start: Parts, visited: set[Inode], into: tuple[Listing, deque[Parts]]) -> None:
@@ -68,7 +81,7 @@ def _real(root: Path, start: Parts, visited: set[Inode], into: tuple[Listing, de
             continue
         for entry in entries:
             parts = (*at, entry.name)
-            if entry.name.startswith(".") or entry.name.casefold() in SKIPPED:
+            if is_litter(entry.name):
                 continue
             if entry.is_symlink():
                 links.append(parts)
@@ -103,7 +116,9 @@ class _Links:
                 self._refuse(parts, "missing-file", "a link to nothing")
                 continue
             if not self.follow and not target.is_relative_to(inside):
-                self._refuse(parts, "outside-the-folder", f"a link to {escape(str(target))}")
+                self._refuse(parts, "outside-the-folder", LINK + escape(str(target)))
+                if stat.S_ISDIR(status.st_mode):
+                    self.found.links.append(parts)
             elif stat.S_ISDIR(status.st_mode):
                 self._folder(parts, status)
             elif not stat.S_ISREG(status.st_mode):

@@ -1,0 +1,38 @@
+"""What an option or an extra would have admitted: sentences for the notes, the terminal and the errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headstart.images.imageset import Refusal
+
+LINK = "a link to "
+"""What the detail of a refused link out of the folder begins with."""
+
+
+def cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
+    """Links that are not followed, and pictures that need another reader: how many, and what to do."""
+    from headstart.images.formats import READERS
+
+    listed = list(refused)
+    said = []
+    links = sum(r.reason == "outside-the-folder" and r.detail.startswith(LINK) for r in listed)
+    if links:
+        said.append(
+            "1 link leads out of the folder and is not followed; --follow-links (follow_links=True) follows it."
+            if links == 1
+            else f"{links:,} links lead out of the folder and are not followed; --follow-links (follow_links=True) "
+            "follows them."
+        )
+    for name, cure in READERS.items():
+        count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)
+        if count:
+            said.append(f"{count:,} picture{' is' if count == 1 else 's are'} {name}; {cure}.")
+    return tuple(said)
+
+
+def cured(refused: Iterable[Refusal]) -> str:
+    """The same as the end of an error, with a space before it; '' where there is none."""
+    return "".join(f" {sentence}" for sentence in cures(refused))

@@ -1,0 +1,127 @@
+"""A trained network judged by cross-validation: trained once more without each of ten folds, where that is asked for.
+
+Each fold's training keeps its state, and its answers when it is done, in the folder of the run's unfinished training:
+`--resume` goes on in the middle.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.augment import Views
+from headstart.classifier import Classifier
+from headstart.errors import DataError
+from headstart.features.copies import groups, marks
+from headstart.features.extract import Progress
+from headstart.fitting import STATE, Fitted, Job, unfinished
+from headstart.heads.folds import numbers
+from headstart.heads.scale import fit_scale
+from headstart.images.parts import PARTS
+from headstart.learner import FEWEST, FOLDS, CrossValidated
+from headstart.metrics import apply_temperature
+from headstart.outcome import part_rows, rows_in
+from headstart.recipe import Recipe
+
+Logits = NDArray[np.float64]
+UNKNOWN = 500.0
+"""A class that a fold's network has not seen is further than this below the best one."""
+NAMES = ("plain", "averaged", "frozen")
+"""What is kept of a fold: the network's logits, with views averaged, and those of the frozen network before it."""
+
+
+def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
+    """The fitted network with answers to each of its n training pictures by one that saw neither it nor its copies.
+
+    The temperature is by all these answers; in the probabilities of a fold it is by the answers to the other folds.
+    Raises DataError where the pictures outside some fold are of one class.
+    """
+    started = time.perf_counter()
+    n, k = rows_in(part_rows(fitted.images)["train"]), len(fitted.images.classes)
+    y, done = fitted.images.labels[:n], fitted.extraction
+    twins = [pair for pair in done.twins if max(pair) < n]
+    group = groups(done.features[:n], twins)
+    fold = numbers(y, min(FOLDS, n), marks(done.contents[:n]), group)
+    parts = np.unique(fold)
+    found = {name: np.empty((n, k)) for name in NAMES}
+    for number, part in enumerate(parts, 1):
+        told = _told(job.progress, f"fold {number} of {len(parts)}")
+        for name, logits in _answers(replace(job, progress=told), fitted, fold == part, int(part), averaging).items():
+            found[name][fold == part] = logits
+    temperatures = [_temperature(found["averaged"], y, fold != part) for part in parts]
+    probabilities = np.empty((n, k))
+    for part, temperature in zip(parts, temperatures, strict=True):
+        probabilities[fold == part] = apply_temperature(found["averaged"][fold == part], temperature)
+    sizes = np.bincount(group)
+    crossed = CrossValidated(
+        found["plain"], found["averaged"], probabilities, fold, 0,
+        int(sizes[sizes > 1].sum()), time.perf_counter() - started,
+    )  # fmt: skip
+    assert fitted.training is not None
+    training = replace(fitted.training, folds=None if fitted.training.frozen is None else found["frozen"])
+    whole = np.ones(n, dtype=bool)
+    return replace(
+        fitted, folds=crossed, training=training,
+        temperature=_temperature(found["averaged"], y, whole), calibrated_on=n if n >= FEWEST else 0,
+    )  # fmt: skip
+
+
+def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, averaging: Views) -> dict[str, Logits]:
+    """Logits (m, k) of the m training pictures that are `judged`, by a network trained on the others."""
+    from safetensors.numpy import load_file, save_file
+
+    folder = job.folder / STATE / "folds" / str(part)
+    kept = folder / "answers.safetensors"
+    if kept.is_file():
+        return dict(load_file(kept))
+    whole = fitted.images
+    parts = whole.parts.copy()
+    parts[np.flatnonzero(judged)] = "test"
+    if len(np.unique(whole.labels[parts == "train"])) < 2:
+        raise DataError("Without one fold the pictures are of one class only: there are too few to judge by.")
+    images = replace(whole, parts=parts).take(np.concatenate([np.flatnonzero(parts == p) for p in PARTS]))
+    one = replace(job, recipe=_recipe(fitted), folder=folder, given=images).train_network(unfinished(folder))
+    test = part_rows(one.images)["test"]
+    if one.images.names[test] != whole.take(np.flatnonzero(judged)).names:
+        raise DataError("Pictures changed or went away while networks were trained on them; begin the run anew.")
+    classifier = Classifier(one.source, one.head, whole.classes, 1.0, averaging)
+    plain = classifier.logits(one.extraction.features[test])
+    found = {"plain": plain, "averaged": plain, "frozen": plain}
+    if averaging:
+        views = replace(one.views, source=one.source)
+        found["averaged"] = classifier.averaged(plain, one.images.take(np.arange(test.start, test.stop)), views)
+    if one.training is not None and one.training.frozen is not None:
+        found["frozen"] = one.training.frozen[test]
+    part_file = kept.with_suffix(".part")
+    save_file({name: np.ascontiguousarray(logits) for name, logits in found.items()}, part_file)
+    part_file.replace(kept)
+    one.done()
+    return found
+
+
+def _recipe(fitted: Fitted) -> Recipe:
+    """The recipe of a fold. A whole network runs in PyTorch: for a few pictures that is quicker than converting it."""
+    recipe = fitted.recipe
+    if fitted.training is None or not fitted.training.report["whole"]:
+        return recipe
+    return recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"name": "torch"})})
+
+
+def _temperature(logits: Logits, y: NDArray[np.int64], rows: NDArray[np.bool_]) -> float:
+    """By answers (n, k) to some rows with classes y (n,); 1 where they are too few."""
+    known = rows & (logits[np.arange(len(y)), y] > logits.max(axis=1) - UNKNOWN)
+    return 1.0 / fit_scale(logits[known], y[known]) if known.sum() >= FEWEST else 1.0
+
+
+def _told(progress: Progress, fold: str) -> Progress:
+    """Progress whose stages are a fold's."""
+
+    def advance(stage: str, done: int, total: int) -> None:
+        name, _, said = stage.partition("|")
+        if name == "train":
+            progress(f"{fold}|{said}", done, total)
+
+    return advance
