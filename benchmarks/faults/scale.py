@@ -1,9 +1,9 @@
-"""What must not depend on what lies beside it: the range of values by type, checkpoints by wrapping, many classes.
+"""What must not depend on what lies beside it: ranges of values by type, checkpoints by wrapping, many classes.
 
     python benchmarks/faults/scale.py --scale 0.2
 
-At scale 1: 60 dim pictures of each type by array, file and .npz, alone and beside bright ones; every wrapping x prefix x
-format of a checkpoint; runs of 2 to 2,000 classes with the size of scores.json and the peak of memory.
+At scale 1: 60 dim pictures of each type by array, file and .npz, alone and beside bright ones; every wrapping x prefix
+x format of a checkpoint; runs of 2 to 2,000 classes with the size of scores.json and the peak of memory.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ from headstart.recipe import TRAINED, Recipe
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of a frozen backbone: pictures -> (n, d) float32.
 
-    Parameters mean what they do in a `Recipe`; see there. `fit` only looks at the pictures' size, for the size rule, and
-    at their range of values; `cache` keeps features on disk, so a grid search computes each picture once. The features
+    Parameters mean what they do in a `Recipe`; see there. `fit` only looks at the pictures' size, for the size rule,
+    and at their range of values; `cache` keeps features on disk, so a grid search computes each picture once. Features
     are named `featureextractor0` and so on (`get_feature_names_out`, `set_output`). `n_features_in_` is the number of
     values of a picture, where `fit` was given one array of pictures.
     """
