@@ -101,10 +101,11 @@ def test_what_fit_never_saw_is_read_picture_by_picture() -> None:
 
 def test_a_float_tiff_is_read_by_the_range_of_all_that_fit_saw(tmp_path: Path) -> None:
     """A dark page of a set in 0..255 is not taken for one in 0..1."""
+    (tmp_path / "damaged.tiff").write_bytes(tiff(np.full((8, 8), 1e9, np.float32)))
     for i, values in enumerate([BRIGHT[0], BRIGHT[1] / 300]):
         (tmp_path / f"{i}.tiff").write_bytes(tiff(values.astype(np.float32)))
     paths = [tmp_path / "0.tiff", tmp_path / "1.tiff"]
-    extractor = FeatureExtractor(method="pixels", cache=False).fit(paths)
+    extractor = FeatureExtractor(method="pixels", cache=False).fit([*paths, tmp_path / "damaged.tiff"])
     assert extractor.source_.preprocess.white == (255, 0)
     assert extractor.transform([paths[1]]).max() == pytest.approx(1 / 255)
     assert extractor.transform([paths[0]]).max() == 1

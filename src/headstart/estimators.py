@@ -13,12 +13,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
 from headstart.augment import NO_VIEWS, for_recipe
 from headstart.classifier import Classifier
-from headstart.errors import DataError, UserError
+from headstart.errors import ArgumentError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.views import views_of
 from headstart.fitting import Job, feature_source, learner_of
@@ -27,11 +28,13 @@ from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
 
 
-class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of a frozen backbone: pictures -> (n, d) float32.
 
-    Parameters mean what they do in a `Recipe`; see there. `fit` only looks at the size of the pictures, for the size
-    rule; `cache` keeps features on disk, so a grid search computes each picture once.
+    Parameters mean what they do in a `Recipe`; see there. `fit` only looks at the pictures' size, for the size rule,
+    and at their range of values; `cache` keeps features on disk, so a grid search computes each picture once. Features
+    are named `featureextractor0` and so on (`get_feature_names_out`, `set_output`). `n_features_in_` is the number of
+    values of a picture, where `fit` was given one array of pictures.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "TransferClassifier."
             )
         self.source_ = feature_source(_recipe(self), from_arrays(X))
+        _count_values(self, X)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -73,12 +77,20 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         images = from_arrays(X, white=self.source_.preprocess.white)
         return extract(images, self.source_, _settings(self.cache)).features
 
+    @property
+    def _n_features_out(self) -> int:
+        """d: how many features a picture has, asked of a black one."""
+        preprocess = self.source_.preprocess
+        black = from_arrays(np.zeros((1, preprocess.height, preprocess.width), np.uint8))
+        return int(extract(black, self.source_, _settings(self.cache)).features.shape[1])
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         tags.requires_fit = True
+        tags.transformer_tags.preserves_dtype = ["float32"]  # of features, whatever the pictures are
         return tags
 
 
@@ -91,7 +103,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `head_options` are the head's parameters, such as {"C": 0.1}. What is left to choose, and the temperature, are by
     cross-validation; the head is fitted on all pictures. `augment` (a name or FILE.toml), `views` and `tta` vary the
     training pictures and average at prediction, as in a `Recipe`. After `fit`: `classes_`, `classifier_` (a
-    `Classifier`, to save with `headstart.bundle.save`), `head_`.
+    `Classifier`, to save with `headstart.bundle.save`), `head_`, and `n_features_in_` as of `FeatureExtractor`.
     """
 
     def __init__(
@@ -133,10 +145,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
-        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, codes = np.unique(_targets(X, y), return_inverse=True)
         names = tuple(str(c) for c in self.classes_)
         if len(names) < 2:
-            raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
+            raise ArgumentError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         if self.training and self.method not in TRAINED:
             raise UserError(
                 f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
@@ -152,7 +164,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         _, averaging = views_of(fitted.recipe)
         self.head_ = fitted.head
         self.classifier_ = Classifier(fitted.source, fitted.head, names, fitted.temperature, averaging)
-        self.n_features_in_ = int(fitted.extraction.features.shape[1])
+        _count_values(self, X)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -173,6 +185,27 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+
+def _targets(X: Any, y: Any) -> NDArray[Any]:
+    """Labels (n,), checked as scikit-learn does: one for each picture, finite, and no quantities."""
+    if y is None:
+        raise ArgumentError(
+            "TransferClassifier requires y to be passed, but the target y is None: give a label a picture."
+        )
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    if len(labels) != len(X):
+        raise ArgumentError(f"y holds {len(labels):,} labels for the {len(X):,} pictures of X; give one for each.")
+    return labels
+
+
+def _count_values(estimator: BaseEstimator, X: Any) -> None:
+    """Set scikit-learn's `n_features_in_` where a picture is a number of values, and not a path or an object."""
+    vars(estimator).pop("n_features_in_", None)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "buif":
+        estimator.n_features_in_ = int(np.prod(X.shape[1:]))
 
 
 def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str, Any] | None = None) -> Recipe:

@@ -18,7 +18,7 @@ from headstart.images.archive import Member
 from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, check_size, decode, finish, open_header, verdict
 from headstart.images.files import open_file, read_file
 from headstart.images.formats import HEAD, sniff
-from headstart.images.ranges import White, look
+from headstart.images.ranges import White, fits, look, white_of
 
 Item: TypeAlias = Path | Member | bytes | NDArray[np.uint8] | Image.Image
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
@@ -159,12 +159,12 @@ _TIFF = (".tif", ".tiff")
 
 
 def _wide(item: Item, limits: Limits) -> NDArray[Any] | None:
-    """The values of a picture of 32-bit integers or floats; None for any other, and for one that cannot be read."""
+    """The values of a picture of 32-bit integers or floats; None for any other, and for one that will be refused."""
     try:
-        if isinstance(item, Path):
-            if item.suffix.lower() not in _TIFF:
+        if isinstance(item, Path | Member):
+            if not str(item.name).lower().endswith(_TIFF):
                 return None
-            item = read_file(item, limits)
+            item = item.read(limits) if isinstance(item, Member) else read_file(item, limits)
         if isinstance(item, bytes):
             if sniff(item[:HEAD]) != "TIFF":
                 return None
@@ -175,7 +175,7 @@ def _wide(item: Item, limits: Limits) -> NDArray[Any] | None:
         values = np.asarray(item)
     except Exception:  # decoders raise nine kinds of exception; the verdict comes when the picture is used
         return None
-    return values if np.isfinite(values).all() else None
+    return values if fits(values, white_of(values, None)) else None
 
 
 def _is_grey(image: Image.Image) -> bool:
