@@ -2,10 +2,10 @@
 
     HEADSTART_DATA=... HEADSTART_WEIGHTS=... python benchmarks/faults/audit.py --scale 0.2
 
-Known: the pictures that Fashion-MNIST had twice. Planted: copies that were saved again, cropped, mirrored or
-resized, and labels that were changed. A row is what was tried, how many things there were to find, and how many were not found; the
-false alarms are rows of their own, of pictures that are all right. Rules and thresholds were chosen on other pictures
-(decision 29).
+Known: the pictures that Fashion-MNIST had twice. Planted: copies that were saved again, cropped, mirrored or resized,
+and labels that were changed. A row is what was tried, how many things there were to find, and how many were not found;
+the false alarms are rows of their own, of pictures that are all right. Rules and thresholds were chosen on other
+pictures (decision 29).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from headstart.backbones import names
 from headstart.backbones.catalog import catalog
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.features.copies import COMPARED
-from headstart.features.extract import Progress, Settings, extract, silent
+from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
 from headstart.ranking.local import local
@@ -73,17 +73,24 @@ def known(checks: str) -> tuple[str, ...]:
 
 def audit(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Audit:
     """Look at every picture and run every check. Nothing is changed. Raises UserError where nothing can be listed."""
-    started = time.perf_counter()
     images, problem = listed(request)
     recipe, looked = chosen(request, images)
-    source = feature_source(recipe, images)
-    looking = replace(settings or Settings(), sketches=max(len(images), 1))
-    extraction = extract(images, source, looking, progress)
+    done = examine(images, feature_source(recipe, images), settings or Settings(), progress, problem)
+    return replace(done, request=request, looked=looked)
+
+
+def examine(
+    images: ImageSet, source: FeatureSource, settings: Settings, progress: Progress = silent, problem: str = ""
+) -> Audit:
+    """The same for pictures that are listed, with the features of any source."""
+    started = time.perf_counter()
+    extraction = extract(images, source, replace(settings, sketches=max(len(images), 1)), progress)
     refused = (*images.refused, *extraction.refused)
     material = Material(images.take(extraction.kept), extraction, refused, progress, problem)
     findings = {name: tuple(check.find(material)) for name, check in CHECKS.items()}
-    notes = [*images.notes, *extraction.notes, *_notes(material)]
-    return Audit(request, material, findings, looked, tuple(notes), time.perf_counter() - started)
+    notes = (*images.notes, *extraction.notes, *_notes(material))
+    seconds = time.perf_counter() - started
+    return Audit(Request(images.title), material, findings, source.layer, notes, seconds)
 
 
 def listed(request: Request) -> tuple[ImageSet, str]:
