@@ -205,7 +205,11 @@ class _Run:
         self.sketched: FeatureStore | None = None
         if 0 < len(images) <= settings.sketches:
             self.sketches = np.zeros((len(images), LENGTH), np.uint8)
-            self.sketched = None if stored is None else FeatureStore.open(stored, {**SPACE, **limit, "white": source.preprocess.white})
+            self.sketched = (
+                None
+                if stored is None
+                else FeatureStore.open(stored, {**SPACE, **limit, "white": source.preprocess.white})
+            )
 
     def go(self) -> Extraction:
         started = time.perf_counter()
