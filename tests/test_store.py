@@ -14,6 +14,8 @@ import lmdb
 import numpy as np
 import pytest
 
+from headstart import records
+from headstart.features import soundness
 from headstart.features.spaces import clear, spaces, verify
 from headstart.features.store import FeatureStore, space_id
 
@@ -209,16 +211,26 @@ def test_reading_does_not_need_the_right_to_write(tmp_path: Path) -> None:
     env.close()
 
 
+def test_damage_that_keeps_the_size_and_the_time_of_the_file_is_found_before_it_is_mapped(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 400)
+    before = (folder / "data.mdb").stat()
+    with (folder / "data.mdb").open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(bytes(range(256)) * (before.st_size // 256 - 32))
+    os.utime(folder / "data.mdb", ns=(before.st_atime_ns, before.st_mtime_ns))
+    absent, store = missing(tmp_path, 400)
+    assert absent == 400 and store.problem is not None and "set aside" in store.problem
+
+
 def test_a_damaged_page_in_a_file_that_was_closed_in_order_is_called_damaged_and_the_next_run_begins_anew(
     tmp_path: Path,
 ) -> None:
     folder = fill(tmp_path, 400)
     data = bytearray((folder / "data.mdb").read_bytes())
-    before = (folder / "data.mdb").stat()
     for page in range(2 * 4096, len(data), 4096):  # every page but the headers says that it is of no known kind
         data[page + 10 : page + 12] = b"\x00\x00"
     (folder / "data.mdb").write_bytes(data)
-    os.utime(folder / "data.mdb", ns=(before.st_atime_ns, before.st_mtime_ns))  # so that it passes for sound
+    records.write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))  # as if the disk had decayed
     absent, store = missing(tmp_path, 400)
     assert (
         absent == 400 and store.problem is not None and "damaged" in store.problem and "take more" not in store.problem

@@ -8,7 +8,7 @@ folder and old ones can be listed and deleted.
     features/<space id>/data.mdb     key: 16 bytes, digest of the picture's content
                                      value: 4 bytes crc32(space id, key, row) + the row, little-endian: float32, or
                                      what the space says as `dtype`
-    features/<space id>/sound.json   size and time of data.mdb when it was last closed in order
+    features/<space id>/sound.json   size and times of data.mdb when it was last closed in order
 
 The checksum covers the space and the key, so a flipped bit, a row under the wrong key and a file moved in from another
 space are all seen, and the row is computed again. Damage to the file's own structure is `soundness`'s business.
