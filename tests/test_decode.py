@@ -19,9 +19,9 @@ from PIL import Image, ImageChops, ImageFile, ImageOps
 
 from headstart.errors import Refused
 from headstart.images import REASONS, Limits, decode, digest
-from headstart.images.formats import READERS, sniff
 from headstart.images.decode import DEFAULT_LIMITS, finish, verdict
 from headstart.images.files import read_file
+from headstart.images.formats import READERS, sniff
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow warns about damaged tags
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import UnknownName, UserError
+from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 from headstart.recipe import AUTO
 from headstart.transforms import CROP, TRANSFORMS, Setting
@@ -134,7 +135,7 @@ AUGMENTS: dict[str, Augment] = {
 def named(name: str) -> Augment:
     """An augmentation of the table, or of a FILE.toml with `[[transform]]` tables. Raises UnknownName or UserError."""
     if name.endswith(".toml"):
-        return load(Path(name))
+        return load(expanded(name))
     if name not in AUGMENTS:
         raise UnknownName("augmentation", name, [AUTO, *AUGMENTS], "(or FILE.toml)")
     return AUGMENTS[name]

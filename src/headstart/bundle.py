@@ -26,6 +26,7 @@ from headstart.engines import choose
 from headstart.errors import BundleError, HeadstartError
 from headstart.features.extract import FeatureSource
 from headstart.heads import HEADS, Head
+from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 
 VERSION = 1
@@ -39,6 +40,7 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    folder = expanded(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     part.chmod(0o755)
@@ -134,8 +136,8 @@ def load_seen(path: Path | str) -> digests.Digests | None:
 
 def _folder(path: Path | str) -> Path:
     """The bundle's folder, of itself or of the run folder that holds it."""
-    inside = Path(path) / "bundle"
-    return inside if (inside / "manifest.json").is_file() else Path(path)
+    inside = expanded(path) / "bundle"
+    return inside if (inside / "manifest.json").is_file() else expanded(path)
 
 
 def _manifest(folder: Path, only: str = "") -> dict[str, Any]:

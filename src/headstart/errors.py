@@ -41,7 +41,7 @@ class UnknownName(UserError):
 
 
 class DataError(UserError, ValueError):
-    """The pictures, labels or splits do not allow what was asked; a `ValueError` too, as scikit-learn's tools expect."""
+    """The pictures, labels or splits do not allow what was asked; a `ValueError` too, as scikit-learn expects."""
 
 
 class WeightsError(UserError):

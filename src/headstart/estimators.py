@@ -1,7 +1,7 @@
 """scikit-learn estimators: pictures in, so that Pipeline, GridSearchCV, cross_val_score and clone work on them.
 
-X is an (n, h, w) or (n, h, w, 3) uint8 array, a list of file paths, or a list of PIL images. A picture that cannot be
-used is an error here, because an estimator owes one answer for each row of X.
+X is an (n, h, w) or (n, h, w, 3) uint8 array, a list or one column of file paths, or a list of PIL images. A picture
+that cannot be used is an error here, because an estimator owes one answer for each row of X.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.views import views_of
 from headstart.fitting import Job, feature_source, learner_of
-from headstart.images import from_arrays
+from headstart.images import ImageSet, from_arrays
+from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
 
@@ -64,13 +65,15 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"FeatureExtractor gives the features of a frozen network, and method='{self.method}' trains it: use "
                 "TransferClassifier."
             )
+        X = pictures_in(X)
+        self.picture_shape_ = shape_of(X)
         self.source_ = feature_source(_recipe(self), from_arrays(X))
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Pictures -> (n, d) float32, rows in the order of X. Raises DataError at a picture that cannot be used."""
         check_is_fitted(self, "source_")
-        return extract(from_arrays(X), self.source_, _settings(self.cache)).features
+        return extract(_images(self, X), self.source_, _settings(self.cache)).features
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -132,7 +135,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
-        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        X = pictures_in(X)
+        self.classes_, codes = np.unique(labels_in(y), return_inverse=True)
         names = tuple(str(c) for c in self.classes_)
         if len(names) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
@@ -141,6 +145,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
             )
         images = from_arrays(X, [names[k] for k in codes])
+        self.picture_shape_ = shape_of(X)
         images = replace(images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"))
         recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
         learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
@@ -157,7 +162,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Pictures -> (n, k) calibrated probabilities, columns in the order of `classes_`."""
         check_is_fitted(self, "classifier_")
-        return self.classifier_.predict_proba(from_arrays(X), _settings(self.cache))[0]
+        return self.classifier_.predict_proba(_images(self, X), _settings(self.cache))[0]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Pictures -> (n,) labels from `classes_`."""
@@ -171,6 +176,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+
+def _images(estimator: FeatureExtractor | TransferClassifier, X: Any) -> ImageSet:
+    """X as an `ImageSet`. Raises DataError where it is one picture and not several."""
+    X = pictures_in(X)
+    check_several(X, estimator.picture_shape_)
+    return from_arrays(X)
 
 
 def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str, Any] | None = None) -> Recipe:

@@ -18,6 +18,7 @@ from headstart.classifier import Classifier
 from headstart.evidence.cross_validated import interval
 from headstart.features.extract import Extraction
 from headstart.images import ImageSet, write_split
+from headstart.images.cures import cures
 from headstart.learner import CrossValidated
 from headstart.metrics import apply_temperature, score
 from headstart.recipe import Recipe
@@ -101,6 +102,7 @@ class Outcome:
             "memory": {"peak_mb": round(records.peak_memory_mb(), 1)},
             "notes": [
                 *self.images.notes,
+                *cures([*self.images.refused, *self.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.extraction.notes,
                 *self._twins_across_parts(),

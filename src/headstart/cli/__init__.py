@@ -6,8 +6,10 @@ imported before a command runs, so `headstart --help` answers at once.
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -52,7 +54,9 @@ def _main(arguments: list[str]) -> int:
         if arguments == ["--version"]:
             print(f"headstart {version('headstart')}")
             return 0
-        code = int(app(args=arguments, prog_name="headstart", standalone_mode=False) or 0)
+        code = int(
+            app(args=[_at_home(argument) for argument in arguments], prog_name="headstart", standalone_mode=False) or 0
+        )
         return _say(INTERRUPTED, 130) if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
@@ -68,6 +72,11 @@ def _main(arguments: list[str]) -> int:
         if failure.filename is None and failure.errno is None:
             raise
         return _say(f"{failure.filename or 'The disk'}: {failure.strerror or failure}.", 1)
+
+
+def _at_home(argument: str) -> str:
+    """An argument with `~/` as the home folder where the shell leaves it: `--out=~/runs`, `--set data=~/photos`."""
+    return re.sub(r"(^|[=@])~(?=/)", lambda found: found[1] + str(Path.home()), argument)
 
 
 def _command(arguments: list[str]) -> str:

@@ -29,6 +29,7 @@ from headstart.errors import DataError, Refused
 from headstart.features.matrix import allocate
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
+from headstart.images.cures import cured
 from headstart.preprocess import Preprocess
 
 Progress = Callable[[str, int, int], None]
@@ -347,4 +348,5 @@ def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     first = refused[0]
     return (
         f"None of the {len(images)} pictures of {images.title} can be used; the first: {first.name} ({first.reason})."
+        f"{cured([*images.refused, *refused])}"
     )

@@ -46,7 +46,7 @@ def cache_dir() -> Path:
         return Path.home() / "Library" / "Caches" / "headstart"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "headstart"
 
 
 def is_complete(folder: Path) -> bool:

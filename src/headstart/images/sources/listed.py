@@ -28,7 +28,9 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
     """Unlabelled pictures; a folder or zip in a list of paths stands for every picture in it."""
     if isinstance(data, Path):
         if options.labelled:
-            raise DataError(f"{data} is a single file, so it brings no labels: give a folder, zip, table, .npz or name.")
+            raise DataError(
+                f"{data} is a single file, so it brings no labels: give a folder, zip, table, .npz or name."
+            )
         data = [data]
     if len(data) == 0:
         raise DataError("No picture was given.")
