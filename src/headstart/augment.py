@@ -25,6 +25,7 @@ from PIL import Image
 
 from headstart.documents import shown
 from headstart.errors import UnknownName, UserError
+from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 from headstart.recipe import AUTO
 from headstart.transforms import CROP, TRANSFORMS, Setting
@@ -135,7 +136,7 @@ AUGMENTS: dict[str, Augment] = {
 def named(name: str) -> Augment:
     """An augmentation of the table, or of a FILE.toml with `[[transform]]` tables. Raises UnknownName or UserError."""
     if name.endswith(".toml"):
-        return load(Path(name))
+        return load(expanded(name))
     if name not in AUGMENTS:
         raise UnknownName("augmentation", name, [AUTO, *AUGMENTS], "(or FILE.toml)")
     return AUGMENTS[name]

@@ -27,6 +27,7 @@ from headstart.errors import BundleError, HeadstartError, UserError
 from headstart.features.extract import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.manifest import Manifest
+from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 from headstart.shared import replacing_folder
 
@@ -39,6 +40,7 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    folder = expanded(folder)
     try:
         with replacing_folder(folder) as part:
             arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
@@ -138,8 +140,8 @@ def load_seen(path: Path | str) -> digests.Digests | None:
 
 def _folder(path: Path | str) -> Path:
     """The bundle's folder, of itself or of the run folder that holds it."""
-    inside = Path(path) / "bundle"
-    return inside if (inside / manifests.NAME).is_file() else Path(path)
+    inside = expanded(path) / "bundle"
+    return inside if (inside / manifests.NAME).is_file() else expanded(path)
 
 
 def _head(folder: Path, manifest: Manifest) -> Head:

@@ -18,6 +18,7 @@ from headstart.augment import NO_VIEWS, Views
 from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
+from headstart.images.names import nfc
 from headstart.metrics import apply_temperature, log_softmax
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class Classifier:
         Raises DataError at the first picture that cannot be used, so that the answer has one name for each picture.
         """
         from headstart.images import from_arrays
+        from headstart.images.columns import check_several, pictures_in
 
+        pictures = pictures_in(pictures)
+        check_several(pictures)
         settings = settings or Settings()
         strict = Settings(settings.store, settings.threads, strict=True)
         probabilities, _ = self.predict_proba(from_arrays(pictures, white=self.source.preprocess.white), strict)
@@ -99,6 +103,9 @@ def top(probabilities: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 
 
 def match_classes(theirs: Sequence[str], ours: Sequence[str]) -> NDArray[np.int64]:
-    """For each of their class names its index in ours, -1 where we do not know it. By name, never by position."""
-    index = {name: i for i, name in enumerate(ours)}
-    return np.array([index.get(name, -1) for name in theirs], dtype=np.int64)
+    """For each of their class names its index in ours, -1 where we do not know it. By name, never by position.
+
+    Names that differ in Unicode form alone match, where no other name does exactly.
+    """
+    index = {nfc(name): i for i, name in enumerate(ours)} | {name: i for i, name in enumerate(ours)}
+    return np.array([index.get(name, index.get(nfc(name), -1)) for name in theirs], dtype=np.int64)

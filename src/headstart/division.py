@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,8 @@ from headstart.features.extract import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.order import shuffled
 from headstart.images.parts import PARTS
+from headstart.images.sources.table import is_table
+from headstart.paths import expanded
 from headstart.recipe import TRAINED, DataRecipe, Recipe
 
 FEW = 2_000
@@ -28,7 +29,7 @@ def prepare(recipe: Recipe) -> ImageSet:
         parted = split(images, seed=recipe.seed, test=0.0 if data.evaluate == "cv" else TEST_SHARE)
         images = select(replace(parted, notes=images.notes), train_per_class=data.train_per_class, seed=recipe.seed)
     if data.split is not None:
-        images = apply_split(images, Path(data.split))
+        images = apply_split(images, expanded(data.split))
         check_evaluate(recipe, images)
     else:
         images = split(images, seed=recipe.seed, test=0.0 if wants_folds(recipe, images) else TEST_SHARE)
@@ -65,10 +66,12 @@ def by_folds(recipe: Recipe, images: ImageSet) -> bool:
 def pictures(data: DataRecipe, seed: int) -> ImageSet:
     """The pictures that a recipe names, with a separate test set where it names one, not yet divided further."""
     limits = Limits(data.max_pixels)
-    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits)
+    reading = data.reading()
+    images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits, **reading)
     if data.test is not None:
         limits = replace(limits, white=images.limits.white)  # the test is read by the range of what is fitted on
-        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits), data.classes)
+        reading = reading if is_table(data.test) else {"follow_links": data.follow_links}
+        images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits, **reading), data.classes)
     return select(images, classes=data.classes, limit=data.limit, seed=seed)
 
 

@@ -4,7 +4,6 @@ HeadstartError                  anything below; the message is one sentence for 
 ├── UserError                   the request cannot be met as written (exit code 2)
 │   ├── UnknownName             a name that no table holds; the message shows the nearest ones
 │   ├── DataError               the pictures, labels or splits do not allow what was asked
-│   │   └── ArgumentError       the same of an estimator's X and y, and a ValueError too
 │   ├── WeightsError            a weights file does not fit the architecture, or was changed
 │   ├── BundleError             a bundle is incomplete, altered or of another version
 │   ├── Offline                 a download was needed and the network did not give it
@@ -52,10 +51,6 @@ class DataError(UserError, ValueError):
     def __init__(self, message: str, refused: Sequence[Any] = ()) -> None:
         self.refused = tuple(refused)
         super().__init__(message)
-
-
-class ArgumentError(DataError, ValueError):
-    """The same of an estimator's X and y: a ValueError too, which scikit-learn's tools expect."""
 
 
 class WeightsError(UserError):

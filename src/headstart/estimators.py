@@ -1,7 +1,7 @@
 """scikit-learn estimators: pictures in, so that Pipeline, GridSearchCV, cross_val_score and clone work on them.
 
-X is an (n, h, w) or (n, h, w, 3) uint8 array, a list of file paths, or a list of PIL images. A picture that cannot be
-used is an error here, because an estimator owes one answer for each row of X.
+X is an (n, h, w) or (n, h, w, 3) uint8 array, a list or one column of file paths, or a list of PIL images. A picture
+that cannot be used is an error here, because an estimator owes one answer for each row of X.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_
 
 from headstart.augment import NO_VIEWS, for_recipe
 from headstart.classifier import Classifier
-from headstart.errors import ArgumentError, UserError
-from headstart.features.extract import Settings, extract
+from headstart.errors import DataError, UserError
+from headstart.features.extract import FeatureSource, Settings, extract
 from headstart.features.views import views_of
 from headstart.fitting import Job, feature_source, learner_of
-from headstart.images import from_arrays
+from headstart.images import ImageSet, from_arrays
+from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir
 from headstart.recipe import TRAINED, Recipe
 
@@ -67,6 +68,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"FeatureExtractor gives the features of a frozen network, and method='{self.method}' trains it: use "
                 "TransferClassifier."
             )
+        X = pictures_in(X)
+        self.picture_shape_ = shape_of(X)
         self.source_ = feature_source(_recipe(self), from_arrays(X))
         _count_values(self, X)
         return self
@@ -74,7 +77,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Pictures -> (n, d) float32, rows in the order of X. Raises DataError at a picture that cannot be used."""
         check_is_fitted(self, "source_")
-        images = from_arrays(X, white=self.source_.preprocess.white)
+        images = _images(self, X, self.source_)
         return extract(images, self.source_, _settings(self.cache)).features
 
     @property
@@ -145,15 +148,17 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
+        X = pictures_in(X)
         self.classes_, codes = np.unique(_targets(X, y), return_inverse=True)
         names = tuple(str(c) for c in self.classes_)
         if len(names) < 2:
-            raise ArgumentError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
+            raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         if self.training and self.method not in TRAINED:
             raise UserError(
                 f"training is for a network that is trained: method='finetune' or 'scratch', not '{self.method}'."
             )
         images = from_arrays(X, [names[k] for k in codes])
+        self.picture_shape_ = shape_of(X)
         images = replace(images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"))
         recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
         learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
@@ -170,7 +175,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Pictures -> (n, k) calibrated probabilities, columns in the order of `classes_`."""
         check_is_fitted(self, "classifier_")
-        images = from_arrays(X, white=self.classifier_.source.preprocess.white)
+        images = _images(self, X, self.classifier_.source)
         return self.classifier_.predict_proba(images, _settings(self.cache))[0]
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -190,14 +195,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _targets(X: Any, y: Any) -> NDArray[Any]:
     """Labels (n,), checked as scikit-learn does: one for each picture, finite, and no quantities."""
     if y is None:
-        raise ArgumentError(
-            "TransferClassifier requires y to be passed, but the target y is None: give a label a picture."
-        )
-    labels: NDArray[Any] = column_or_1d(y, warn=True)
+        raise DataError("TransferClassifier requires y to be passed, but the target y is None: give a label a picture.")
+    labels: NDArray[Any] = column_or_1d(labels_in(y), warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     if len(labels) != len(X):
-        raise ArgumentError(f"y holds {len(labels):,} labels for the {len(X):,} pictures of X; give one for each.")
+        raise DataError(f"y holds {len(labels):,} labels for the {len(X):,} pictures of X; give one for each.")
     return labels
 
 
@@ -206,6 +209,13 @@ def _count_values(estimator: BaseEstimator, X: Any) -> None:
     vars(estimator).pop("n_features_in_", None)
     if isinstance(X, np.ndarray) and X.dtype.kind in "buif":
         estimator.n_features_in_ = int(np.prod(X.shape[1:]))
+
+
+def _images(estimator: FeatureExtractor | TransferClassifier, X: Any, source: FeatureSource) -> ImageSet:
+    """X as an `ImageSet`, in the range of values that `fit` saw. Raises DataError where it is one picture."""
+    X = pictures_in(X)
+    check_several(X, estimator.picture_shape_)
+    return from_arrays(X, white=source.preprocess.white)
 
 
 def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str, Any] | None = None) -> Recipe:

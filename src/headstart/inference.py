@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from headstart.evidence.phrases import percent
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load
+from headstart.images.cures import cured, cures
+from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.metrics import score
-from headstart.paths import features_dir
+from headstart.paths import expanded, features_dir
 from headstart.recipe import Recipe
 from headstart.seen import Digests, known
 from headstart.shared import replacing
@@ -54,7 +56,12 @@ class Predictions:
 
 
 def predict(
-    run: Path | str, paths: Sequence[str], settings: Settings | None = None, progress: Progress = silent
+    run: Path | str,
+    paths: Sequence[str],
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    *,
+    follow_links: bool = False,
 ) -> Predictions:
     """Predict the class of picture files and of all pictures in folders.
 
@@ -62,22 +69,28 @@ def predict(
     refused one.
     """
     classifier = load_classifier(run)
-    images = load(list(paths), labelled=False, limits=_limits(classifier))
+    images = load(list(paths), labelled=False, limits=_limits(classifier), follow_links=follow_links)
     strict = settings is not None and settings.strict
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
     if not len(images):
         first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.")
+        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.{cured(images.refused)}")
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))
 
 
 def evaluate(
-    run: Path | str, data: str, settings: Settings | None = None, progress: Progress = silent
+    run: Path | str,
+    data: str,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    **reading: Unpack[Reading],
 ) -> dict[str, Any]:
     """Scores of a run on labelled data: its test part if it has one, else all of it. Classes are matched by name.
+
+    `reading` is how to read them, as `images.load` takes it: follow_links, image_column, label_column.
 
     Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used. `seen`
     counts the pictures that the classifier was fitted on, known by their content (None where its bundle does not list
@@ -85,7 +98,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
-    images = load(data, limits=_limits(classifier))
+    images = load(data, limits=_limits(classifier), **reading)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":
         images = images.take(np.flatnonzero(images.parts == "test"))
@@ -104,7 +117,7 @@ def evaluate(
     told |= _recognised(load_seen(run), extraction.contents, labels, probabilities, classifier.classes)
     return told | {
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
-        "notes": [*extraction.notes, *seen_notes(told)],
+        "notes": [*images.notes, *cures(refused), *extraction.notes, *seen_notes(told)],
     }
 
 
@@ -156,8 +169,9 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
 
     Takes labelled and unlabelled pictures. Raises UserError when `out` has another ending than .npz or .parquet.
     """
+    out = expanded(out)
     check_features_out(out)
-    images = load(recipe.data.source, labelled=labelled)
+    images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)
@@ -183,7 +197,7 @@ def check_features_out(out: Path) -> None:
 
 def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
     """Write predictions as `.csv`, `.json` or `.parquet`, by the ending of `out`."""
-    rows = predictions.rows(topk)
+    rows, out = predictions.rows(topk), expanded(out)
     kind = check_predictions_out(out)
     if kind == "json":
         records.write_json(out, {"predictions": rows, "refused": [vars(r) for r in predictions.refused]})

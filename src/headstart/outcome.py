@@ -19,6 +19,7 @@ from headstart.evidence.cross_validated import interval
 from headstart.features.copies import repeated, torn
 from headstart.features.extract import Extraction
 from headstart.images import ImageSet, write_split
+from headstart.images.cures import cures
 from headstart.learner import CrossValidated
 from headstart.metrics import apply_temperature, score
 from headstart.recipe import Recipe
@@ -104,6 +105,7 @@ class Outcome:
             },
             "notes": [
                 *self.images.notes,
+                *cures([*self.images.refused, *self.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.extraction.notes,
                 *self._told_leaks(),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headstart.documents import shown
 from headstart.errors import UnknownName, UserError
+from headstart.paths import expanded
 
 AUTO = "auto"
 """The augmentation that is chosen by the looks of the pictures."""
@@ -52,6 +53,7 @@ class Document(Section):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a file."""
+        path = expanded(path)
         try:
             return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
@@ -82,6 +84,16 @@ class DataRecipe(Section):
     """Stop at the first picture that cannot be used instead of leaving it out."""
     allow_empty_classes: bool = False
     """Accept class folders without pictures."""
+    follow_links: bool = False
+    """Follow links that lead out of the folder."""
+    image_column: str | None = None
+    """The column of a table that has the pictures, where it is not called `image`."""
+    label_column: str | None = None
+    """The column of a table that has the labels, where it is not called `label`."""
+
+    def reading(self) -> dict[str, Any]:
+        """What is said of how to read the source, as keyword arguments of `images.load`."""
+        return self.model_dump(include={"follow_links", "image_column", "label_column"})
 
 
 class BackboneRecipe(Section):

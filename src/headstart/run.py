@@ -30,7 +30,7 @@ from headstart.images import ImageSet, decode
 from headstart.metrics import fit_temperature
 from headstart.network_folds import cross_validated
 from headstart.outcome import Outcome, Training, part_rows, rows_in
-from headstart.paths import features_dir
+from headstart.paths import expanded, features_dir
 from headstart.recipe import TRAINED, Recipe
 
 THUMBNAIL = 150
@@ -96,7 +96,7 @@ def execute(
         raise UserError("--resume needs --out: the folder of the run to go on with.")
     if resume and recipe.method not in TRAINED:
         raise UserError(f"--resume goes on with the training of a network; leave it out with --method {recipe.method}.")
-    folder = records.claim(out) if out else records.unused(Path("runs") / default_name(recipe))
+    folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
     check_unfinished(folder, resume)
     job = Job(
         recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress

@@ -6,8 +6,10 @@ imported before a command runs, so `headstart --help` answers at once.
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -55,7 +57,8 @@ def _main(arguments: list[str]) -> int:
         if arguments == ["--version"]:
             print(f"headstart {version('headstart')}")
             return 0
-        code = int(app(args=arguments, prog_name="headstart", standalone_mode=False) or 0)
+        args = [_at_home(argument) for argument in arguments]
+        code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
         return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
@@ -87,6 +90,11 @@ def _of_disk(failure: OSError) -> str:
         failure.filename = str(shared.fullest())
     said = records.refusal(failure)
     return f"{said[0].upper()}{said[1:]}: make room there, or write elsewhere."
+
+
+def _at_home(argument: str) -> str:
+    """An argument with `~/` as the home folder where the shell leaves it: `--out=~/runs`, `--set data=~/photos`."""
+    return re.sub(r"(^|[=@])~(?=/)", lambda found: found[1] + str(Path.home()), argument)
 
 
 def _command(arguments: list[str]) -> str:

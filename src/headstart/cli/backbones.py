@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
+from headstart.cli.fit import FollowLinks, ImageColumn
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def bench_(
     image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
 ) -> None:
     """Measure images/s on this machine, from file to features: decoding and resizing included.
 
@@ -124,10 +127,13 @@ def bench_(
     from headstart.backbones.spelling import parse_list
     from headstart.cli import show
     from headstart.cli.fit import absolute
+    from headstart.images.options import Reading
     from headstart.ranking.bench import bench
     from headstart.ranking.rank import Request
 
-    request = Request(absolute(data), tuple(parse_list(backbones)), limit, image_size, engine=engine, device=device)
+    reading = Reading(follow_links=follow_links, image_column=image_column)
+    asked = tuple(parse_list(backbones))
+    request = Request(absolute(data), asked, limit, image_size, engine=engine, device=device, reading=reading)
     with show.progress_bar() as progress:
         found = bench(request, progress)
     table = terminal.table()

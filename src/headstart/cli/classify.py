@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
+from headstart.cli.fit import FollowLinks
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def classify(
-    images: Annotated[list[str], typer.Argument(help="Picture files, and folders whose pictures are all meant.")],
+    images: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
     backbone: Annotated[
         str, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx, with its classifier.")
     ] = "mobilenetv2_100",
@@ -26,6 +27,7 @@ def classify(
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    follow_links: FollowLinks = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -53,9 +55,8 @@ def classify(
     if out is not None:
         naming.check_out(out)
     with show.progress_bar() as progress:
-        found = naming.classify(
-            images, naming.Network(backbone, weights, engine, device), Settings(features_dir()), progress
-        )
+        network = naming.Network(backbone, weights, engine, device)
+        found = naming.classify(images, network, Settings(features_dir()), progress, follow_links=follow_links)
     if out is not None:
         naming.write(found, out, topk)
         count = len(found.images)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.fit import DATA, absolute, listed, options
+from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, absolute, listed, options
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def compare(
         ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[
         Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
@@ -85,6 +88,9 @@ def compare(
             "classes": listed(classes) if classes else None,
             "limit": limit,
             "test": absolute(test) if test else None,
+            "follow_links": follow_links,
+            "image_column": image_column,
+            "label_column": label_column,
         },
         "engine": {"device": device},
         "head": {"name": head, "options": options(head_option or [])},

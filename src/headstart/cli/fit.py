@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from headstart.recipe import Recipe
     from headstart.run import Run
 
-DATA = "A folder with a folder for each class, a CSV or Parquet table, an IDX folder, an .npz, or a built-in name."
+DATA = (
+    "A folder with a folder for each class, a zip of one, a CSV or Parquet table, an IDX folder, an .npz, or a "
+    "built-in name."
+)
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Take pictures that are links out of the folder; else they are refused.")
+]
+ImageColumn = Annotated[str | None, typer.Option(help="Of a table: the column of pictures, `image` if left out.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Of a table: the column of labels, `label` if left out.")]
 
 
 def fit(
@@ -99,6 +107,9 @@ def fit(
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
     allow_empty_classes: Annotated[bool, typer.Option(help="Accept class folders without pictures.")] = False,
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
 ) -> None:
@@ -134,6 +145,9 @@ def fit(
             "max_pixels": max_pixels,
             "strict": strict,
             "allow_empty_classes": allow_empty_classes,
+            "follow_links": follow_links,
+            "image_column": image_column,
+            "label_column": label_column,
         },
         "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size, "grey": grey},
         "engine": {"name": engine, "device": device, "precision": precision},

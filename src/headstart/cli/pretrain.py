@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.terminal import print
 
 SPROUT = "sprout"
@@ -25,6 +26,9 @@ def pretrain(
     batch_size: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="0.001 if left out.")] = None,
     train: Annotated[list[str] | None, typer.Option(help="Any other setting of training, as `mixup=0.2`.")] = None,
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights, the split and the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training.")] = False,
 ) -> None:
@@ -56,7 +60,13 @@ def pretrain(
     sections = {
         "method": "scratch",
         "seed": seed,
-        "data": {"source": absolute(data), "limit": limit},
+        "data": {
+            "source": absolute(data),
+            "limit": limit,
+            "follow_links": follow_links,
+            "image_column": image_column,
+            "label_column": label_column,
+        },
         "backbone": {"name": architecture, "image_size": image_size},
         "training": options(train or [], "--train mixup=0.2") | {k: v for k, v in asked.items() if v is not None},
         "augment": named(augment).for_recipe(),

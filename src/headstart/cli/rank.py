@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.fit import DATA
+from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def rank(
     seed: Annotated[int, typer.Option(help="Seed of the folds and of --limit.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `rankings`.")] = None,
 ) -> None:
@@ -59,13 +62,17 @@ def rank(
     from headstart.backbones.spelling import parse_list
     from headstart.cli.fit import absolute
     from headstart.errors import UserError
+    from headstart.images.options import Reading
     from headstart.ranking.local import local
     from headstart.ranking.rank import Request
 
     if all_local == (backbones is not None):
         raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
     asked = tuple(local(weights_folder) if backbones is None else parse_list(backbones))
-    request = Request(absolute(data), asked, limit, image_size, seed, folds, engine, device, leave_copies=all_local)
+    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
+    request = Request(
+        absolute(data), asked, limit, image_size, seed, folds, engine, device, leave_copies=all_local, reading=reading
+    )
     carry_out(request, out, store)
 
 

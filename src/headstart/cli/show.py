@@ -229,8 +229,10 @@ def _difference(step: Mapping[str, Any]) -> str:
 
 
 def refusals(refused: Sequence[Refusal]) -> None:
-    """One line of reason for each picture that was left out, on standard error."""
+    """One line of reason for each picture that was left out, and what would admit some of them, on standard error."""
     import sys
+
+    from headstart.images.cures import cures
 
     for r in refused:
         detail = f" ({r.detail})" if r.detail else ""
@@ -240,6 +242,8 @@ def refusals(refused: Sequence[Refusal]) -> None:
             else f"refused: {r.name}: {r.reason}{detail}",
             file=sys.stderr,
         )
+    for sentence in cures(refused):
+        print(f"Note: {sentence}", file=sys.stderr)
 
 
 def size(count: float) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help=RUN)],
     data: Annotated[str, typer.Argument(help="Labelled pictures; classes are matched by name.")],
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Write all scores to this .json file.")] = None,
 ) -> None:
     """Score a finished run on labelled pictures: their test part if they have one, else all.
@@ -38,7 +42,15 @@ def evaluate(
     if out is not None:
         inference.check_scores_out(out)
     with show.progress_bar() as progress:
-        found = inference.evaluate(run, data, _settings(strict), progress)
+        found = inference.evaluate(
+            run,
+            data,
+            _settings(strict),
+            progress,
+            follow_links=follow_links,
+            image_column=image_column,
+            label_column=label_column,
+        )
     print(_evaluated(found))
     for note in found["notes"]:
         print(f"Note: {note}")
@@ -63,9 +75,10 @@ def _evaluated(found: Mapping[str, Any]) -> str:
 
 def predict(
     run: Annotated[Path, typer.Argument(help=RUN)],
-    paths: Annotated[list[str], typer.Argument(help="Picture files, and folders whose pictures are all meant.")],
+    paths: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
     topk: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    follow_links: FollowLinks = False,
     out: Annotated[
         Path | None, typer.Option(help="Write to a .csv, .json or .parquet file instead of printing.")
     ] = None,
@@ -80,7 +93,7 @@ def predict(
     if out is not None:
         inference.check_predictions_out(out)
     with show.progress_bar() as progress:
-        found = inference.predict(run, paths, _settings(False), progress)
+        found = inference.predict(run, paths, _settings(False), progress, follow_links=follow_links)
     if out is not None:
         inference.write_predictions(found, out, topk)
         print(f"{len(found.names):,} predictions: {out}")
@@ -104,6 +117,9 @@ def features(
     seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
     labels: Annotated[bool, typer.Option(help="Whether the data have labels; without, every picture is taken.")] = True,
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
 ) -> None:
     """Write the features of pictures, (n, d) float32, with their names, labels and parts.
 
@@ -117,7 +133,13 @@ def features(
         {
             "method": method,
             "seed": seed,
-            "data": {"source": data, "strict": strict},
+            "data": {
+                "source": data,
+                "strict": strict,
+                "follow_links": follow_links,
+                "image_column": image_column,
+                "label_column": label_column,
+            },
             "backbone": {"name": backbone, "weights": weights, "layer": layer, "image_size": image_size},
             "engine": {"name": engine, "device": device},
         },

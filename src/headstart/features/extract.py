@@ -30,6 +30,7 @@ from headstart.features.copies import Copies, find
 from headstart.features.matrix import allocate
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
+from headstart.images.cures import cured
 from headstart.images.sketch import LENGTH, SPACE, Sketches, sketch
 from headstart.images.usable import by_reason
 from headstart.preprocess import Preprocess
@@ -394,4 +395,7 @@ def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     if not refused:
         return f"{images.title} holds no picture."
     first, why = refused[0], by_reason(r.reason for r in refused)
-    return f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}."
+    return (
+        f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}."
+        f"{cured([*images.refused, *refused])}"
+    )

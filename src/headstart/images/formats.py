@@ -1,6 +1,7 @@
 """Which file format some bytes claim to be, by their first bytes and never by the file's name.
 
-Only the formats in `ALLOWED`, and those of `READERS` whose reader is there, are ever opened. The others are recognised so that the refusal can name them.
+Only the formats in `ALLOWED`, and those of `READERS` whose reader is there, are ever opened. The others are recognised
+so that the refusal can name them.
 Signatures: the formats' own specifications and the file(1) database.
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.errors import DataError, UnknownName
 from headstart.images.imageset import PART, ImageSet
+from headstart.images.names import nfc
 
 
 def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = None) -> ImageSet:
@@ -20,16 +21,17 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
     """
     judged = test.take(test.parts == "test") if (test.parts == "test").any() else test
     left = len(test) - len(judged)
-    judged = judged if classes is None else _only(judged, {str(name).strip() for name in classes})
+    judged = judged if classes is None else _only(judged, {nfc(str(name).strip()) for name in classes})
     if (judged.labels < 0).any():
         raise DataError(f"{test.title}: the test pictures need labels, and '{_first_unlabelled(judged)}' has none.")
+    place = {nfc(name): k for k, name in enumerate(images.classes)}
     for k in np.unique(judged.labels):
-        if test.classes[k] not in images.classes:
+        if nfc(test.classes[k]) not in place:
             raise UnknownName("class", test.classes[k], images.classes, hint=f"(of {test.title}, for the test)")
     own = images.parts == "test"
     kept = images.take(~own)
     taken = set(kept.names)
-    labels = [images.classes.index(test.classes[k]) for k in judged.labels]
+    labels = [place[nfc(test.classes[k])] for k in judged.labels]
     return replace(
         kept,
         items=[*kept.items, *judged.items],
@@ -43,7 +45,7 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
 
 def _only(images: ImageSet, classes: set[str]) -> ImageSet:
     """The pictures of these classes, and those without a label."""
-    wanted = [k for k, name in enumerate(images.classes) if name in classes]
+    wanted = [k for k, name in enumerate(images.classes) if nfc(name) in classes]
     return images.take(np.isin(images.labels, [-1, *wanted]))
 
 

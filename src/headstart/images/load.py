@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from headstart.errors import DataError, UserError, nearest
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
-from headstart.images.options import LoadOptions, Progress
+from headstart.images.options import LoadOptions, Progress, Reading
 from headstart.images.sources import SOURCES, builtin
 from headstart.paths import expanded
 
@@ -19,28 +19,24 @@ def load(
     *,
     labelled: bool = True,
     allow_empty_classes: bool = False,
-    follow_links: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
+    **reading: Unpack[Reading],
 ) -> ImageSet:
-    """Read a folder, zip of class folders, table, `.npz`, folder of IDX files, built-in name, array, or list of paths or pictures.
+    """Read a folder, zip, table, `.npz`, folder of IDX files, built-in name, array, or list of paths or pictures.
 
     A word that is both a built-in name and a folder here is refused as ambiguous: `./mnist` is the folder,
     `builtin:mnist` the data set. Files are listed, not decoded. labelled=False takes every picture without labels;
     for the other settings see `LoadOptions`. Raises `UserError` and its kinds.
     """
-    options = LoadOptions(labelled, allow_empty_classes, follow_links, limits, progress, image_column, label_column)
+    options = LoadOptions(labelled, allow_empty_classes, limits, progress, **reading)
     if isinstance(data, ImageSet):
         return data
     target = _target(data) if isinstance(data, str | os.PathLike) else data
     for name, source in SOURCES.items():
         if source.accepts(target):
-            if name != "table" and (image_column or label_column):
-                raise UserError(
-                    f"{data} is no table, so it has no columns: leave --image-column and --label-column out."
-                )
+            if name != "table" and (options.image_column or options.label_column):
+                raise UserError(f"{data} is no table and has no columns: leave --image-column and --label-column out.")
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
     raise DataError(f"Data of type {type(data).__name__} ('{str(data)[:100]}') are none of these: {kinds}.")

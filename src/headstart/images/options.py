@@ -23,9 +23,9 @@ class LoadOptions:
 
     labelled: bool = True
     allow_empty_classes: bool = False
-    follow_links: bool = False
     limits: Limits = DEFAULT_LIMITS
     progress: Progress | None = None
+    follow_links: bool = False
     image_column: str | None = None
     label_column: str | None = None
 

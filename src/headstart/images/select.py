@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.images.imageset import ImageSet
-from headstart.images.names import natural_sort
+from headstart.images.names import natural_sort, nfc
 from headstart.images.order import allocate, shuffled, turns
 
 
@@ -46,7 +46,8 @@ def _positive(n: int, what: str) -> int:
 
 
 def _classes(images: ImageSet, wanted: Iterable[str]) -> ImageSet:
-    names = natural_sort(str(name).strip() for name in wanted)
+    known = {nfc(name): name for name in images.classes}
+    names = natural_sort(known.get(nfc(str(name).strip()), str(name).strip()) for name in wanted)
     for name in names:
         if name not in images.classes:
             raise UnknownName("class", name, images.classes, hint=f"(in {images.title})")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.errors import DataError
 from headstart.images.imageset import PART, ImageSet
+from headstart.images.names import nfc
 from headstart.images.order import allocate, shuffled, turns
 from headstart.images.parts import check_classes_in_train, require_part
 
@@ -115,6 +116,8 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
     Raises `DataError` when pictures are missing, new, or have another label than the file says.
     """
     rows = _rows(path)
+    if any(name not in rows for name in images.names):  # as another system, or an earlier version, wrote them
+        rows = {nfc(name): row for name, row in rows.items()}
     known = set(images.names)
     new = [name for name in images.names if name not in rows]
     gone = [name for name in rows if name not in known]
@@ -122,7 +125,7 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
         raise DataError(f"{path} does not fit {images.title}: {_difference(new, gone)}. Draw a new split.")
     for name, k in zip(images.names, images.labels, strict=True):
         label = images.classes[k] if k >= 0 else ""
-        if rows[name][0] != label:
+        if nfc(rows[name][0]) != nfc(label):
             raise DataError(f"{path} gives '{name}' the label '{rows[name][0]}', {images.title} gives it '{label}'.")
     parts = np.array([rows[name][1] for name in images.names], PART)
     parted = replace(images, parts=parts)

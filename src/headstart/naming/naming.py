@@ -16,6 +16,7 @@ from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
 from headstart.images import ImageSet, Refusal, load
+from headstart.images.cures import cured
 from headstart.metrics import apply_temperature, wilson
 from headstart.naming.classes import COUNT, ids_in
 
@@ -79,7 +80,12 @@ class Named:
 
 
 def classify(
-    paths: Sequence[str], network: Network, settings: Settings | None = None, progress: Progress = silent
+    paths: Sequence[str],
+    network: Network,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    *,
+    follow_links: bool = False,
 ) -> Named:
     """Name what picture files, and all pictures in folders, show among ImageNet's 1,000 classes.
 
@@ -87,12 +93,12 @@ def classify(
     `settings.strict`, at the first refused one.
     """
     source = named_by(network)
-    images = load(list(paths), labelled=False)
+    images = load(list(paths), labelled=False, follow_links=follow_links)
     if images.refused and settings is not None and settings.strict:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
     if not len(images):
         first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.")
+        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.{cured(images.refused)}")
     extraction = extract(images, source, settings, progress)
     if extraction.features.shape[1] != COUNT:
         raise UserError(f"{network.name} {_gives(extraction.features.shape[1])}; {TRY}.")

@@ -76,7 +76,7 @@ def bench(request: Request, progress: Progress = silent) -> Bench:
 
 
 def _pictures(request: Request) -> ImageSet:
-    images = load(request.data, labelled=False)
+    images = load(request.data, labelled=False, **request.reading)
     if not len(images):
         raise DataError(f"{images.title} holds no picture.")
     count = min(len(images), request.limit or len(images))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from headstart.features.copies import MOST, led
 from headstart.features.extract import Extraction, Progress, Settings, extract, silent
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
+from headstart.images.cures import cures
+from headstart.images.options import Reading
 from headstart.images.usable import usable
 from headstart.ranking.advice import Advice, advise
 from headstart.ranking.candidates import Candidate, Failure, candidates
@@ -46,6 +48,8 @@ class Request:
     engine: str = "auto"
     device: str = "auto"
     leave_copies: bool = False
+    reading: Reading = field(default_factory=Reading)
+    """How to read the data, as `images.load` takes it."""
 
     def recipe(self, method: str = "features", spelled: Spelled | None = None) -> Recipe:
         """The recipe whose features a backbone is judged by."""
@@ -113,7 +117,12 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
         tuple(failures),
         tuple(front(backbones)),
         advise(judged, backbones),
-        (*judge.images.notes, UNSEEN.format(n=unseen) if unseen else ALL_SEEN, *_rare(judge)),
+        (
+            *judge.images.notes,
+            *cures([*images.refused, *baseline.refused]),
+            UNSEEN.format(n=unseen) if unseen else ALL_SEEN,
+            *_rare(judge),
+        ),
         len(images.refused) + len(baseline.refused),
         time.perf_counter() - started,
     )
@@ -121,7 +130,7 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
 
 def pictures(request: Request) -> tuple[ImageSet, int]:
     """The labelled pictures outside the test part, at most `limit`, and the number of those in the test part."""
-    images = load(request.data)
+    images = load(request.data, **request.reading)
     test = images.parts == "test"
     images = select(images.take(~test & (images.labels >= 0)), limit=request.limit, seed=request.seed)
     if len(np.unique(images.labels)) < 2:

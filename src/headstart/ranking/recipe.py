@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from headstart.backbones.spelling import parse
+from headstart.images.options import Reading
 from headstart.ranking.rank import Request
 from headstart.recipe import Document, EngineRecipe
 
@@ -25,11 +26,20 @@ class RankingRecipe(Document):
     folds: int = Field(default=5, ge=2)
     seed: int = Field(default=0, ge=0, lt=2**63)
     engine: EngineRecipe = EngineRecipe()
+    follow_links: bool = False
+    """Follow links that lead out of the folder."""
+    image_column: str | None = None
+    label_column: str | None = None
+    """The columns of a table, where they are not called `image` and `label`."""
 
     def request(self) -> Request:
         """The same for `rank`. Raises UserError for a backbone that is written wrongly."""
         backbones = tuple(parse(text) for text in self.backbones)
         engine = self.engine
-        return Request(
-            self.data, backbones, self.limit, self.image_size, self.seed, self.folds, engine.name, engine.device
+        reading = Reading(
+            follow_links=self.follow_links, image_column=self.image_column, label_column=self.label_column
         )
+        return Request(
+            self.data, backbones, self.limit, self.image_size, self.seed, self.folds, engine.name, engine.device,
+            reading=reading,
+        )  # fmt: skip

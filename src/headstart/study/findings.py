@@ -18,6 +18,7 @@ from headstart.evidence.learnt import learnt
 from headstart.evidence.reasons import Reason, reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.evidence.verdict import BETTER, HELPED
+from headstart.images.cures import cures
 from headstart.images.looks import Looks
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
@@ -253,6 +254,7 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     notes = []
     if looks.refused:
         notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
+    notes += cures([*drawn.images.refused, *looks.refused])
     if recipe.repeats < 5:
         few = "1 subset a size makes" if recipe.repeats == 1 else f"{recipe.repeats} subsets a size make"
         notes.append(f"{few} wide intervals; --repeats 5 or more narrows them.")

@@ -17,6 +17,7 @@ from typing import Any
 
 from headstart import documents, records
 from headstart.errors import UserError
+from headstart.paths import expanded
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
@@ -34,6 +35,7 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
         out = _default(recipe)
         records.check_writable(out)
         return out
+    out = expanded(out)
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
     if out.is_dir() and any(out.iterdir()):

@@ -17,8 +17,9 @@ from headstart.errors import DataError
 from headstart.images import ranges
 from headstart.images.decode import DEFAULT_LIMITS
 from headstart.images.imageset import PART, ImageSet, Item
-from headstart.images.names import check_twins, escape, natural_sort
+from headstart.images.names import check_twins, escape, natural_sort, nfc
 from headstart.images.ranges import White
+from headstart.paths import expanded
 
 _BLOCK = 1024  # pictures converted at a time, so that a large float array needs no second copy of its size
 
@@ -99,9 +100,7 @@ def encode(
     """
     if labels is None:
         return np.full(n, -1, np.int64), ()
-    array = np.asarray(labels)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    array = one_label_each(labels, where)
     if array.shape != (n,):
         raise DataError(f"{where} must have shape ({n},), one for each picture; got {array.shape}.")
     distinct, inverse = _distinct(array)
@@ -111,6 +110,26 @@ def encode(
     position = {name: k for k, name in enumerate(names)}
     index = np.array([-1 if text is None else position[text] for text in texts], np.int64)
     return index[inverse], names
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a label or a cell stands for nothing: None, NaN, pandas' NA and NaT, or ''."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return value == "" if isinstance(value, str) else isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
+    """Labels (n,), (n,1) or a DataFrame of one column -> (n,). Raises `DataError` with the cure for one-hot rows."""
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        return array[:, 0]
+    if array.ndim == 2:
+        raise DataError(
+            f"{where} have shape {array.shape}, {array.shape[1]} columns: give one label a picture, shape "
+            f"({array.shape[0]},), as labels.argmax(axis=1) makes them of one-hot rows."
+        )
+    return array
 
 
 def _distinct(array: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
@@ -124,15 +143,15 @@ def _distinct(array: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
 
 def _text(value: Any, classes: Sequence[str] | None, where: str) -> str | None:
     """The class name that one label stands for; None for no label."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+    if is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if classes is None or not isinstance(value, int):
-        return escape(str(value))
+        return escape(nfc(str(value)))
     if not 0 <= value < len(classes):
         raise DataError(f"{where}: label {value} is no position in the {len(classes)} class names.")
-    return escape(str(classes[value]))
+    return escape(nfc(str(classes[value])))
 
 
 def _shaped(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -154,7 +173,7 @@ def _shaped(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _listed(images: Any) -> list[Any]:
-    if isinstance(images, str | bytes | Path):
+    if isinstance(images, str | bytes | Path | Image.Image):
         raise DataError("Give a list of pictures, not a single one.")
     return list(images)
 
@@ -167,7 +186,7 @@ def _item(image: Any, i: int, white: White) -> Item:
     if isinstance(image, bytes | Image.Image):
         return image
     if isinstance(image, str | os.PathLike):
-        return Path(image)
+        return expanded(image)
     raise DataError(f"Picture {i} is a {type(image).__name__}; give arrays, PIL pictures, bytes or paths.")
 
 
@@ -177,7 +196,7 @@ def _names(items: Sequence[Item] | NDArray[np.uint8], parts: NDArray[np.str_]) -
     names = []
     for item, part in zip(items, parts.tolist(), strict=True):
         if isinstance(item, Path):
-            name = escape(item.as_posix())
+            name = nfc(escape(item.as_posix()))
             counts[name] = counts.get(name, 0) + 1
             names.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
         else:

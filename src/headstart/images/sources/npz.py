@@ -15,7 +15,7 @@ from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train
 from headstart.images.ranges import White
-from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
+from headstart.images.sources.arrays import from_arrays, one_label_each, seen_in, to_uint8
 
 if TYPE_CHECKING:
     import zipfile
@@ -113,9 +113,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
 def _labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> NDArray[Any]:
     if f"y_{part}" not in arrays:
         raise DataError(f"{path} has x_{part} but no y_{part}; it has {', '.join(arrays)}.")
-    labels = arrays[f"y_{part}"]
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+    labels = one_label_each(arrays[f"y_{part}"], f"{path}: y_{part}")
     n = len(arrays[f"x_{part}"])
     if labels.shape != (n,):
         raise DataError(f"{path}: y_{part} must have shape ({n},) as x_{part} has {n} pictures; got {labels.shape}.")

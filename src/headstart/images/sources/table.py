@@ -1,25 +1,37 @@
-"""A table of pictures: CSV, TSV or Parquet with the columns `image,label[,split]`."""
+"""A table of pictures: text in columns or Parquet, with an image and a label column, and perhaps `split`."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import DataError, Refused, nearest
+from headstart.errors import DataError, Refused
+from headstart.images.cures import cured
 from headstart.images.files import check_status
 from headstart.images.imageset import PART, ImageSet, Refusal
 from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
-from headstart.images.sources.arrays import encode
-from headstart.records import as_written
+from headstart.images.sources import parquet, text
+from headstart.images.sources.arrays import encode, is_missing
+from headstart.images.sources.cells import Columns, column, label_of, located, several
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
-Columns = dict[str, list[Any]]
+PARQUET = (".parquet", ".pq")
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *PARQUET)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a row says: a file or the bytes of a picture, a label (None: none), a part."""
+
+    item: Path | bytes
+    label: Any
+    part: str
 
 
 def accepts(data: Any) -> bool:
@@ -27,66 +39,117 @@ def accepts(data: Any) -> bool:
     return isinstance(data, Path) and data.suffix.lower() in SUFFIXES and not data.is_dir()
 
 
+def is_table(name: str) -> bool:
+    """Whether the text names a table, by its ending."""
+    return name.lower().endswith(SUFFIXES)
+
+
 def load(data: Path, options: LoadOptions) -> ImageSet:
     """One picture a row; paths are relative to the table's folder. A missing file is refused, not an error.
 
+    The encoding and the separator of text are found out. In Parquet the pictures themselves may be in the column.
     Raises `DataError` for a missing column, an empty cell, an unknown split, or a picture that is named twice with
     different labels or splits.
     """
-    columns = _read(data)
-    images = _column(columns, "image", data)
-    labels = _column(columns, "label", data) if options.labelled else [None] * len(images)
-    splits = columns.get("split", [""] * len(images))
-    rows: dict[str, tuple[str, str]] = {}
+    columns = _read(data, options)
+    image = column(columns.values, "image", options.image_column, data)
+    label = column(columns.values, "label", options.label_column, data) if options.labelled else None
+    rows, refused = _rows(data, columns, image, label)
+    return _imageset(data, rows, refused, (columns, columns.classes.get(label or ""), options))
+
+
+def _read(table: Path, options: LoadOptions) -> Columns:
+    if table.suffix.lower() in PARQUET:
+        names = parquet.read(table, ()).values
+        image = column(names, "image", options.image_column, table)
+        label = column(names, "label", options.label_column, table) if options.labelled else ""
+        columns = parquet.read(table, (image, label, "split"))
+    else:
+        columns = text.read(table)
+    if not columns.numbers:
+        raise DataError(f"{table} has no rows.")
+    return columns
+
+
+def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple[dict[str, _Row], list[Refusal]]:
+    """The rows by the names of their pictures, and those that name one again."""
+    n = len(columns.numbers)
+    values, classes = columns.values, columns.classes.get(label or "")
+    cells, labels = values[image], values[label] if label is not None else [None] * n
+    paths = Counter(str(cell.get("path")) for cell in cells if isinstance(cell, dict))
+    rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
-    for number, (image, label, part) in enumerate(zip(images, labels, splits, strict=True), start=2):
-        name, row = _row(image, label, part, f"{data} row {number}")
+    for number, cell, value, part in zip(columns.numbers, cells, labels, values.get("split") or [""] * n, strict=True):
+        where = f"{table} row {number}"
+        name, item = _picture(cell, number, paths, table, where)
+        known = None if classes and value == -1 else label_of(value)  # -1: how `datasets` writes no label
+        row = _Row(item, known, require_part("" if is_missing(part) else str(part), where))
         if name not in rows:
             rows[name] = row
         elif rows[name] == row:
             refused.append(Refusal(escape(name), "same-file", f"row {number} names it again"))
         else:
-            raise DataError(f"{data} row {number} gives '{name}' another label or split than an earlier row.")
-    return _imageset(data, rows, refused, options)
+            raise DataError(f"{where} gives '{name}' another label or split than an earlier row.")
+    return rows, refused
 
 
-def _row(image: Any, label: Any, part: Any, where: str) -> tuple[str, tuple[str, str]]:
-    """(path as written, (label, part)) of one row, checked."""
-    path = "" if image is None else str(image).strip()
-    if not path:
-        raise DataError(f"{where} has no path in the column 'image'.")
-    text = "" if label is None else str(label).strip()
-    return path, (text, require_part("" if part is None else str(part), where))
+def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, where: str) -> tuple[str, Path | bytes]:
+    """(name, file or bytes) of a cell: a path, the bytes of a picture, or `{bytes, path}`."""
+    content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, cell)
+    if isinstance(path, bytes):
+        content, path = path, None
+    written = "" if is_missing(path) else str(path).strip()
+    if isinstance(content, bytes):
+        alone = written and paths.get(written, 0) == 1
+        return (written if alone else f"row/{number:06d}{f'/{written}' if written else ''}"), content
+    if not written:
+        raise DataError(f"{where} has no path in the column of images.")
+    if len(written) > 4096 or "\0" in written:
+        raise DataError(f"{where} has no path in the column of images, but {len(written):,} characters of something.")
+    return located(table.parent, written)
 
 
-def _imageset(table: Path, rows: dict[str, tuple[str, str]], refused: list[Refusal], options: LoadOptions) -> ImageSet:
-    if options.labelled and (blank := [name for name, (label, _) in rows.items() if not label]):
-        raise DataError(f"{table}: {len(blank)} rows have no label, first the row of '{blank[0]}'.")
-    paths = {name: table.parent / name for name in rows}
-    kept = [name for name in rows if not _is_refused(name, paths[name], refused, options)]
-    index, classes = encode([rows[name][0] or None for name in kept], None, len(kept), str(table))
-    parts = np.array([rows[name][1] for name in kept], PART)
+def _imageset(
+    table: Path,
+    rows: dict[str, _Row],
+    refused: list[Refusal],
+    rest: tuple[Columns, list[str] | None, LoadOptions],
+) -> ImageSet:
+    columns, classes, options = rest
+    if options.labelled and (blank := [name for name, row in rows.items() if row.label is None]):
+        raise DataError(
+            f"{table}: {len(blank):,} of {len(rows):,} rows have no label (empty, None or NaN), first the row of "
+            f"'{blank[0][:100]}'; fill them in or leave these rows out."
+        )
+    kept = [name for name, row in rows.items() if not _is_refused(name, row.item, refused, options)]
+    labels = [rows[name].label for name in kept]
+    index, named = encode(labels if options.labelled else None, classes, len(kept), str(table))
+    parts = np.array([rows[name].part for name in kept], PART)
     if not kept:
-        first = f"; the first: {refused[0].name} ({refused[0].reason})" if refused else ""
+        first = f"; the first: {refused[0].name[:100]} ({refused[0].reason})" if refused else ""
         raise DataError(
             f"{table}: none of its {len(rows)} pictures can be used{first}. Paths are relative to the table's folder."
+            f"{cured(refused)}"
         )
-    check_classes_in_train(index, parts, classes, str(table))
+    check_classes_in_train(index, parts, named, str(table))
     return ImageSet(
-        items=[paths[name] for name in kept],
-        names=tuple(escape(Path(name).as_posix()) for name in kept),
+        items=[rows[name].item for name in kept],
+        names=tuple(map(escape, kept)),
         labels=index,
-        classes=classes,
+        classes=named,
         parts=parts,
         refused=tuple(refused),
         title=escape(table.name),
+        notes=(*columns.notes, *several(labels)),
         limits=options.limits,
     )
 
 
-def _is_refused(name: str, path: Path, refused: list[Refusal], options: LoadOptions) -> bool:
+def _is_refused(name: str, item: Path | bytes, refused: list[Refusal], options: LoadOptions) -> bool:
+    if isinstance(item, bytes):
+        return False
     try:
-        check_status(path.stat(), options.limits)
+        check_status(item.stat(), options.limits)
     except Refused as why:
         refused.append(Refusal(escape(name), why.reason, why.detail))
     except (OSError, ValueError) as error:
@@ -95,50 +158,3 @@ def _is_refused(name: str, path: Path, refused: list[Refusal], options: LoadOpti
     else:
         return False
     return True
-
-
-def _column(columns: Columns, name: str, table: Path) -> list[Any]:
-    if name in columns:
-        return columns[name]
-    near = nearest(name, columns)
-    hint = f" Is it '{near[0]}'? Rename it." if near else ""
-    raise DataError(
-        f"{table} has no column '{name}' (needed: image,label; optional: split); "
-        f"its columns are {', '.join(map(repr, columns))}.{hint}"
-    )
-
-
-def _read(table: Path) -> Columns:
-    columns = _parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _csv(table)
-    if not any(columns.values()):
-        raise DataError(f"{table} has no rows.")
-    return columns
-
-
-def _csv(table: Path) -> Columns:
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The table {table} cannot be read as UTF-8 text: {error}.") from None
-    if not rows:
-        raise DataError(f"The table {table} is empty.")
-    header: Sequence[str] = [name.strip() for name in rows[0]]
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise DataError(f"{table} row {number} has {len(row)} cells, the header has {len(header)}.")
-    return {name: [as_written(row[i]) for row in rows[1:]] for i, name in enumerate(header)}
-
-
-def _parquet(table: Path) -> Columns:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        names = pyarrow.parquet.read_schema(table).names
-        wanted = [name for name in ("image", "label", "split") if name in names]
-        read = pyarrow.parquet.read_table(table, columns=wanted).to_pydict()
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"The table {table} cannot be read as Parquet: {error}.") from None
-    return {name: read.get(name, []) for name in names}

@@ -22,7 +22,7 @@ def accepts(data: Any) -> bool:
 
 
 def load(data: Path, options: LoadOptions) -> ImageSet:
-    """As `folder.load` reads a folder of the same content. Raises `DataError` for archives as `archive.members` does."""
+    """As `folder.load` reads a folder of the same content. Raises `DataError` as `archive.members` does."""
     return folder.of_listing(data, _unwrapped(listing(data, options)), options)
 
 

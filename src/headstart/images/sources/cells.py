@@ -1,0 +1,102 @@
+"""The columns of a table, and what their cells mean: which column, which file, which label."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import DataError, UnknownName, nearest
+from headstart.images.names import nfc
+from headstart.images.sources.arrays import is_missing
+from headstart.paths import expanded
+
+USUAL = {
+    "image": ("file", "filename", "filepath", "path", "imagepath", "imagefile", "img", "picture", "photo", "id"),
+    "label": ("class", "classname", "target", "category", "species", "y", "tag", "breed", "diagnosis"),
+}
+"""Other names that people give to a column, without '-', '_' and spaces."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The values by column, the number of each row as people count, notes; and class names where a column has them."""
+
+    values: Mapping[str, list[Any]]
+    numbers: Sequence[int]
+    notes: tuple[str, ...] = ()
+    classes: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> str:
+    """The name of the column of images or labels: the one `asked` for, or `kind` in any case.
+
+    Raises `UnknownName` for one that is asked for and not there, else `DataError` with what may be meant.
+    """
+    listed = list(names)
+    if asked is not None:
+        if asked not in listed:
+            raise UnknownName("column", asked, listed, f"(in {table}, for --{kind}-column)")
+        return asked
+    alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
+    if len(alike) == 1:
+        return alike[0]
+    plain = {re.sub(r"[-_\s]", "", name).casefold(): name for name in listed}
+    near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
+    hint = f" Is it '{near[0]}'? Then add --{kind}-column {_quoted(near[0])}." if near else ""
+    raise DataError(
+        f"{table} has no column '{kind}' (needed: image,label; optional: split); its columns are "
+        f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with --{kind}-column.'}"
+    )
+
+
+def label_of(value: Any) -> Any:
+    """The label in a cell, None where there is none; several in a list become one text."""
+    if isinstance(value, list | tuple):
+        return ",".join(str(each) for each in value) or None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        value = nfc(value.strip())
+    return None if is_missing(value) else value
+
+
+def several(labels: Iterable[Any]) -> tuple[str, ...]:
+    """A note on labels that name several things in one cell."""
+    found = [label for label in labels if isinstance(label, str) and len(re.findall(r"[^\s,;|][^,;|]*", label)) > 1]
+    if not found:
+        return ()
+    many = f"{len(found):,} labels name" if len(found) > 1 else "1 label names"
+    return (
+        f"{many} several things in one cell, as '{found[0]}': a picture is trained with one label, so each such cell "
+        "is a class of its own.",
+    )
+
+
+def located(folder: Path, written: str) -> tuple[str, Path]:
+    r"""(name, file) that a table's text means: relative to its folder, with `~` as the home folder.
+
+    Where no file has that very name, a backslash is a '/', and letters with accents may be composed or not.
+    """
+    if "\\" in written and not os.path.lexists(folder / written):
+        written = written.replace("\\", "/")
+    return nfc(Path(written).as_posix()), _in_any_form(folder / expanded(written))
+
+
+def _in_any_form(path: Path) -> Path:
+    """The path, or one that is there and differs in Unicode form alone."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    here = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        forms = [here / part, *(here / unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
+        here = next((each for each in forms if os.path.lexists(each)), forms[0])
+    return here
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if re.search(r"[^\w.-]", name) else name
