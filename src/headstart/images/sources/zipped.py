@@ -31,10 +31,11 @@ def listing(archive: Path, options: LoadOptions) -> Listing:
     places: dict[Parts, Member] = {}
     refused: list[Refusal] = []
     for info, parts in members(archive):
-        if not parts or any(map(is_litter, parts)):
+        outside = leads_out(info)
+        if not parts or (not outside and any(map(is_litter, parts))):
             continue
         try:
-            if leads_out(info):
+            if outside:
                 raise Refused("outside-the-folder", "a name that leads out of the archive")
             check_member(info, options.limits)
             if parts in places:
