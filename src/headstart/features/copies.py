@@ -24,7 +24,7 @@ FAR = 0.4
 """Near copies are never farther apart: at length 1, so this is a correlation of 0.92."""
 MOST = 20_000
 """Pictures up to which a fit looks for near copies along the way: every one is compared with every other."""
-COMPARED = 100_000
+COMPARED = 40_000
 """Pictures up to which near copies are looked for at all: minutes."""
 LARGEST = 5
 """A group of near copies of more than a fifth of all pictures is none: the pictures are alike, not the same."""
