@@ -177,6 +177,21 @@ def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pyte
     ]  # fmt: skip
 
 
+def test_the_home_folder_is_meant_in_paths_of_python_and_of_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.images import from_arrays
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "1.png").write_bytes(png())
+    (tmp_path / "r.toml").write_text('[data]\nsource = "~/photos"\n')
+    recipe = Recipe.load(Path("~/r.toml"))
+    assert len(load(recipe.data.source)) == 1
+    assert load(["~/photos/cat/1.png"], labelled=False).read(0).shape == (12, 12, 3)
+    assert from_arrays(["~/photos/cat/1.png"]).read(0).shape == (12, 12, 3)
+
+
 def test_classes_are_chosen_by_name_in_any_unicode_form(tmp_path: Path) -> None:
     for name in ("café/1.png", "tea/1.png"):
         (tmp_path / name).parent.mkdir()

@@ -332,6 +332,7 @@ def arrays(root: Path) -> Iterator[Case]:
         values = np.array(["x", missing, "y"], object)
         yield f"labels with {missing!r}", lambda values=values: labels_in(values), said("lacks 1 of 3 labels")
     yield "labels of floats", lambda: labels_in([1.0, np.nan]), said("lacks 1 of 2 labels")
+    yield "numbers and names", lambda: labels_in(np.array([1, "a"], object)), said("do not sort")
     yield "one picture", lambda: check_several(np.zeros((9, 9, 3)), (9, 9, 3)), said(r"X\[0\]\[None\]")
     yield "one grey picture", lambda: check_several(np.zeros((9, 9)), (9, 9)), said(r"X\[0\]\[None\]")
     yield "several", lambda: check_several(np.zeros((2, 9, 9, 3)), (9, 9, 3)), None

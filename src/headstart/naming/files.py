@@ -11,6 +11,7 @@ from headstart.classifier import top
 from headstart.errors import UserError
 from headstart.naming.classes import Category, categories
 from headstart.naming.naming import Named
+from headstart.paths import expanded
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 TABLES = (".json", ".csv")
@@ -25,6 +26,7 @@ def check_out(out: Path) -> None:
 
 def write(named: Named, out: Path, topk: int = 5) -> None:
     """Write the `topk` most probable classes of each picture to `out`. Raises UserError for another ending."""
+    out = expanded(out)
     check_out(out)
     suffix = out.suffix.lower()
     if suffix == ".json":
