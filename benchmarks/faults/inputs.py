@@ -16,6 +16,7 @@ import unicodedata
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from headstart.errors import DataError, HeadstartError, Refused, UserError
+from headstart.errors import DataError, Refused, UserError
 from headstart.images import ImageSet, load
 from headstart.images.columns import check_several, labels_in, pictures_in
 
@@ -331,6 +332,7 @@ def arrays(root: Path) -> Iterator[Case]:
         values = np.array(["x", missing, "y"], object)
         yield f"labels with {missing!r}", lambda values=values: labels_in(values), said("lacks 1 of 3 labels")
     yield "labels of floats", lambda: labels_in([1.0, np.nan]), said("lacks 1 of 2 labels")
+    yield "numbers and names", lambda: labels_in(np.array([1, "a"], object)), said("do not sort")
     yield "one picture", lambda: check_several(np.zeros((9, 9, 3)), (9, 9, 3)), said(r"X\[0\]\[None\]")
     yield "one grey picture", lambda: check_several(np.zeros((9, 9)), (9, 9)), said(r"X\[0\]\[None\]")
     yield "several", lambda: check_several(np.zeros((2, 9, 9, 3)), (9, 9, 3)), None
@@ -345,29 +347,34 @@ def mutated(root: Path, n: int) -> tuple[int, int, str]:
     whole, chance, wrong = source.getvalue(), random.Random(0), []
     path = root / "mutated.zip"
     for _ in range(n):
-        content = bytearray(whole)
-        for _ in range(chance.choice((1, 1, 2, 8))):
-            content[chance.randrange(len(content))] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
-        if chance.random() < 0.1:
-            content = content[: chance.randrange(len(content))]
-        path.write_bytes(content)
+        path.write_bytes(_changed(whole, chance))
         begun = time.perf_counter()
-        try:
-            images = load(path)
-            for i in range(len(images)):
-                try:
-                    images.read(i)
-                except Refused:
-                    continue
-        except DataError as error:
-            assert len(str(error)) < 2_000
-        except HeadstartError as error:
-            wrong.append(f"{type(error).__name__}: {error}")
-        except Exception as error:
-            wrong.append(f"{type(error).__name__}: {error}")
+        if fault := _fault(path):
+            wrong.append(fault)
         if (seconds := time.perf_counter() - begun) > SLOW_S:
             wrong.append(f"{seconds:.1f} s")
     return n, len(wrong), "; ".join(sorted(set(wrong))[:5])
+
+
+def _changed(content: bytes, chance: random.Random) -> bytes:
+    found = bytearray(content)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        found[chance.randrange(len(found))] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+    return bytes(found[: chance.randrange(len(found))] if chance.random() < 0.1 else found)
+
+
+def _fault(path: Path) -> str:
+    """What escaped while an archive was listed and its pictures were read."""
+    try:
+        images = load(path)
+        for i in range(len(images)):
+            with suppress(Refused):
+                images.read(i)
+    except DataError as error:
+        return "" if len(str(error)) < 2_000 else "a long message"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 if __name__ == "__main__":

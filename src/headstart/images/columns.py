@@ -69,8 +69,13 @@ def labels_in(y: Any) -> NDArray[Any]:
             f"y lacks {int(missing.sum()):,} of {len(labels):,} labels (None, NaN or empty), the first in row "
             f"{int(missing.argmax())}: leave these rows out of X and y."
         )
-    if labels.dtype == object and len({type(value) for value in labels.tolist()} - {bool, int, float}) > 1:
-        return labels.astype(str)  # numbers and names do not sort
+    try:
+        np.unique(labels)
+    except TypeError:
+        kinds = ", ".join(sorted({type(value).__name__ for value in labels.tolist()}))
+        raise DataError(
+            f"y mixes labels that do not sort ({kinds}): make them of one kind, as y.astype(str)."
+        ) from None
     return labels
 
 

@@ -10,6 +10,7 @@ from headstart import records
 from headstart.classifier import top
 from headstart.naming.classes import Category, categories
 from headstart.naming.naming import Named
+from headstart.paths import expanded
 from headstart.shared import replacing
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -23,6 +24,7 @@ def check_out(out: Path) -> None:
 
 def write(named: Named, out: Path, topk: int = 5) -> None:
     """Write the `topk` most probable classes of each picture to `out`. Raises UserError for another ending."""
+    out = expanded(out)
     check_out(out)
     suffix = out.suffix.lower()
     if suffix == ".json":

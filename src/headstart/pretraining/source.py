@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from headstart import records
 from headstart.errors import UserError
 from headstart.features.extract import Progress, silent
+from headstart.paths import expanded
 from headstart.recipe import Recipe
 from headstart.run import Run, execute
 from headstart.shared import locked, naming
@@ -33,6 +34,7 @@ def pretrain(
     The run, with its scores and report, is the folder beside `out` that has its name and `-run`. Raises UserError when
     `out` has another ending than .safetensors, and what `headstart.run.execute` raises.
     """
+    out = expanded(out)
     if out.suffix != ENDING:
         raise UserError(
             f"--out {out} must end in {ENDING}: the weights are written there, and their sidecar beside them."

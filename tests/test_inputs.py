@@ -1,0 +1,199 @@
+"""Inputs as people have them: each odd one is read, or refused in one sentence that names the cure."""
+
+from __future__ import annotations
+
+import io
+import runpy
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart import TransferClassifier
+from headstart.errors import DataError, Refused
+from headstart.images import load, select
+from headstart.images.archive import Member
+from headstart.images.decode import Limits
+from headstart.recipe import Recipe
+
+FAULTS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "faults" / "inputs.py"))
+KINDS = ["tables", "columns", "archives", "links", "forms", "readers", "arrays"]
+
+
+def png(colour: str = "red", side: int = 12) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A zip with two classes of two pictures."""
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, colour in (
+            ("cat/1.png", "red"),
+            ("cat/2.png", "blue"),
+            ("dog/1.png", "green"),
+            ("dog/2.png", "grey"),
+        ):
+            zipped.writestr(name, png(colour))
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_odd_input_has_the_verdict_that_is_expected_of_it(kind: str, tmp_path: Path) -> None:
+    n, failed, note = FAULTS["judged"](FAULTS[kind](tmp_path))
+    assert n > 1 or kind == "readers"
+    assert failed == 0, note
+
+
+def test_a_mutated_zip_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    assert FAULTS["mutated"](tmp_path, 60)[1:] == (0, "")
+
+
+def test_the_labels_of_a_table_that_name_several_things_are_noted(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(png())
+    (tmp_path / "t.csv").write_text("image;label\n1.png;daisy,plant\n2.png;rose\n")
+    assert "'daisy,plant'" in load(tmp_path / "t.csv").notes[0]
+
+
+def test_a_table_in_latin_1_says_that_it_was_guessed(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(png())
+    (tmp_path / "t.csv").write_bytes("image,label\n1.png,Käfer\n".encode("latin-1"))
+    images = load(tmp_path / "t.csv")
+    assert images.classes == ("Käfer",) and "Windows-1252" in images.notes[0]
+
+
+def test_the_class_names_of_a_hugging_face_table_stand_for_its_numbers(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    about = b'{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}'
+    table = pa.table({"image": [png(), png("blue")], "label": [1, 0]}).replace_schema_metadata({"huggingface": about})
+    pq.write_table(table, tmp_path / "t.parquet")
+    images = load(tmp_path / "t.parquet")
+    assert images.classes == ("cat", "dog") and images.labels.tolist() == [1, 0]
+
+
+def test_a_member_over_the_limit_is_refused_before_it_is_read(archive: Path) -> None:
+    with pytest.raises(Refused, match="too-many-bytes"):
+        Member(archive, "cat/1.png").read(Limits(max_bytes=10))
+
+
+def test_threads_read_one_archive_at_the_same_time(archive: Path) -> None:
+    images = load(archive)
+    expected = [images.read(i).tobytes() for i in range(len(images))]
+    found: list[bool] = []
+
+    def read() -> None:
+        found.append(all([images.read(i).tobytes() for i in range(len(images))] == expected for _ in range(20)))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 4
+
+
+def test_an_archive_that_was_replaced_is_read_anew(archive: Path) -> None:
+    assert load(archive).classes == ("cat", "dog")
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("ant/1.png", png())
+        zipped.writestr("bee/longer-name.png", png())
+    assert load(archive).classes == ("ant", "bee")
+
+
+def test_a_picture_in_an_archive_that_is_gone_is_missing(archive: Path) -> None:
+    images = load(archive)
+    archive.unlink()
+    with pytest.raises(Refused, match="missing-file"):
+        images.raw(0)
+
+
+def test_a_heic_picture_is_upright_as_its_reader_turns_it() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    from headstart.images import decode
+
+    image = Image.new("RGB", (32, 16), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    heif.from_pillow(image).save(file, exif=exif.tobytes())
+    assert decode(file.getvalue()).size == (16, 32)
+    with pytest.raises(Refused, match="too-many-pixels"):
+        decode(file.getvalue(), Limits(max_pixels=100))
+
+
+def test_an_estimator_takes_one_column_and_refuses_one_picture_and_missing_labels(tmp_path: Path) -> None:
+    import pandas as pd
+
+    colours = ["red", "blue", "red", "blue", "red", "blue"]
+    paths = [tmp_path / f"{i}.png" for i in range(6)]
+    for i, (path, colour) in enumerate(zip(paths, colours, strict=True)):
+        path.write_bytes(png(colour, 10 + i % 2))
+    table = pd.DataFrame({"image": [str(path) for path in paths], "label": colours})
+    model = TransferClassifier(method="pixels", image_size=8).fit(table[["image"]], table[["label"]])
+    assert model.score(table[["image"]], table["label"]) == 1
+    with pytest.raises(ValueError, match=r"X\[0\]\[None\]"):
+        model.predict(np.zeros((12, 12, 3), np.uint8))
+    with pytest.raises(DataError, match="lacks 1 of 6 labels"):
+        model.fit(table[["image"]], ["red", None, "red", "blue", "red", "blue"])
+
+
+def test_a_recipe_says_how_to_read_its_data() -> None:
+    data = {"source": "x.csv", "follow_links": True, "label_column": "kind"}
+    recipe = Recipe.from_dict({"data": data})
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    assert recipe.data.reading() == {"follow_links": True, "image_column": None, "label_column": "kind"}
+
+
+@pytest.mark.parametrize(
+    "command", ["fit", "compare", "rank", "evaluate", "predict", "classify", "features", "pretrain"]
+)
+def test_every_command_that_reads_a_folder_can_follow_links(command: str) -> None:
+    from typer.main import get_command
+
+    from headstart.cli import app
+
+    options = {name for p in get_command(app).commands[command].params for name in p.opts}
+    assert "--follow-links" in options
+    assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify")
+
+
+def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.cli import _at_home
+
+    monkeypatch.setenv("HOME", "/home/me")
+    given = ["--out=~/runs", "~/photos", "data=~/x", "a@~/w.safetensors", "~", "a~/b", "--classes", "~x"]
+    assert [_at_home(each) for each in given] == [
+        "--out=/home/me/runs", "/home/me/photos", "data=/home/me/x", "a@/home/me/w.safetensors", "~", "a~/b",
+        "--classes", "~x",
+    ]  # fmt: skip
+
+
+def test_the_home_folder_is_meant_in_paths_of_python_and_of_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.images import from_arrays
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    (tmp_path / "photos" / "cat" / "1.png").write_bytes(png())
+    (tmp_path / "r.toml").write_text('[data]\nsource = "~/photos"\n')
+    recipe = Recipe.load(Path("~/r.toml"))
+    assert len(load(recipe.data.source)) == 1
+    assert load(["~/photos/cat/1.png"], labelled=False).read(0).shape == (12, 12, 3)
+    assert from_arrays(["~/photos/cat/1.png"]).read(0).shape == (12, 12, 3)
+
+
+def test_classes_are_chosen_by_name_in_any_unicode_form(tmp_path: Path) -> None:
+    for name in ("café/1.png", "tea/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(png())
+    assert select(load(tmp_path), classes=["cafe\u0301"]).classes == ("café",)
