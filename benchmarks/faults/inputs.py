@@ -221,6 +221,8 @@ def archives(root: Path) -> Iterator[Case]:
     yield "a link", reasons({"cat/2.png": b"/etc/passwd", **inner}, external_attr=0o120777 << 16), ["not-a-file"]
     yield "bzip2", reasons({"cat/2.png": picture(), **inner}, how=12), said("no picture")
     yield "a bomb", reasons({**inner, "cat/2.png": bytes(200 * 2**20)}), ["too-many-bytes"]
+    nameless = {"zz.png": picture(), **inner}
+    yield "no name", read(nameless, change=lambda content: content.replace(b"zz.png", b"\0z.png")), answer
     yield "an empty file", reasons({**inner, "cat/2.png": b""}), ["empty-file"]
     yield "no zip", lambda: load(_file(root, picture())), said("cannot be read as a zip archive")
     yield "empty", lambda: load(_file(root, b"")), said("cannot be read as a zip archive")

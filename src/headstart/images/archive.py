@@ -68,7 +68,7 @@ def members(archive: Path) -> list[tuple[ZipInfo, tuple[str, ...]]]:
         zipped, _ = _opened(archive, *_version(archive))
     except _DAMAGED as error:
         raise DataError(f"{archive} cannot be read as a zip archive: {error or type(error).__name__}.") from None
-    files = [info for info in zipped.infolist() if not info.is_dir()]
+    files = [info for info in zipped.infolist() if info.filename and info.filename[-1] not in "/\\"]
     if len(files) > MAX_MEMBERS:
         raise DataError(f"{archive} holds {len(files):,} files, over {MAX_MEMBERS:,}; unpack it and give the folder.")
     if locked := [info for info in files if info.flag_bits & _ENCRYPTED]:
