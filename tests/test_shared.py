@@ -48,7 +48,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), shared.replacing_folder(tmp_path / "f"):
         raise ZeroDivisionError
     assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".f.lock", "f"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["f"]
 
 
 def test_a_lock_is_held_by_one_at_a_time_and_clears_what_dead_ones_left(tmp_path: Path) -> None:
@@ -56,9 +56,29 @@ def test_a_lock_is_held_by_one_at_a_time_and_clears_what_dead_ones_left(tmp_path
     (tmp_path / ".made.more.99999.1.part").write_text("another file's")
     with shared.locked(tmp_path / "made") as first, shared.locked(tmp_path / "made", wait_s=0.05) as second:
         assert first and not second
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".made.lock", ".made.more.99999.1.part"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".made.more.99999.1.part"]
     with shared.locked(tmp_path / "made") as third:
         assert third
+
+
+def test_eight_processes_that_want_one_lock_hold_it_one_after_another(tmp_path: Path) -> None:
+    """Its file goes with it, which must not let two hold it: each adds one to a number that it has read before."""
+    (tmp_path / "number").write_text("0")
+    code = """
+import sys, time
+from pathlib import Path
+from headstart import shared
+number = Path(sys.argv[1])
+for _ in range(25):
+    with shared.locked(number) as held:
+        assert held
+        read = int(number.read_text())
+        time.sleep(0.0005)
+        number.write_text(str(read + 1))
+"""
+    crew = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "number")]) for _ in range(8)]
+    assert [process.wait() for process in crew] == [0] * 8
+    assert (tmp_path / "number").read_text() == "200" and [p.name for p in tmp_path.iterdir()] == ["number"]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,9 @@ def _targets(X: Any, y: Any) -> NDArray[Any]:
     """Labels (n,), checked as scikit-learn does: one for each picture, finite, and no quantities."""
     if y is None:
         raise DataError("TransferClassifier requires y to be passed, but the target y is None: give a label a picture.")
-    labels: NDArray[Any] = column_or_1d(labels_in(y), warn=True)
+    if getattr(y, "shape", ())[1:] == (1,):
+        y = column_or_1d(y, warn=True)  # the usual warning of scikit-learn
+    labels: NDArray[Any] = labels_in(y)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     if len(labels) != len(X):

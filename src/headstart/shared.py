@@ -16,7 +16,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 WAIT_S = 600.0
 """After this long a holder of a lock is taken to be stuck, and the work is done without what it keeps."""
@@ -83,6 +85,8 @@ def full(error: Exception) -> int | None:
 def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[bool]:
     """Hold the lock of `path`, a file `.NAME.lock` beside it, and give True; parts that killed processes left are gone.
 
+    The file goes with the lock.
+
     False, and no lock, where the folder cannot be written, the system has no such locks, or another process holds it
     for `wait_s` seconds. The lock goes with its process, however that ends.
     """
@@ -91,18 +95,28 @@ def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[bool]:
     except ImportError:  # Windows: files are still replaced in one step
         yield False
         return
+    lock, until = path.with_name(f"{_stem(path)}lock"), time.monotonic() + wait_s
+    file, held = None, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{_stem(path)}lock").open("ab")
+        while file is None:
+            file = lock.open("ab")
+            held = _taken(partial(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB), until)
+            if held and not _is_at(file, lock):  # its holder has deleted it: others lock the next
+                file.close()
+                file = None
     except OSError:
         yield False
         return
     with file:
-        held = _taken(lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB), wait_s)
         if held:
             for part in path.parent.glob(f"{glob.escape(_stem(path))}[0-9]*.[0-9]*.part"):
                 remove(part)
-        yield held
+        try:
+            yield held
+        finally:
+            if held:
+                remove(lock)
 
 
 def remove(path: Path) -> None:
@@ -147,9 +161,16 @@ def check_writable(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(place)) from error
 
 
-def _taken(take: Callable[[], None], wait_s: float) -> bool:
-    """Whether the lock could be taken before `wait_s` seconds were over."""
-    until = time.monotonic() + wait_s
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is the one at this path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _taken(take: Callable[[], None], until: float) -> bool:
+    """Whether the lock could be taken by this time."""
     while True:
         try:
             take()

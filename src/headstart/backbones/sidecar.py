@@ -91,11 +91,11 @@ class _Schema(documents.Strict):
 def _parse(values: Any) -> Sidecar:
     found = documents.checked(_Schema, values)
     kwargs = dict(found.given or {})
-    arguments.check(found.architecture, kwargs)
     if kwargs.get("in_chans", 3) != 3 or found.preprocess.get("color", "RGB") != "RGB":
         raise ValueError(
             "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
         )
+    arguments.check(found.architecture, kwargs)
     return Sidecar(
         architecture=found.architecture,
         preprocess=Preprocess.from_dict(found.preprocess),
