@@ -248,6 +248,7 @@ print(views.computed, views.reused, "torch" in sys.modules, sha256(rows).hexdige
 """
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_views_and_a_second_one_reads_them_without_pytorch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", IN_A_PROCESS, str(tmp_path)]
     told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]

@@ -87,6 +87,7 @@ def test_a_weights_file_with_sidecar_is_resolved_without_any_library(
     assert loaded(code) == []
 
 
+@pytest.mark.slow
 def test_a_second_resolution_needs_no_library(tmp_path: Path) -> None:
     """What timm said of an architecture is remembered in the cache, the weights being random or a bare file."""
     code = "from headstart.backbones import resolve; b = resolve('resnet18', 'none', seed=3); b.fingerprint"
@@ -351,6 +352,7 @@ print(b.fingerprint, b.preprocess.height, b.weights.licence)
 """
 
 
+@pytest.mark.slow
 def test_hub_weights_are_keyed_by_content_and_a_second_run_needs_no_library(tmp_path: Path) -> None:
     """With the library's own download already in its cache: resolved, remembered, saved, and the same when loaded."""
     from torchvision.models import SqueezeNet1_1_Weights as Hub
@@ -384,6 +386,7 @@ for name in ('timm:resnet18', 'torchvision:alexnet', 'timm:legacy_xception'):
 """
 
 
+@pytest.mark.slow
 def test_without_a_network_one_sentence_names_the_way_out(tmp_path: Path) -> None:
     """The same error from each way of download: Hugging Face, torchvision's server, GitHub."""
     closed = "http://127.0.0.1:9"
@@ -446,6 +449,7 @@ def test_real_weights_of_squeezenet_recognise_imagenet(weights_dir: Path, data_d
     assert top1(backbone, data_dir / "imagenet_samples") >= 0.58
 
 
+@pytest.mark.slow
 def test_converting_a_network_loads_no_telemetry() -> None:
     code = (
         "import sys; from headstart.backbones import resolve; b = resolve('small_cnn', 'none');"

@@ -148,6 +148,7 @@ def test_the_truth_of_a_pool_is_on_what_was_not_drawn_and_shrinks_towards_the_sc
 # Coverage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n"), [("two, good", 50), ("two, centres", 50), ("two, uneven", 200)])
 def test_it_holds_the_truth_about_as_often_as_it_says_where_wilson_s_does_not(name: str, n: int) -> None:
     """400 data sets have a standard error of about one point."""

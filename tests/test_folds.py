@@ -250,6 +250,7 @@ def test_no_more_neighbours_are_tried_than_a_fold_has_rows() -> None:
     assert np.allclose(many.predict_proba(X), 0.5)
 
 
+@pytest.mark.slow
 def test_a_grid_search_of_scikit_learn_runs_over_every_setting(digits: Any) -> None:
     X, y = digits[0][:150], digits[1][:150]
     grid = {"C": [0.1, None], "normalise": [None, True, False], "whiten": [None, 0.0, 0.01]}
@@ -283,6 +284,7 @@ def test_with_many_rows_the_scale_is_that_of_scikit_learn() -> None:
     assert np.abs(ours.mean - theirs.mean_).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_a_few_digits_of_each_class_beat_standardisation_of_each_feature_alone(digits: Any) -> None:
     """What was done before: a standard score of each pixel, and the usual C. Five subsets of each size."""
     X, y = digits

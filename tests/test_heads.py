@@ -174,6 +174,7 @@ def test_importing_the_table_imports_no_heavy_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_mlp_predicts_without_torch(digits: Any, tmp_path: Path) -> None:
     X, y = digits
     head = quick("mlp").fit(X[:300], y[:300])

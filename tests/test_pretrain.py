@@ -63,6 +63,7 @@ def test_features_of_the_written_weights_are_those_of_the_network_that_was_train
     np.testing.assert_allclose(features[0], features[1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "judge"), [("features", "cv"), ("finetune", "test")])
 def test_a_head_is_fitted_on_the_weights_and_they_are_trained_on(
     made: Pretrained, tmp_path: Path, method: str, judge: str
@@ -86,6 +87,7 @@ class Stopped(Exception):
     """Stands for Ctrl-C."""
 
 
+@pytest.mark.slow
 def test_a_stopped_one_goes_on_to_the_same_weights(made: Pretrained, tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if stage.startswith("train|") and 2 * done > total:

@@ -105,6 +105,7 @@ def test_the_parts_in_split_csv_are_those_of_the_counts(digits_run) -> None:
         assert parts.count(part) == digits_run.scores["counts"][part] == n
 
 
+@pytest.mark.slow
 def test_the_recipe_in_the_folder_repeats_the_run_to_the_same_scores(network_run, tmp_path: Path) -> None:
     written = network_run.folder / "recipe.toml"
     again = execute(with_split_beside(Recipe.load(written), written), tmp_path / "again")
@@ -404,6 +405,7 @@ def test_few_labelled_pictures_a_class_leave_the_test_part_as_it_is(tmp_path: Pa
     assert few["train"] == 60 and few["val"] + few["calibration"] == 0
 
 
+@pytest.mark.slow
 def test_a_named_split_goes_before_the_seed(tmp_path: Path) -> None:
     data = {"limit": None, "evaluate": "holdout"}
     settings = {"data": data, "head": {"name": "prototype"}}

@@ -124,6 +124,7 @@ def test_the_engines_agree(size: int) -> None:
     assert np.abs(rows[0] - rows[1]).max() < 1e-4 * np.abs(rows[1]).max()
 
 
+@pytest.mark.slow
 def test_it_learns_digits_better_than_raw_pixels_from_fifty_of_each(tmp_path: Path) -> None:
     """From nothing, in their own size of 8 x 8, in a third of the steps that the rules choose."""
     learnt = execute(recipe(per_class=50, training={"epochs": 13}), tmp_path / "learnt")

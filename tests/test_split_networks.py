@@ -71,6 +71,7 @@ def pictures(family: Family, n: int) -> torch.Tensor:
     return torch.randn(n, 3, family.size, family.size, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 @EVERY
 @torch.no_grad()
 def test_trunk_and_tail_are_the_network(family: Family) -> None:
@@ -134,6 +135,7 @@ def test_last_conv_is_what_timm_calls_features_and_pooled_its_mean(name: str) ->
     torch.testing.assert_close(backbone(name).features("pooled")(x), reference.mean(dim=(2, 3)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
 @torch.no_grad()
 def test_a_transformer_is_pooled_as_timm_pools_it_and_its_last_conv_is_its_grid_of_tokens(name: str) -> None:

@@ -122,6 +122,7 @@ def test_a_saved_sprout_is_the_same_backbone(tmp_path: Path) -> None:
         assert torch.equal(again.network()(x), backbone.network()(x))
 
 
+@pytest.mark.slow
 def test_it_beats_raw_pixels_on_digits_with_five_of_each(tmp_path: Path) -> None:
     """Digits that it never saw; mean of three seeds, the same pictures for both."""
     seeds = range(3)

@@ -276,6 +276,7 @@ def test_a_second_run_and_another_head_on_the_same_cut_compute_nothing(base: Run
     assert timeless(second.folder / "history.csv") == timeless(base.folder / "history.csv")
 
 
+@pytest.mark.slow
 def test_rows_that_are_stored_or_computed_anew_or_kept_in_memory_train_the_same_weights(
     base: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +350,7 @@ def test_without_validation_the_weights_are_half_way_to_the_trained_ones(tmp_pat
     np.testing.assert_allclose(ends[0], (start + ends[1]) / 2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_test_accuracy_by_epoch_is_measured_at_a_dozen_epochs_and_chooses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +364,7 @@ def test_test_accuracy_by_epoch_is_measured_at_a_dozen_epochs_and_chooses_nothin
     assert weights_in(execute(chosen, tmp_path / "unseen").folder) == weights_in(seen.folder)
 
 
+@pytest.mark.slow
 def test_a_training_without_validation_that_was_stopped_goes_on_to_the_same_result(tmp_path: Path) -> None:
     """With the augmentation that was chosen for its pictures when it began."""
     chosen = blind(tmp_path, "scratch", training={"epochs": 6, "batch_size": 16})
@@ -600,6 +603,7 @@ def test_without_blending_and_without_a_solved_top_the_report_says_so(ready: tup
 # ---- views
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("last_epoch")
 def test_stored_views_are_rows_like_any_other_and_train_as_computed_ones_do(tmp_path: Path) -> None:
     chosen = recipe(

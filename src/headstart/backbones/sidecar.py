@@ -91,7 +91,8 @@ class _Schema(documents.Strict):
 def _parse(values: Any) -> Sidecar:
     found = documents.checked(_Schema, values)
     kwargs = dict(found.given or {})
-    if kwargs.get("in_chans", 3) != 3 or found.preprocess.get("color", "RGB") != "RGB":
+    channels = kwargs.get("in_chans")
+    if (type(channels) is int and channels == 1) or found.preprocess.get("color") == "L":
         raise ValueError(
             "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
         )
