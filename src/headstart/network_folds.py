@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart import tensors
 from headstart.augment import Views
 from headstart.classifier import Classifier
 from headstart.errors import DataError
@@ -25,10 +26,9 @@ from headstart.learner import FEWEST, FOLDS, CrossValidated
 from headstart.metrics import apply_temperature
 from headstart.outcome import part_rows, rows_in
 from headstart.recipe import Recipe
+from headstart.shared import replacing
 
 Logits = NDArray[np.float64]
-UNKNOWN = 500.0
-"""A class that a fold's network has not seen is further than this below the best one."""
 NAMES = ("plain", "averaged", "frozen")
 """What is kept of a fold: the network's logits, with views averaged, and those of the frozen network before it."""
 
@@ -50,9 +50,11 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
         told = _told(job.progress, f"fold {number} of {len(parts)}")
         for name, logits in _answers(replace(job, progress=told), fitted, fold == part, int(part), averaging).items():
             found[name][fold == part] = logits
-    temperatures = [_temperature(found["averaged"], y, fold != part) for part in parts]
-    probabilities = np.empty((n, k))
-    for part, temperature in zip(parts, temperatures, strict=True):
+    known, probabilities = np.empty(n, dtype=bool), np.empty((n, k))
+    for part in parts:
+        known[fold == part] = np.isin(y[fold == part], y[fold != part])  # else its network has not seen its class
+    for part in parts:
+        temperature = _temperature(found["averaged"], y, known & (fold != part))
         probabilities[fold == part] = apply_temperature(found["averaged"][fold == part], temperature)
     crossed = CrossValidated(
         found["plain"], found["averaged"], probabilities, fold, 0,
@@ -60,21 +62,21 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
     )  # fmt: skip
     assert fitted.training is not None
     training = replace(fitted.training, folds=None if fitted.training.frozen is None else found["frozen"])
-    whole = np.ones(n, dtype=bool)
+    answered = int(known.sum())
     return replace(
-        fitted, folds=crossed, training=training,
-        temperature=_temperature(found["averaged"], y, whole), calibrated_on=n if n >= FEWEST else 0,
+        fitted, folds=crossed, training=training, temperature=_temperature(found["averaged"], y, known),
+        calibrated_on=answered if answered >= FEWEST else 0,
     )  # fmt: skip
 
 
 def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, averaging: Views) -> dict[str, Logits]:
     """Logits (m, k) of the m training pictures that are `judged`, by a network trained on the others."""
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
     folder = job.folder / STATE / "folds" / str(part)
     kept = folder / "answers.safetensors"
     if kept.is_file():
-        return dict(load_file(kept))
+        return tensors.arrays(kept)
     whole = fitted.images
     parts = whole.parts.copy()
     parts[np.flatnonzero(judged)] = "test"
@@ -93,9 +95,8 @@ def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, ave
         found["averaged"] = classifier.averaged(plain, one.images.take(np.arange(test.start, test.stop)), views)
     if one.training is not None and one.training.frozen is not None:
         found["frozen"] = one.training.frozen[test]
-    part_file = kept.with_suffix(".part")
-    save_file({name: np.ascontiguousarray(logits) for name, logits in found.items()}, part_file)
-    part_file.replace(kept)
+    with replacing(kept) as beside:
+        save_file({name: np.ascontiguousarray(logits) for name, logits in found.items()}, beside)
     one.done()
     return found
 
@@ -110,8 +111,7 @@ def _recipe(fitted: Fitted) -> Recipe:
 
 def _temperature(logits: Logits, y: NDArray[np.int64], rows: NDArray[np.bool_]) -> float:
     """By answers (n, k) to some rows with classes y (n,); 1 where they are too few."""
-    known = rows & (logits[np.arange(len(y)), y] > logits.max(axis=1) - UNKNOWN)
-    return 1.0 / fit_scale(logits[known], y[known]) if known.sum() >= FEWEST else 1.0
+    return 1.0 / fit_scale(logits[rows], y[rows]) if rows.sum() >= FEWEST else 1.0
 
 
 def _told(progress: Progress, fold: str) -> Progress:

@@ -20,11 +20,10 @@ from headstart.features.copies import repeated, torn
 from headstart.features.extract import Extraction
 from headstart.images import ImageSet, write_split
 from headstart.images.cures import cures
+from headstart.images.parts import PARTS
 from headstart.learner import CrossValidated
 from headstart.metrics import apply_temperature, score
 from headstart.recipe import Recipe
-
-PARTS = ("train", "val", "calibration", "test")
 
 
 def part_rows(images: ImageSet) -> dict[str, slice]:
@@ -223,14 +222,14 @@ class Outcome:
         if self.folds is not None:
             answers, labels = self.folds.probabilities, self.images.labels[self._crossed]
             found["cv"] = self._scored(labels, answers, apply_temperature(self.folds.logits, 1.0))
-            found["cv"] |= self._crossed_score(answers) | {"folds": len(np.unique(self.folds.fold))}
+            found["cv"] |= self._crossed_interval(answers) | {"folds": len(np.unique(self.folds.fold))}
         return found
 
-    def _crossed_score(self, answers: NDArray[np.float64]) -> dict[str, Any]:
-        """Scores of out-of-fold probabilities (n, k), with the interval of a cross-validated accuracy."""
-        labels, classes = self.images.labels[self._crossed], self.images.classes
-        low, high = interval(answers.argmax(axis=1) == labels, len(classes))
-        return score(labels, answers, classes) | {"accuracy_low": low, "accuracy_high": high}
+    def _crossed_interval(self, answers: NDArray[np.float64]) -> dict[str, float]:
+        """The interval of a cross-validated accuracy, of out-of-fold probabilities (n, k)."""
+        right = answers.argmax(axis=1) == self.images.labels[self._crossed]
+        low, high = interval(right, len(self.images.classes))
+        return {"accuracy_low": low, "accuracy_high": high}
 
     def _scored(
         self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
@@ -254,7 +253,8 @@ class Outcome:
         plain, classes = apply_temperature(told.frozen, 1.0), self.images.classes
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
         if told.folds is not None:
-            scored["cv"] = self._crossed_score(apply_temperature(told.folds, 1.0))
+            answers = apply_temperature(told.folds, 1.0)
+            scored["cv"] = score(self.images.labels[self._crossed], answers, classes) | self._crossed_interval(answers)
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
         return {**told.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 
