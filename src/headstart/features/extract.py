@@ -122,8 +122,6 @@ class Extraction:
     open_s: float
     wall_s: float
     notes: tuple[str, ...] = ()
-    twins: tuple[tuple[int, int], ...] = ()
-    """Pairs of rows of `features` whose pictures have the same content: (later, first)."""
     contents: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, DIGEST), np.uint8))
     """(m, 16): the digest of each picture's content."""
     sketches: Sketches | None = None
@@ -133,13 +131,10 @@ class Extraction:
 
     def reordered(self, order: NDArray[np.int64]) -> Extraction:
         """The same with the rows in another order (m,)."""
-        place = np.argsort(order)
-        twins = tuple((int(place[later]), int(place[first])) for later, first in self.twins)
         features, kept, contents = self.features[order], self.kept[order], self.contents[order]
         sketches = None if self.sketches is None else self.sketches.take(order)
         copies = self.copies.reordered(order)
-        found = replace(self, features=features, kept=kept, contents=contents, twins=twins, sketches=sketches)
-        return replace(found, copies=copies)
+        return replace(self, features=features, kept=kept, contents=contents, sketches=sketches, copies=copies)
 
     @property
     def images_per_s(self) -> float:
@@ -206,11 +201,8 @@ class _Run:
         self.sketched: FeatureStore | None = None
         if 0 < len(images) <= settings.sketches:
             self.sketches = np.zeros((len(images), LENGTH), np.uint8)
-            self.sketched = (
-                None
-                if stored is None
-                else FeatureStore.open(stored, {**SPACE, **limit, "white": source.preprocess.white})
-            )
+            space = {**SPACE, **limit, "white": source.preprocess.white}
+            self.sketched = None if stored is None else FeatureStore.open(stored, space)
 
     def go(self) -> Extraction:
         started = time.perf_counter()
@@ -361,8 +353,6 @@ class _Run:
 
     def _result(self, wall_s: float) -> Extraction:
         kept = np.flatnonzero(self.filled)
-        place = {int(origin): target for target, origin in enumerate(kept)}
-        twins = tuple((place[i], place[self.first[key]]) for i, key in self.repeats if i in place)
         if self.matrix is None or not len(kept):
             raise DataError(_none_left(self.images, self.refused), self.refused)
         for target, origin in enumerate(kept):  # close the gaps of refused pictures without a second matrix
@@ -384,7 +374,6 @@ class _Run:
             self.open_s,
             wall_s,
             notes,
-            twins,
             contents,
             sketches,
             find(contents, sketches),
