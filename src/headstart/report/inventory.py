@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.images.parts import PARTS
 from headstart.report.files import RunFiles
 from headstart.report.headline import class_sizes
 from headstart.report.numbers import count, duration, plain, shown
@@ -13,7 +14,6 @@ from headstart.report.parts import PART_WORDS
 
 LISTED_CLASSES = 30
 REFUSED_BYTES = 300_000
-LISTED_PARTS = ("train", "val", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def balance(files: RunFiles) -> Balance:
 
 def _parts(files: RunFiles) -> list[str]:
     """The parts that the pictures are in; cross-validation judges pictures of train and val, which are listed there."""
-    return [part for part in LISTED_PARTS if part in files.after] or [part for part in ("cv",) if part in files.after]
+    return [part for part in PARTS if part in files.after] or [part for part in ("cv",) if part in files.after]
 
 
 def _balance_row(name: str, by_part: dict[str, dict[str, int]], total: int, most: int) -> BalanceRow:

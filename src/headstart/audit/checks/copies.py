@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.audit.findings import Codes, Finding, Material
 from headstart.features.copies import torn
-
-ORDER = ("train", "val", "calibration", "test")
-"""A leak is told of the later part, with the picture of the earlier one."""
+from headstart.images.parts import PARTS
 
 
 def duplicate(material: Material) -> Iterator[Finding]:
@@ -38,7 +36,7 @@ def near(material: Material) -> Iterator[Finding]:
 
 def leak(material: Material) -> Iterator[Finding]:
     """Each picture of a part that is in an earlier part too, or nearly."""
-    rank = np.array([ORDER.index(part) for part in material.parts.tolist()], dtype=np.int64)
+    rank = np.array([PARTS.index(part) for part in material.parts.tolist()], dtype=np.int64)
     for members in _torn_groups(material.copies.near, rank):
         for i in members[rank[members] > rank[members].min()].tolist():
             earlier = members[rank[members] < rank[i]]

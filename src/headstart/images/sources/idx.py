@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
-from headstart.images.parts import SPELLINGS, check_classes_in_train
+from headstart.images.parts import PARTS, SPELLINGS, check_classes_in_train
 from headstart.images.sources.arrays import encode, to_uint8
 
 _IMAGES = re.compile(r"(?P<stem>.*?)[-_.]?images[-_.]idx\d-ubyte(\.gz)?$", re.IGNORECASE)
@@ -103,7 +103,7 @@ def _image_files(folder: Path) -> list[tuple[str, str, Path]]:
     parts = [part for part, _, _ in listed if part]
     if len(set(parts)) < len(parts):
         raise DataError(f"{folder} holds several files for the same part: {', '.join(sorted(chosen))}.")
-    return sorted(listed, key=lambda row: ("train", "val", "calibration", "test", "").index(row[0]))
+    return sorted(listed, key=lambda row: (*PARTS, "").index(row[0]))
 
 
 def _part(stem: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, nearest
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
-from headstart.images.parts import check_classes_in_train
+from headstart.images.parts import PARTS, check_classes_in_train
 from headstart.images.ranges import White
 from headstart.images.sources.arrays import from_arrays, one_label_each, seen_in, to_uint8
 
@@ -26,7 +26,6 @@ MAX_BYTES = 128 << 20
 MAX_DEFLATE = 1_100
 """More than any member of a zip archive can expand."""
 SHOWN = 20
-PARTS = ("train", "val", "calibration", "test")
 
 
 def accepts(data: Any) -> bool:
