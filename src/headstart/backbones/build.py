@@ -84,15 +84,21 @@ def _check_room(architecture: str, weights: Weights, stored: int, path: Path) ->
 
     It is laid out without memory first; one that cannot be is built as it is.
     """
-    try:
-        with torch.device("meta"):
-            needed = sum(value.numel() for value in create(architecture, weights).state_dict().values())
-    except Exception:  # anything: few libraries are tried on this device, and `create` has the words for the rest
-        return
+    laid_out = without_memory(architecture, weights)
+    needed = 0 if laid_out is None else sum(value.numel() for value in laid_out.state_dict().values())
     if needed > SPARE + 4 * stored:
         raise WeightsError(
             f"{path} does not fit this architecture: it holds {stored:,} numbers, and the network has {needed:,}."
         )
+
+
+def without_memory(architecture: str, weights: Weights) -> nn.Module | None:
+    """The network on PyTorch's `meta` device, where it has shapes and no numbers; None where it cannot be laid out."""
+    try:
+        with torch.device("meta"):
+            return create(architecture, weights)
+    except Exception:  # anything: few libraries are tried on this device, and `create` has the words for the rest
+        return None
 
 
 def notes(network: nn.Module) -> tuple[str, ...]:

@@ -48,9 +48,8 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        with torch.serialization.safe_globals(
-            [argparse.Namespace]
-        ):  # timm's trainer keeps its arguments so: plain data
+        # timm's trainer keeps its arguments in a Namespace: plain data
+        with torch.serialization.safe_globals([argparse.Namespace]):
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a foreign file can fail in any way
         raise WeightsError(

@@ -58,14 +58,14 @@ def _without_memory(backbone: Backbone, layer: str, preprocess: Preprocess) -> i
     """
     import torch
 
-    from headstart.backbones.build import create
+    from headstart.backbones.build import without_memory
 
-    if backbone.weights.kind != "none":
+    if backbone.weights.kind != "none" or (network := without_memory(backbone.architecture, backbone.weights)) is None:
         return None
     try:
         with torch.device("meta"):
             empty = replace(backbone)
-            empty.__dict__["_network"] = create(backbone.architecture, backbone.weights).eval()
+            empty.__dict__["_network"] = network.eval()
             found = forward(empty.features(layer), _noise(preprocess).to("meta"))
     except UnknownName:
         raise

@@ -15,6 +15,7 @@ from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.from_embedded import embedded, weights_file
 from headstart.backbones.sources import Architecture
 from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 
 KINDS = ("pretrained", "imagenet", "none")
@@ -46,11 +47,11 @@ def _onnx(name: str, weights: str | Path) -> Backbone:
 
     if str(weights) not in ("pretrained", "imagenet"):
         raise UserError(f"--weights {weights}: {name} is an ONNX file and holds its own weights; leave --weights out.")
-    return resolve_onnx(Path(name.removeprefix("onnx:")).expanduser())
+    return resolve_onnx(expanded(name.removeprefix("onnx:")))
 
 
 def _weights_file(weights: str | Path) -> Path:
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     if path.is_file() and path.name.lower().endswith(FORMATS):
         return path.resolve()
     if path.suffix.lower() == ".onnx":

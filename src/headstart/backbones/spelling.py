@@ -14,6 +14,7 @@ from pathlib import Path
 from headstart.backbones.resolve import KINDS
 from headstart.backbones.sources import SOURCES
 from headstart.errors import HeadstartError, Offline, UnknownName, UserError
+from headstart.paths import expanded
 
 FORM = "NAME[:LAYER][@WEIGHTS]"
 Spelled = dict[str, str]
@@ -85,7 +86,7 @@ def _onnx(name: str, weights: str, text: str) -> str:
     """The absolute path of the ONNX file, which is behind the @ where there is one."""
     if weights and not weights.lower().endswith(".onnx"):
         raise UserError(f"The backbone '{text}' is an ONNX file, which holds its own weights; leave @{weights} out.")
-    path = Path(weights or name.removeprefix("onnx:")).expanduser()
+    path = expanded(weights or name.removeprefix("onnx:"))
     if not path.is_file():
         raise UserError(f"The backbone '{text}': there is no file {path}.")
     return str(path.resolve())
@@ -94,7 +95,7 @@ def _onnx(name: str, weights: str, text: str) -> str:
 def _weights(weights: str, text: str) -> str:
     if weights in KINDS:
         return weights
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"The backbone '{text}': an ONNX file is a whole network; write {path} alone.")
     if path.is_file():
@@ -106,4 +107,4 @@ def _weights(weights: str, text: str) -> str:
 
 def _is_file(text: str) -> bool:
     """An ONNX file whose path holds an @ of its own."""
-    return text.lower().endswith(".onnx") and Path(text).expanduser().is_file()
+    return text.lower().endswith(".onnx") and expanded(text).is_file()
