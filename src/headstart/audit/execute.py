@@ -71,9 +71,17 @@ def known(checks: str) -> tuple[str, ...]:
     return asked
 
 
-def audit(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Audit:
-    """Look at every picture and run every check. Nothing is changed. Raises UserError where nothing can be listed."""
-    images, problem = listed(request)
+def audit(
+    request: Request,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    pictures: tuple[ImageSet, str] | None = None,
+) -> Audit:
+    """Look at every picture and run every check. Nothing is changed. Raises UserError where nothing can be listed.
+
+    `pictures` are those of `listed`, where they are listed already.
+    """
+    images, problem = pictures or listed(request)
     recipe, looked = chosen(request, images)
     done = examine(images, feature_source(recipe, images), settings or Settings(), progress, problem)
     return replace(done, request=request, looked=looked)

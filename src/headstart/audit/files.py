@@ -16,6 +16,7 @@ from headstart.audit.execute import Audit
 from headstart.audit.findings import Finding
 from headstart.errors import UserError
 from headstart.images import ImageSet
+from headstart.paths import expanded
 
 JSON = "audit.json"
 COLUMNS = ("check", "level", "name", "label", "split", "detail", "other", "suggested", "score", "left_out")
@@ -118,7 +119,7 @@ def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
     kept = [int(i) for i in material.labelled if int(i) not in drop]
     if not kept:
         raise UserError(f"--write-clean-table {table}: no labelled picture is left.")
-    place = table.expanduser().resolve().parent
+    place = expanded(table).resolve().parent
     records.make(place)
 
     def rows() -> Iterator[tuple[str, str, str]]:

@@ -83,11 +83,12 @@ def carry_out(request: Request, failing: tuple[str, ...], clean: Path | None, ou
     from headstart.paths import features_dir
     from headstart.report.audit import write_audit_report
 
+    pictures = listed(request)
     if clean is not None:
-        files.check_clean(clean, listed(request)[0])
+        files.check_clean(clean, pictures[0])
     folder = files.claim(out) if out else records.unused(Path("audits") / Path(request.data).stem)
     with show.progress_bar() as progress:
-        done = run(request, Settings(features_dir() if store else None), progress)
+        done = run(request, Settings(features_dir() if store else None), progress, pictures)
     found = files.write(done, folder)
     report = write_audit_report(folder, done.material.images)
     tell(found)

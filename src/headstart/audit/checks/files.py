@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator
 
 from headstart.audit.findings import Finding, Material
+from headstart.images.names import nfc
 
 UNUSED = ("no-class", "same-file", "outside-the-folder")
 """Reasons of refusal that say nothing against the file itself."""
@@ -42,7 +42,7 @@ def names(material: Material) -> Iterator[Finding]:
     """Names that are equal but for case or Unicode form; the first of them has none of these findings."""
     first: dict[str, int] = {}
     for i, name in enumerate(material.images.names):
-        plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        plain = nfc(nfc(name).casefold())
         other = first.setdefault(plain, i)
         if other != i:
             yield Finding(name, f"as {material.images.names[other]}", i, other)
