@@ -166,13 +166,14 @@ def test_every_command_that_reads_a_folder_can_follow_links(command: str) -> Non
     assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify")
 
 
-def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from headstart.cli import _at_home
 
-    monkeypatch.setenv("HOME", "/home/me")
+    home = str(tmp_path)
+    monkeypatch.setenv("HOME", home)
     given = ["--out=~/runs", "~/photos", "data=~/x", "a@~/w.safetensors", "~", "a~/b", "--classes", "~x"]
     assert [_at_home(each) for each in given] == [
-        "--out=/home/me/runs", "/home/me/photos", "data=/home/me/x", "a@/home/me/w.safetensors", "~", "a~/b",
+        f"--out={home}/runs", f"{home}/photos", f"data={home}/x", f"a@{home}/w.safetensors", "~", "a~/b",
         "--classes", "~x",
     ]  # fmt: skip
 

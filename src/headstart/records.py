@@ -119,9 +119,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in itertools.chain([columns], rows):
         cells = list(row if plain else map(_as_text, row))
-        returns = any(
-            isinstance(cell, str) and "\r" in cell for cell in cells
-        )  # csv takes these for no reason to quote
+        returns = any(isinstance(cell, str) and "\r" in cell for cell in cells)  # to csv no reason to quote
         (quoted if returns else writer).writerow(cells)
     text = out.getvalue()
     write_text(path, text if plain or text.isascii() else f"\ufeff{text}")

@@ -84,7 +84,6 @@ def list_(
 
 
 def _table(rows: Sequence[Row]) -> None:
-
     table = terminal.table()
     for column in ("name", "alias", "params", "top-1", "pooled", "last_conv", "input", "MACs", "licence"):
         side = "left" if column in ("name", "alias", "licence") else "right"
