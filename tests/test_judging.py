@@ -185,6 +185,25 @@ def test_a_run_stopped_among_the_folds_of_a_network_goes_on_to_the_same_scores(t
     assert resumed.scores["after"] == whole.scores["after"]
 
 
+@pytest.mark.parametrize("method", ["pixels", "scratch"])
+def test_pictures_that_are_given_stay_divided_as_they_are(method: str, tmp_path: Path) -> None:
+    """A study judges every arm on the same test pictures: none changes sides, though its copy is on the other."""
+    drawn = prepare(small_network("scratch", evaluate="holdout"))
+    assert drawn.test_drawn
+    twin = np.flatnonzero(drawn.parts == "train")[[0]]
+    given = replace(
+        drawn,
+        items=np.concatenate([np.asarray(drawn.items), np.asarray(drawn.items)[twin]]),
+        names=(*drawn.names, "copy"),
+        labels=np.append(drawn.labels, drawn.labels[twin]),
+        parts=np.append(drawn.parts, "test"),
+    )
+    asked = small_network(method) if method == "scratch" else recipe(method=method)
+    job = Job(asked, tmp_path / "run", NO_VIEWS, Settings(None), given=given)
+    fitted = job.train_network(False) if method == "scratch" else job.fit_frozen()
+    assert np.array_equal(fitted.images.parts, given.parts) and fitted.images.names == given.names
+
+
 @pytest.mark.parametrize("by", ["the data", "split.csv"])
 def test_cross_validation_beside_a_test_part_is_refused_in_a_sentence(by: str, tmp_path: Path) -> None:
     """Whoever brought the part, it judges."""

@@ -86,7 +86,7 @@ class Job:
         recipe, progress = self.recipe, self.progress
         learner = learner_of(recipe)
         learner.head()  # an option that is misspelt is refused before any picture is read
-        images = prepare(recipe) if self.given is None else self.given
+        images = self._divided(recipe)
         source = feature_source(recipe, images)
         extraction = extract(images, source, replace(self.settings, sketches=MOST), progress)
         images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
@@ -105,6 +105,10 @@ class Job:
             recipe, source, fitted.head, images, extraction, views, fitted.seconds,
             fitted.temperature, fitted.calibrated_on, folds, answers,
         )  # fmt: skip
+
+    def _divided(self, recipe: Recipe) -> ImageSet:
+        """The pictures of the recipe; those that were given stay divided as they are, copies or not."""
+        return prepare(recipe) if self.given is None else replace(self.given, test_drawn=False)
 
     def _without_views(
         self, learner: Learner, pictures: Pictures, images: ImageSet, extraction: Extraction
@@ -127,7 +131,7 @@ class Job:
         from headstart.tuning.settings import check
 
         check(recipe)
-        images = prepare(recipe) if self.given is None else self.given
+        images = self._divided(recipe)
         recipe = with_augment(recipe, images)
         views, _ = views_of(recipe)
         source = feature_source(recipe, images)
