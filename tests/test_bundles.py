@@ -20,7 +20,7 @@ from headstart.backbones import arguments, build, resolve
 from headstart.backbones.backbone import Weights
 from headstart.classifier import Classifier
 from headstart.engines import choose
-from headstart.errors import BundleError, WeightsError
+from headstart.errors import BundleError, UserError, WeightsError
 from headstart.features.extract import FeatureSource
 from headstart.heads import make_head
 from headstart.preprocess import Preprocess
@@ -449,3 +449,12 @@ def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
 def test_mutations_of_bundles_and_weights_are_refused_or_work_and_run_no_code() -> None:
     benchmark = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "faults" / "bundles.py"))
     assert [(what, failed) for what, _, failed, _ in benchmark["rows"](0.002) if failed] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("knn", {"metric": "x" * 9999}), ("prototype", {"normalise": "x" * 9999})]
+)
+def test_a_setting_of_a_head_is_cut_in_the_message(name: str, settings: dict[str, str]) -> None:
+    with pytest.raises(UserError) as told:
+        make_head(name, **settings)._check_settings()
+    assert len(str(told.value)) < 200

@@ -44,6 +44,7 @@ from headstart.errors import HeadstartError
 from headstart.features.extract import FeatureSource, extract
 from headstart.heads import make_head
 from headstart.images import from_arrays
+from headstart.paths import cache_dir
 from headstart.preprocess import Preprocess
 
 BUNDLES, WEIGHTS = 100_000, 20_000
@@ -77,7 +78,7 @@ class Watch:
     def __init__(self, allowed: Path) -> None:
         self.seen: list[str] = []
         self.on = False
-        self._allowed = [str(allowed), os.environ.get("HEADSTART_CACHE", "\0"), "/dev/null"]
+        self._allowed = [str(allowed), str(cache_dir()), "/dev/null"]
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:

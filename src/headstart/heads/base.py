@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from headstart.documents import shown
 from headstart.errors import BundleError, DataError, UserError
 from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import Folds, brought, folds_for
@@ -68,7 +69,7 @@ def class_weights(codes: Codes, classes: NDArray[Any], rule: ClassWeight) -> NDA
     if rule is None:
         return np.ones(len(classes))
     if rule != "balanced":
-        raise HeadSettingError(f"class_weight is {rule!r}: use None, 'balanced' or a dictionary.")
+        raise HeadSettingError(f"class_weight is {shown(rule)}: use None, 'balanced' or a dictionary.")
     return len(codes) / (len(classes) * np.maximum(np.bincount(codes, minlength=len(classes)), 1))
 
 

@@ -69,7 +69,7 @@ class KNNHead(Head):
 
     def _check_settings(self) -> None:
         if self.metric not in ("cosine", "euclidean"):
-            raise HeadSettingError(f"metric is {self.metric!r}: use 'cosine' or 'euclidean'.")
+            raise HeadSettingError(f"metric is {shown(self.metric)}: use 'cosine' or 'euclidean'.")
         if self.k is not None and self.k < 1:
             raise HeadSettingError(f"k is {self.k}: it must be at least 1, or None to choose it.")
 

@@ -141,7 +141,9 @@ class MLPHead(DenseHead):
         """Widths of the hidden layers; one number is one layer."""
         widths = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
         if not all(isinstance(width, int | np.integer) and width > 0 for width in widths):
-            raise HeadSettingError(f"hidden is {self.hidden!r}: it must be a whole number above 0, or a list of them.")
+            raise HeadSettingError(
+                f"hidden is {self.hidden!r:.60}: it must be a whole number above 0, or a list of them."
+            )
         return widths
 
     def _describe(self, epochs: int, trials: Trials | None) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.documents import shown
 from headstart.heads.base import (
     ClassWeight,
     Examples,
@@ -76,7 +77,7 @@ class PrototypeHead(Head):
 
     def _check_settings(self) -> None:
         if self.normalise not in ("none", "l2"):
-            raise HeadSettingError(f"normalise is {self.normalise!r}: use 'none' or 'l2'.")
+            raise HeadSettingError(f"normalise is {shown(self.normalise)}: use 'none' or 'l2'.")
         if self.temperature is not None and not self.temperature > 0:
             raise HeadSettingError(f"temperature is {self.temperature}: it must be positive, or None to choose it.")
 
