@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.engines.openvino import convert
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, load
 from headstart.recipe import Recipe

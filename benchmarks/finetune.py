@@ -24,8 +24,9 @@ from torch import nn
 
 from headstart.augment import NO_VIEWS
 from headstart.division import prepare
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.live import LiveRows
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows, Stored
@@ -101,8 +102,8 @@ def main() -> None:
     pixels = FeatureSource(source.preprocess, layer=PICTURE)
     ways: dict[str, Rows] = {
         "stored": stored,
-        "live": LiveRows(images, place.rows, NO_VIEWS),
-        "usual": LiveRows(images, pixels, NO_VIEWS),
+        "live": LiveRows(images, Extractor(place.rows), NO_VIEWS),
+        "usual": LiveRows(images, Extractor(pixels), NO_VIEWS),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(asked.rounds):

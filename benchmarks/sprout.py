@@ -26,7 +26,7 @@ from headstart.features.extract import Settings, extract
 from headstart.fitting import feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, load
-from headstart.outcome import part_rows
+from headstart.images.parts import part_rows
 from headstart.recipe import Recipe
 
 DATA = ("digits", "mnist", "fashion_mnist", "cats_vs_dogs", "hymenoptera")

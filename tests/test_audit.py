@@ -21,9 +21,10 @@ from headstart.audit.findings import Material
 from headstart.cli import _main
 from headstart.division import keep_together, prepare
 from headstart.errors import UnknownName, UserError
-from headstart.features.extract import Settings, extract, silent
+from headstart.features.extract import Settings, extract
 from headstart.fitting import feature_source
 from headstart.images import load, select
+from headstart.progress import silent
 from headstart.recipe import Recipe
 from headstart.report.audit import write_audit_report
 from reading import Page
@@ -215,7 +216,7 @@ def test_bursts_stay_on_one_side_of_a_drawn_test_and_the_test_keeps_its_size(see
     asked = {"method": "pixels", "seed": seed, "data": {"source": str(tmp_path), "evaluate": "holdout"}}
     recipe = Recipe.from_dict(asked)
     images = prepare(recipe)
-    done = extract(images, feature_source(recipe, images), Settings(sketches=len(images)))
+    done = extract(images, feature_source(recipe, images), sketches=len(images))
     images, done = keep_together(images, done, recipe)
     sides: dict[str, set[str]] = {}
     for name, part in zip(images.names, images.parts.tolist(), strict=True):
@@ -231,7 +232,7 @@ def test_bursts_stay_on_one_side_of_a_drawn_test_and_the_test_keeps_its_size(see
 def test_changed_labels_are_doubted_and_few_others() -> None:
     images = select(load("digits"), classes=["0", "1", "6"], limit=120)
     recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
-    done = extract(images, feature_source(recipe, images), Settings(sketches=len(images)))
+    done = extract(images, feature_source(recipe, images), sketches=len(images))
     labels, rng = images.labels.copy(), np.random.default_rng(0)
     wrong = rng.choice(len(labels), 12, replace=False)
     labels[wrong] = (labels[wrong] + 1) % 3

@@ -21,7 +21,8 @@ from PIL import Image
 from headstart import Recipe, TransferClassifier, execute, inference, load_classifier
 from headstart.augment import AUGMENTS, Augment, View, Views, border_colour, load, named
 from headstart.errors import UnknownName, UserError
-from headstart.features.extract import FeatureSource, extract
+from headstart.features.extract import Extractor, extract
+from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
 from headstart.gains import gains, mcnemar
 from headstart.images import from_arrays
@@ -236,13 +237,14 @@ from hashlib import sha256
 from pathlib import Path
 import numpy as np
 from headstart.augment import AUGMENTS, Views
-from headstart.features.extract import FeatureSource, Settings
+from headstart.features.extract import Extractor, Settings
+from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.images import from_arrays
 from headstart.preprocess import Preprocess
 
 pictures = np.random.default_rng(0).integers(0, 256, size=(9, 60, 60, 3), dtype=np.uint8)
-views = ViewExtractor(FeatureSource(Preprocess(8, 8)), Settings(Path(sys.argv[1])))
+views = ViewExtractor(Extractor(FeatureSource(Preprocess(8, 8)), Settings(Path(sys.argv[1]))))
 rows = b"".join(r.tobytes() for r in views.each(from_arrays(pictures), Views(AUGMENTS["strong"], 0, 2)))
 print(views.computed, views.reused, "torch" in sys.modules, sha256(rows).hexdigest())
 """
@@ -252,7 +254,7 @@ print(views.computed, views.reused, "torch" in sys.modules, sha256(rows).hexdige
 def test_another_process_draws_the_same_views_and_a_second_one_reads_them_without_pytorch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", IN_A_PROCESS, str(tmp_path)]
     told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
-    views = ViewExtractor(FeatureSource(Preprocess(8, 8)))
+    views = ViewExtractor(Extractor(FeatureSource(Preprocess(8, 8))))
     here = b"".join(r.tobytes() for r in views.each(from_arrays(noise(9)), Views(AUGMENTS["strong"], 0, 2)))
     digest = hashlib.sha256(here).hexdigest()
     assert told == [["18", "0", "True", digest], ["0", "18", "False", digest]]
@@ -261,7 +263,7 @@ def test_another_process_draws_the_same_views_and_a_second_one_reads_them_withou
 def test_views_stand_below_the_plain_rows_in_the_pictures_order() -> None:
     images, source = from_arrays(noise(5)), FeatureSource(Preprocess(8, 8))
     plain = extract(images, source).features
-    rows = ViewExtractor(source).beside(plain, images, Views(AUGMENTS["light"], 0, 2))
+    rows = ViewExtractor(Extractor(source)).beside(plain, images, Views(AUGMENTS["light"], 0, 2))
     assert rows.shape == (15, 192)
     assert rows[:5].tobytes() == plain.tobytes()
     alone = extract(images.take([3]), dataclasses.replace(source, view=View(AUGMENTS["light"], 0, 2))).features

@@ -21,7 +21,7 @@ from headstart.backbones.backbone import Weights
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, UserError, WeightsError
-from headstart.features.extract import FeatureSource
+from headstart.features.source import FeatureSource
 from headstart.heads import make_head
 from headstart.preprocess import Preprocess
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +21,9 @@ from PIL import Image
 from headstart.backbones import resolve
 from headstart.engines import choose
 from headstart.errors import DataError
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import Extractor, Settings, extract
+from headstart.features.soundness import mark
+from headstart.features.source import FeatureSource
 from headstart.images import from_arrays, load
 
 NETWORK = "test_resnet"  # timm's smallest: the same code paths in milliseconds
@@ -181,7 +186,7 @@ sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 import headstart.features.store as s
 s.COMMIT_ROWS, s.COMMIT_SECONDS = 16, 0.02
-from headstart.features.extract import Settings, extract
+from headstart.features.extract import Extractor, Settings, extract
 from test_extract import source, unlabelled
 def tell(stage, done, total):
     if done == 60:
@@ -211,3 +216,39 @@ def test_after_a_kill_or_an_interrupt_the_rest_is_computed_and_equals_a_clean_ru
     assert 0 < resumed.counts.reused < 1500
     assert resumed.counts.reused + resumed.counts.computed == 1500
     assert resumed.features.tobytes() == clean.features.tobytes()
+
+
+def test_an_extractor_held_open_opens_its_engine_once_and_gives_what_a_new_one_gives(tmp_path: Path) -> None:
+    first, second, opened = from_arrays(noise(6)), from_arrays(noise(6, seed=1)), []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        opened.extend([stage] * (stage == "open" and done))
+
+    with Extractor(source(), Settings(tmp_path)) as extractor:
+        together = [extractor.extract(images, progress) for images in (first, second, first)]
+        threads = threading.active_count()
+        extractor.extract(second, progress)
+        assert threading.active_count() == threads
+    assert opened == ["open"]
+    assert [done.counts.computed for done in together] == [6, 6, 0]
+    for done, images in zip(together, (first, second, first), strict=True):
+        assert done.features.tobytes() == extract(images, source()).features.tobytes()
+    assert not [t for t in threading.enumerate() if t.name.startswith(("decode", "feature-store"))]
+
+
+def test_what_an_open_extractor_has_stored_is_whole_and_marked_as_sound(tmp_path: Path) -> None:
+    """A process that is killed with an extractor open, in a training of hours say, leaves nothing to be checked."""
+    with Extractor(source(), Settings(tmp_path)) as extractor:
+        extractor.extract(from_arrays(noise(5)))
+        (space,) = tmp_path.iterdir()
+        assert json.loads((space / "sound.json").read_text()) == mark(space / "data.mdb")
+        assert extract(from_arrays(noise(5)), source(), Settings(tmp_path)).counts.reused == 5
+
+
+def test_a_copy_of_an_open_extractor_opens_for_itself_what_it_needs() -> None:
+    images = from_arrays(noise(3))
+    with Extractor(source()) as extractor:
+        features = extractor.extract(images).features
+        with copy.deepcopy(extractor) as other:
+            assert other.pool is not extractor.pool
+            assert other.extract(images).features.tobytes() == features.tobytes()

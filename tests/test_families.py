@@ -23,7 +23,8 @@ from headstart.backbones import Backbone, catalog, resolve
 from headstart.backbones.body import CUT
 from headstart.engines import choose
 from headstart.errors import UnknownName, UserError
-from headstart.features.extract import FeatureSource, Settings, extract
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.heads import HEADS, make_head
 from headstart.images import load

@@ -13,13 +13,11 @@ import pytest
 from PIL import Image
 
 from headstart import Recipe, Run, execute
-from headstart.augment import NO_VIEWS
-from headstart.classifier import Classifier
 from headstart.division import FEW, prepare
 from headstart.errors import UserError
 from headstart.features.copies import numbered
 from headstart.features.extract import Settings, extract
-from headstart.fitting import Job
+from headstart.fitting import fit_frozen, train_network
 from headstart.images import digest
 from headstart.learner import FOLDS, Learner, Pictures
 from headstart.metrics import wilson
@@ -160,13 +158,13 @@ def test_a_network_can_be_judged_by_cross_validation_and_ships_having_seen_every
 def test_a_fold_of_a_network_is_answered_by_one_trained_on_the_other_folds_alone(tmp_path: Path) -> None:
     asked = small_network("scratch", evaluate="cv")
     images = prepare(asked)
-    job = Job(asked, tmp_path / "run", NO_VIEWS, Settings(None), given=images)
-    found = cross_validated(job, job.train_network(False), NO_VIEWS).folds
+    trained = train_network(asked, tmp_path / "run", Settings(None), given=images)
+    found = cross_validated(trained, tmp_path / "run", Settings(None)).folds
     assert found is not None
     judged = found.fold == 3
-    alone = replace(job, folder=tmp_path / "alone", given=images.take(~judged)).train_network(False)
-    classifier = Classifier(alone.source, alone.head, images.classes)
-    features = extract(images.take(judged), alone.source, Settings(None)).features
+    alone = train_network(asked, tmp_path / "alone", Settings(None), given=images.take(~judged))
+    classifier = alone.classifier
+    features = extract(images.take(judged), classifier.source, Settings(None)).features
     assert np.abs(classifier.logits(features) - found.plain[judged]).max() < 1e-3
 
 
@@ -199,8 +197,10 @@ def test_pictures_that_are_given_stay_divided_as_they_are(method: str, tmp_path:
         parts=np.append(drawn.parts, "test"),
     )
     asked = small_network(method) if method == "scratch" else recipe(method=method)
-    job = Job(asked, tmp_path / "run", NO_VIEWS, Settings(None), given=given)
-    fitted = job.train_network(False) if method == "scratch" else job.fit_frozen()
+    if method == "scratch":
+        fitted = train_network(asked, tmp_path / "run", Settings(None), given=given)
+    else:
+        fitted = fit_frozen(asked, Settings(None), given=given)
     assert np.array_equal(fitted.images.parts, given.parts) and fitted.images.names == given.names
 
 

@@ -15,7 +15,8 @@ from headstart.backbones import resolve
 from headstart.backbones.body import headless
 from headstart.cli import _main
 from headstart.errors import UserError
-from headstart.features.extract import FeatureSource, extract
+from headstart.features.extract import extract
+from headstart.features.source import FeatureSource
 from headstart.fitting import STATE
 from headstart.pretraining.source import LICENCE, Pretrained, pretrain, run_folder
 

@@ -19,9 +19,11 @@ from headstart.backbones.spelling import parse, parse_list, unloaded
 from headstart.cli import _main
 from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
-from headstart.features.extract import FeatureSource, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.images import load
 from headstart.learner import Learner, Pictures
+from headstart.progress import silent
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import labels
 from headstart.ranking.files import claim, content, write

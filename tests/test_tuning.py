@@ -28,19 +28,22 @@ from headstart.cli import _main
 from headstart.division import prepare
 from headstart.errors import NotConverged, UserError
 from headstart.features import extract as extraction
-from headstart.features.extract import FeatureSource, Settings, silent
+from headstart.features import matrix
+from headstart.features.extract import Extractor, Settings
 from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
+from headstart.features.source import FeatureSource
 from headstart.features.spaces import spaces, verify
 from headstart.fitting import STATE, feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, write_split
+from headstart.progress import silent
 from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
 from headstart.tuning import state as saved
 from headstart.tuning import tune as tuning
 from headstart.tuning.cut import cut
-from headstart.tuning.rows import inputs
+from headstart.tuning.rows import training_rows
 from headstart.tuning.tune import Tuned, tune
 
 GENTLE = 1e-5
@@ -284,7 +287,7 @@ def test_rows_that_are_stored_or_computed_anew_or_kept_in_memory_train_the_same_
     live = execute(recipe(training={"disk_gb": 0}), tmp_path / "live")
     assert any("disk_gb = 0" in note for note in live.scores["notes"])
     assert live.scores["training"]["stored_mb"] == live.scores["training"]["trunk_runs_saved"] == 0
-    monkeypatch.setattr(extraction, "allocate", lambda shape, dtype: allocate(shape, dtype, in_memory=0))
+    monkeypatch.setattr(matrix, "allocate", lambda shape, dtype: allocate(shape, dtype, in_memory=0))
     unstored = execute(recipe(), tmp_path / "unstored", store=False)
     assert unstored.scores["counts"]["computed"] == 150
     assert weights_in(live.folder) == weights_in(unstored.folder) == weights_in(base.folder)
@@ -521,7 +524,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     images, source = ready
     chosen = recipe(training={"epochs": 2, **training})
     place = cut(chosen, source)
-    given = inputs(place, images, views, Settings(), chosen, silent)
+    given = training_rows(place, images, views, Settings(), chosen, silent)
     head: Any = make_head("logistic", normalise=False)
     return tune(chosen, place, given, head, silent)
 
@@ -569,7 +572,7 @@ def test_a_setting_changes_the_training(
     told = trained(ready, **{**OPEN, **setting})
     changed = differ(ordinary, told)
     assert changed and not any("running_" in name for name in changed)
-    assert {c["name"]: c["value"] for c in told.report["choices"]}.items() >= {
+    assert {c["name"]: c["value"] for c in told.record.report["choices"]}.items() >= {
         k: v for k, v in setting.items() if k in ("mixup", "layer_decay", "batch_size", "head_first")
     }.items()
 
@@ -577,7 +580,7 @@ def test_a_setting_changes_the_training(
 def test_blocks_that_wait_do_not_learn(ready: tuple[ImageSet, FeatureSource]) -> None:
     """With `gradual` beyond the last epoch the top alone is trained."""
     tuned = trained(ready, blend=False, gradual=9)
-    assert tuned.report["gradual"] == 9
+    assert tuned.record.report["gradual"] == 9
     before = resolve("sprout", "none").network().state_dict()
     after = weights_of(tuned)
     assert all(np.array_equal(after[name], value.numpy()) for name, value in before.items())
@@ -595,8 +598,8 @@ def test_statistics_of_normalisations_move_only_where_they_are_trained(ready: tu
 
 def test_without_blending_and_without_a_solved_top_the_report_says_so(ready: tuple[ImageSet, FeatureSource]) -> None:
     tuned = trained(ready, blend=False, head_first=False)
-    assert tuned.report["blend"] is None
-    assert tuned.before is None
+    assert tuned.record.report["blend"] is None
+    assert tuned.record.frozen is None
     assert [row["phase"] for row in tuned.head.history_] == [0, 2, 2]
 
 
@@ -632,7 +635,7 @@ def test_fresh_views_differ_between_epochs_and_repeat_for_a_seed(ready: tuple[Im
     which = np.arange(6)
 
     def rows(seed: int, epoch: int) -> np.ndarray:
-        return LiveRows(images, pixels, Views(named("digits"), seed, 0), fresh=True).take(which, epoch)
+        return LiveRows(images, Extractor(pixels), Views(named("digits"), seed, 0), fresh=True).take(which, epoch)
 
     np.testing.assert_array_equal(rows(0, 1), rows(0, 1))
     for seed, epoch in ((0, 0), (0, 2), (1, 1)):
@@ -640,8 +643,8 @@ def test_fresh_views_differ_between_epochs_and_repeat_for_a_seed(ready: tuple[Im
     views = Views(named("digits"), 0, 0)
     once, again = trained(ready, views, blend=False), trained(ready, views, blend=False)
     assert differ(once, again) == set()
-    assert once.report["rows"] == (images.parts == "train").sum()
-    assert once.report["trunk_runs_saved"] == 2 * (images.parts == "val").sum()
+    assert once.record.report["rows"] == (images.parts == "train").sum()
+    assert once.record.report["trunk_runs_saved"] == 2 * (images.parts == "val").sum()
 
 
 @pytest.mark.parametrize("disk_gb", [10.0, 0.0])
@@ -793,7 +796,7 @@ def test_a_mapped_matrix_gives_the_same_features(
 ) -> None:
     images, source = ready
     plain = extraction.extract(images, replace(source, layer="pooled"))
-    monkeypatch.setattr(extraction, "allocate", lambda shape, dtype: allocate(shape, dtype, in_memory=0))
+    monkeypatch.setattr(matrix, "allocate", lambda shape, dtype: allocate(shape, dtype, in_memory=0))
     mapped = extraction.extract(images, replace(source, layer="pooled"))
     assert isinstance(mapped.features, np.memmap)
     np.testing.assert_array_equal(plain.features, mapped.features)

@@ -25,11 +25,13 @@ from headstart.audit.checks.copies import duplicate, leak
 from headstart.audit.checks.labels import suspicious
 from headstart.audit.findings import Material
 from headstart.features.copies import find
-from headstart.features.extract import Counts, Extraction, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.extraction import Counts, Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, digest, load, select
 from headstart.images.sketch import Sketches, sketch
 from headstart.paths import features_dir
+from headstart.progress import silent
 from headstart.recipe import Recipe
 
 Row = tuple[str, int, int, str]
@@ -125,7 +127,7 @@ def material_of(images: ImageSet, network: str) -> Material:
     folder = Path(os.environ.get("HEADSTART_WEIGHTS") or Path(os.environ["HEADSTART_DATA"]).parent / "weights")
     weights = "pretrained" if network == "sprout" else str(folder / f"{network}.safetensors")
     recipe = Recipe.from_dict({"data": {"source": "x"}, "backbone": {"name": network, "weights": weights}})
-    done = extract(images, feature_source(recipe, images), Settings(features_dir(), sketches=len(images)))
+    done = extract(images, feature_source(recipe, images), Settings(features_dir()), sketches=len(images))
     return Material(images.take(done.kept), done, (), silent)
 
 

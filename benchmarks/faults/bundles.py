@@ -41,7 +41,8 @@ from headstart.backbones import resolve
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import HeadstartError
-from headstart.features.extract import FeatureSource, extract
+from headstart.features.extract import extract
+from headstart.features.source import FeatureSource
 from headstart.heads import make_head
 from headstart.images import from_arrays
 from headstart.paths import cache_dir

@@ -29,7 +29,9 @@ from headstart import Recipe, execute
 from headstart.backbones import resolve
 from headstart.engines import choose
 from headstart.errors import NotConverged
-from headstart.features.extract import Extraction, FeatureSource, Settings, extract
+from headstart.features.extract import Settings, extract
+from headstart.features.extraction import Extraction
+from headstart.features.source import FeatureSource
 from headstart.features.store import FeatureStore, space_id
 from headstart.images import ImageSet, digest, load
 from headstart.images.decode import REASONS

@@ -24,7 +24,7 @@ from headstart.augment import NO_VIEWS, Augment, Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, HeadstartError, UserError
-from headstart.features.extract import FeatureSource
+from headstart.features.source import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.manifest import Manifest
 from headstart.paths import expanded

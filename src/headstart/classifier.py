@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS, Views
-from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
+from headstart.errors import DataError
+from headstart.features.extract import Extractor, Settings
+from headstart.features.extraction import Extraction
+from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
 from headstart.images.names import nfc
 from headstart.metrics import apply_temperature, log_softmax
+from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
     from headstart.heads import Head
@@ -58,25 +62,59 @@ class Classifier:
         self, images: ImageSet, settings: Settings | None = None, progress: Progress = silent
     ) -> tuple[NDArray[np.float64], Extraction]:
         """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are."""
-        extraction = extract(images, self.source, settings, progress)
-        extractor = ViewExtractor(self.source, settings or Settings(), progress)
-        logits = self.averaged(self.logits(extraction.features), images.take(extraction.kept), extractor)
-        return apply_temperature(logits, self.temperature), extraction
+        with Predictor(self, settings) as predictor:
+            return predictor.predict_proba(images, progress)
 
     def predict(self, pictures: Any, settings: Settings | None = None) -> list[str]:
-        """Class names of pictures given as paths, PIL images or an (n, h, w[, 3]) uint8 array.
+        """Class names of pictures; see `Predictor.predict`."""
+        with Predictor(self, settings) as predictor:
+            return predictor.predict(pictures)
 
-        Raises DataError at the first picture that cannot be used, so that the answer has one name for each picture.
+
+class Predictor:
+    """A classifier held open, for many calls: engine, threads and stores are opened when first needed, then reused.
+
+    For one thread at a time; what it holds is given back by `close` or at the end of a `with`.
+    """
+
+    def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:
+        self.classifier, self.extractor = classifier, Extractor(classifier.source, settings)
+
+    def predict_proba(self, images: ImageSet, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:
+        """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are."""
+        classifier, extraction = self.classifier, self.extractor.extract(images, progress)
+        views = ViewExtractor(self.extractor, progress)
+        plain = classifier.logits(extraction.features)
+        logits = classifier.averaged(plain, images.take(extraction.kept), views)
+        return apply_temperature(logits, classifier.temperature), extraction
+
+    def predict(self, pictures: Any) -> list[str]:
+        """Class names of n pictures: paths, encoded bytes, PIL images, or an (n, h, w[, 3]) uint8 array.
+
+        Raises DataError where a picture cannot be used, so that the answer has one name for each picture.
         """
         from headstart.images import from_arrays
         from headstart.images.columns import check_several, pictures_in
 
         pictures = pictures_in(pictures)
         check_several(pictures)
-        settings = settings or Settings()
-        strict = Settings(settings.store, settings.threads, strict=True)
-        probabilities, _ = self.predict_proba(from_arrays(pictures, white=self.source.preprocess.white), strict)
-        return [self.classes[k] for k in probabilities.argmax(axis=1)]
+        probabilities, extraction = self.predict_proba(
+            from_arrays(pictures, white=self.classifier.source.preprocess.white)
+        )
+        if extraction.refused:
+            first = extraction.refused[0]
+            raise DataError(f"{first.name} cannot be used ({first.reason}).")
+        return [self.classifier.classes[k] for k in probabilities.argmax(axis=1)]
+
+    def close(self) -> None:
+        """Give everything back; see `Extractor.close`."""
+        self.extractor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def averaged_logits(plain: NDArray[np.float64], views: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:

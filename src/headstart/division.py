@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.errors import DataError, UserError
 from headstart.features.copies import torn
-from headstart.features.extract import Extraction
+from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.order import shuffled
 from headstart.images.parts import PARTS

@@ -17,12 +17,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeatures
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
-from headstart.augment import NO_VIEWS, for_recipe
-from headstart.classifier import Classifier
+from headstart.augment import for_recipe
+from headstart.classifier import Predictor
 from headstart.errors import DataError, UserError
-from headstart.features.extract import FeatureSource, Settings, extract
-from headstart.features.views import views_of
-from headstart.fitting import Job, feature_source, learner_of
+from headstart.features.extract import Extractor, Settings
+from headstart.features.source import FeatureSource
+from headstart.fitting import feature_source, fit_frozen, learner_of, train_network
 from headstart.images import ImageSet, from_arrays
 from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir
@@ -71,21 +71,21 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         X = pictures_in(X)
         self.picture_shape_ = shape_of(X)
         self.source_ = feature_source(_recipe(self), from_arrays(X))
+        self._extractor = Extractor(self.source_, _settings(self.cache))
         _count_values(self, X)
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Pictures -> (n, d) float32, rows in the order of X. Raises DataError at a picture that cannot be used."""
         check_is_fitted(self, "source_")
-        images = _images(self, X, self.source_)
-        return extract(images, self.source_, _settings(self.cache)).features
+        return self._extractor.extract(_images(self, X, self.source_)).features
 
     @property
     def _n_features_out(self) -> int:
         """d: how many features a picture has, asked of a black one."""
         preprocess = self.source_.preprocess
         black = from_arrays(np.zeros((1, preprocess.height, preprocess.width), np.uint8))
-        return int(extract(black, self.source_, _settings(self.cache)).features.shape[1])
+        return int(self._extractor.extract(black).features.shape[1])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -162,13 +162,15 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = replace(images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"))
         recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
         learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
-        with TemporaryDirectory() as folder:
-            views = NO_VIEWS if self.method in TRAINED else views_of(recipe)[0]
-            job = Job(recipe, Path(folder), views, _settings(self.cache), given=images)
-            fitted = job.train_network(resume=False) if self.method in TRAINED else job.fit_frozen()
-        _, averaging = views_of(fitted.recipe)
-        self.head_ = fitted.head
-        self.classifier_ = Classifier(fitted.source, fitted.head, names, fitted.temperature, averaging)
+        settings = _settings(self.cache)
+        if self.method in TRAINED:
+            with TemporaryDirectory() as folder:
+                fitted = train_network(recipe, Path(folder), settings, given=images)
+        else:
+            fitted = fit_frozen(recipe, settings, given=images)
+        self.classifier_ = fitted.classifier
+        self._predictor = Predictor(fitted.classifier, settings)
+        self.head_ = fitted.classifier.head
         _count_values(self, X)
         return self
 
@@ -176,7 +178,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Pictures -> (n, k) calibrated probabilities, columns in the order of `classes_`."""
         check_is_fitted(self, "classifier_")
         images = _images(self, X, self.classifier_.source)
-        return self.classifier_.predict_proba(images, _settings(self.cache))[0]
+        return self._predictor.predict_proba(images)[0]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Pictures -> (n,) labels from `classes_`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.augment import NO_VIEWS, Views
-from headstart.classifier import full_logits
+from headstart.augment import Views
+from headstart.classifier import Classifier, full_logits
 from headstart.division import by_folds, keep_together, prepare
 from headstart.engines import choose
 from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST, marks
-from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Extractor, Settings
+from headstart.features.extraction import Extraction
+from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor, views_of
+from headstart.fitted import Fitted
 from headstart.heads import Head
 from headstart.images import ImageSet, Probe
+from headstart.images.parts import part_rows, rows_in
 from headstart.images.usable import usable
-from headstart.learner import CrossValidated, Learner, Pictures
-from headstart.outcome import Training, part_rows, rows_in
+from headstart.learner import Learner, Pictures
 from headstart.preprocess import LEAST, Preprocess
+from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, Recipe
 
 if TYPE_CHECKING:
@@ -39,127 +43,104 @@ STATE = "training"
 """The folder within a run's in which a training keeps its state until the run is complete."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A head, the source of its features, and the features (n, d) of all n pictures.
+def fit_frozen(
+    recipe: Recipe, settings: Settings, progress: Progress = silent, given: ImageSet | None = None
+) -> Fitted:
+    """Fit the head on features of the frozen backbone, or on pixels, and judge it by folds where nothing else can.
 
-    `recipe` has every choice that was made on the way. `temperature` is by the head's own trials on `calibrated_on`
-    pictures. `folds` are out-of-fold answers to the pictures that the head was fitted on, where these judge. `answers`
-    are logits (m, k) of the pictures judged by a head that was fitted without views, where there is one; `done` is
-    called when the run is kept.
+    `given` are the pictures where they are divided already, which they then stay, copies or not.
+    """
+    learner = learner_of(recipe)
+    learner.head()  # an option that is misspelt is refused before any picture is read
+    train_views, averaging = views_of(recipe)
+    images = _divided(recipe, given)
+    source = feature_source(recipe, images)
+    extractor = Extractor(source, settings)
+    extraction = extractor.extract(images, progress, sketches=MOST)
+    images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
+    views = ViewExtractor(extractor, progress)
+    pictures = labelled(images, extraction, views, train_views)
+    fit = learner.fit(pictures, progress)
+    classifier = Classifier(source, fit.head, images.classes, fit.temperature, averaging)
+    folds = without_views = None
+    if by_folds(recipe, images):
+        if averaging:
+            judged = images.take(np.arange(len(pictures.y)))
+            pictures = replace(pictures, averaged=list(views.each(judged, averaging, "average")))
+        folds = learner.cross_validate(pictures, len(images.classes), progress)
+    if train_views and (folds is not None or rows_in(part_rows(images)["test"])):
+        test = None if folds is not None else extraction.features[part_rows(images)["test"]]
+        without_views = _without_views(learner, pictures, test, len(images.classes), progress)
+    return Fitted(recipe, classifier, images, extraction, views, fit.seconds, fit.calibrated_on, folds, without_views)
+
+
+def _without_views(
+    learner: Learner, pictures: Pictures, test: NDArray[np.float32] | None, classes: int, progress: Progress
+) -> NDArray[np.float64]:
+    """Logits (m, k) of the pictures judged by the same head fitted on plain pictures alone.
+
+    `test` are their features (m, d); None where folds judge.
     """
 
-    recipe: Recipe
-    source: FeatureSource
-    head: Head
-    images: ImageSet
-    extraction: Extraction
-    views: ViewExtractor
-    fit_s: float
-    temperature: float = 1.0
-    calibrated_on: int = 0
-    folds: CrossValidated | None = None
-    answers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    training: Training | None = None
-    done: Callable[[], None] = lambda: None
+    def comparing(_: str, done: int, total: int) -> None:
+        progress("compare", done, total)
+
+    plain = replace(pictures, stacked=None, averaged=())
+    if test is None:
+        return learner.cross_validate(plain, classes, comparing).plain
+    return full_logits(learner.fit(plain, comparing).head, test, classes)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A recipe to be fitted; `given` are its pictures where they are divided already.
+def train_network(
+    recipe: Recipe,
+    folder: Path,
+    settings: Settings,
+    progress: Progress = silent,
+    given: ImageSet | None = None,
+    *,
+    resume: bool = False,
+) -> Fitted:
+    """Train blocks of the backbone with the head; the state is kept in the run folder until the run is complete.
 
-    `views` are what a head on frozen features trains with; a network's are chosen when its pictures are known.
+    `given` are the pictures where they are divided already. `resume` goes on with a training that was stopped.
     """
+    recipe = resumed(recipe, folder) if resume else recipe
+    head = learner_of(recipe).head()
+    from headstart.tuning.settings import check
 
-    recipe: Recipe
-    folder: Path
-    views: Views
-    settings: Settings
-    progress: Progress = silent
-    given: ImageSet | None = None
+    check(recipe)
+    images = _divided(recipe, given)
+    recipe = with_augment(recipe, images)
+    train_views, averaging = views_of(recipe)
+    source = feature_source(recipe, images)
+    from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
+    from headstart.tuning.rows import training_rows
+    from headstart.tuning.state import keeper, threads_for
+    from headstart.tuning.tune import tune
 
-    def fit_frozen(self, averaging: Views = NO_VIEWS) -> Fitted:
-        """Fit the head on features of the frozen backbone, or on pixels, and judge it by folds where nothing else can.
+    place = cut(recipe, source)
+    rows = training_rows(place, images, train_views, settings, recipe, progress)
+    recipe = with_threads(recipe, lambda: threads_for(place, rows.plain))
+    kept = keeper(recipe, place, rows, folder / STATE)
+    records.make(kept.folder)
+    records.write_text(folder / "recipe.toml", recipe.to_toml())
+    started = time.perf_counter()
+    try:
+        tuned = tune(recipe, place, rows, _dense(head), progress, kept)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
+            kept.folder.rmdir()
+        raise
+    classifier = Classifier(tuned.source, tuned.head, rows.images.classes, averaging=averaging)
+    extraction = replace(rows.extraction, features=tuned.features)
+    views = replace(rows.views, extractor=Extractor(tuned.source, settings))
+    seconds = time.perf_counter() - started
+    return Fitted(recipe, classifier, rows.images, extraction, views, seconds, record=tuned.record, done=kept.clear)
 
-        `averaging` are the views whose answers are averaged with the plain one's.
-        """
-        recipe, progress = self.recipe, self.progress
-        learner = learner_of(recipe)
-        learner.head()  # an option that is misspelt is refused before any picture is read
-        images = self._divided(recipe)
-        source = feature_source(recipe, images)
-        extraction = extract(images, source, replace(self.settings, sketches=MOST), progress)
-        images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
-        views = ViewExtractor(source, self.settings, progress)
-        pictures = labelled(images, extraction, views, self.views)
-        fitted = learner.fit(pictures, progress)
-        folds, answers = None, {}
-        if by_folds(recipe, images):
-            if averaging:
-                judged = images.take(np.arange(len(pictures.y)))
-                pictures = replace(pictures, averaged=list(views.each(judged, averaging, "average")))
-            folds = learner.cross_validate(pictures, len(images.classes), progress)
-        if self.views and (folds is not None or rows_in(part_rows(images)["test"])):
-            answers = {"plain": self._without_views(learner, pictures, images, extraction)}
-        return Fitted(
-            recipe, source, fitted.head, images, extraction, views, fitted.seconds,
-            fitted.temperature, fitted.calibrated_on, folds, answers,
-        )  # fmt: skip
 
-    def _divided(self, recipe: Recipe) -> ImageSet:
-        """The pictures of the recipe; those that were given stay divided as they are, copies or not."""
-        return prepare(recipe) if self.given is None else replace(self.given, test_drawn=False)
-
-    def _without_views(
-        self, learner: Learner, pictures: Pictures, images: ImageSet, extraction: Extraction
-    ) -> NDArray[np.float64]:
-        """Logits (m, k) of the pictures judged, by the same head fitted on plain pictures alone."""
-
-        def progress(_: str, done: int, total: int) -> None:
-            self.progress("compare", done, total)
-
-        plain = replace(pictures, stacked=None, averaged=())
-        if by_folds(self.recipe, images):
-            return learner.cross_validate(plain, len(images.classes), progress).plain
-        head = learner.fit(plain, progress).head
-        return full_logits(head, extraction.features[part_rows(images)["test"]], len(images.classes))
-
-    def train_network(self, resume: bool) -> Fitted:
-        """Train blocks of the backbone with the head; the state is kept in the run folder until the run is complete."""
-        recipe = resumed(self.recipe, self.folder) if resume else self.recipe
-        head = learner_of(recipe).head()
-        from headstart.tuning.settings import check
-
-        check(recipe)
-        images = self._divided(recipe)
-        recipe = with_augment(recipe, images)
-        views, _ = views_of(recipe)
-        source = feature_source(recipe, images)
-        from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
-        from headstart.tuning.rows import inputs
-        from headstart.tuning.state import keeper, threads_for
-        from headstart.tuning.tune import tune
-
-        place = cut(recipe, source)
-        given = inputs(place, images, views, self.settings, recipe, self.progress)
-        recipe = with_threads(recipe, lambda: threads_for(place, given.plain))
-        kept = keeper(recipe, place, given, self.folder / STATE)
-        records.make(kept.folder)
-        records.write_text(self.folder / "recipe.toml", recipe.to_toml())
-        started = time.perf_counter()
-        try:
-            tuned = tune(recipe, place, given, _dense(head), self.progress, kept)
-        except BaseException:
-            with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
-                kept.folder.rmdir()
-            raise
-        extraction = replace(given.extraction, features=tuned.features)
-        training = Training(tuned.report, tuned.before, tried=tuned.found)
-        fit_s = time.perf_counter() - started
-        return Fitted(
-            recipe, tuned.source, tuned.head, given.images, extraction, given.views, fit_s,
-            training=training, done=kept.clear,
-        )  # fmt: skip
+def _divided(recipe: Recipe, given: ImageSet | None) -> ImageSet:
+    """The pictures of the recipe; those that were given stay divided as they are, copies or not."""
+    return prepare(recipe) if given is None else replace(given, test_drawn=False)
 
 
 def unfinished(folder: Path) -> bool:

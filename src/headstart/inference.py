@@ -15,7 +15,8 @@ from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, match_classes, top
 from headstart.errors import DataError
 from headstart.evidence.phrases import percent
-from headstart.features.extract import Extraction, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load
 from headstart.images.cures import cured, cures
@@ -23,6 +24,7 @@ from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.metrics import score
 from headstart.paths import expanded, features_dir
+from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.seen import Digests, known
 from headstart.shared import replacing

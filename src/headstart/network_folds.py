@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart import tensors
-from headstart.augment import Views
-from headstart.classifier import Classifier
 from headstart.errors import DataError
 from headstart.features.copies import marks, repeated
-from headstart.features.extract import Progress
-from headstart.fitting import STATE, Fitted, Job, unfinished
+from headstart.features.extract import Settings
+from headstart.fitted import Fitted
+from headstart.fitting import STATE, train_network, unfinished
 from headstart.heads.folds import numbers
 from headstart.heads.scale import fit_scale
-from headstart.images.parts import PARTS
+from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.learner import FEWEST, FOLDS, CrossValidated
 from headstart.metrics import apply_temperature
-from headstart.outcome import part_rows, rows_in
+from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.shared import replacing
 
@@ -33,11 +33,11 @@ NAMES = ("plain", "averaged", "frozen")
 """What is kept of a fold: the network's logits, with views averaged, and those of the frozen network before it."""
 
 
-def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
+def cross_validated(fitted: Fitted, folder: Path, settings: Settings, progress: Progress = silent) -> Fitted:
     """The fitted network with answers to each of its n training pictures by one that saw neither it nor its copies.
 
-    The temperature is by all these answers; in the probabilities of a fold it is by the answers to the other folds.
-    Raises DataError where the pictures outside some fold are of one class.
+    `folder` is the run's. The temperature is by all these answers; in the probabilities of a fold it is by the answers
+    to the other folds. Raises DataError where the pictures outside some fold are of one class.
     """
     started = time.perf_counter()
     n, k = rows_in(part_rows(fitted.images)["train"]), len(fitted.images.classes)
@@ -47,8 +47,9 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
     parts = np.unique(fold)
     found = {name: np.empty((n, k)) for name in NAMES}
     for number, part in enumerate(parts, 1):
-        told = _told(job.progress, f"fold {number} of {len(parts)}")
-        for name, logits in _answers(replace(job, progress=told), fitted, fold == part, int(part), averaging).items():
+        told = _told(progress, f"fold {number} of {len(parts)}")
+        kept = folder / STATE / "folds" / str(int(part))
+        for name, logits in _answers(fitted, fold == part, kept, settings, told).items():
             found[name][fold == part] = logits
     known, probabilities = np.empty(n, dtype=bool), np.empty((n, k))
     for part in parts:
@@ -60,20 +61,22 @@ def cross_validated(job: Job, fitted: Fitted, averaging: Views) -> Fitted:
         found["plain"], found["averaged"], probabilities, fold, 0,
         int(repeated(group).sum()), time.perf_counter() - started,
     )  # fmt: skip
-    assert fitted.training is not None
-    training = replace(fitted.training, folds=None if fitted.training.frozen is None else found["frozen"])
+    assert fitted.record is not None
+    record = replace(fitted.record, frozen_folds=None if fitted.record.frozen is None else found["frozen"])
+    classifier = replace(fitted.classifier, temperature=_temperature(found["averaged"], y, known))
     answered = int(known.sum())
     return replace(
-        fitted, folds=crossed, training=training, temperature=_temperature(found["averaged"], y, known),
+        fitted, classifier=classifier, folds=crossed, record=record,
         calibrated_on=answered if answered >= FEWEST else 0,
     )  # fmt: skip
 
 
-def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, averaging: Views) -> dict[str, Logits]:
+def _answers(
+    fitted: Fitted, judged: NDArray[np.bool_], folder: Path, settings: Settings, progress: Progress
+) -> dict[str, Logits]:
     """Logits (m, k) of the m training pictures that are `judged`, by a network trained on the others."""
     from safetensors.numpy import save_file
 
-    folder = job.folder / STATE / "folds" / str(part)
     kept = folder / "answers.safetensors"
     if kept.is_file():
         return tensors.arrays(kept)
@@ -83,18 +86,18 @@ def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, ave
     if len(np.unique(whole.labels[parts == "train"])) < 2:
         raise DataError("Without one fold the pictures are of one class only: there are too few to judge by.")
     images = replace(whole, parts=parts).take(np.concatenate([np.flatnonzero(parts == p) for p in PARTS]))
-    one = replace(job, recipe=_recipe(fitted), folder=folder, given=images).train_network(unfinished(folder))
+    one = train_network(_recipe(fitted), folder, settings, progress, images, resume=unfinished(folder))
     test = part_rows(one.images)["test"]
     if one.images.names[test] != whole.take(np.flatnonzero(judged)).names:
         raise DataError("Pictures changed or went away while networks were trained on them; begin the run anew.")
-    classifier = Classifier(one.source, one.head, whole.classes, 1.0, averaging)
+    classifier = replace(one.classifier, classes=whole.classes)
     plain = classifier.logits(one.extraction.features[test])
     found = {"plain": plain, "averaged": plain, "frozen": plain}
-    if averaging:
-        views = replace(one.views, source=one.source)
-        found["averaged"] = classifier.averaged(plain, one.images.take(np.arange(test.start, test.stop)), views)
-    if one.training is not None and one.training.frozen is not None:
-        found["frozen"] = one.training.frozen[test]
+    if classifier.averaging:
+        judged_images = one.images.take(np.arange(test.start, test.stop))
+        found["averaged"] = classifier.averaged(plain, judged_images, one.views)
+    if one.record is not None and one.record.frozen is not None:
+        found["frozen"] = one.record.frozen[test]
     with replacing(kept) as beside:
         save_file({name: np.ascontiguousarray(logits) for name, logits in found.items()}, beside)
     one.done()
@@ -104,7 +107,7 @@ def _answers(job: Job, fitted: Fitted, judged: NDArray[np.bool_], part: int, ave
 def _recipe(fitted: Fitted) -> Recipe:
     """The recipe of a fold. A whole network runs in PyTorch: for a few pictures that is quicker than converting it."""
     recipe = fitted.recipe
-    if fitted.training is None or not fitted.training.report["whole"]:
+    if fitted.record is None or not fitted.record.report["whole"]:
         return recipe
     return recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"name": "torch"})})
 

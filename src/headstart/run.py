@@ -22,15 +22,18 @@ from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.division import by_folds
 from headstart.errors import Refused, UserError
-from headstart.features.extract import Progress, Settings, silent
-from headstart.features.views import ViewExtractor, contact_sheet, views_of
-from headstart.fitting import Fitted, Job, check_unfinished
+from headstart.features.extract import Settings
+from headstart.features.views import contact_sheet, views_of
+from headstart.fitted import Fitted, TrainingRecord
+from headstart.fitting import check_unfinished, fit_frozen, train_network
 from headstart.gains import gains
 from headstart.images import ImageSet, decode
+from headstart.images.parts import part_rows, rows_in
 from headstart.metrics import fit_temperature
 from headstart.network_folds import cross_validated
-from headstart.outcome import Outcome, Training, part_rows, rows_in
+from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir
+from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 
 THUMBNAIL = 150
@@ -40,13 +43,13 @@ FEWEST_BROUGHT = 20
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, what is in scores.json, the classifier, and the views that it was trained with."""
+    """A finished run: its folder, what is in scores.json, the classifier, and the views that it was fitted on."""
 
     folder: Path
     scores: Mapping[str, Any]
     classifier: Classifier
     images: ImageSet
-    training: Views = NO_VIEWS
+    train_views: Views = NO_VIEWS
 
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
@@ -61,7 +64,7 @@ class Run:
     def contact_sheet(self, pictures: int = 6, views: int = 5) -> list[list[NDArray[np.uint8]]]:
         """The plain input (h, w, c) uint8 and views of it, of training pictures; empty without an augmentation."""
         train = self.images.take(self.images.parts == "train")
-        return contact_sheet(train, self.classifier.source, replace(self.training, count=views), pictures)
+        return contact_sheet(train, self.classifier.source, replace(self.train_views, count=views), pictures)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -91,46 +94,41 @@ def execute(
     Raises UserError and its kin for anything the user can mend; see `headstart.errors`.
     """
     started = time.perf_counter()
-    training, averaging = views_of(recipe)
+    views_of(recipe)  # choices that do not fit together are refused before anything is read or written
     if resume and out is None:
         raise UserError("--resume needs --out: the folder of the run to go on with.")
     if resume and recipe.method not in TRAINED:
         raise UserError(f"--resume goes on with the training of a network; leave it out with --method {recipe.method}.")
     folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
     check_unfinished(folder, resume)
-    job = Job(
-        recipe, folder, training, Settings(features_dir() if store else None, strict=recipe.data.strict), progress
-    )
+    settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
     with records.listing_refused(folder):
-        fitted = job.train_network(resume) if recipe.method in TRAINED else job.fit_frozen(averaging)
-    training, averaging = views_of(fitted.recipe)  # an augmentation by the looks of the pictures is known by now
-    if recipe.method in TRAINED and by_folds(fitted.recipe, fitted.images):
-        fitted = cross_validated(job, fitted, averaging)
-    images, extraction, parts = fitted.images, fitted.extraction, part_rows(fitted.images)
+        fitted = fit(recipe, folder, settings, progress, resume=resume)
 
-    classifier = Classifier(fitted.source, fitted.head, images.classes, fitted.temperature, averaging)
-    plain = classifier.logits(extraction.features)
-    views = replace(fitted.views, source=fitted.source)
-    logits = average(classifier, plain, images, views)
-    classifier, calibration = calibrated(classifier, logits, images, fitted)
-    trained = against_frozen(fitted, plain)
-    augment = None
-    if training.augment.steps:
-        augment = views.report(training, averaging) | {"steps": gains(*answers(fitted, plain, logits, averaging))}
-    outcome = Outcome(
-        fitted.recipe, images, extraction, parts, classifier, logits, fitted.fit_s,
-        trained, augment, fitted.folds, calibration,
-    )  # fmt: skip
+    plain = fitted.classifier.logits(fitted.extraction.features)
+    logits = averaged(fitted, plain)
+    fitted, calibration = calibrated(fitted, logits)
+    fitted = replace(fitted, record=against_frozen(fitted, plain))
+    outcome = Outcome(fitted, logits, augment_block(fitted, plain, logits), calibration)
     scores = outcome.scores(folder.name, started)
     records.make(folder)
     outcome.write(folder)
-    bundle.save(classifier, folder / "bundle", seen=extraction.contents[images.parts != "test"])
-    scores["memory"] = {
-        "peak_mb": round(records.peak_memory_mb(), 1)
-    }  # measured last, when all was done that takes any
+    seen = fitted.extraction.contents[fitted.images.parts != "test"]
+    bundle.save(fitted.classifier, folder / "bundle", seen=seen)
+    peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
+    scores["memory"] = {"peak_mb": peak_mb}
     records.write_json(folder / "scores.json", scores)
     fitted.done()
-    return Run(folder, scores, classifier, images, training)
+    fitted.views.extractor.close()
+    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0])
+
+
+def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:
+    """The head on frozen features, or the network trained, by the recipe's method; judged by folds where these do."""
+    if recipe.method not in TRAINED:
+        return fit_frozen(recipe, settings, progress)
+    fitted = train_network(recipe, folder, settings, progress, resume=resume)
+    return cross_validated(fitted, folder, settings, progress) if by_folds(fitted.recipe, fitted.images) else fitted
 
 
 def default_name(recipe: Recipe) -> str:
@@ -139,54 +137,55 @@ def default_name(recipe: Recipe) -> str:
     return f"{Path(recipe.data.source).stem}-{what}-{recipe.head.name}"
 
 
-def average(
-    classifier: Classifier, plain: NDArray[np.float64], images: ImageSet, views: ViewExtractor
-) -> NDArray[np.float64]:
+def averaged(fitted: Fitted, plain: NDArray[np.float64]) -> NDArray[np.float64]:
     """Plain logits (n, k), those of calibration and test averaged over the classifier's views."""
+    images = fitted.images
     judged = np.flatnonzero(np.isin(images.parts, ("calibration", "test")))
-    if not len(judged) or not classifier.averaging:
+    if not len(judged) or not fitted.classifier.averaging:
         return plain
     logits = plain.copy()
-    logits[judged] = classifier.averaged(plain[judged], images.take(judged), views)
+    logits[judged] = fitted.classifier.averaged(plain[judged], images.take(judged), fitted.views)
     return logits
 
 
-def answers(
-    fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np.float64], averaging: Views
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-    """The classes (m,) of the pictures judged, and logits (m, k) for them after each step: views, averaging."""
+def augment_block(fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np.float64]) -> dict[str, Any] | None:
+    """The block `augment` of scores.json: the views, what they cost, and what each step gained; None without any."""
+    train_views, averaging = views_of(fitted.recipe)
+    if not train_views.augment.steps:
+        return None
     test, labels, folds = part_rows(fitted.images)["test"], fitted.images.labels, fitted.folds
-    found = {**fitted.answers, "views": plain[test] if folds is None else folds.plain}
+    answers = {} if fitted.without_views is None else {"plain": fitted.without_views}
+    answers["views"] = plain[test] if folds is None else folds.plain
     if averaging:
-        found["averaging"] = logits[test] if folds is None else folds.logits
-    return (labels[test] if folds is None else labels[: len(folds.fold)]), found
+        answers["averaging"] = logits[test] if folds is None else folds.logits
+    y = labels[test] if folds is None else labels[: len(folds.fold)]
+    return fitted.views.report(train_views, averaging) | {"steps": gains(y, answers)}
 
 
-def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> Training | None:
+def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord | None:
     """A training with what it mended and what it broke of the pictures judged, where a frozen network was before it."""
-    training, labels, test = fitted.training, fitted.images.labels, part_rows(fitted.images)["test"]
-    if training is None or training.frozen is None:
-        return training
-    frozen, judged, y = training.frozen[test], plain[test], labels[test]
-    if fitted.folds is not None and training.folds is not None:
-        frozen, judged, y = training.folds, fitted.folds.plain, labels[: len(training.folds)]
+    record, labels, test = fitted.record, fitted.images.labels, part_rows(fitted.images)["test"]
+    if record is None or record.frozen is None:
+        return record
+    frozen, judged, y = record.frozen[test], plain[test], labels[test]
+    if fitted.folds is not None and record.frozen_folds is not None:
+        frozen, judged, y = record.frozen_folds, fitted.folds.plain, labels[: len(record.frozen_folds)]
     steps = gains(y, {"frozen": frozen, "trained": judged})
-    return replace(training, report={**training.report, "test": steps})
+    return replace(record, report={**record.report, "test": steps})
 
 
-def calibrated(
-    classifier: Classifier, logits: NDArray[np.float64], images: ImageSet, fitted: Fitted
-) -> tuple[Classifier, dict[str, Any]]:
-    """The classifier with its temperature, and the block `calibration` of scores.json.
+def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, dict[str, Any]]:
+    """The fitted classifier with its temperature, and the block `calibration` of scores.json.
 
     By a part `calibration` that the data bring; else by the head's own trials; a network's by a part `val`. logits are
     (n, k), of all pictures.
     """
-    for part in ("calibration", "val") if fitted.training else ("calibration",):
+    images = fitted.images
+    for part in ("calibration", "val") if fitted.record else ("calibration",):
         rows = part_rows(images)[part]
         if rows_in(rows) >= FEWEST_BROUGHT:
             temperature = fit_temperature(logits[rows], images.labels[rows])
             told = {"temperature": temperature, "n": rows_in(rows), "fitted_on": part}
-            return replace(classifier, temperature=temperature), told
+            return replace(fitted, classifier=replace(fitted.classifier, temperature=temperature)), told
     by = "folds" if fitted.calibrated_on else None
-    return classifier, {"temperature": classifier.temperature, "n": fitted.calibrated_on, "fitted_on": by}
+    return fitted, {"temperature": fitted.classifier.temperature, "n": fitted.calibrated_on, "fitted_on": by}

@@ -17,9 +17,11 @@ from headstart.backbones import names
 from headstart.backbones.catalog import catalog
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.features.copies import COMPARED
-from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
+from headstart.progress import Progress, silent
 from headstart.ranking.local import local
 from headstart.recipe import Recipe
 
@@ -92,7 +94,7 @@ def examine(
 ) -> Audit:
     """The same for pictures that are listed, with the features of any source."""
     started = time.perf_counter()
-    extraction = extract(images, source, replace(settings, sketches=max(len(images), 1)), progress)
+    extraction = extract(images, source, settings, progress, sketches=max(len(images), 1))
     refused = (*images.refused, *extraction.refused)
     material = Material(images.take(extraction.kept), extraction, refused, progress, problem)
     findings = {name: tuple(check.find(material)) for name, check in CHECKS.items()}

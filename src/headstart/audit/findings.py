@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from headstart.errors import HeadstartError
 from headstart.features.copies import Copies, marks
-from headstart.features.extract import Extraction, Progress
+from headstart.features.extraction import Extraction
 from headstart.heads.folds import numbers
 from headstart.images import ImageSet, Refusal
 from headstart.images.sketch import Sketches
 from headstart.learner import Learner, Pictures
+from headstart.progress import Progress
 
 Codes = NDArray[np.int64]
 Level = Literal["error", "warning", "note"]

@@ -11,8 +11,8 @@ from headstart.cli.terminal import print
 from headstart.visible import visible
 
 if TYPE_CHECKING:
-    from headstart.features.extract import Progress
     from headstart.images import Refusal
+    from headstart.progress import Progress
 
 STAGES = {
     "open": "Network",

@@ -29,3 +29,32 @@ def allocate(shape: tuple[int, int], dtype: DTypeLike, in_memory: int = IN_MEMOR
             return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
     except OSError:  # no disk: memory, as long as it lasts
         return np.empty(shape, dtype=dtype)
+
+
+class RowMatrix:
+    """Rows (d,) of n pictures, put in place in any order; room is made when the first row tells d and the type."""
+
+    def __init__(self, n: int) -> None:
+        self.filled = np.zeros(n, dtype=bool)
+        self._matrix: NDArray[Any] | None = None
+
+    def place(self, i: int, row: NDArray[Any]) -> None:
+        """Set row i."""
+        if self._matrix is None:
+            self._matrix = allocate((len(self.filled), len(row)), row.dtype)
+        self._matrix[i] = row
+        self.filled[i] = True
+
+    def repeat(self, i: int, origin: int) -> None:
+        """Set row i to row `origin`, which is in place."""
+        assert self._matrix is not None
+        self.place(i, self._matrix[origin])
+
+    def without_gaps(self) -> NDArray[Any]:
+        """The m rows that are in place, (m, d), moved up over the gaps: no second matrix is needed."""
+        assert self._matrix is not None
+        kept = np.flatnonzero(self.filled)
+        for target, origin in enumerate(kept):
+            if target != origin:
+                self._matrix[target] = self._matrix[origin]
+        return self._matrix[: len(kept)]

@@ -28,7 +28,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lmdb
 import numpy as np
@@ -40,6 +40,9 @@ from headstart.shared import locked, room
 
 Row = NDArray[Any]
 """(d,) float32 features, or uint8 pixels."""
+
+Waiting = tuple[bytes, Row] | threading.Event | None
+"""What the writing thread is handed: a row under its key, someone who waits until all is written, or the end."""
 
 COMMIT_ROWS = 512
 COMMIT_SECONDS = 1.0
@@ -73,7 +76,7 @@ class FeatureStore:
     problem: str | None = None
     corrupt: int = 0
     dtype: str = "<f4"
-    _queue: queue.SimpleQueue[tuple[bytes, Row] | None] = field(default_factory=queue.SimpleQueue)
+    _queue: queue.SimpleQueue[Waiting] = field(default_factory=queue.SimpleQueue)
     _writer: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,10 +119,20 @@ class FeatureStore:
         """Hand one row to the writing thread; returns at once."""
         if self.env is None or not self.writable:
             return
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="feature-store", daemon=True)
-            self._writer.start()
+        with self._lock:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="feature-store", daemon=True)
+                self._writer.start()
         self._queue.put((key, row))
+
+    def flush(self) -> None:
+        """Write what is waiting, and mark the file as it then is as sound: a process killed later costs no check."""
+        if self._writer is None:
+            return
+        written = threading.Event()
+        self._queue.put(written)
+        written.wait()
+        _ENVIRONMENTS.mark(self.folder)
 
     def close(self) -> None:
         """Write what is waiting, and mark the file as closed in order."""
@@ -139,18 +152,25 @@ class FeatureStore:
 
     def _write(self) -> None:
         batch: list[tuple[bytes, bytes]] = []
-        due = time.monotonic() + COMMIT_SECONDS
+        due = 0.0
         while True:
-            with contextlib.suppress(queue.Empty):
-                item = self._queue.get(timeout=max(0.01, due - time.monotonic()))
-                if item is None:
-                    self._commit(batch)
-                    return
+            item: Waiting | Literal["late"]
+            try:
+                item = self._queue.get(timeout=max(0.01, due - time.monotonic()) if batch else None)
+            except queue.Empty:
+                item = "late"
+            if isinstance(item, tuple):
+                if not batch:
+                    due = time.monotonic() + COMMIT_SECONDS
                 batch.append((item[0], _pack(self.identity, item[0], item[1], self.dtype)))
-            if len(batch) >= COMMIT_ROWS or time.monotonic() >= due:
-                self._commit(batch)
-                batch = []
-                due = time.monotonic() + COMMIT_SECONDS
+                if len(batch) < COMMIT_ROWS and time.monotonic() < due:
+                    continue
+            self._commit(batch)
+            batch = []
+            if isinstance(item, threading.Event):
+                item.set()
+            elif item is None:
+                return
 
     def _commit(self, batch: list[tuple[bytes, bytes]]) -> None:
         if not batch or not self.writable:
@@ -229,8 +249,13 @@ class _Environments:
                 return
             del self._open[key]
             env.close()
-            with contextlib.suppress(OSError):
-                records.write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))
+            _mark_sound(folder)
+
+    def mark(self, folder: Path) -> None:
+        """Leave the mark of an orderly state while the environment stays open; where it has other users, they will."""
+        with self._lock:
+            if self._open.get((os.getpid(), folder.resolve()), (None, 0))[1] == 1:
+                _mark_sound(folder)
 
     def shared(self, folder: Path) -> bool:
         """Whether this process has the folder open already."""
@@ -238,6 +263,11 @@ class _Environments:
 
 
 _ENVIRONMENTS = _Environments()
+
+
+def _mark_sound(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        records.write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))
 
 
 def _first_that_works(folder: Path) -> Any:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import AUGMENTS, NO_VIEWS, Augment, View, Views, named
-from headstart.engines import Engine
+from headstart.augment import AUGMENTS, NO_VIEWS, Augment, Views, named
 from headstart.errors import DataError, Refused, UserError
-from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Extractor
 from headstart.features.matrix import allocate
+from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, decode, digest
+from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe, VariedRecipe
 
 STORED_VIEWS = 2
@@ -67,10 +68,9 @@ def augment_of(asked: VariedRecipe) -> Augment:
 
 @dataclass
 class ViewExtractor:
-    """Extracts views of pictures that can be used, one view after the other through one engine, and counts them."""
+    """Extracts views of pictures that can be used, one view after the other, and counts them."""
 
-    source: FeatureSource
-    settings: Settings = field(default_factory=Settings)
+    extractor: Extractor
     progress: Progress = silent
     computed: int = 0
     reused: int = 0
@@ -81,11 +81,10 @@ class ViewExtractor:
 
         Raises DataError when a picture cannot be used in a view: it could in the plain one, so it has changed since.
         """
-        engine: dict[str, Engine] = {}
         for view in views:
             progress = _named(self.progress, f"{stage} {view.number} of {len(views)}")
             started = time.perf_counter()
-            done = extract(images, _with(self.source, view, engine), self.settings, progress)
+            done = self.extractor.extract(images, progress, view)
             self.seconds += time.perf_counter() - started
             self.computed, self.reused = self.computed + done.counts.computed, self.reused + done.counts.reused
             if len(done.kept) < len(images):
@@ -137,23 +136,6 @@ def _by_turns(labels: NDArray[np.int64]) -> NDArray[np.int64]:
         own = labels == k
         turn[own] = np.arange(own.sum())
     return np.lexsort((labels, turn))
-
-
-@dataclass(frozen=True)
-class _OneEngine(FeatureSource):
-    """A source that opens its engine once for several extractions."""
-
-    opened: dict[str, Engine] = field(default_factory=dict, compare=False)
-
-    def open(self) -> Engine:
-        """See `FeatureSource.open`."""
-        if "engine" not in self.opened:
-            self.opened["engine"] = super().open()
-        return self.opened["engine"]
-
-
-def _with(source: FeatureSource, view: View, opened: dict[str, Engine]) -> FeatureSource:
-    return _OneEngine(source.preprocess, source.backbone, source.layer, source.engine, view, opened)
 
 
 def _named(progress: Progress, stage: str) -> Progress:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from headstart.errors import DataError, Offline
-from headstart.images.options import Progress
+from headstart.progress import Progress
 from headstart.shared import full, locked, naming, replacing
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any, Unpack
 from headstart.errors import DataError, UserError, nearest
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
-from headstart.images.options import LoadOptions, Progress, Reading
+from headstart.images.options import LoadOptions, Reading
 from headstart.images.sources import SOURCES, builtin
 from headstart.paths import expanded
+from headstart.progress import Progress
 
 
 def load(

@@ -5,7 +5,7 @@ much of a picture is plain background. Every picture is decoded once; a sample, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, Refused
 from headstart.images.decode import decode
 from headstart.images.imageset import ImageSet, Refusal
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total) as work goes on."""
+from headstart.progress import Progress
 
 CHUNK = 64  # pictures a thread takes at a time
 GRID = 64  # rows and columns of a picture that are looked at, at most

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
 from headstart.images.decode import DEFAULT_LIMITS, Limits
-
-Progress = Callable[[str, int, int], None]
-"""progress(file name, bytes done, bytes in all or 0 when unknown), called while a file is downloaded."""
+from headstart.progress import Progress
 
 
 @dataclass(frozen=True)

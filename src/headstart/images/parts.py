@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, UnknownName
+from headstart.images.imageset import ImageSet
 
 PARTS = ("train", "val", "calibration", "test")
 SPELLINGS: dict[str, str] = {
@@ -37,6 +38,20 @@ def require_part(name: str, where: str) -> str:
     if part is None:
         raise UnknownName("split", name, PARTS, hint=f"({where})")
     return part
+
+
+def part_rows(images: ImageSet) -> dict[str, slice]:
+    """The rows of each part, which lie side by side: slices, so that features are viewed and not copied."""
+    found = {}
+    for part in PARTS:
+        rows = np.flatnonzero(images.parts == part)
+        found[part] = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+    return found
+
+
+def rows_in(rows: slice) -> int:
+    """The number of rows of a part."""
+    return int(rows.stop - rows.start)
 
 
 def check_classes_in_train(

@@ -14,11 +14,13 @@ from headstart.backbones import Backbone, OnnxBackbone, resolve
 from headstart.classifier import top
 from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
-from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Refusal, load
 from headstart.images.cures import cured
 from headstart.metrics import apply_temperature, wilson
 from headstart.naming.classes import COUNT, ids_in
+from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
     from torch import nn

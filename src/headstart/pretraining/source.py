@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from headstart import records
 from headstart.errors import UserError
-from headstart.features.extract import Progress, silent
 from headstart.paths import expanded
+from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.run import Run, execute
 from headstart.shared import locked, naming

@@ -11,9 +11,11 @@ import numpy as np
 from headstart.backbones.resolve import KINDS
 from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
-from headstart.features.extract import FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load
+from headstart.progress import Progress, silent
 from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.judge import figures
 from headstart.ranking.rank import Request

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from headstart.backbones import Backbone
 from headstart.backbones.spelling import Spelled, short, spell, unloaded
 from headstart.errors import HeadstartError, UserError
-from headstart.features.extract import FeatureSource
+from headstart.features.source import FeatureSource
 
 Resolve = Callable[[Spelled], FeatureSource]
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from headstart.backbones import OnnxBackbone, memory
 from headstart.backbones.spelling import spell
 from headstart.evidence.transferability import h_score_regularised, leep, logme
-from headstart.features.extract import FeatureSource, Progress, Settings, extract
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.heads.blocks import single_threaded_blas
 from headstart.images import ImageSet
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature
+from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes
 

@@ -11,12 +11,14 @@ import numpy as np
 from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.copies import MOST, led
-from headstart.features.extract import Extraction, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
 from headstart.images.cures import cures
 from headstart.images.options import Reading
 from headstart.images.usable import usable
+from headstart.progress import Progress, silent
 from headstart.ranking.advice import Advice, advise
 from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.folds import draw
@@ -100,8 +102,8 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
         raise _none(failures)
     pixels = feature_source(request.recipe("pixels"), images)
     settings = settings or Settings()
-    looking = replace(settings, sketches=MOST)
-    baseline = extract(images, pixels, looking, stages(progress, 0, len(found), "raw pixels")("features"))
+    telling = stages(progress, 0, len(found), "raw pixels")("features")
+    baseline = extract(images, pixels, settings, telling, sketches=MOST)
     judge = _judge(images, baseline, request, settings)
     judged = judge.pixels(pixels, baseline.features, stages(progress, 0, len(found), "raw pixels"))
     working, backbones, broken = _all(judge, found, progress)

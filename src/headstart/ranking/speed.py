@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.engines import Picture
-from headstart.features.extract import FeatureSource, Progress
+from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, decode
+from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.judge import Judged
 

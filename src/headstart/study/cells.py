@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import NO_VIEWS
 from headstart.classifier import Classifier
 from headstart.errors import UserError
-from headstart.features.extract import FeatureSource, Progress, Settings
-from headstart.fitting import Fitted, Job, learner_of, unfinished
+from headstart.features.extract import Settings
+from headstart.features.source import FeatureSource
+from headstart.fitted import Fitted
+from headstart.fitting import learner_of, train_network, unfinished
 from headstart.images import ImageSet
+from headstart.images.parts import part_rows, rows_in
 from headstart.learner import Pictures
 from headstart.metrics import apply_temperature, log_loss
-from headstart.outcome import part_rows, rows_in
+from headstart.progress import Progress
 from headstart.recipe import Recipe
 
 HISTORY = (
@@ -111,14 +113,12 @@ def fit_network(
     """Train the recipe's network on the cell's pictures; `folder` keeps the training's state until it is done."""
     started = time.perf_counter()
     try:
-        fitted = Job(recipe, folder, NO_VIEWS, settings, progress, images).train_network(resume=unfinished(folder))
+        fitted = train_network(recipe, folder, settings, progress, images, resume=unfinished(folder))
     except UserError:
         if not unfinished(folder):
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    logits = Classifier(fitted.source, fitted.head, fitted.images.classes).logits(
-        fitted.extraction.features[part_rows(fitted.images)["test"]]
-    )
+    logits = fitted.classifier.logits(fitted.extraction.features[part_rows(fitted.images)["test"]])
     found = _cell(where, fitted.images, logits, time.perf_counter() - started, _about(fitted))
     fitted.done()
     shutil.rmtree(folder, ignore_errors=True)
@@ -143,8 +143,8 @@ def _cell(
 
 
 def _about(fitted: Fitted) -> dict[str, Any]:
-    assert fitted.training is not None
-    told, history = fitted.training.report, fitted.head.history_
+    assert fitted.record is not None
+    told, history = fitted.record.report, fitted.classifier.head.history_
     plan = told["plan"]
     epochs = int(history[-1]["epoch"]) if history else 0
     top = "top solved first, " if any(row.get("phase") == 1 for row in history) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST
-from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract, silent
+from headstart.features.extract import Settings, extract
+from headstart.features.extraction import Extraction
+from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source, learner_of
 from headstart.images.looks import Looks, look_at
 from headstart.paths import features_dir
+from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.study import tables
 from headstart.study.arms import Arm, arms_of
@@ -189,7 +192,7 @@ class _Work:
         def progress(stage: str, done: int, total: int) -> None:
             self.progress(f"{arm.name} {stage}" if stage == "extract" else stage, done, total)
 
-        extraction = extract(self.drawn.images, source, replace(self.settings, sketches=MOST), progress)
+        extraction = extract(self.drawn.images, source, self.settings, progress, sketches=MOST)
         if extraction.refused:
             first = extraction.refused[0]
             raise UserError(f"The picture {first.name} changed while the study ran ({first.reason}); start it again.")

@@ -11,7 +11,8 @@ from headstart.backbones import Backbone, memory, sidecar
 from headstart.backbones.backbone import OnnxBackbone
 from headstart.evidence.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.evidence.reasons import Facts
-from headstart.features.extract import Extraction, FeatureSource
+from headstart.features.extraction import Extraction
+from headstart.features.source import FeatureSource
 from headstart.images.looks import Looks
 from headstart.study.arms import Arm
 from headstart.study.results import ArmResults

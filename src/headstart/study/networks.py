@@ -23,9 +23,10 @@ import numpy as np
 
 from headstart.errors import HeadstartError, UserError
 from headstart.features.auto import with_augment
-from headstart.features.extract import Progress, Settings, silent
+from headstart.features.extract import Settings
 from headstart.heads.blocks import cores
 from headstart.paths import features_dir
+from headstart.progress import Progress, silent
 from headstart.study.arms import Arm, arms_of
 from headstart.study.cells import Cell, Where, fit_network
 from headstart.study.folder import RECIPE, ArmFolder, seen

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.features.extract import FeatureSource
+from headstart.features.source import FeatureSource
 from headstart.study.arms import Arm
 from headstart.study.cells import Cell
 

@@ -12,7 +12,7 @@ import torch
 from headstart.backbones import Backbone
 from headstart.backbones.body import PICTURE, Body, Unit
 from headstart.errors import UnknownName, UserError
-from headstart.features.extract import FeatureSource
+from headstart.features.source import FeatureSource
 from headstart.recipe import Recipe
 
 DEFAULT_UNITS = 3

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from headstart.augment import NO_VIEWS, Views
 from headstart.division import keep_together
 from headstart.features.copies import MOST
-from headstart.features.extract import Extraction, FeatureSource, Progress, Settings, extract
+from headstart.features.extract import Extractor, Settings, extract
+from headstart.features.extraction import Extraction
 from headstart.features.live import LiveRows
+from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
+from headstart.images.parts import part_rows
 from headstart.images.usable import usable
-from headstart.outcome import part_rows
+from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.tuning.cut import Cut
 
@@ -27,7 +30,7 @@ SEEN = "seen"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingRows:
     """`images` are the n that could be used; `plain` has a row for each, `train` those of the training part.
 
     `train_labels` (m,) belong to the rows of `train`: those of the plain pictures, then those of every stored view.
@@ -44,7 +47,9 @@ class Inputs:
     varied: Views = NO_VIEWS
 
 
-def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress) -> Inputs:
+def training_rows(
+    cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress
+) -> TrainingRows:
     """Run the trunk once over all pictures and the stored views of the training part.
 
     Where that would take more than the recipe's `disk_gb`, or views are to be fresh in every epoch, it runs when rows
@@ -58,29 +63,31 @@ def inputs(cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe:
     wanted = cut.row_bytes * (len(images) + n_train * len(views))
     disk_gb = recipe.training.disk_gb
     fits = wanted <= disk_gb * 1e9
-    source = cut.rows if fits else FeatureSource(cut.rows.preprocess, layer=SEEN)
-    looking = replace(settings, sketches=MOST) if fits else replace(settings, sketches=MOST, store=None)
-    extraction = extract(images, source, looking, progress)
+    extractor = Extractor(cut.rows, settings)
+    if fits:
+        extraction = extractor.extract(images, progress, sketches=MOST)
+    else:
+        seen = FeatureSource(cut.rows.preprocess, layer=SEEN)
+        extraction = extract(images, seen, replace(settings, store=None), progress, sketches=MOST)
     images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
     training = images.take(images.parts == "train")
-    extractor = ViewExtractor(cut.rows, settings, progress)
-    plain: Rows = Stored(extraction.features) if fits else LiveRows(images, cut.rows, NO_VIEWS)
+    drawn = ViewExtractor(extractor, progress)
+    plain: Rows = Stored(extraction.features) if fits else LiveRows(images, extractor, NO_VIEWS)
     train: Rows
     if fresh and fits and cut.whole and can_vary(views.augment):
         channels, height, width = cut.shapes[0]
         own = extraction.features[part_rows(images)["train"]]
         train = Varied(own, (height, width, channels), views.augment, views.seed)
     elif fresh or not fits:
-        train = LiveRows(training, cut.rows, views, fresh=fresh)
+        train = LiveRows(training, extractor, views, fresh=fresh)
     else:
         own = extraction.features[part_rows(images)["train"]]
-        train = Stored(extractor.beside(own, training, views) if len(views) else own)
-    for rows in (plain, train):
-        if isinstance(rows, LiveRows):
-            rows.open()  # here and now: a network is traced in one thread, with no other that trains
+        train = Stored(drawn.beside(own, training, views) if len(views) else own)
+    if isinstance(plain, LiveRows) or isinstance(train, LiveRows):
+        extractor.engine  # noqa: B018 (opened here and now: a network is traced while no other thread trains)
     labels = np.tile(training.labels, 1 + len(views))
-    return Inputs(
-        images, extraction, plain, train, labels, wanted if fits else 0, extractor, _notes(wanted, disk_gb, fits), views
+    return TrainingRows(
+        images, extraction, plain, train, labels, wanted if fits else 0, drawn, _notes(wanted, disk_gb, fits), views
     )
 
 

@@ -18,21 +18,21 @@ from headstart.training.checkpoint import Keeper
 from headstart.training.devices import fastest_threads
 from headstart.training.network import Tunable, dense
 from headstart.tuning.cut import Cut
-from headstart.tuning.rows import Inputs
+from headstart.tuning.rows import TrainingRows
 
 TRIAL_ROWS = 32
 
 
-def keeper(recipe: Recipe, cut: Cut, given: Inputs, folder: Path) -> Keeper:
+def keeper(recipe: Recipe, cut: Cut, rows: TrainingRows, folder: Path) -> Keeper:
     """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
     told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
     digest = hashlib.blake2b(told.encode(), digest_size=16)
     versions = [version(package) for package in ("headstart", "torch", "timm", "torchvision")]
     digest.update(json.dumps([cut.rows.space(), cut.end.space(), versions], sort_keys=True).encode())
-    for values in (given.images.names, given.images.labels.tolist(), given.images.parts.tolist()):
+    for values in (rows.images.names, rows.images.labels.tolist(), rows.images.parts.tolist()):
         digest.update(json.dumps([str(value) for value in values]).encode())
-    if isinstance(given.plain, Stored):
-        digest.update(np.ascontiguousarray(given.plain.X).data)
+    if isinstance(rows.plain, Stored):
+        digest.update(np.ascontiguousarray(rows.plain.X).data)
     return Keeper(folder, digest.hexdigest())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from headstart.training.batches import Stored
 from headstart.training.loop import Trained
 from headstart.tuning.cut import Cut
-from headstart.tuning.rows import Inputs
+from headstart.tuning.rows import TrainingRows
 from headstart.tuning.settings import Settings
 
 
@@ -54,7 +54,9 @@ def notes(course: Course, planned: int) -> list[str]:
     return told
 
 
-def report(course: Course, cut: Cut, given: Inputs, settings: Settings, parameters: int, judged: int) -> dict[str, Any]:
+def report(
+    course: Course, cut: Cut, rows: TrainingRows, settings: Settings, parameters: int, judged: int
+) -> dict[str, Any]:
     """The block, JSON-able; `parameters` were trained, `judged` rows of validation are read in every epoch."""
     body, trained = cut.body, course.trained
     return {
@@ -63,10 +65,10 @@ def report(course: Course, cut: Cut, given: Inputs, settings: Settings, paramete
         "whole": cut.whole,
         "parameters": parameters,
         "parameters_of_network": sum(p.numel() for p in cut.backbone.network().parameters()),
-        "rows": len(given.train_labels),
-        "augment": given.varied.augment.name,
-        "stored_mb": round(given.stored_bytes / 1e6, 3),
-        "trunk_runs_saved": course.epochs * _stored_rows(cut, given, judged),
+        "rows": len(rows.train_labels),
+        "augment": rows.varied.augment.name,
+        "stored_mb": round(rows.stored_bytes / 1e6, 3),
+        "trunk_runs_saved": course.epochs * _stored_rows(cut, rows, judged),
         "plan": settings.plan.to_dict(),
         "gradual": settings.gradual,
         "sampler": settings.sampler,
@@ -78,8 +80,8 @@ def report(course: Course, cut: Cut, given: Inputs, settings: Settings, paramete
     }
 
 
-def _stored_rows(cut: Cut, given: Inputs, judged: int) -> int:
+def _stored_rows(cut: Cut, rows: TrainingRows, judged: int) -> int:
     """Rows of an epoch for which the frozen part need not run: none of fresh views, none if nothing is frozen."""
-    if cut.whole or not given.stored_bytes:
+    if cut.whole or not rows.stored_bytes:
         return 0
-    return judged + (len(given.train_labels) if isinstance(given.train, Stored) else 0)
+    return judged + (len(rows.train_labels) if isinstance(rows.train, Stored) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +16,16 @@ from headstart.backbones import Backbone
 from headstart.classifier import Classifier
 from headstart.errors import UserError
 from headstart.features import copies
-from headstart.features.extract import FeatureSource, Progress, extract
 from headstart.features.extract import Settings as ExtractSettings
+from headstart.features.extract import extract
+from headstart.features.source import FeatureSource
+from headstart.fitted import TrainingRecord
 from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead
 from headstart.learner import Pictures
 from headstart.metrics import log_softmax
+from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
 from headstart.training.checkpoint import Keeper
@@ -31,7 +34,7 @@ from headstart.training.finder import Found, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
 from headstart.training.network import Layers, Tunable, blended, dense, draw, fill, groups, read
 from headstart.tuning.cut import Cut
-from headstart.tuning.rows import Inputs
+from headstart.tuning.rows import TrainingRows
 from headstart.tuning.settings import Settings, settings
 from headstart.tuning.telling import Course, notes, report
 
@@ -48,36 +51,30 @@ Module = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a training came to: `source` and `head` make a classifier, `features` (n, d) float32 are of all pictures.
-
-    `report` is the block `training` of scores.json; `before` are logits (n, k) of the network before any update of its
-    blocks, None from scratch; `found` are learning rates that were tried, with the losses they led to.
-    """
+    """What a training came to: `source` and `head` make a classifier, `features` (n, d) float32 are of all pictures."""
 
     source: FeatureSource
     head: DenseHead
     features: NDArray[np.float32]
-    before: NDArray[np.float64] | None
-    report: dict[str, Any]
-    found: Sequence[tuple[float, float]]
+    record: TrainingRecord
 
 
 def tune(
-    recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress, keeper: Keeper | None = None
+    recipe: Recipe, cut: Cut, rows: TrainingRows, head: DenseHead, progress: Progress, keeper: Keeper | None = None
 ) -> Tuned:
-    """Train the body of `cut` and a new top like `head` on the rows of `given`.
+    """Train the body of `cut` and a new top like `head` on `rows`.
 
     Raises NotConverged when the loss is not finite, UserError for settings that do not fit together.
     """
-    return _Tuning(recipe, cut, given, head, progress).run(keeper)
+    return _Tuning(recipe, cut, rows, head, progress).run(keeper)
 
 
 class _Tuning:
-    def __init__(self, recipe: Recipe, cut: Cut, given: Inputs, head: DenseHead, progress: Progress) -> None:
-        self.recipe, self.cut, self.given, self.head, self.progress = recipe, cut, given, head, progress
-        parts, labels = given.images.parts, given.images.labels
-        self.classes = np.unique(given.train_labels)
-        self.codes = np.searchsorted(self.classes, given.train_labels).astype(np.int64)
+    def __init__(self, recipe: Recipe, cut: Cut, rows: TrainingRows, head: DenseHead, progress: Progress) -> None:
+        self.recipe, self.cut, self.rows, self.head, self.progress = recipe, cut, rows, head, progress
+        parts, labels = rows.images.parts, rows.images.labels
+        self.classes = np.unique(rows.train_labels)
+        self.codes = np.searchsorted(self.classes, rows.train_labels).astype(np.int64)
         self.val = np.flatnonzero((parts == "val") & np.isin(labels, self.classes))
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
         self.test = test_rows(parts, np.isin(labels, self.classes))
@@ -155,13 +152,13 @@ class _Tuning:
         self.progress("head", epochs, epochs)
         self._solved = (self.head.dense_layers(), features)
         fill(self.network.top, self.head.fitted_on_training(learned, self.classes[self.codes]).dense_layers())
-        return Classifier(self.cut.end, self.head, self.given.images.classes).logits(features)
+        return Classifier(self.cut.end, self.head, self.rows.images.classes).logits(features)
 
     def _pictures(self, features: NDArray[np.float32], learned: NDArray[np.float32]) -> Pictures:
         """The labelled pictures as a head on frozen features would get them."""
-        train = np.flatnonzero(self.given.images.parts == "train")
+        train = np.flatnonzero(self.rows.images.parts == "train")
         rows = np.concatenate([train, self.val])
-        done = self.given.extraction
+        done = self.rows.extraction
         y = np.concatenate([self.codes[: len(train)], self.val_codes])
         stacked = learned if len(learned) > len(train) else None
         X = features[rows]
@@ -170,15 +167,15 @@ class _Tuning:
 
     def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""
-        plain: NDArray[np.float32] = features[self.given.images.parts == "train"]
+        plain: NDArray[np.float32] = features[self.rows.images.parts == "train"]
         if len(self.codes) == len(plain):
             return plain
-        views = self._forward(self.given.train, np.arange(len(plain), len(self.codes)), "views")
+        views = self._forward(self.rows.train, np.arange(len(plain), len(self.codes)), "views")
         return np.concatenate([plain, views])
 
     def _task(self) -> Task:
         asked, units = self.settings, self.cut.body.units
-        batches = RowBatches(self.given.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
+        batches = RowBatches(self.rows.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
         alike = asked.layer_decay == 1 and not asked.l2sp and not asked.gradual
         members = None if alike else groups(self.network, units, asked.layer_decay, asked.l2sp, asked.gradual)
         return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
@@ -194,7 +191,7 @@ class _Tuning:
 
     def _measured(self, part: str, rows: NDArray[np.int64], codes: NDArray[np.int64]) -> Row:
         """Loss and accuracy on rows of a part; those of the test part are for the history alone and choose nothing."""
-        logits = log_softmax(self._forward(self.given.plain, rows, "", self.network).astype(np.float64))
+        logits = log_softmax(self._forward(self.rows.plain, rows, "", self.network).astype(np.float64))
         losses = -logits[np.arange(len(rows)), codes] * self.weights.numpy()[codes]
         return {f"{part}_loss": float(losses.mean()), f"{part}_accuracy": float((logits.argmax(1) == codes).mean())}
 
@@ -217,9 +214,9 @@ class _Tuning:
     def _features(self, stage: str, backbone: Backbone) -> NDArray[np.float32]:
         """Of all pictures, with the body as it is; of a whole network by the engine, which is faster."""
         if not self.cut.whole:
-            return self._forward(self.given.plain, np.arange(len(self.given.images)), stage)
-        known = self.given.views.settings if backbone is self.cut.backbone else ExtractSettings()
-        return extract(self.given.images, replace(self.cut.end, backbone=backbone), known, self.progress).features
+            return self._forward(self.rows.plain, np.arange(len(self.rows.images)), stage)
+        known = self.rows.views.extractor.settings if backbone is self.cut.backbone else ExtractSettings()
+        return extract(self.rows.images, replace(self.cut.end, backbone=backbone), known, self.progress).features
 
     def _blend(self, started: dict[str, torch.Tensor], trained: Trained) -> float | None:
         """WiSE-FT: the mixture of the weights before and after with the least validation loss; half without any."""
@@ -253,14 +250,16 @@ class _Tuning:
             features = self._features("features", backbone)
         head = self.head.take_layers(layers, self.classes)
         head.history_ = history
-        head.notes_ = [*self.given.notes, *notes(course, self.plan.epochs)]
+        head.notes_ = [*self.rows.notes, *notes(course, self.plan.epochs)]
         head.report_ |= {"best_epoch": course.trained.best_epoch, "epochs": course.epochs}
         parameters = sum(p.numel() for p in self.network.parameters())
-        told = report(course, self.cut, self.given, self.settings, parameters, len(self.val))
+        told = report(course, self.cut, self.rows, self.settings, parameters, len(self.val))
         if found is not None:
             told["steepest_rate"] = found.steepest
         tried = list(zip(found.rates, found.losses, strict=True)) if found else []
-        return Tuned(replace(self.cut.end, backbone=backbone), head, features, before, told, tried)
+        return Tuned(
+            replace(self.cut.end, backbone=backbone), head, features, TrainingRecord(told, before, tried=tried)
+        )
 
 
 def test_rows(parts: NDArray[np.str_], known: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,0 +1,55 @@
+"""All that a feature depends on beside the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from headstart.augment import View
+from headstart.backbones import Backbone
+from headstart.engines import ON_CPU, Engine, EngineChoice, Picture
+from headstart.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """What turns a picture into a row: a backbone up to a layer, or, without a backbone, the pixels themselves.
+
+    `layer` is then a kind of `headstart.engines.pixels`. With a `view`, of the picture as that draws it.
+    """
+
+    preprocess: Preprocess
+    backbone: Backbone | None = None
+    layer: str = "pixels"
+    engine: EngineChoice = ON_CPU
+    view: View | None = None
+
+    def space(self) -> dict[str, Any]:
+        """Everything that a feature depends on beside the picture: the key of the store's space."""
+        view = {"view": self.view.to_dict()} if self.view is not None else {}
+        if self.backbone is None:
+            kept = {"backbone": self.layer, "preprocess": self.preprocess.to_dict()}
+            return {"format": 1, **kept, **({} if self.layer == "pixels" else {"dtype": "|u1"}), **view}
+        return {
+            "format": 1,
+            "backbone": self.backbone.name,
+            "weights": self.backbone.fingerprint,
+            "layer": self.layer,
+            "preprocess": self.preprocess.to_dict(),
+            "engine": f"{self.engine.name}-{self.engine.device}-{self.engine.precision}",
+            **view,
+        }
+
+    def picture(self, image: Image.Image, content: bytes) -> Picture:
+        """A decoded picture and its digest -> (h, w, c) uint8, the engine's input."""
+        return self.view.picture(image, content, self.preprocess) if self.view else self.preprocess.apply(image)
+
+    def open(self) -> Engine:
+        """A new engine, compiled; may take seconds."""
+        if self.backbone is None:
+            from headstart.engines.pixels import PixelEngine
+
+            return PixelEngine(self.layer)
+        return self.engine.open(self.backbone, self.layer, self.preprocess)
