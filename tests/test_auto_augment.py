@@ -54,7 +54,7 @@ def test_what_was_named_is_kept() -> None:
 
 
 def test_views_of_a_frozen_network_still_need_a_name() -> None:
-    with pytest.raises(UserError, match="--views 2 needs an augmentation"):
+    with pytest.raises(UserError, match="views=2 needs an augmentation"):
         views_of(recipe("features", augment={"views": 2}))
 
 

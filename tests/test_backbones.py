@@ -381,7 +381,7 @@ for name in ('timm:resnet18', 'torchvision:alexnet', 'timm:legacy_xception'):
     try:
         resolve(name)
     except Offline as error:
-        said = [way in str(error) for way in ('--backbone sprout', "backbone='sprout'", '--weights FILE')]
+        said = [way in str(error) for way in ('backbone=sprout', 'weights=FILE')]
         print('OFFLINE', name, str(error).count(chr(10)), all(said), str(error).endswith('.'))
 """
 

@@ -121,7 +121,7 @@ def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             resolve(str(name), weights)
-    with pytest.raises(UserError, match="--engine openvino only"):
+    with pytest.raises(UserError, match="engine=openvino only"):
         resolve(str(good)).features("pooled")
 
 
@@ -197,7 +197,7 @@ def test_openvino_agrees_with_torch_on_random_weights(name: str, size: int, laye
 
 def test_a_picture_too_small_for_the_network_is_refused() -> None:
     """In one sentence with the smallest that works."""
-    with pytest.raises(UserError, match=r"inception_v3 cannot take pictures of 32x32 pixels.*--image-size 75"):
+    with pytest.raises(UserError, match=r"inception_v3 cannot take pictures of 32x32 pixels.*image_size=75"):
         resolve("inception_v3", "none").openvino_model("pooled", (32, 32))
 
 

@@ -419,7 +419,7 @@ def untraceable() -> Backbone:
 def test_an_untraceable_network_is_not_cut() -> None:
     """A cut is refused in one sentence that says what can be done; it has no units to count."""
     made = untraceable()
-    with pytest.raises(UserError, match="--unfreeze all") as caught:
+    with pytest.raises(UserError, match="unfreeze=all") as caught:
         made.body("conv", "pooled")
     assert "\n" not in str(caught.value)
     assert made.units() == ()

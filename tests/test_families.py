@@ -191,14 +191,14 @@ def test_the_smallest_picture_is_known_and_a_smaller_one_refused_in_a_sentence(
 ) -> None:
     """The sentence names the size to give; nothing is printed beside it, and a second look builds no network."""
     if family.smallest is None:
-        with pytest.raises(UserError, match="224x224 pixels only, not 96x96 pixels; leave --image-size out"):
+        with pytest.raises(UserError, match="224x224 pixels only, not 96x96 pixels; leave `image_size` out"):
             backbone.check("pooled", (96, 96))
         return
     backbone.check("pooled", (family.smallest, family.smallest))
     if family.smallest == 1:
         return
     for known in (backbone, resolve(family.name, "none", seed=1)):
-        with pytest.raises(UserError, match=f"give --image-size {family.smallest}\\.$") as caught:
+        with pytest.raises(UserError, match=f"give image_size={family.smallest}\\.$") as caught:
             known.check("pooled", (family.smallest - 1,) * 2)
         assert "\n" not in str(caught.value)
     assert "_network" not in known.__dict__
@@ -212,7 +212,7 @@ def asked(name: str, **backbone: object) -> Recipe:
 def test_a_run_is_refused_before_a_picture_is_read() -> None:
     """With the layer that was asked for: a shallow one takes pictures that are too small for the last."""
     digits = load("digits")
-    with pytest.raises(UserError, match=r"AlexNet cannot take pictures of 40x40 pixels.*--image-size 63"):
+    with pytest.raises(UserError, match=r"AlexNet cannot take pictures of 40x40 pixels.*image_size=63"):
         feature_source(asked("AlexNet", image_size=40), digits)
     assert feature_source(asked("AlexNet", image_size=40, layer="features.3"), digits).preprocess.height == 40
     with pytest.raises(UnknownName, match="features"):

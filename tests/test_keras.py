@@ -379,7 +379,7 @@ def test_a_file_that_does_not_fit_is_refused_by_the_name_of_its_layer(
 def test_a_file_of_another_family_is_refused_with_its_name(tmp_path: Path) -> None:
     """The message says what to give."""
     path = written(tmp_path / "w.h5", small("ResNet50"))
-    with pytest.raises(WeightsError, match="is a file of ResNet50, not of VGG16: give --backbone ResNet50"):
+    with pytest.raises(WeightsError, match="is a file of ResNet50, not of VGG16: give backbone=ResNet50"):
         resolve("VGG16", path)
 
 
@@ -392,7 +392,7 @@ def test_a_backbone_that_keras_weights_are_not_read_for_is_refused(tmp_path: Pat
 
 def test_weights_of_its_own_keras_has_none(tmp_path: Path) -> None:
     """`keras:VGG16` needs a file."""
-    with pytest.raises(UserError, match=r"keras:VGG16 has no weights of its own: give --weights FILE\.h5"):
+    with pytest.raises(UserError, match=r"keras:VGG16 has no weights of its own: give weights=FILE\.h5"):
         resolve("keras:VGG16")
 
 

@@ -98,7 +98,7 @@ def test_a_stopped_one_goes_on_to_the_same_weights(made: Pretrained, tmp_path: P
     with pytest.raises(Stopped):
         pretrain(recipe(), out, stop)
     assert not out.exists() and (run_folder(out) / STATE).is_dir()
-    with pytest.raises(UserError, match="unfinished training: add --resume"):
+    with pytest.raises(UserError, match="unfinished training: add `resume`"):
         pretrain(recipe(), out)
     assert pretrain(recipe(), out, resume=True).run.scores["training"]["resumed_at"]
     assert out.read_bytes() == made.weights.read_bytes()

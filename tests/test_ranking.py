@@ -91,7 +91,7 @@ def test_copies_of_a_picture_share_its_fold() -> None:
 
 def test_folds_that_cannot_be_are_refused() -> None:
     for k in (1, 7):
-        with pytest.raises(UserError, match="--folds"):
+        with pytest.raises(UserError, match="`folds`"):
             draw(np.array([0, 1, 0, 1, 0, 1]), names(6), k, 0)
     with pytest.raises(DataError, match="one class only"):
         draw(np.array([0, 0, 0, 1]), names(4), 2, 0)

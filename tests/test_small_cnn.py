@@ -47,7 +47,7 @@ def small(height: int, width: int, uniform: bool = True) -> Preprocess:
 @pytest.mark.parametrize("weights", ["pretrained", "imagenet"])
 @pytest.mark.parametrize("name", ["small_cnn", "embedded:small_cnn"])
 def test_it_has_no_pretrained_weights_and_says_what_to_do(name: str, weights: str) -> None:
-    with pytest.raises(UserError, match=r"^small_cnn has no pretrained weights; .*--method scratch.*--weights none\.$"):
+    with pytest.raises(UserError, match=r"^small_cnn has no pretrained weights; .*method=scratch.*weights=none\.$"):
         resolve(name, weights)
 
 

@@ -53,7 +53,7 @@ def test_its_own_weights_are_the_default_and_imagenet_is_refused(monkeypatch: py
     weights = [b.network().state_dict()["stem.conv.weight"] for b in (default, named, untrained)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    with pytest.raises(UserError, match=r"sprout was not trained on ImageNet; leave --weights out"):
+    with pytest.raises(UserError, match=r"sprout was not trained on ImageNet; leave `weights` out"):
         resolve("sprout", "imagenet")
 
 

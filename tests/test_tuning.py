@@ -432,7 +432,7 @@ def test_a_stopped_training_goes_on_to_the_same_result(base: Run, tmp_path: Path
         execute(chosen, out, stop)
     assert (out / STATE / "checkpoint.safetensors").is_file()
     for other in (recipe("features"), chosen):
-        with pytest.raises(UserError, match=r"unfinished training: add --resume .* or name another --out"):
+        with pytest.raises(UserError, match=r"unfinished training: add `resume` .* or name another `out`"):
             execute(other, out)
     with pytest.raises(UserError, match=r"other choices; repeat them, see .*recipe\.toml"):
         execute(recipe(training={"epochs": 4}), out, resume=True)
@@ -459,12 +459,12 @@ def test_other_pictures_are_refused_on_resume(pictures: Path, tmp_path: Path) ->
 
 
 def test_resume_needs_a_run_that_was_stopped(base: Run, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--resume needs --out"):
+    with pytest.raises(UserError, match="`resume` needs `out`"):
         execute(recipe(), resume=True)
     for folder in (base.folder, tmp_path / "new"):
-        with pytest.raises(UserError, match="holds no unfinished training; leave --resume out"):
+        with pytest.raises(UserError, match="holds no unfinished training; leave `resume` out"):
             execute(recipe(), folder, resume=True)
-    with pytest.raises(UserError, match="leave it out with --method features"):
+    with pytest.raises(UserError, match="leave it out with method=features"):
         execute(recipe("features"), base.folder, resume=True)
 
 
@@ -681,7 +681,7 @@ def test_a_training_that_blows_up_later_says_where_the_last_good_state_is(
         return learn(self, batch)
 
     monkeypatch.setattr(_Loop, "_learn", spoilt)
-    with pytest.raises(NotConverged, match=r"in epoch 2, .*last good state is in .*, so name another --out") as caught:
+    with pytest.raises(NotConverged, match=r"in epoch 2, .*last good state is in .*, so name another `out`") as caught:
         execute(recipe(), tmp_path / "run")
     assert str(tmp_path / "run" / STATE) in str(caught.value)
     assert (tmp_path / "run" / STATE / "checkpoint.safetensors").is_file()
@@ -711,7 +711,7 @@ MISTAKES = [
     ([*FINETUNE, "--learning-rate", "0"], "training.learning_rate = 0.0 is not possible"),
     ([*FINETUNE, "--learning-rate", "inf"], "training.learning_rate = inf is not possible"),
     ([*FINETUNE, "--learning-rate", "1e30"], "lower learning_rate (now 1e+30)"),
-    ([*FINETUNE, "--resume"], "--resume needs --out"),
+    ([*FINETUNE, "--resume"], "`resume` needs `out`"),
     (["--method", "features", "--epochs", "3"], "epochs: for training a network; add --method finetune"),
     (["--method", "pixels", "--epochs", "3"], "epochs: for training a network; add --method finetune"),
     (["--method", "scratch", "--weights", "own.safetensors"], "leave --weights own.safetensors out"),

@@ -10,36 +10,46 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.api import classify as classify
+    from headstart.api import compare as compare
+    from headstart.api import evaluate as evaluate
+    from headstart.api import fit as fit
+    from headstart.api import load_run as load_run
+    from headstart.api import load_study as load_study
+    from headstart.api import predict as predict
+    from headstart.api import rank as rank
     from headstart.bundle import load_classifier as load_classifier
     from headstart.classifier import Classifier as Classifier
+    from headstart.classifier import Predictor as Predictor
     from headstart.estimators import FeatureExtractor as FeatureExtractor
     from headstart.estimators import TransferClassifier as TransferClassifier
     from headstart.images import ImageSet as ImageSet
     from headstart.recipe import Recipe as Recipe
     from headstart.run import Run as Run
     from headstart.run import execute as execute
+    from headstart.study.execute import Study as Study
 
 _HOME = {
     "Classifier": "classifier",
     "FeatureExtractor": "estimators",
     "ImageSet": "images",
+    "Predictor": "classifier",
     "Recipe": "recipe",
     "Run": "run",
+    "Study": "study.execute",
     "TransferClassifier": "estimators",
+    "classify": "api",
+    "compare": "api",
+    "evaluate": "api",
     "execute": "run",
+    "fit": "api",
     "load_classifier": "bundle",
+    "load_run": "api",
+    "load_study": "api",
+    "predict": "api",
+    "rank": "api",
 }
-
-__all__ = [
-    "Classifier",
-    "FeatureExtractor",
-    "ImageSet",
-    "Recipe",
-    "Run",
-    "TransferClassifier",
-    "execute",
-    "load_classifier",
-]
+__all__ = [*_HOME]
 __version__ = version("headstart")
 
 
@@ -50,4 +60,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -45,7 +45,7 @@ def check_evaluate(recipe: Recipe, images: ImageSet) -> None:
     if recipe.data.evaluate != "cv":
         return
     if (images.parts == "test").any():
-        raise UserError(f"--evaluate cv: {images.title} has a test part, which judges; leave --evaluate out.")
+        raise UserError(f"evaluate=cv: {images.title} has a test part, which judges; leave `evaluate` out.")
 
 
 def wants_folds(recipe: Recipe, images: ImageSet) -> bool:

@@ -151,9 +151,9 @@ def unfinished(folder: Path) -> bool:
 def check_unfinished(folder: Path, resume: bool) -> None:
     """Raise UserError where there is nothing to resume, or where a training that could be resumed would be lost."""
     if resume and not unfinished(folder):
-        raise UserError(f"--resume: {folder} holds no unfinished training; leave --resume out to begin one.")
+        raise UserError(f"`resume`: {folder} holds no unfinished training; leave `resume` out to begin one.")
     if unfinished(folder) and not resume:
-        raise UserError(f"{folder} holds an unfinished training: add --resume to go on with it, or name another --out.")
+        raise UserError(f"{folder} holds an unfinished training: add `resume` to go on with it, or name another `out`.")
 
 
 def resumed(recipe: Recipe, folder: Path) -> Recipe:
@@ -163,7 +163,7 @@ def resumed(recipe: Recipe, folder: Path) -> Recipe:
         recipe = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"name": begun.augment.name})})
     recipe = with_threads(recipe, lambda: begun.training.threads or 1)
     if recipe != begun:
-        raise UserError(f"--resume: {folder} was begun with other choices; repeat them, see {folder / 'recipe.toml'}.")
+        raise UserError(f"`resume`: {folder} was begun with other choices; repeat them, see {folder / 'recipe.toml'}.")
     return recipe
 
 
@@ -210,7 +210,7 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     if backbone.fixed_size is None:
         preprocess = sized(preprocess, size, images.probe())
     if size is not None and size < LEAST:
-        raise UserError(f"--image-size {size} is too small for a network; give {LEAST} or more.")
+        raise UserError(f"image_size={size} is too small for a network; give {LEAST} or more.")
     wanted = (preprocess.height, preprocess.width) if size is None else (size, size)
     if wanted != (backbone.preprocess.height, backbone.preprocess.width):
         backbone.check(chosen.layer, wanted)

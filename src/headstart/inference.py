@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
@@ -59,25 +61,29 @@ class Predictions:
 
 def predict(
     run: Path | str,
-    paths: Sequence[str],
+    pictures: Any,
     settings: Settings | None = None,
     progress: Progress = silent,
     *,
     follow_links: bool = False,
 ) -> Predictions:
-    """Predict the class of picture files and of all pictures in folders.
+    """Predict the class of picture files and of all pictures in folders, or of pictures in memory.
+
+    `pictures` are paths, PIL pictures, encoded bytes or arrays, several of them or one path or picture.
 
     Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
     refused one.
     """
     classifier = load_classifier(run)
-    images = load(list(paths), labelled=False, limits=_limits(classifier), follow_links=follow_links)
+    if isinstance(pictures, str | bytes | os.PathLike | Image.Image):
+        pictures = [pictures]
+    images = load(pictures, labelled=False, limits=_limits(classifier), follow_links=follow_links)
     strict = settings is not None and settings.strict
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
     if not len(images):
         first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.{cured(images.refused)}")
+        raise DataError(f"No picture was found in {', '.join(map(str, pictures))}{first}.{cured(images.refused)}")
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))

@@ -12,6 +12,12 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises for a file called ~name)
 
 
+def absolute(name: str | os.PathLike[str]) -> str:
+    """A path that exists becomes absolute, so that a recipe means the same from anywhere; other names stay."""
+    path = expanded(name)
+    return str(path.resolve()) if str(name) and path.exists() else os.fspath(name)
+
+
 def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):

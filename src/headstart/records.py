@@ -42,9 +42,9 @@ def claim(folder: Path) -> Path:
     Raises UserError when it holds something that is not a run, so that nothing of the user's is overwritten.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; name a folder.")
+        raise UserError(f"out={folder} is a file; name a folder.")
     if folder.is_dir() and {p.name for p in folder.iterdir()} - {REFUSED} and not (folder / "recipe.toml").is_file():
-        raise UserError(f"--out {folder} holds other files and no run; name a new folder or an earlier run's.")
+        raise UserError(f"out={folder} holds other files and no run; name a new folder or an earlier run's.")
     check_writable(folder)
     return folder
 
@@ -64,7 +64,7 @@ def check_writable(folder: Path, out: Path | None = None) -> None:
     try:
         shared.check_writable(folder)
     except OSError as error:
-        raise UserError(f"--out {out or folder} cannot be written ({refusal(error)}); name another place.") from error
+        raise UserError(f"out={out or folder} cannot be written ({refusal(error)}); name another place.") from error
 
 
 def check_file(out: Path, kinds: Sequence[str]) -> str:
@@ -72,10 +72,10 @@ def check_file(out: Path, kinds: Sequence[str]) -> str:
     kind = out.suffix.lower()
     if kind not in kinds:
         if len(kinds) == 1:
-            raise UserError(f"--out {out} must end in {kinds[0]}.")
-        raise UserError(f"--out {out} ends in none of {', '.join(kinds)}; choose one of them.")
+            raise UserError(f"out={out} must end in {kinds[0]}.")
+        raise UserError(f"out={out} ends in none of {', '.join(kinds)}; choose one of them.")
     if out.is_dir():
-        raise UserError(f"--out {out} is a folder; name a file.")
+        raise UserError(f"out={out} is a folder; name a file.")
     check_writable(out.parent, out)
     return kind
 
@@ -93,7 +93,7 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); name another with --out.") from error
+        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); name another with `out`.") from error
 
 
 def write_text(path: Path, text: str) -> None:

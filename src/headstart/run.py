@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart import bundle, records
+from headstart import bundle, documents, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.division import by_folds
@@ -37,6 +37,7 @@ from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 
 THUMBNAIL = 150
+SCORES = "scores.json"
 FEWEST_BROUGHT = 20
 """Pictures of a part for the temperature below which it would be a coin's toss."""
 
@@ -48,12 +49,13 @@ class Run:
     folder: Path
     scores: Mapping[str, Any]
     classifier: Classifier
-    images: ImageSet
+    images: ImageSet | None = None
+    """The pictures that could be used; None of a run that was loaded from its folder."""
     train_views: Views = NO_VIEWS
 
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
-        if name not in self._places:
+        if self.images is None or name not in self._places:
             return None
         try:
             images = self.images.read_by(self.classifier.source.preprocess.white)
@@ -63,12 +65,26 @@ class Run:
 
     def contact_sheet(self, pictures: int = 6, views: int = 5) -> list[list[NDArray[np.uint8]]]:
         """The plain input (h, w, c) uint8 and views of it, of training pictures; empty without an augmentation."""
+        if self.images is None:
+            return []
         train = self.images.take(self.images.parts == "train")
         return contact_sheet(train, self.classifier.source, replace(self.train_views, count=views), pictures)
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.images.names)}
+        return {} if self.images is None else {name: i for i, name in enumerate(self.images.names)}
+
+
+def load(folder: Path) -> Run:
+    """A finished run from its folder. Raises UserError where it holds none, BundleError where its bundle is damaged."""
+    path = folder / SCORES
+    try:
+        scores = documents.table(path)
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not a finished run: it holds no {SCORES}.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    return Run(folder, scores, bundle.load_classifier(folder))
 
 
 def with_split_beside(recipe: Recipe, path: Path) -> Recipe:
@@ -96,9 +112,9 @@ def execute(
     started = time.perf_counter()
     views_of(recipe)  # choices that do not fit together are refused before anything is read or written
     if resume and out is None:
-        raise UserError("--resume needs --out: the folder of the run to go on with.")
+        raise UserError("`resume` needs `out`: the folder of the run to go on with.")
     if resume and recipe.method not in TRAINED:
-        raise UserError(f"--resume goes on with the training of a network; leave it out with --method {recipe.method}.")
+        raise UserError(f"`resume` goes on with the training of a network; leave it out with method={recipe.method}.")
     folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
     check_unfinished(folder, resume)
     settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
@@ -117,7 +133,7 @@ def execute(
     bundle.save(fitted.classifier, folder / "bundle", seen=seen)
     peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
     scores["memory"] = {"peak_mb": peak_mb}
-    records.write_json(folder / "scores.json", scores)
+    records.write_json(folder / SCORES, scores)
     fitted.done()
     fitted.views.extractor.close()
     return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0])

@@ -69,7 +69,7 @@ def known(checks: str) -> tuple[str, ...]:
         if name not in CHECKS:
             raise UnknownName("check", name, CHECKS)
     if not asked:
-        raise UserError("--fail-on names no check; write, for example, --fail-on leak,broken.")
+        raise UserError("`fail_on` names no check; write, for example, fail_on=leak,broken.")
     return asked
 
 
@@ -160,7 +160,7 @@ def default(images: ImageSet) -> tuple[str, str, str]:
         if row is not None and row.top1 is not None:
             found.append((row.top1, each["name"], each["weights"]))
     if not found:
-        return "sprout", "pretrained", ", which comes along; with --backbone a network for photos sees more"
+        return "sprout", "pretrained", ", which comes along; with `backbone` a network for photos sees more"
     _, name, weights = max(found)
     return name, weights, ", the best of those whose weights are here"
 
@@ -168,7 +168,7 @@ def default(images: ImageSet) -> tuple[str, str, str]:
 def _notes(material: Material) -> list[str]:
     n, notes = len(material.images), []
     if n > COMPARED:
-        notes.append(f"Near duplicates are looked for among up to {COMPARED:,} pictures; these are {n:,}: use --limit.")
+        notes.append(f"Near duplicates are looked for among up to {COMPARED:,} pictures; these are {n:,}: use `limit`.")
     if material.answers is None:
         notes.append("Labels were not doubted: that takes 50 labelled pictures, and two classes that can be learnt.")
     elif len(np.unique(material.images.labels[material.labelled])) < len(material.images.classes):

@@ -182,7 +182,7 @@ class Backbone:
         if self.fixed_size is not None and size != self.fixed_size:
             raise UserError(
                 f"{self.name} takes pictures of {_pixels(self.fixed_size)} only, not {_pixels(size)}; "
-                "leave --image-size out."
+                "leave `image_size` out."
             )
 
 
@@ -194,7 +194,7 @@ class OnnxBackbone(Backbone):
 
     def network(self) -> nn.Module:
         """Raises UserError: an ONNX file is frozen."""
-        raise UserError(f"{self.name} is an ONNX file: it is frozen and runs with --engine openvino only.")
+        raise UserError(f"{self.name} is an ONNX file: it is frozen and runs with engine=openvino only.")
 
     def layers(self) -> tuple[Layer, ...]:
         """The named outputs with their shapes, without the batch."""

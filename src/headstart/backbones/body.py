@@ -88,7 +88,7 @@ def body(backbone: Backbone, layer: str | None, end: str) -> Body:
     if table is None:
         raise UserError(
             f"{backbone.name} cannot be traced into a graph, so it cannot be cut at {layer}: "
-            "fine-tune all of it (--unfreeze all), or choose another backbone."
+            "fine-tune all of it (unfreeze=all), or choose another backbone."
         )
     from headstart.backbones.split import carried, tail_features
 

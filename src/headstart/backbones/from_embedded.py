@@ -40,8 +40,8 @@ def weights_file(name: str) -> Path | None:
     bare = embedded(name)
     if bare in UNTRAINED:
         raise UserError(
-            f"{bare} has no pretrained weights; train it with --method scratch, make a weights file with headstart "
-            f"pretrain DATA --architecture {bare}, or take random ones with --weights none."
+            f"{bare} has no pretrained weights; train it with method=scratch, make a weights file with headstart "
+            f"pretrain DATA --architecture {bare}, or take random ones with weights=none."
         )
     return FOLDER / f"{bare}.safetensors" if bare else None
 

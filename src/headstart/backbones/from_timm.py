@@ -88,7 +88,7 @@ class TimmSource:
 
         cfg = get_pretrained_cfg(name)
         if cfg is None or not cfg.has_weights:
-            raise UserError(f"timm has no ImageNet weights for {name}; give --weights FILE or --weights none.")
+            raise UserError(f"timm has no ImageNet weights for {name}; give weights=FILE or weights=none.")
         with downloading(f"timm:{name}", f"https://{HUB}" if cfg.hf_hub_id else cfg.url):
             network: nn.Module = timm.create_model(name, pretrained=True)
         return network

@@ -14,7 +14,7 @@ from headstart.errors import Offline, UserError
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
-WAY_OUT = "use --backbone sprout, which comes along (in Python backbone='sprout'), or --weights FILE"
+WAY_OUT = "use backbone=sprout, which comes along, or weights=FILE"
 """What works without a network, in the words of the command line and of Python."""
 NETWORK_PACKAGES = {
     "httpx",

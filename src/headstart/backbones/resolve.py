@@ -36,7 +36,7 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
         return _file(name, _weights_file(weights))
     own = None if weights == "none" else weights_file(name)
     if own is not None and weights == "imagenet":
-        raise UserError(f"--weights imagenet: {name} was not trained on ImageNet; leave --weights out for its own.")
+        raise UserError(f"weights=imagenet: {name} was not trained on ImageNet; leave `weights` out for its own.")
     if own is not None:
         return _file(name, own)
     return _known(name, "none" if weights == "none" else "imagenet", seed)
@@ -46,7 +46,7 @@ def _onnx(name: str, weights: str | Path) -> Backbone:
     from headstart.backbones.from_onnx import resolve_onnx
 
     if str(weights) not in ("pretrained", "imagenet"):
-        raise UserError(f"--weights {weights}: {name} is an ONNX file and holds its own weights; leave --weights out.")
+        raise UserError(f"weights={weights}: {name} is an ONNX file and holds its own weights; leave `weights` out.")
     return resolve_onnx(expanded(name.removeprefix("onnx:")))
 
 
@@ -55,11 +55,11 @@ def _weights_file(weights: str | Path) -> Path:
     if path.is_file() and path.name.lower().endswith(FORMATS):
         return path.resolve()
     if path.suffix.lower() == ".onnx":
-        raise UserError(f"--weights {path}: an ONNX file is a whole network; give it as --backbone {path}.")
+        raise UserError(f"weights={path}: an ONNX file is a whole network; give it as backbone={path}.")
     if path.is_file():
-        raise WeightsError(f"--weights {path}: the formats of weights files are {', '.join(FORMATS)}.")
+        raise WeightsError(f"weights={path}: the formats of weights files are {', '.join(FORMATS)}.")
     if path.suffix or len(path.parts) > 1:
-        raise WeightsError(f"--weights {path}: there is no such file.")
+        raise WeightsError(f"weights={path}: there is no such file.")
     raise UnknownName("weights", str(weights), KINDS, hint=f"Or give a file: {', '.join(FORMATS)}.")
 
 
@@ -71,7 +71,7 @@ def _file(name: str, path: Path) -> Backbone:
     if not names.same(name, found.architecture):
         raise WeightsError(
             f"{path.name} holds weights of {found.architecture}, says its sidecar {beside.name}, "
-            f"not of {names.canonical(name)}; give --backbone {found.architecture.partition(':')[2]}."
+            f"not of {names.canonical(name)}; give backbone={found.architecture.partition(':')[2]}."
         )
     weights = Weights(
         "file", path, found.sha256, kwargs=found.kwargs, num_classes=found.num_classes, licence=found.licence

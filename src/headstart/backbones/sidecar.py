@@ -94,7 +94,7 @@ def _parse(values: Any) -> Sidecar:
     channels = kwargs.get("in_chans")
     if (type(channels) is int and channels == 1) or found.preprocess.get("color") == "L":
         raise ValueError(
-            "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see --grey"
+            "one channel is not supported, only three (color RGB, in_chans 3); grey pictures fill all three, see `grey`"
         )
     arguments.check(found.architecture, kwargs)
     return Sidecar(

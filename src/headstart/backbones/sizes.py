@@ -94,5 +94,5 @@ def forward(module: nn.Module, picture: torch.Tensor) -> torch.Tensor:
 def _sentence(name: str, layer: str, size: Size, smallest: int | None, reason: str) -> str:
     start = f"{name} cannot take pictures of {size[0]}x{size[1]} pixels for the layer {layer}"
     if smallest is None:
-        return f"{start} ({reason}); give another --image-size."
-    return f"{start}: the smallest larger ones that work are {smallest}x{smallest}; give --image-size {smallest}."
+        return f"{start} ({reason}); give another `image_size`."
+    return f"{start}: the smallest larger ones that work are {smallest}x{smallest}; give image_size={smallest}."

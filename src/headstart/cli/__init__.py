@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from headstart.cli import audit, backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
@@ -106,5 +107,5 @@ def _command(arguments: list[str]) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    print("Error: " + " ".join(message.split("\n")), file=sys.stderr)
+    print("Error: " + flagged(" ".join(message.split("\n"))), file=sys.stderr)
     return code

@@ -10,6 +10,7 @@ import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import DATA
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def audit(
     `headstart audit photos --backbone mobilenetv2_100 --write-clean-table clean.csv`
     """
     from headstart.audit.execute import Request, known
-    from headstart.cli.fit import absolute
+    from headstart.paths import absolute
 
     failing = known(fail_on) if fail_on is not None else ()
     request = Request(
@@ -118,4 +119,4 @@ def tell(found: Mapping[str, Any]) -> None:
         terminal.console(118).print(table)
     print(f"Looked at by {found['backbone']}.")
     for note in found["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")

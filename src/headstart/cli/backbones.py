@@ -125,8 +125,8 @@ def bench_(
 
     from headstart.backbones.spelling import parse_list
     from headstart.cli import show
-    from headstart.cli.fit import absolute
     from headstart.images.options import Reading
+    from headstart.paths import absolute
     from headstart.ranking.bench import bench
     from headstart.ranking.rank import Request
 

@@ -11,6 +11,7 @@ import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -47,16 +48,21 @@ def classify(
 
     `headstart classify photos --backbone mobilenetv2_100 --out sheet.png`
     """
-    from headstart import naming
+    from headstart import api, naming
     from headstart.cli import show
-    from headstart.features.extract import Settings
-    from headstart.paths import features_dir
 
     if out is not None:
         naming.check_out(out)
     with show.progress_bar() as progress:
-        network = naming.Network(backbone, weights, engine, device)
-        found = naming.classify(images, network, Settings(features_dir()), progress, follow_links=follow_links)
+        found = api.classify(
+            images,
+            backbone=backbone,
+            weights=weights,
+            engine=engine,
+            device=device,
+            follow_links=follow_links,
+            progress=progress,
+        )
     if out is not None:
         naming.write(found, out, topk)
         count = len(found.images)
@@ -111,4 +117,4 @@ def tell(found: Named) -> None:
             f"{score.right:,} of {score.total:,} pictures."
         )
     for note in found.notes:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")

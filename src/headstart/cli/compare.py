@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, absolute, listed, options
+from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, listed, options
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.study.execute import Study
-    from headstart.study.recipe import StudyRecipe
 
 
 def compare(
@@ -72,46 +72,41 @@ def compare(
 
     `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
     """
-    from headstart.augment import for_recipe
-    from headstart.study.recipe import StudyRecipe
-
-    recipe: dict[str, Any] = {
-        "arms": [arm for arm in listed(arms) if arm],
-        "sizes": _sizes(sizes),
-        "repeats": repeats,
-        "seed": seed,
-        "limit_test": limit_test,
-        "margin": margin / 100,
-        "image_size": image_size,
-        "data": {
-            "source": absolute(data),
-            "classes": listed(classes) if classes else None,
-            "limit": limit,
-            "test": absolute(test) if test else None,
-            "follow_links": follow_links,
-            "image_column": image_column,
-            "label_column": label_column,
-        },
-        "engine": {"device": device},
-        "head": {"name": head, "options": options(head_option or [])},
-        "training": options(train or [], "--train epochs=5"),
-        "augment": for_recipe(augment),
-    }
-    carry_out(StudyRecipe.from_dict(recipe, "the command line"), out, store)
-
-
-def carry_out(recipe: StudyRecipe, out: Path | None, store: bool) -> None:
-    """Run a study, write its report and print what came of it."""
+    from headstart import api
     from headstart.cli import show
-    from headstart.report import write_study_report
-    from headstart.study.execute import compare as run
 
-    command = shlex.join(["headstart", *sys.argv[1:]])
     with show.progress_bar() as progress:
-        study = run(recipe, out, progress, store=store, command=command)
-    report = write_study_report(study.folder)
+        study = api.compare(
+            data,
+            arms=[arm for arm in listed(arms) if arm],
+            sizes=_sizes(sizes),
+            repeats=repeats,
+            seed=seed,
+            test=test,
+            limit_test=limit_test,
+            margin=margin / 100,
+            classes=listed(classes) if classes else None,
+            limit=limit,
+            image_size=image_size,
+            head=head,
+            head_options=options(head_option or []),
+            training=options(train or [], "--train epochs=5"),
+            augment=augment,
+            device=device,
+            follow_links=follow_links,
+            image_column=image_column,
+            label_column=label_column,
+            out=out,
+            store=store,
+            command=typed(),
+            progress=progress,
+        )
     tell(study)
-    print(f"Report: {report}")
+
+
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join(["headstart", *sys.argv[1:]])
 
 
 def _sizes(text: str) -> list[int | str]:
@@ -138,8 +133,9 @@ def tell(study: Study) -> None:
     for arm in verdicts["arms"]:
         print(f"Budget of {arm['name']}: {arm['budget']}; {arm['total_s']:.1f} s.")
     for note in verdicts["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
     for arm in verdicts["arms"]:
         if arm["failed"]:
-            print(f"Arm {arm['name']} failed: {arm['failed']}", file=sys.stderr)
+            print(f"Arm {arm['name']} failed: {flagged(arm['failed'])}", file=sys.stderr)
     print(verdicts["headline"])
+    print(f"Report: {study.folder / 'report.html'}")

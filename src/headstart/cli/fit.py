@@ -11,7 +11,6 @@ import typer
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
-    from headstart.recipe import Recipe
     from headstart.run import Run
 
 DATA = (
@@ -127,35 +126,9 @@ def fit(
 
     `headstart fit photos --backbone mobilenetv2_100 --method finetune --unfreeze 3 --out runs/tuned`
     """
-    from headstart.augment import for_recipe
-    from headstart.errors import UserError
-    from headstart.recipe import TRAINED, Recipe
+    from headstart import api
+    from headstart.cli import show
 
-    sections: dict[str, Any] = {
-        "method": method,
-        "seed": seed,
-        "data": {
-            "source": absolute(data),
-            "classes": listed(classes) if classes else None,
-            "limit": limit,
-            "train_per_class": train_per_class,
-            "test": absolute(test) if test else None,
-            "evaluate": evaluate,
-            "split": absolute(str(split)) if split else None,
-            "max_pixels": max_pixels,
-            "strict": strict,
-            "allow_empty_classes": allow_empty_classes,
-            "follow_links": follow_links,
-            "image_column": image_column,
-            "label_column": label_column,
-        },
-        "backbone": {"weights": absolute(weights), "layer": layer, "image_size": image_size, "grey": grey},
-        "engine": {"name": engine, "device": device, "precision": precision},
-        "head": {"name": head, "class_weight": class_weight, "options": options(head_option or [])},
-        "augment": {**for_recipe(augment), "views": views, "tta": tta},
-    }
-    if backbone is not None:
-        sections["backbone"]["name"] = absolute(backbone)
     named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     training = options(train or [], "--train optimiser=sgd") | {
         k: v for k, v in named_settings.items() if v is not None
@@ -165,37 +138,54 @@ def fit(
             training["unfreeze"] = int(unfreeze)
     if find_rate:
         training["find_rate"] = True
-    if training and method not in TRAINED:
-        raise UserError(f"{', '.join(training)}: for training a network; add --method finetune (or scratch).")
-    sections["training"] = training
-    carry_out(Recipe.from_dict(sections, "the command line"), out, store, resume)
-
-
-def carry_out(recipe: Recipe, out: Path | None, store: bool, resume: bool) -> None:
-    """Run a recipe, write its report and print what came of it."""
-    from headstart.cli import show
-    from headstart.run import execute
-
     with show.progress_bar() as progress:
-        finished = execute(recipe, out, progress, store=store, resume=resume)
+        finished = api.fit(
+            data,
+            backbone=backbone,
+            weights=weights,
+            layer=layer,
+            method=method,
+            training=training,
+            head=head,
+            head_options=options(head_option or []),
+            class_weight=class_weight,
+            image_size=image_size,
+            grey=grey,
+            augment=augment,
+            views=views,
+            tta=tta,
+            classes=listed(classes) if classes else None,
+            limit=limit,
+            train_per_class=train_per_class,
+            test=test,
+            evaluate=evaluate,
+            split=split,
+            seed=seed,
+            engine=engine,
+            device=device,
+            precision=precision,
+            max_pixels=max_pixels,
+            strict=strict,
+            allow_empty_classes=allow_empty_classes,
+            follow_links=follow_links,
+            image_column=image_column,
+            label_column=label_column,
+            out=out,
+            store=store,
+            resume=resume,
+            progress=progress,
+        )
     tell(finished)
 
 
 def tell(finished: Run) -> None:
-    """Write the report of a finished run, and print what it comes to, its facts and where the report is."""
+    """Print what a finished run comes to, its facts and where the report is."""
     from headstart.cli import show
     from headstart.records import peak_memory_mb
-    from headstart.report import write_report
 
-    report = write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
     show.run_result(finished.scores)
     show.run_facts({**finished.scores, "memory": {"peak_mb": peak_memory_mb()}})  # with what the report took
-    print(f"Report: {report}")
-
-
-def absolute(name: str) -> str:
-    """A path that exists becomes absolute, so that the recipe means the same from anywhere; other names stay."""
-    return str(Path(name).resolve()) if name and Path(name).exists() else name
+    print(f"Report: {finished.folder / 'report.html'}")
 
 
 def listed(text: str) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from headstart.cli.fit import absolute, options
+from headstart.cli.fit import options
 from headstart.errors import UnknownName, UserError
+from headstart.paths import absolute
 from headstart.ranking.recipe import RankingRecipe
 from headstart.recipe import TRAINED, Document, Recipe
 from headstart.study.recipe import StudyRecipe

@@ -47,9 +47,11 @@ def pretrain(
         _sprout(out or Path("runs/sprout"), seed, epochs)
         return
     from headstart.cli import show
-    from headstart.cli.fit import absolute, options, tell
+    from headstart.cli.fit import options, tell
     from headstart.errors import UserError
+    from headstart.paths import absolute
     from headstart.recipe import Recipe
+    from headstart.report import write_report
 
     if out is None:
         raise UserError("--out is missing: name the FILE.safetensors to write the weights to.")
@@ -73,6 +75,7 @@ def pretrain(
     }
     with show.progress_bar() as progress:
         made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
+    write_report(made.run.folder, made.run.thumbnail, made.run.contact_sheet)
     tell(made.run)
     print(f"Weights: {made.weights}")
     print(f"Use them: headstart fit DATA --backbone {architecture} --weights {made.weights}")

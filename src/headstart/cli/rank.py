@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,11 @@ import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
-    from headstart.ranking.rank import Request
+    from headstart.ranking.files import SavedRanking
 
 
 def rank(
@@ -59,46 +61,37 @@ def rank(
 
     `headstart rank photos --all-local --weights-folder weights --out rankings/photos`
     """
-    from headstart.backbones.spelling import parse_list
-    from headstart.cli.fit import absolute
+    from headstart import api
+    from headstart.cli import show
+    from headstart.cli.fit import listed
     from headstart.errors import UserError
-    from headstart.images.options import Reading
-    from headstart.ranking.local import local
-    from headstart.ranking.rank import Request
 
     if all_local == (backbones is not None):
         raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
-    asked = tuple(local(weights_folder) if backbones is None else parse_list(backbones))
-    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
-    request = Request(
-        absolute(data), asked, limit, image_size, seed, folds, engine, device, leave_copies=all_local, reading=reading
-    )
-    carry_out(request, out, store)
-
-
-def carry_out(request: Request, out: Path | None, store: bool) -> None:
-    """Rank, write the folder with its report and print the table."""
-    from headstart import records
-    from headstart.cli import show
-    from headstart.features.extract import Settings
-    from headstart.paths import features_dir
-    from headstart.ranking.files import claim, write
-    from headstart.ranking.rank import rank as run
-    from headstart.report.ranking import write_ranking_report
-
-    folder = claim(out) if out else records.unused(Path("rankings") / Path(request.data).stem)
     with show.progress_bar() as progress:
-        ranking = run(request, Settings(features_dir() if store else None), progress)
-    found = write(ranking, folder)
-    report = write_ranking_report(folder)
+        found = api.rank(
+            data,
+            None if backbones is None else listed(backbones),
+            weights_folder=weights_folder,
+            limit=limit,
+            folds=folds,
+            image_size=image_size,
+            seed=seed,
+            engine=engine,
+            device=device,
+            follow_links=follow_links,
+            image_column=image_column,
+            label_column=label_column,
+            out=out,
+            store=store,
+            progress=progress,
+        )
     tell(found)
-    print(f"Report: {report}")
 
 
-def tell(found: Mapping[str, Any]) -> None:
+def tell(saved: SavedRanking) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
-    import sys
-
+    found = saved.ranking
     table = terminal.table()
     for name in ("backbone", "accuracy", "95% interval", "to best", "p", "images/s", "features", *HINTS, "params"):
         table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
@@ -107,11 +100,12 @@ def tell(found: Mapping[str, Any]) -> None:
     terminal.console(118).print(table)
     print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
     for failed in found["failed"]:
-        print(f"left out: {failed['backbone']}: {failed['reason']}", file=sys.stderr)
+        print(f"left out: {failed['backbone']}: {flagged(failed['reason'])}", file=sys.stderr)
     advice = found["advice"]
     print("\n".join([advice["headline"], *advice["sentences"], *(f"Warning: {w}" for w in advice["warnings"])]))
     for note in found["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
+    print(f"Report: {saved.folder / 'ranking.html'}")
 
 
 HINTS = ("LogME", "H-score", "LEEP")

@@ -37,7 +37,8 @@ def run(
 
     `headstart run runs/first/recipe.toml --out runs/again`
     """
-    from headstart.cli import compare, fit, rank
+    from headstart import api
+    from headstart.cli import compare, fit, rank, show
     from headstart.cli.overrides import overridden
     from headstart.errors import UserError
     from headstart.ranking.recipe import RankingRecipe
@@ -50,11 +51,17 @@ def run(
             "--resume is for trainings: a study goes on by itself with the same --out, a ranking begins anew."
         )
     if isinstance(asked, StudyRecipe):
-        compare.carry_out(asked, out, store)
+        with show.progress_bar() as progress:
+            study = api.carry_out_study(asked, out, progress, store=store, command=compare.typed())
+        compare.tell(study)
     elif isinstance(asked, RankingRecipe):
-        rank.carry_out(asked.request(), out, store)
+        with show.progress_bar() as progress:
+            ranking = api.carry_out_ranking(asked.request(), out, progress, store=store)
+        rank.tell(ranking)
     elif isinstance(asked, Recipe):
-        fit.carry_out(asked, out, store, resume)
+        with show.progress_bar() as progress:
+            finished = api.carry_out(asked, out, progress, store=store, resume=resume)
+        fit.tell(finished)
 
 
 def load(name: str) -> Document:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli import terminal
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 from headstart.visible import visible
 
@@ -182,7 +183,7 @@ def run_facts(scores: Mapping[str, Any]) -> None:
     if "augment" in scores:
         _augmentation(scores)
     for note in scores["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
 
 
 def _training(scores: Mapping[str, Any]) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
+from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headstart.features.extract import Settings
     from headstart.inference import Predictions
 
 RUN = "A run folder or its bundle."
@@ -36,24 +36,24 @@ def evaluate(
 
     Example: `headstart evaluate runs/first more_photos --out scores.json`
     """
-    from headstart import inference, records
+    from headstart import api, inference, records
     from headstart.cli import show
 
     if out is not None:
         inference.check_scores_out(out)
     with show.progress_bar() as progress:
-        found = inference.evaluate(
+        found = api.evaluate(
             run,
             data,
-            _settings(strict),
-            progress,
+            strict=strict,
             follow_links=follow_links,
             image_column=image_column,
             label_column=label_column,
+            progress=progress,
         )
     print(_evaluated(found))
     for note in found["notes"]:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
     for refusal in found["refused"]:
         print(f"refused: {refusal['name']}: {refusal['reason']}", file=sys.stderr)
     if out is not None:
@@ -87,13 +87,13 @@ def predict(
 
     Example: `headstart predict runs/first holiday/ cat.jpg --topk 2 --out answers.csv`
     """
-    from headstart import inference
+    from headstart import api, inference
     from headstart.cli import show
 
     if out is not None:
         inference.check_predictions_out(out)
     with show.progress_bar() as progress:
-        found = inference.predict(run, paths, _settings(False), progress, follow_links=follow_links)
+        found = api.predict(run, paths, follow_links=follow_links, progress=progress)
     if out is not None:
         inference.write_predictions(found, out, topk)
         print(f"{len(found.names):,} predictions: {out}")
@@ -150,15 +150,8 @@ def features(
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
     for note in extraction.notes:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
-
-
-def _settings(strict: bool) -> Settings:
-    from headstart.features.extract import Settings
-    from headstart.paths import features_dir
-
-    return Settings(features_dir(), strict=strict)
 
 
 def _print(found: Predictions, topk: int) -> None:

@@ -89,10 +89,10 @@ def choose(engine: str = "auto", device: str = "auto", precision: str = "float32
     if engine == "auto":
         engine = "openvino" if device == "cpu" and precision == "float32" else "torch"
     if precision == "mixed" and device == "cpu":
-        raise UserError("--precision mixed is for GPUs, and there is none here (--device cpu); leave it out.")
+        raise UserError("precision=mixed is for GPUs, and there is none here (device=cpu); leave it out.")
     if engine == "openvino" and (device != "cpu" or precision != "float32"):
         raise UserError(
-            f"The openvino engine runs in float32 on the CPU; for {device} in {precision} use --engine torch."
+            f"The openvino engine runs in float32 on the CPU; for {device} in {precision} use engine=torch."
         )
     return EngineChoice(engine, device, precision)
 

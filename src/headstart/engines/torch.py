@@ -87,6 +87,6 @@ def check_device(device: str) -> None:
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no CUDA device here; use --device cpu.")
+        raise UserError("device=cuda: PyTorch finds no CUDA device here; use device=cpu.")
     if device == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device mps: PyTorch finds no Apple GPU here; use --device cpu.")
+        raise UserError("device=mps: PyTorch finds no Apple GPU here; use device=cpu.")

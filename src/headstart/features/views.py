@@ -36,16 +36,14 @@ def views_of(recipe: Recipe) -> tuple[Views, Views]:
     augment = augment_of(asked)
     if not augment.steps:
         if asked.views:
-            raise UserError(
-                f"--views {asked.views} needs an augmentation to draw them; add --augment light, for example."
-            )
+            raise UserError(f"views={asked.views} needs an augmentation to draw them; add augment=light, for example.")
         if asked.tta > 1:
-            raise UserError(f"--tta {asked.tta} needs an augmentation to draw views; add --augment light, for example.")
+            raise UserError(f"tta={asked.tta} needs an augmentation to draw views; add augment=light, for example.")
         return NO_VIEWS, NO_VIEWS
     if asked.views == 0 and frozen:
         raise UserError(
-            "--views 0 draws fresh views every epoch, for which the network itself must be trained; a head on stored "
-            f"features takes --views 1 or more ({STORED_VIEWS} if left out)."
+            "views=0 draws fresh views every epoch, for which the network itself must be trained; a head on stored "
+            f"features takes views=1 or more ({STORED_VIEWS} if left out)."
         )
     whole = recipe.method == "scratch" or recipe.training.unfreeze == "all"
     count = (0 if whole else STORED_VIEWS) if asked.views is None else asked.views

@@ -21,10 +21,9 @@ def cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
     links = sum(r.reason == "outside-the-folder" and r.detail.startswith(LINK) for r in listed)
     if links:
         said.append(
-            "1 link leads out of the folder and is not followed; --follow-links (follow_links=True) follows it."
+            "1 link leads out of the folder and is not followed; follow_links=True follows it."
             if links == 1
-            else f"{links:,} links lead out of the folder and are not followed; --follow-links (follow_links=True) "
-            "follows them."
+            else f"{links:,} links lead out of the folder and are not followed; follow_links=True follows them."
         )
     for name, cure in READERS.items():
         count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)

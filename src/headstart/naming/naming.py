@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LAYER = "logits"
-WAY_OUT = "use --weights FILE (sprout, which comes along, does not name ImageNet's classes)"
+WAY_OUT = "use weights=FILE (sprout, which comes along, does not name ImageNet's classes)"
 TRY = "name another, as mobilenetv2_100, resnet50 or vgg16"
 
 
@@ -122,7 +122,7 @@ def named_by(network: Network) -> FeatureSource:
     except Offline as error:
         raise Offline(error.why, WAY_OUT) from error
     if backbone.weights.kind == "none":
-        raise UserError(f"{network.name} has random weights, which name nothing; leave --weights none out.")
+        raise UserError(f"{network.name} has random weights, which name nothing; leave weights=none out.")
     engine = choose(network.engine, network.device)
     if isinstance(backbone, OnnxBackbone):
         return FeatureSource(backbone.preprocess, backbone, _output(backbone), engine)

@@ -37,7 +37,7 @@ def pretrain(
     out = expanded(out)
     if out.suffix != ENDING:
         raise UserError(
-            f"--out {out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
+            f"out={out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
         )
     records.check_file(out, (ENDING,))
     recipe = recipe.model_copy(update={"method": "scratch"})

@@ -64,7 +64,7 @@ def candidates(
             found.append(candidate)
         elif not leave_copies:
             both = f"{spell(twin.spelled)} and {spell(spelled)}"
-            raise UserError(f"--backbones names one backbone twice: {both}; leave one of them out.")
+            raise UserError(f"`backbones` names one backbone twice: {both}; leave one of them out.")
     return found, failed
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class SavedRanking:
+    """A ranking that was written: its folder, and what is in ranking.json."""
+
+    folder: Path
+    ranking: Mapping[str, Any]
+
+
 def claim(folder: Path) -> Path:
     """The folder, new, empty or an earlier ranking's to write anew. Raises UserError when it holds something else."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; name a folder.")
+        raise UserError(f"out={folder} is a file; name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
-        raise UserError(f"--out {folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
+        raise UserError(f"out={folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
     records.check_writable(folder)
     return folder
 

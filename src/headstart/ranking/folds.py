@@ -22,7 +22,7 @@ def draw(
     picture has nothing left to be learned from in the fold that judges it. Raises UserError for an impossible k.
     """
     if not 2 <= k <= len(y):
-        raise UserError(f"--folds is {k}: it must lie between 2 and the number of pictures, {len(y)}.")
+        raise UserError(f"`folds` is {k}: it must lie between 2 and the number of pictures, {len(y)}.")
     order = np.concatenate([shuffled(np.flatnonzero(y == c), names, seed, "folds") for c in np.unique(y)])
     fold = np.empty(len(y), dtype=np.int64)
     fold[order] = np.arange(len(y)) % k
@@ -30,5 +30,5 @@ def draw(
         fold[later] = fold[first]
     for i in range(k):
         if len(np.unique(y[fold != i])) < 2:
-            raise DataError("Without one fold the pictures are of one class only; add pictures or take fewer --folds.")
+            raise DataError("Without one fold the pictures are of one class only; add pictures or take fewer `folds`.")
     return fold

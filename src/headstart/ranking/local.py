@@ -22,7 +22,7 @@ def in_folder(folder: Path) -> list[Spelled]:
     """The weights files (.safetensors, .pth, .pt, .onnx) directly in a folder that have a sidecar beside them."""
     folder = folder.expanduser()
     if not folder.is_dir():
-        raise UserError(f"--weights-folder {folder}: there is no such folder.")
+        raise UserError(f"weights_folder={folder}: there is no such folder.")
     files = sorted(path for path in folder.resolve().iterdir() if path.name.lower().endswith((*FORMATS, ".onnx")))
     return [_file(path) for path in files if sidecar.beside(path)]
 

@@ -182,5 +182,5 @@ def _rare(judge: Judge) -> list[str]:
 
 def _none(failures: list[Failure]) -> UserError:
     if not failures:
-        return UserError("There is no backbone to rank; name some with --backbones.")
+        return UserError("There is no backbone to rank; name some with `backbones`.")
     return UserError(f"No backbone could be ranked. {failures[0].label}: {failures[0].reason}")

@@ -49,7 +49,7 @@ def arms_of(study: StudyRecipe) -> tuple[Arm, ...]:
     names = [arm.name for arm in found]
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise UserError(f"--arms: '{study.arms[i]}' is there twice, as {name}; leave one out.")
+            raise UserError(f"`arms`: '{study.arms[i]}' is there twice, as {name}; leave one out.")
     return found
 
 
@@ -66,7 +66,7 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
     backbone |= {"grey": grey} if grey else {}
     if way == "scratch":
         if "@" in spelled:
-            raise UserError(f"--arms {text}: an arm from scratch has no weights to begin with; leave @... out.")
+            raise UserError(f"arms={text}: an arm from scratch has no weights to begin with; leave @... out.")
         return _made(study, f"{name}+scratch{end}", f"{name} from scratch{said}", "scratch", backbone)
     if way == "finetune":
         many = "" if blocks is None else f"={blocks}"
@@ -112,7 +112,7 @@ def _way(text: str) -> tuple[str, str | None, int | str | None]:
     if way not in WAYS:
         raise UnknownName("way to train an arm", way, WAYS, f"(in {text})")
     if equals and way == "scratch":
-        raise UserError(f"--arms {text}: from scratch the whole network is trained; leave ={blocks} out.")
+        raise UserError(f"arms={text}: from scratch the whole network is trained; leave ={blocks} out.")
     return spelled, way, int(blocks) if blocks.isdigit() else blocks or None
 
 

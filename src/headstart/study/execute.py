@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import records
+from headstart import documents, records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
@@ -43,11 +43,11 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study: its folder, what is in verdicts.json, and the results of each arm."""
+    """A finished study: its folder, what is in verdicts.json, and the results of each arm, which no folder brings."""
 
     folder: Path
     verdicts: Mapping[str, Any]
-    results: tuple[ArmResults, ...]
+    results: tuple[ArmResults, ...] = ()
 
 
 def compare(
@@ -85,6 +85,17 @@ def compare(
     records.write_json(folder / "environment.json", records.environment())
     records.write_json(folder / VERDICTS, verdicts)
     return Study(folder, verdicts, results)
+
+
+def load(folder: Path) -> Study:
+    """A finished study from its folder. Raises UserError where it holds none."""
+    path = folder / VERDICTS
+    try:
+        return Study(folder, documents.table(path))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not a finished study: it holds no {VERDICTS}.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
 
 
 def _check(arms: Sequence[Arm], drawn: Subsets) -> None:

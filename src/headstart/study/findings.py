@@ -257,7 +257,7 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     notes += cures([*drawn.images.refused, *looks.refused])
     if recipe.repeats < 5:
         few = "1 subset a size makes" if recipe.repeats == 1 else f"{recipe.repeats} subsets a size make"
-        notes.append(f"{few} wide intervals; --repeats 5 or more narrows them.")
+        notes.append(f"{few} wide intervals; repeats=5 or more narrows them.")
     if "all" in drawn.sizes:
         notes.append("There is one subset of all labelled pictures: the interval there is that of the test pictures.")
     notes.append(

@@ -37,13 +37,13 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
         return out
     out = expanded(out)
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; name a folder.")
+        raise UserError(f"out={out} is a file; name a folder.")
     if out.is_dir() and any(out.iterdir()):
         if not (out / RECIPE).is_file():
-            raise UserError(f"--out {out} holds other files and no study; name a new folder or an earlier study's.")
+            raise UserError(f"out={out} holds other files and no study; name a new folder or an earlier study's.")
         if not StudyRecipe.load(out / RECIPE).grows_into(recipe):
             raise UserError(
-                f"--out {out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
+                f"out={out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
                 "sizes, repeats and the margin may change. Name another folder."
             )
     records.check_writable(out)

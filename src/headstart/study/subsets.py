@@ -120,7 +120,7 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
     """The sizes that the data allow, ascending, `all` last."""
     wanted = sorted({size for size in recipe.sizes if size != "all"})
     if wanted and wanted[0] < 1:
-        raise DataError(f"--sizes {wanted[0]}: the smallest size is 1, one labelled picture of each class.")
+        raise DataError(f"sizes={wanted[0]}: the smallest size is 1, one labelled picture of each class.")
     fits = [size for size in wanted if size <= counts.max() and (size < counts.max() or "all" not in recipe.sizes)]
     too_large = [str(size) for size in wanted if size > counts.max()]
     notes = []
@@ -133,7 +133,7 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
         notes.append(f"From size {short[0]} on some classes give all they have, {counts.min():,} at the least.")
     found: list[Size] = [*fits, *(["all"] if "all" in recipe.sizes else [])]  # type: ignore[list-item]
     if not found:
-        raise DataError(f"--sizes {wanted[0]}: no class has more than {counts.max():,} labelled pictures.")
+        raise DataError(f"sizes={wanted[0]}: no class has more than {counts.max():,} labelled pictures.")
     return found, notes
 
 

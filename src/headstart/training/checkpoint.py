@@ -80,7 +80,7 @@ class Keeper:
         if about.get("version") != VERSION or about.get("identity") != self.identity:
             raise UserError(
                 f"The checkpoint {self.file} is of another training (other pictures, settings or versions): "
-                "repeat that one's command with --resume, or name another --out."
+                "repeat that one's command with `resume`, or name another `out`."
             )
         return state, about["numbers"]
 

@@ -197,7 +197,7 @@ class _Loop:
         rate = self.plan.learning_rate * self.plan.rate(done, self.steps)
         bound = "" if self.plan.clip > 0 else ", or bound the gradient with clip = 1"
         file = self.keeper.file if self.keeper is not None and self.keeper.file.exists() else None
-        kept = f"; the last good state is in {file}, so name another --out then" if file else ""
+        kept = f"; the last good state is in {file}, so name another `out` then" if file else ""
         return (
             f"{what} in epoch {self.at.epoch}, step {step + 1} (learning rate {rate:.3g}): lower "
             f"learning_rate (now {self.plan.learning_rate:g}){bound}{kept}."

@@ -61,7 +61,7 @@ def cut(recipe: Recipe, end: FeatureSource) -> Cut:
     """Cut the backbone of `end` as the recipe says. Raises UserError or UnknownName where it cannot be cut there."""
     backbone = end.backbone
     if backbone is None:
-        raise UserError("Without a backbone there is nothing to train; choose one with --backbone.")
+        raise UserError("Without a backbone there is nothing to train; choose one with `backbone`.")
     units, asked = backbone.units(end.layer), recipe.training.unfreeze
     layer = None if recipe.method == "scratch" else below(backbone.name, units, asked)
     body = backbone.body(layer, end.layer)
@@ -80,11 +80,11 @@ def below(network: str, units: Sequence[Unit], unfreeze: int | str | None) -> st
         return None
     if not units:
         raise UserError(
-            f"{network} cannot be traced into a graph, so it cannot be cut between blocks: use --unfreeze all."
+            f"{network} cannot be traced into a graph, so it cannot be cut between blocks: use unfreeze=all."
         )
     if isinstance(wanted, int):
         if wanted < 1:
-            raise UserError(f"--unfreeze {wanted}: train at least 1 block; for none, use --method features.")
+            raise UserError(f"unfreeze={wanted}: train at least 1 block; for none, use method=features.")
         first = max(0, len(units) - wanted)
     else:
         first = _place(network, units, wanted)

@@ -81,15 +81,13 @@ def check(recipe: Recipe) -> None:
     method, asked = recipe.method, recipe.training
     if recipe.head.name not in TOPS:
         raise UserError(
-            f"--method {method} trains the head with the network, which --head {recipe.head.name} cannot; "
+            f"method={method} trains the head with the network, which head={recipe.head.name} cannot; "
             f"choose one of {', '.join(TOPS)}."
         )
     if method == "scratch":
         if asked.unfreeze not in (None, "all"):
-            raise UserError(f"--method scratch trains the whole network; leave --unfreeze {asked.unfreeze} out.")
+            raise UserError(f"method=scratch trains the whole network; leave unfreeze={asked.unfreeze} out.")
         if asked.head_first:
             raise UserError("head_first solves the top on features that know something; from scratch there are none.")
         if recipe.backbone.weights not in ("imagenet", "pretrained", "none"):
-            raise UserError(
-                f"--method scratch begins with random weights; leave --weights {recipe.backbone.weights} out."
-            )
+            raise UserError(f"method=scratch begins with random weights; leave weights={recipe.backbone.weights} out.")

@@ -39,7 +39,7 @@ def notes(course: Course, planned: int) -> list[str]:
     if not course.validated:
         told.append(f"No validation pictures: all {planned} epochs were run and the last one kept.")
     elif trained.best_epoch == 0:
-        whose = "network and head are those of --method features" if course.solved else "whose weights are kept"
+        whose = "network and head are those of method=features" if course.solved else "whose weights are kept"
         told.append(f"No epoch had a lower validation loss than the start: {whose}.")
     elif trained.stopped_early:
         told.append(f"Stopped after epoch {last} of {planned}; epoch {trained.best_epoch} was the best on validation.")
@@ -48,7 +48,7 @@ def notes(course: Course, planned: int) -> list[str]:
     if course.share is not None and not course.validated:
         told.append("The weights are half way from the frozen to the fine-tuned ones (WiSE-FT), as without validation.")
     elif course.share == 0:
-        told.append("Validation liked the frozen network best: network and head are those of --method features.")
+        told.append("Validation liked the frozen network best: network and head are those of method=features.")
     elif course.share is not None and course.share < 1:
         told.append(f"The weights are {course.share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
     return told

@@ -96,8 +96,8 @@ class _Tuning:
             return
         if any(isinstance(module, normed) for module in self.network.modules()):
             raise UserError(
-                f"--batch-size 1: the batch normalisation of {self.cut.backbone.name} cannot learn from one picture at "
-                "a time; give 2 or more, or --train batchnorm=frozen."
+                f"batch_size=1: the batch normalisation of {self.cut.backbone.name} cannot learn from one picture at "
+                "a time; give 2 or more, or training.batchnorm=frozen."
             )
 
     def _network(self) -> Tunable:

@@ -64,9 +64,7 @@ def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:
         fitting = next((other.name for other in _ALL if _fits(other, layers, path)), None)
         if fitting is None:
             raise
-        raise WeightsError(
-            f"{path} is a file of {fitting}, not of {family.name}: give --backbone {fitting}."
-        ) from error
+        raise WeightsError(f"{path} is a file of {fitting}, not of {family.name}: give backbone={fitting}.") from error
 
 
 def _fits(family: Family, layers: list[StoredLayer], path: Path) -> bool:

@@ -44,5 +44,5 @@ class KerasSource:
     def pretrained(self, name: str) -> nn.Module:
         """Raises UserError: weights come from a file."""
         raise UserError(
-            f"keras:{name} has no weights of its own: give --weights FILE.h5, or take --backbone {name}, which has."
+            f"keras:{name} has no weights of its own: give weights=FILE.h5, or take backbone={name}, which has."
         )

@@ -1,0 +1,335 @@
+"""What the command line does, as functions: each command of `headstart` calls one of these.
+
+Paths may be `str` or `Path`. Long work tells `progress` how far it is; nothing is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.features.extract import Settings
+from headstart.paths import absolute, expanded, features_dir
+from headstart.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from headstart.inference import Predictions
+    from headstart.naming import Named
+    from headstart.ranking.files import SavedRanking
+    from headstart.ranking.rank import Request
+    from headstart.recipe import Recipe
+    from headstart.run import Run
+    from headstart.study.execute import Study
+    from headstart.study.recipe import StudyRecipe
+
+Place = str | Path
+"""A file or folder."""
+
+
+def fit(
+    data: Place,
+    *,
+    backbone: Place | None = None,
+    weights: Place = "pretrained",
+    layer: str = "pooled",
+    method: str = "features",
+    training: Mapping[str, Any] | None = None,
+    head: str = "logistic",
+    head_options: Mapping[str, Any] | None = None,
+    class_weight: str = "none",
+    image_size: int | None = None,
+    grey: str | None = None,
+    augment: Place = "auto",
+    views: int | None = None,
+    tta: int = 1,
+    classes: Sequence[str] | None = None,
+    limit: int | None = None,
+    train_per_class: int | None = None,
+    test: Place | None = None,
+    evaluate: str = "auto",
+    split: Place | None = None,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "float32",
+    max_pixels: int = 50_000_000,
+    strict: bool = False,
+    allow_empty_classes: bool = False,
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    out: Place | None = None,
+    store: bool = True,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Run:
+    """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
+
+    The choices are those of a `Recipe`, and of `headstart fit --help`; `training` are settings of a network that is
+    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. Raises UserError and its kinds.
+    """
+    from headstart.augment import for_recipe
+    from headstart.errors import UserError
+    from headstart.recipe import TRAINED, Recipe
+
+    if training and method not in TRAINED:
+        raise UserError(f"{', '.join(training)}: for training a network; add method=finetune (or scratch).")
+    recipe = {
+        "method": method,
+        "seed": seed,
+        "data": {
+            "source": absolute(data),
+            "classes": None if classes is None else list(classes),
+            "limit": limit,
+            "train_per_class": train_per_class,
+            "test": None if test is None else absolute(test),
+            "evaluate": evaluate,
+            "split": None if split is None else absolute(split),
+            "max_pixels": max_pixels,
+            "strict": strict,
+            "allow_empty_classes": allow_empty_classes,
+            "follow_links": follow_links,
+            "image_column": image_column,
+            "label_column": label_column,
+        },
+        "backbone": {
+            **({} if backbone is None else {"name": absolute(backbone)}),
+            "weights": absolute(weights),
+            "layer": layer,
+            "image_size": image_size,
+            "grey": grey,
+        },
+        "engine": {"name": engine, "device": device, "precision": precision},
+        "head": {"name": head, "class_weight": class_weight, "options": dict(head_options or {})},
+        "training": dict(training or {}),
+        "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
+    }
+    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume)
+
+
+def carry_out(
+    recipe: Recipe,
+    out: Place | None = None,
+    progress: Progress = silent,
+    *,
+    store: bool = True,
+    resume: bool = False,
+) -> Run:
+    """Carry out a recipe, and write the run folder with its report."""
+    from headstart.report import write_report
+    from headstart.run import execute
+
+    finished = execute(recipe, None if out is None else expanded(out), progress, store=store, resume=resume)
+    write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
+    return finished
+
+
+def compare(
+    data: Place,
+    *,
+    arms: Sequence[str] = ("pixels", "scratch", "sprout"),
+    sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
+    repeats: int = 5,
+    seed: int = 0,
+    test: Place | None = None,
+    limit_test: int | None = None,
+    margin: float = 0.01,
+    classes: Sequence[str] | None = None,
+    limit: int | None = None,
+    image_size: int | None = None,
+    head: str = "logistic",
+    head_options: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    augment: Place = "auto",
+    device: str = "auto",
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    out: Place | None = None,
+    store: bool = True,
+    command: str = "",
+    progress: Progress = silent,
+) -> Study:
+    """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
+
+    `sizes` are labelled pictures per class, and `all`; `margin` is an accuracy difference that does not matter, as a
+    share; `command` is what the report says it was made by. See `headstart compare --help` for the others. A study that
+    `out` holds already goes on. Raises UserError and its kinds.
+    """
+    from headstart.augment import for_recipe
+    from headstart.study.recipe import StudyRecipe
+
+    recipe = {
+        "arms": list(arms),
+        "sizes": list(sizes),
+        "repeats": repeats,
+        "seed": seed,
+        "limit_test": limit_test,
+        "margin": margin,
+        "image_size": image_size,
+        "data": {
+            "source": absolute(data),
+            "classes": None if classes is None else list(classes),
+            "limit": limit,
+            "test": None if test is None else absolute(test),
+            "follow_links": follow_links,
+            "image_column": image_column,
+            "label_column": label_column,
+        },
+        "engine": {"device": device},
+        "head": {"name": head, "options": dict(head_options or {})},
+        "training": dict(training or {}),
+        "augment": for_recipe(str(augment)),
+    }
+    return carry_out_study(StudyRecipe.from_dict(recipe, "compare"), out, progress, store=store, command=command)
+
+
+def carry_out_study(
+    recipe: StudyRecipe,
+    out: Place | None = None,
+    progress: Progress = silent,
+    *,
+    store: bool = True,
+    command: str = "",
+) -> Study:
+    """Carry out a study's recipe, and write the study folder with its report."""
+    from headstart.report import write_study_report
+    from headstart.study.execute import compare as execute
+
+    found = execute(recipe, None if out is None else expanded(out), progress, store=store, command=command)
+    write_study_report(found.folder)
+    return found
+
+
+def rank(
+    data: Place,
+    backbones: Sequence[str] | None = None,
+    *,
+    weights_folder: Place | None = None,
+    limit: int | None = None,
+    folds: int = 5,
+    image_size: int | None = None,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "auto",
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    out: Place | None = None,
+    store: bool = True,
+    progress: Progress = silent,
+) -> SavedRanking:
+    """Rank backbones by how well a classifier on their features does, and write the folder with its report.
+
+    Each is `NAME[:LAYER][@WEIGHTS]`; without `backbones`, all whose weights are here, those of `weights_folder` among
+    them. The test part is never looked at. Raises UserError and its kinds.
+    """
+    from headstart.backbones.spelling import parse_list
+    from headstart.images.options import Reading
+    from headstart.ranking.local import local
+    from headstart.ranking.rank import Request
+
+    folder = None if weights_folder is None else expanded(weights_folder)
+    asked = tuple(local(folder) if backbones is None else parse_list(",".join(backbones)))
+    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
+    request = Request(absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading)
+    return carry_out_ranking(request, out, progress, store=store)
+
+
+def carry_out_ranking(
+    request: Request, out: Place | None = None, progress: Progress = silent, *, store: bool = True
+) -> SavedRanking:
+    """Rank what a request names, and write the folder with its report."""
+    from headstart import records
+    from headstart.ranking.files import SavedRanking, claim, write
+    from headstart.ranking.rank import rank as execute
+    from headstart.report.ranking import write_ranking_report
+
+    folder = records.unused(Path("rankings") / Path(request.data).stem) if out is None else claim(expanded(out))
+    found = execute(request, Settings(features_dir() if store else None), progress)
+    saved = SavedRanking(folder, write(found, folder))
+    write_ranking_report(folder)
+    return saved
+
+
+def predict(
+    run: Place,
+    pictures: Any,
+    *,
+    strict: bool = False,
+    follow_links: bool = False,
+    progress: Progress = silent,
+) -> Predictions:
+    """The classes of pictures by a finished run: paths of files and folders, PIL pictures, encoded bytes or arrays.
+
+    A single path or picture is one too. With `strict`, DataError at the first picture that cannot be used; else those
+    are in `refused`. For many calls, `load_classifier` and `Predictor` keep everything open.
+    """
+    from headstart import inference
+
+    return inference.predict(
+        run, pictures, Settings(features_dir(), strict=strict), progress, follow_links=follow_links
+    )
+
+
+def evaluate(
+    run: Place,
+    data: Place,
+    *,
+    strict: bool = False,
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Scores of a finished run on labelled pictures: their test part if they have one, else all.
+
+    See `headstart.inference.evaluate` for what is returned.
+    """
+    from headstart import inference
+
+    return inference.evaluate(
+        run,
+        str(data),
+        Settings(features_dir(), strict=strict),
+        progress,
+        follow_links=follow_links,
+        image_column=image_column,
+        label_column=label_column,
+    )
+
+
+def classify(
+    pictures: Sequence[Any] | Place,
+    *,
+    backbone: Place = "mobilenetv2_100",
+    weights: Place = "pretrained",
+    engine: str = "auto",
+    device: str = "auto",
+    follow_links: bool = False,
+    progress: Progress = silent,
+) -> Named:
+    """What pictures show, among the 1,000 classes of ImageNet; nothing is trained."""
+    from headstart import naming
+
+    network = naming.Network(str(backbone), str(weights), engine, device)
+    given = [str(pictures)] if isinstance(pictures, str | Path) else pictures
+    return naming.classify(given, network, Settings(features_dir()), progress, follow_links=follow_links)
+
+
+def load_run(folder: Place) -> Run:
+    """A finished run from its folder: scores and classifier. The pictures that it was fitted on are not read again.
+
+    Raises UserError where the folder holds no run, BundleError where its bundle is damaged.
+    """
+    from headstart.run import load
+
+    return load(expanded(folder))
+
+
+def load_study(folder: Place) -> Study:
+    """A finished study from its folder. Raises UserError where it holds none."""
+    from headstart.study.execute import load
+
+    return load(expanded(folder))
