@@ -67,7 +67,7 @@ def test_a_predictor_held_open_says_what_the_classifier_says(run: headstart.Run,
     assert one_by_one == run.classifier.predict(paths)
     broken = pictures.parent / "broken.png"
     broken.write_bytes(paths[0].read_bytes()[:60])
-    with headstart.Predictor(run.classifier) as predictor, pytest.raises(DataError, match="broken.png"):
+    with headstart.Predictor(run.classifier) as predictor, pytest.raises(DataError, match=r"broken\.png"):
         predictor.predict([paths[0], broken])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+import platformdirs
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -22,11 +23,7 @@ def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):
         return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headstart"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "headstart" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))).expanduser() / "headstart"
+    return platformdirs.user_cache_path("headstart", appauthor=False)
 
 
 def features_dir() -> Path:

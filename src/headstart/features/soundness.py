@@ -16,7 +16,7 @@ from pathlib import Path
 _WALK = """
 import lmdb, os, sys
 # As a registered reader where the folder allows it, so that a writer beside us does not reuse the pages we walk.
-env = lmdb.open(sys.argv[1], readonly=True, lock=os.access(sys.argv[1], os.W_OK), map_size=1 << 40)
+env = lmdb.open(sys.argv[1], readonly=True, lock=os.access(sys.argv[1], os.W_OK), map_size=1 << 40, lib_version=0)
 with env.begin() as txn:
     n, before, touched = 0, b"", 0
     for key, value in txn.cursor():

@@ -46,6 +46,8 @@ Waiting = tuple[bytes, Row] | threading.Event | None
 
 COMMIT_ROWS = 512
 COMMIT_SECONDS = 1.0
+ENGINE = 0
+"""The file format is that of LMDB 0.9, which every version of the library reads; lmdb 3 could write that of 1.0 too."""
 BROKEN = "broken"
 """Marks a space in which a damaged page was met."""
 DAMAGE = (
@@ -273,7 +275,7 @@ def _mark_sound(folder: Path) -> None:
 def _first_that_works(folder: Path) -> Any:
     for size in MAP_SIZES:
         try:
-            return lmdb.open(str(folder), map_size=size, max_readers=512)
+            return lmdb.open(str(folder), map_size=size, max_readers=512, lib_version=ENGINE)
         except (MemoryError, lmdb.MemoryError):
             continue
         except lmdb.Error as error:
@@ -287,7 +289,11 @@ def _read_only(folder: Path, error: Exception) -> tuple[Any, bool, str]:
     problem = f"Features are not stored: {folder.parent} cannot be written ({error})."
     with contextlib.suppress(OSError, lmdb.Error):
         if (folder / "data.mdb").is_file() and not _ENVIRONMENTS.shared(folder) and soundness.is_sound(folder):
-            return lmdb.open(str(folder), readonly=True, lock=False, map_size=1 << 36), False, problem
+            return (
+                lmdb.open(str(folder), readonly=True, lock=False, map_size=1 << 36, lib_version=ENGINE),
+                False,
+                problem,
+            )
     return None, False, problem
 
 

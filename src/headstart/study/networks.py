@@ -1,7 +1,7 @@
 """Cells that train a network, on all cores: one process for each, which takes one cell after another.
 
-A process runs `main`: it draws the study's subsets for itself and is told cells by line, so nothing is pickled and a
-script that calls `compare` need not be guarded against being imported again.
+A process runs `study.worker`: it draws the study's subsets for itself and is told cells by line, so nothing is pickled
+and a script that calls `compare` need not be guarded against being imported again.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -19,19 +17,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import numpy as np
-
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.extract import Settings
 from headstart.heads.blocks import cores
-from headstart.paths import features_dir
 from headstart.progress import Progress, silent
-from headstart.study.arms import Arm, arms_of
+from headstart.study.arms import Arm
 from headstart.study.cells import Cell, Where, fit_network
-from headstart.study.folder import RECIPE, ArmFolder, seen
+from headstart.study.folder import ArmFolder
 from headstart.study.recipe import StudyRecipe
-from headstart.study.subsets import Subsets, subsets
+from headstart.study.subsets import Subsets
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,7 @@ class _Worker:
 
     def __init__(self, command: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        arguments = [sys.executable, "-c", "from headstart.study import networks; networks.main()", command]
+        arguments = [sys.executable, "-m", "headstart.study.worker", command]
         apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's to answer
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, **apart
@@ -140,31 +135,3 @@ class _Worker:
         """Stop it, whatever it does; what it trained half is taken up again by the next study in the folder."""
         self.process.kill()
         self.process.wait()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, so that two never train the same cell."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
-
-
-def main() -> None:
-    """A worker's life: what it works on in its argument, then a line for each cell, answered by a line."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    asked: dict[str, Any] = json.loads(sys.argv[1])
-    study, kept = Path(asked["study"]), ArmFolder(Path(asked["kept"]))
-    recipe = StudyRecipe.load(study / RECIPE)
-    drawn = subsets(recipe)
-    looks = seen(study, drawn.mark())
-    if looks is not None:
-        drawn = drawn.without(np.array(looks["looks"]["refused_at"], dtype=np.int64))
-    arm = next(arm for arm in arms_of(recipe) if arm.name == asked["arm"])
-    networks = Networks(recipe, drawn, arm, asked["side"], kept, Settings(features_dir() if asked["store"] else None))
-    for line in sys.stdin:
-        failed = None
-        try:
-            networks.fit(Where(**json.loads(line)))
-        except HeadstartError as error:
-            failed = str(error)
-        print(json.dumps({"failed": failed}), flush=True)
