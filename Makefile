@@ -8,7 +8,7 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test slow exhaustive lint check lock clean
+.PHONY: help setup demo test slow exhaustive lint check dist lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -42,9 +42,12 @@ lint: $(READY)  ## ruff, mypy --strict, import-linter
 
 check: lint test  ## everything a change must pass
 
+dist: $(READY)  ## a wheel and a source archive in dist/
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+
 lock:  ## pin the newest versions that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --universal --python-version 3.11 --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what the targets made
-	rm -rf .venv runs studies rankings build src/*.egg-info
+	rm -rf .venv runs studies rankings build dist src/*.egg-info
