@@ -79,7 +79,7 @@ def test_the_wheel_asks_whether_transfer_helps_in_an_empty_environment(empty: Pa
     assert Path(where.strip()).is_relative_to(empty)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert run(empty, "headstart", "--version", cwd=tmp_path) == f"headstart {version}\n"
-    told = run(empty, "headstart", "compare", "digits", "--sizes", "2", "--train", "epochs=3", cwd=tmp_path)
+    told = run(empty, "headstart", "compare", "digits", "--arms", "pixels,sprout", "--sizes", "2,5", cwd=tmp_path)
     assert "Transfer helped" in told
     (report,) = tmp_path.glob("studies/*/report.html")
     assert "<svg" in report.read_text()
