@@ -45,8 +45,8 @@ def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     (Path(target) / "borrowed.pth").write_text("\n".join(site.getsitepackages()))
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, str(wheel)], check=True)
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-index"]
+    subprocess.run([*install, "--no-deps", "--ignore-installed", str(wheel)], check=True)
     return folder
 
 
