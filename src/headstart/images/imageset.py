@@ -55,6 +55,15 @@ class ImageSet:
     parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
     refused: what listing had to leave out; notes: sentences for the report
     test_drawn: whether the test part was drawn from the training pictures, not brought by the data
+
+    >>> from headstart.images import load
+    >>> digits = load("digits")
+    >>> len(digits), digits.classes[:3], digits.names[0]
+    (1797, ('0', '1', '2'), 'image/000000')
+    >>> digits.read(0).shape
+    (8, 8, 3)
+    >>> len(digits.take(digits.labels == 7))
+    179
     """
 
     items: Sequence[Item] | NDArray[np.uint8]
