@@ -8,7 +8,7 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test slow exhaustive lint check docs dist lock clean
+.PHONY: help setup demo test slow exhaustive lint check docs tutorials dist lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -44,6 +44,9 @@ check: lint test  ## everything a change must pass
 
 docs: $(READY)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+tutorials: $(READY)  ## run the notebooks anew and keep their outputs
+	$(BIN)/python docs/tutorials/_run.py
 
 dist: $(READY)  ## a wheel and a source archive in dist/
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist

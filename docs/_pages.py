@@ -19,7 +19,7 @@ FROM_THE_ROOT = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
-SHOWN = ("image/svg+xml", "image/png", "text/html", "text/plain")
+SHOWN = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/plain")
 """What is shown of an output that comes in several forms: the first of these."""
 
 
@@ -87,8 +87,8 @@ def shown(output: dict[str, Any]) -> str:
     kind = next(kind for kind in SHOWN if kind in output["data"])
     data = output["data"][kind]
     text = data if isinstance(data, str) else "".join(data)
-    if kind == "image/png":
-        return f"![](data:image/png;base64,{text.strip()}){{.output}}"
+    if kind in ("image/png", "image/jpeg"):
+        return f"![The picture that the code shows](data:{kind};base64,{text.strip()}){{.output}}"
     if kind == "text/plain":
         return f"```{{.text .output}}\n{text.rstrip()}\n```"
     return '<div class="output">' + "".join(line for line in text.splitlines(keepends=True) if line.strip()) + "</div>"
