@@ -8,7 +8,7 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test slow exhaustive lint check lock clean
+.PHONY: help setup demo test slow exhaustive lint check docs tutorials dist lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -35,16 +35,25 @@ exhaustive: $(READY)  ## every case of what the slow tests check a part of; befo
 	$(BIN)/python -m pytest -m exhaustive -n 2
 
 lint: $(READY)  ## ruff, mypy --strict, import-linter
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 check: lint test  ## everything a change must pass
 
+docs: $(READY)  ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+tutorials: $(READY)  ## run the notebooks anew and keep their outputs
+	$(BIN)/python docs/tutorials/_run.py
+
+dist: $(READY)  ## a wheel and a source archive in dist/
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+
 lock:  ## pin the newest versions that fit pyproject.toml
-	$(BIN)/uv pip compile --quiet --extra dev --no-header --no-annotate --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --extra dev --extra docs --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --universal --python-version 3.11 --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what the targets made
-	rm -rf .venv runs studies rankings build src/*.egg-info
+	rm -rf .venv runs studies rankings build dist site src/*.egg-info

@@ -50,7 +50,7 @@ def split(
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_many_classes_agree_with_scikit_learn(class_weight: str | None) -> None:
-    """METHODS 1: scikit-learn with tol=1e-10 agrees to 1e-8 (its own lbfgs stops at a gradient of 1e-8)."""
+    """scikit-learn with tol=1e-10 agrees to 1e-8 (its own lbfgs stops at a gradient of 1e-8)."""
     X, y = digits()
     ours = LogisticHead(C=0.05, tol=1e-11, class_weight=class_weight).fit(X, y)
     scaler = Scaler.measure(X)
@@ -73,7 +73,7 @@ def test_two_logits_at_c_equal_one_logit_at_twice_c() -> None:
 
 @pytest.mark.parametrize("with_validation", [False, True])
 def test_more_features_than_rows_equals_the_direct_solution(with_validation: bool) -> None:
-    """METHODS 1: the reduction agrees to 1e-8."""
+    """The reduction agrees to 1e-8."""
     X, y = wide()
     X[:, 7] = 3.0  # a constant feature
     train = 90 if with_validation else len(X)

@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn and with the figures of METHODS 5; a temperature never makes the loss worse."""
+"""Scores agree with scikit-learn and with simulated ones; a temperature never makes the loss worse."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_wilson_interval_stays_within_zero_and_one() -> None:
 
 @pytest.mark.parametrize(("n", "expected"), [(200, 0.042), (5000, 0.009)])
 def test_null_mean_of_ece_is_what_a_calibrated_model_shows(n: int, expected: float) -> None:
-    """METHODS 5: about 0.042 at n = 200 and 0.009 at n = 5,000."""
+    """About 0.042 at n = 200 and 0.009 at n = 5,000."""
     rng = np.random.default_rng(1)
     proba = apply_temperature(rng.normal(size=(n, 10)) * 10, 1.0)  # mean confidence 0.9
     null = ece_null_mean(proba)

@@ -1,4 +1,4 @@
-"""Verdicts by the table of METHODS 3, their sentences, and how often both are right where the truth is known."""
+"""Verdicts by the table of docs/compare.md, their sentences, and how often both are right where the truth is known."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def test_equal_arms_near_the_top_make_no_measurable_difference() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("each", [*EQUAL, *BETTER], ids=lambda each: each.name)
 def test_in_every_population_verdicts_are_right_as_often_as_they_say(each: Population) -> None:
-    """1,000 studies; the bounds of METHODS with three standard errors of so many studies."""
+    """1,000 studies; the bounds of decision 0015 with three standard errors of so many studies."""
     found = figures(each, 1_000, 1_000, 2)
     assert 0.93 <= found["covered"] <= 0.985
     assert each.truth != 0 or found["helped"] + found["hurt"] <= 0.05 + 3 * (0.05 * 0.95 / 1_000) ** 0.5

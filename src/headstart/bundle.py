@@ -108,6 +108,17 @@ def load_classifier(path: Path | str) -> Classifier:
 
     Raises BundleError with one sentence when a file lacks, was changed, does not fit the others, or is of another
     version; what it returns has been asked for probabilities and gave finite ones.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> from headstart import TransferClassifier
+    >>> digits = load_digits(n_class=2)
+    >>> pictures, names = (digits.images * 15).astype("uint8"), np.array(["zero", "one"])[digits.target]
+    >>> model = TransferClassifier(method="pixels", head="prototype", cache=False).fit(pictures[:20], names[:20])
+    >>> with TemporaryDirectory() as folder:
+    ...     bundle = save(model.classifier_, Path(folder) / "bundle")
+    ...     load_classifier(bundle).predict(pictures[20:24])
+    ['one', 'one', 'one', 'zero']
     """
     folder = _folder(path)
     manifest = manifests.read(folder)

@@ -35,6 +35,17 @@ class Classifier:
 
     `head.classes_` are indices into `classes`, so a class without training pictures has no column in the head; its
     probability is 0. `averaging` are the views that are averaged with the plain picture.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from headstart import TransferClassifier
+    >>> digits = load_digits(n_class=2)
+    >>> pictures, names = (digits.images * 15).astype("uint8"), np.array(["zero", "one"])[digits.target]
+    >>> model = TransferClassifier(method="pixels", head="prototype", cache=False).fit(pictures[:20], names[:20])
+    >>> classifier = model.classifier_
+    >>> classifier.classes
+    ('one', 'zero')
+    >>> classifier.predict(pictures[20:24]), names[20:24].tolist()
+    (['one', 'one', 'one', 'zero'], ['one', 'one', 'one', 'zero'])
     """
 
     source: FeatureSource

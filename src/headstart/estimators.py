@@ -36,6 +36,11 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     and at their range of values; `cache` keeps features on disk, so a grid search computes each picture once. Features
     are named `featureextractor0` and so on (`get_feature_names_out`, `set_output`). `n_features_in_` is the number of
     values of a picture, where `fit` was given one array of pictures.
+
+    >>> import numpy as np
+    >>> pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8)
+    >>> FeatureExtractor("sprout", cache=False).fit_transform(pictures).shape
+    (3, 960)
     """
 
     def __init__(
@@ -107,6 +112,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     cross-validation; the head is fitted on all pictures. `augment` (a name or FILE.toml), `views` and `tta` vary the
     training pictures and average at prediction, as in a `Recipe`. After `fit`: `classes_`, `classifier_` (a
     `Classifier`, to save with `headstart.bundle.save`), `head_`, and `n_features_in_` as of `FeatureExtractor`.
+
+    >>> from sklearn.datasets import load_digits
+    >>> digits = load_digits()
+    >>> pictures = (digits.images * 15).astype("uint8")  # (1797, 8, 8)
+    >>> model = TransferClassifier("sprout", cache=False).fit(pictures[:50], digits.target[:50])
+    >>> bool(model.score(pictures[50:250], digits.target[50:250]) > 0.9)
+    True
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Scores of probabilities against labels, with intervals; the temperature that calibrates logits (METHODS 5).
+"""Scores of probabilities against labels, with intervals; the temperature that calibrates logits.
 
 All functions take y (n,) int class indices, proba (n, k) float rows that sum to 1; log is natural.
 """

@@ -109,7 +109,7 @@ class Outcome:
     def _leaks(self) -> dict[str, dict[str, Any]]:
         """Of each part that was not fitted on: how many copy a picture that was, or nearly, and the score without them.
 
-        `same` counts those with the same content; there is no score where no picture is left.
+        `same` counts those with the same content; there is no score where no picture is left (decision 0029).
         """
         parts, copies = self.images.parts, self.fitted.extraction.copies
         found: dict[str, dict[str, Any]] = {}

@@ -202,6 +202,15 @@ class Recipe(Document):
 
     `method` is `features` (a frozen backbone), `pixels` (the raw-pixel arm), `finetune` (some or all blocks of the
     backbone are trained on) or `scratch` (all of it, from random weights).
+
+    >>> recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
+    >>> recipe.head.name
+    'logistic'
+    >>> Recipe.from_toml(recipe.to_toml()) == recipe
+    True
+    >>> Recipe.from_dict({"data": {"source": "digits", "limits": 100}})
+    Traceback (most recent call last):
+    headstart.errors.UnknownName: Unknown key 'limits': did you mean limit? (in recipe, section data)
     """
 
     version: Literal[1] = 1

@@ -44,7 +44,19 @@ FEWEST_BROUGHT = 20
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, what is in scores.json, the classifier, and the views that it was fitted on."""
+    """A finished run: its folder, what is in scores.json, the classifier, and the views that it was fitted on.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> digits = {"source": "digits", "limit": 100}
+    >>> recipe = Recipe.from_dict({"method": "pixels", "data": digits, "head": {"name": "knn"}})
+    >>> with TemporaryDirectory() as folder:
+    ...     run = execute(recipe, Path(folder) / "run", store=False)
+    >>> run.classifier.classes
+    ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+    >>> low, high = (run.scores["after"]["cv"][key] for key in ("accuracy_low", "accuracy_high"))
+    >>> low > 0.7, high < 1
+    (True, True)
+    """
 
     folder: Path
     scores: Mapping[str, Any]
@@ -108,6 +120,14 @@ def execute(
     `resume` goes on with a training that was stopped in `out`, to the weights it would have come to.
 
     Raises UserError and its kin for anything the user can mend; see `headstart.errors`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> digits = {"source": "digits", "limit": 100}
+    >>> recipe = Recipe.from_dict({"method": "pixels", "data": digits, "head": {"name": "knn"}})
+    >>> with TemporaryDirectory() as folder:
+    ...     run = execute(recipe, Path(folder) / "run", store=False)
+    ...     sorted(path.name for path in run.folder.iterdir() if path.suffix == ".csv")
+    ['history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
     """
     started = time.perf_counter()
     views_of(recipe)  # choices that do not fit together are refused before anything is read or written

@@ -1,4 +1,4 @@
-"""The two-level paired bootstrap: labelled subsets x test pictures (METHODS 3; decision 0015).
+"""The two-level paired bootstrap: labelled subsets x test pictures (decision 0015).
 
 Every linear quantity is a sum of coefficients times accuracies, so it is the mean of a crossed table z (r, m), one row
 a subset, one column a test picture. Its error has three parts: pictures P, subsets S, and what is left over, E. The

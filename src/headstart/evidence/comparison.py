@@ -1,4 +1,4 @@
-"""`compare`: everything a study says of two arms; the arms' curves; recall by class (METHODS 3)."""
+"""`compare`: everything a study says of two arms; the arms' curves; recall by class."""
 
 from __future__ import annotations
 

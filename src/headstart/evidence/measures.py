@@ -1,4 +1,4 @@
-"""What can be measured of features, pictures and class names that may explain why transfer did little (METHODS 3)."""
+"""What can be measured of features, pictures and class names that may explain why transfer did little."""
 
 from __future__ import annotations
 

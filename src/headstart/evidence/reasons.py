@@ -1,4 +1,4 @@
-"""Why transfer may have done little: each reason rests on a measured quantity, and names it (METHODS 3, last point).
+"""Why transfer may have done little: each reason rests on a measured quantity and names it (docs/compare.md).
 
 A reason is a finding that goes with weak transfer, not a proof of its cause; a study without it is the proof.
 """

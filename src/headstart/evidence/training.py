@@ -1,4 +1,4 @@
-"""A training in figures: start, slope, x90, asymptote over updates (METHODS 3); its block of verdicts.json."""
+"""A training in figures: start, slope, x90, asymptote over updates; its block of verdicts.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cheap hints at how well features will serve: LogME, H-score, LEEP, NCE (METHODS 4). Higher is better for all.
+"""Cheap hints at how well features will serve: LogME, H-score, LEEP, NCE. Higher is better for all.
 
 X (n, d) are features of n pictures, float32 or float64, y (n,) their class codes, P (n, z) the probabilities that a
 source classifier gives its own z classes. Computed in float64 from the smaller Gram matrix: O(n d min(n, d)) time. None
@@ -77,7 +77,7 @@ def _evidence(s: Matrix, x2: Matrix, rho: Matrix, n: int) -> Matrix:
 
 
 def _update(s: Matrix, x2: Matrix, rho: Matrix, penalty: Matrix, n: int) -> tuple[Matrix, Matrix, Matrix, Matrix]:
-    """alpha, beta, m2, r2 of METHODS 4 for each class (c,); s (k, 1), x2 (k, c)."""
+    """LogME's alpha, beta, m^2, |Xm - y|^2 (You et al. 2021) for each class (c,); s (k, 1), x2 (k, c)."""
     tiny = np.finfo(np.float64).tiny
     share = penalty / (penalty + s)
     effective = (s / (penalty + s)).sum(axis=0)

@@ -1,4 +1,4 @@
-"""`Verdict`: helped, hurt, no measurable difference or inconclusive, with a margin (METHODS 3); Holm's adjustment."""
+"""`Verdict`: helped, hurt, no measurable difference or inconclusive, by a margin (decision 0015); Holm's adjustment."""
 
 from __future__ import annotations
 

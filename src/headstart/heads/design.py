@@ -1,8 +1,8 @@
 """The matrix a linear head is solved on: standardised features, or when these outnumber the rows, an exact reduction.
 
 With d > n every solution is W = Z' A, so only the Gram matrix Z Z' matters.  Its pivoted Cholesky factor L (n, r)
-has the same inner products between rows; solving on L and mapping back is what METHODS 1 does with the thin SVD
-(L = U S times a rotation), at a third of the Gram matrix's own cost.
+has the same inner products between rows; solving on L and mapping back is what Hastie and Tibshirani (2004) do
+with the thin SVD (L = U S times a rotation), at a third of the Gram matrix's own cost.
 """
 
 from __future__ import annotations

@@ -47,14 +47,25 @@ class Probe:
 class ImageSet:
     """n pictures with labels: references, not pixels.
 
-    items: files (`Path`), members of a zip archive (`Member`), encoded `bytes`, PIL pictures or uint8 arrays; or one
-        uint8 array (n,h,w[,3|4])
-    names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
-    labels: int64 (n,), index into `classes`, -1 where unlabelled
-    classes: names in natural order
-    parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
-    refused: what listing had to leave out; notes: sentences for the report
-    test_drawn: whether the test part was drawn from the training pictures, not brought by the data
+    Attributes:
+        items: files (`Path`), members of a zip archive (`Member`), encoded `bytes`, PIL pictures or uint8 arrays;
+            or one uint8 array (n,h,w[,3|4])
+        names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
+        labels: int64 (n,), index into `classes`, -1 where unlabelled
+        classes: names in natural order
+        parts: str (n,): '' (not decided), 'train', 'val', 'calibration' or 'test'
+        refused: what listing had to leave out
+        notes: sentences for the report
+        test_drawn: whether the test part was drawn from the training pictures, not brought by the data
+
+    >>> from headstart.images import load
+    >>> digits = load("digits")
+    >>> len(digits), digits.classes[:3], digits.names[0]
+    (1797, ('0', '1', '2'), 'image/000000')
+    >>> digits.read(0).shape
+    (8, 8, 3)
+    >>> len(digits.take(digits.labels == 7))
+    179
     """
 
     items: Sequence[Item] | NDArray[np.uint8]

@@ -1,6 +1,6 @@
 """What value of a pixel is white: said by its type where the type says it, never by the brightest pixel at hand.
 
-- bool is 0..1, uint8 0..255, uint16 0..65535 (RELIABILITY: value ranges come from the type);
+- bool is 0..1, uint8 0..255, uint16 0..65535: their type says it (decision 0028);
 - floats and other integers have no range of their own. Fitting looks at all its pictures once: floats are 0..1, 0..255
   or 0..65535, whichever holds them, integers 0..255 or 0..65535. That `White` stays with the classifier (in its
   preprocessing), and later pictures are read by it. Where fitting saw none of a kind, each picture is looked at alone,

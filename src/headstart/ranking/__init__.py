@@ -1,4 +1,4 @@
-"""Which backbone serves these pictures best, without training any of them (METHODS 4).
+"""Which backbone serves these pictures best, without training any of them (docs/ranking.md).
 
     rank        the job: pictures -> each backbone -> Ranking      candidates  what was asked for, resolved
     judge       one backbone: features, answers, hints             local       backbones whose weights are here
