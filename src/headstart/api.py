@@ -68,6 +68,12 @@ def fit(
 
     The choices are those of a `Recipe`, and of `headstart fit --help`; `training` are settings of a network that is
     trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. Raises UserError and its kinds.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="knn", limit=100, store=False, out=f"{folder}/run")
+    ...     (run.folder / "report.html").is_file(), run.scores["after"]["cv"]["n"]
+    (True, 100)
     """
     from headstart.augment import for_recipe
     from headstart.errors import UserError
@@ -156,6 +162,13 @@ def compare(
     `sizes` are labelled pictures per class, and `all`; `margin` is an accuracy difference that does not matter, as a
     share; `command` is what the report says it was made by. See `headstart compare --help` for the others. A study that
     `out` holds already goes on. Raises UserError and its kinds.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     arms = ["pixels", "sprout"]
+    ...     study = compare("digits", arms=arms, sizes=[2], repeats=2, limit=200, store=False, out=f"{folder}/study")
+    >>> [arm["name"] for arm in study.verdicts["arms"]]
+    ['pixels', 'sprout']
     """
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
@@ -224,6 +237,12 @@ def rank(
 
     Each is `NAME[:LAYER][@WEIGHTS]`; without `backbones`, all whose weights are here, those of `weights_folder` among
     them. The test part is never looked at. Raises UserError and its kinds.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     saved = rank("digits", ["sprout", "sprout@none"], limit=100, store=False, out=f"{folder}/ranking")
+    >>> [row["backbone"] for row in saved.ranking["backbones"]]
+    ['sprout', 'sprout@none']
     """
     from headstart.backbones.spelling import parse_list
     from headstart.images.options import Reading
@@ -265,6 +284,14 @@ def predict(
 
     A single path or picture is one too. With `strict`, DataError at the first picture that cannot be used; else those
     are in `refused`. For many calls, `load_classifier` and `Predictor` keep everything open.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> picture = (load_digits().images[:1] * 15).astype("uint8")
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="prototype", limit=100, store=False, out=f"{folder}/run")
+    ...     predict(run.folder, picture).rows(topk=1)[0]["predicted"]
+    '0'
     """
     from headstart import inference
 
@@ -286,6 +313,13 @@ def evaluate(
     """Scores of a finished run on labelled pictures: their test part if they have one, else all.
 
     See `headstart.inference.evaluate` for what is returned.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="prototype", limit=100, store=False, out=f"{folder}/run")
+    ...     scores = evaluate(run.folder, "digits")
+    >>> scores["n"], scores["seen"]
+    (1797, 100)
     """
     from headstart import inference
 
@@ -310,7 +344,15 @@ def classify(
     follow_links: bool = False,
     progress: Progress = silent,
 ) -> Named:
-    """What pictures show, among the 1,000 classes of ImageNet; nothing is trained."""
+    """What pictures show, among the 1,000 classes of ImageNet; nothing is trained.
+
+    `probabilities` (m, 1000) of what it returns are of the pictures that could be used. Raises UserError where the
+    network does not tell these classes apart:
+
+    >>> classify("cat.jpg", backbone="sprout")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    headstart.errors.UserError: sprout has no classifier with these weights, so it cannot name what a picture shows; ...
+    """
     from headstart import naming
 
     network = naming.Network(str(backbone), str(weights), engine, device)
@@ -322,6 +364,13 @@ def load_run(folder: Place) -> Run:
     """A finished run from its folder: scores and classifier. The pictures that it was fitted on are not read again.
 
     Raises UserError where the folder holds no run, BundleError where its bundle is damaged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="prototype", limit=100, store=False, out=f"{folder}/run")
+    ...     again = load_run(run.folder)
+    >>> again.scores["after"] == run.scores["after"]
+    True
     """
     from headstart.run import load
 
@@ -329,7 +378,12 @@ def load_run(folder: Place) -> Run:
 
 
 def load_study(folder: Place) -> Study:
-    """A finished study from its folder. Raises UserError where it holds none."""
+    """A finished study from its folder. Raises UserError where it holds none.
+
+    >>> load_study("runs/first")
+    Traceback (most recent call last):
+    headstart.errors.UserError: runs/first is not a finished study: it holds no verdicts.json.
+    """
     from headstart.study.execute import load
 
     return load(expanded(folder))

@@ -86,6 +86,14 @@ class Predictor:
     """A classifier held open, for many calls: engine, threads and stores are opened when first needed, then reused.
 
     For one thread at a time; what it holds is given back by `close` or at the end of a `with`.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from headstart import TransferClassifier
+    >>> pictures, names = (load_digits().images * 15).astype("uint8"), load_digits().target.astype(str)
+    >>> model = TransferClassifier(method="pixels", head="prototype", cache=False).fit(pictures[:100], names[:100])
+    >>> with Predictor(model.classifier_) as predictor:
+    ...     [predictor.predict(pictures[i : i + 1])[0] for i in range(3)]
+    ['0', '1', '2']
     """
 
     def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:

@@ -43,7 +43,12 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study: its folder, what is in verdicts.json, and the results of each arm, which no folder brings."""
+    """A finished study: its folder, what is in verdicts.json, and the results of each arm, which no folder brings.
+
+    >>> study = Study(Path("studies/first"), {"headline": "Transfer helped."})
+    >>> study.verdicts["headline"]
+    'Transfer helped.'
+    """
 
     folder: Path
     verdicts: Mapping[str, Any]
