@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from headstart import bundle, documents, records, tensors
 from headstart.backbones import arguments, build, resolve
-from headstart.backbones.backbone import Weights
+from headstart.backbones.weights import Weights
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, UserError, WeightsError
@@ -282,7 +282,7 @@ def test_a_number_of_neighbours_beyond_the_rows_is_refused(made: dict[str, Path]
 def test_a_bundle_that_has_worked_is_loaded_again_without_building_its_network(made: dict[str, Path]) -> None:
     """The answer is remembered when the bundle is written, so the first prediction elsewhere is as quick as before."""
     backbone = bundle.load_classifier(made["network"]).source.backbone
-    assert backbone is not None and "_network" not in backbone.__dict__
+    assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
 
 
 def test_weights_that_do_not_fit_or_overflow_are_found_when_the_bundle_is_loaded(network: Path) -> None:
@@ -307,7 +307,7 @@ def test_random_weights_of_another_network_are_refused_without_building_it(
     source = FeatureSource(Preprocess(64, 64, crop_pct=1.0), network, "pooled", choose("torch"))
     folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
     backbone = bundle.load_classifier(folder).source.backbone
-    assert backbone is not None and "_network" not in backbone.__dict__
+    assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
     before = records.peak_memory_mb()
     with pytest.raises(BundleError, match="takes 576 features, and pooled of torchvision:vgg16 gives 512"):
         bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
@@ -379,7 +379,7 @@ def test_a_network_far_larger_than_its_file_is_refused_before_it_is_built(tmp_pa
     save_file({"x": np.zeros(1, np.float32)}, file)
     weights = Weights("file", file, num_classes=100_000)
     with pytest.raises(WeightsError, match="it holds 1 numbers, and the network has"):
-        build.build("torchvision:resnet18", weights)
+        build.build_network("torchvision:resnet18", weights)
 
 
 # ---- safetensors

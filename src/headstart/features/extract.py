@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.augment import View
-from headstart.backbones import Backbone
+from headstart.backbones import BaseBackbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture, Row
 from headstart.errors import DataError, Refused
 from headstart.features.copies import Copies, find
@@ -55,7 +55,7 @@ class FeatureSource:
     """
 
     preprocess: Preprocess
-    backbone: Backbone | None = None
+    backbone: BaseBackbone | None = None
     layer: str = "pixels"
     engine: EngineChoice = ON_CPU
     view: View | None = None

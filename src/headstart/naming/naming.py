@@ -157,9 +157,7 @@ class _Whole(Backbone):
     @classmethod
     def of(cls, backbone: Backbone) -> _Whole:
         """The same backbone; a network that is built already is taken along."""
-        whole = cls(**{field.name: getattr(backbone, field.name) for field in fields(Backbone)})
-        whole.__dict__.update(backbone.__dict__)
-        return whole
+        return cls(**{field.name: getattr(backbone, field.name) for field in fields(Backbone)})
 
     def features(self, layer: str) -> nn.Module:
         """The network itself, (b, 3, h, w) float32 -> (b, 1000) float32."""
