@@ -360,17 +360,23 @@ def test_an_argument_that_is_not_listed_is_refused_before_a_library_is_asked(
         resolve(architecture, file)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "kwargs"),
-    [
-        ("timm:test_efficientnet", {"pad_type": "same", "in_chans": 1, "bn_eps": 1e-3, "output_stride": 16}),
-        ("timm:test_vit", {"img_size": [64, 96], "global_pool": "avg", "class_token": False, "dynamic_img_size": True}),
-        ("torchvision:googlenet", {"aux_logits": False, "transform_input": True, "init_weights": False}),
-    ],
-)
-def test_every_argument_that_is_listed_is_one_that_a_network_takes(architecture: str, kwargs: dict[str, Any]) -> None:
+TAKEN: list[tuple[str, dict[str, Any]]] = [
+    ("timm:test_efficientnet", {"pad_type": "same", "in_chans": 1, "bn_eps": 1e-3, "output_stride": 16}),
+    ("timm:test_vit", {"img_size": [64, 96], "global_pool": "avg", "class_token": False, "dynamic_img_size": True}),
+    ("torchvision:googlenet", {"aux_logits": False, "transform_input": True, "init_weights": False}),
+    ("torchvision:vit_b_16", {"image_size": 32}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "kwargs"), TAKEN)
+def test_an_argument_that_is_listed_is_one_that_a_network_takes(architecture: str, kwargs: dict[str, Any]) -> None:
     arguments.check(architecture, kwargs)
     assert build.create(architecture, Weights("none", kwargs=kwargs))
+
+
+def test_every_argument_that_is_listed_is_tried_above() -> None:
+    tried = {(architecture.partition(":")[0], name) for architecture, kwargs in TAKEN for name in kwargs}
+    assert tried == {(library, name) for library, names in arguments.ARGUMENTS.items() for name in names}
 
 
 def test_a_network_far_larger_than_its_file_is_refused_before_it_is_built(tmp_path: Path) -> None:

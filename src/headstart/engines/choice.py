@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
     from headstart.preprocess import Preprocess
 
-ENGINES = ("openvino", "torch")
 PRECISIONS = ("float32", "mixed")
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -30,15 +30,30 @@ class EngineChoice:
     precision: str
 
     def open(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
-        """Compile the backbone up to `layer`; may take seconds the first time, which is then cached."""
-        if self.name == "openvino":
-            from headstart.engines.openvino import OpenVINOEngine
+        """Compile the backbone up to `layer`; may take seconds the first time, which is then cached.
 
-            return OpenVINOEngine(backbone, layer, preprocess)
-        from headstart.engines.torch import TorchEngine
+        Raises UnknownName for a layer, UserError for what the engine cannot run.
+        """
+        return ENGINES[self.name](self, backbone, layer, preprocess)
 
-        return TorchEngine(backbone, layer, preprocess, device=self.device, precision=self.precision)
 
+def _openvino(_: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
+    from headstart.engines.openvino import OpenVINOEngine
+
+    return OpenVINOEngine(backbone, layer, preprocess)
+
+
+def _torch(choice: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
+    from headstart.engines.torch import TorchEngine
+
+    return TorchEngine(backbone, layer, preprocess, device=choice.device, precision=choice.precision)
+
+
+ENGINES: dict[str, Callable[[EngineChoice, BaseBackbone, str, Preprocess], Engine]] = {
+    "openvino": _openvino,
+    "torch": _torch,
+}
+"""Each opens a backbone up to a layer, and imports its library then."""
 
 ON_CPU = EngineChoice("openvino", "cpu", "float32")
 

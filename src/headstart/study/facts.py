@@ -8,11 +8,11 @@ from typing import Any
 
 from headstart import documents
 from headstart.backbones import Backbone, BaseBackbone, memory, sidecar
-from headstart.evidence.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.evidence.reasons import Facts
 from headstart.features.extract import Extraction, FeatureSource
 from headstart.images.looks import Looks
 from headstart.study.arms import Arm
+from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
 
