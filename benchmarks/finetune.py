@@ -62,7 +62,7 @@ def speed(recipe: Recipe, source: FeatureSource, rows: Rows, labels: np.ndarray,
     top = dense([place.width, int(labels.max()) + 1])
     tunable = Tunable(place.body, place.shapes, place.end.preprocess, top)
     model = Usual(place, tunable) if usual else tunable
-    members = groups(tunable, place.body.units, 0.75, 0.01)
+    members = groups(tunable, place.body.blocks, 0.75, 0.01)
     for group in members:
         group.parameters = {f"tunable.{n}" if usual else n: p for n, p in group.parameters.items()}
         group.anchors = {f"tunable.{n}" if usual else n: p for n, p in group.anchors.items()}

@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from headstart import tensors
 from headstart.backbones import Backbone, resolve
-from headstart.backbones.names import ALIASES, find
-from headstart.backbones.sources import SOURCES
+from headstart.backbones.arguments import ARGUMENTS
+from headstart.backbones.names import ALIASES
+from headstart.backbones.sources import SOURCES, Architecture, find
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import Preprocess
 
@@ -72,7 +73,7 @@ def loaded(code: str, **env: str) -> list[str]:
 
 def test_the_package_imports_no_library() -> None:
     """`import headstart.backbones` and the catalog cost neither torch nor timm."""
-    assert loaded("import headstart.backbones as b; b.catalog()") == []
+    assert loaded("import headstart.backbones as b; b.catalog_rows()") == []
 
 
 def test_a_weights_file_with_sidecar_is_resolved_without_any_library(
@@ -93,6 +94,25 @@ def test_a_second_resolution_needs_no_library(tmp_path: Path) -> None:
     code = "from headstart.backbones import resolve; b = resolve('resnet18', 'none', seed=3); b.fingerprint"
     assert "timm" in loaded(code, HEADSTART_CACHE=str(tmp_path))
     assert loaded(code, HEADSTART_CACHE=str(tmp_path)) == []
+
+
+SMALL = {"timm": "test_resnet", "torchvision": "squeezenet1_1", "keras": "MobileNet"}
+
+
+@pytest.mark.parametrize("prefix", SOURCES)
+def test_every_source_knows_its_names_and_builds_what_they_mean(prefix: str) -> None:
+    """The table's contract: a name that is listed is found, has facts, and is built with as many classes as asked."""
+    source = SOURCES[prefix]
+    name = SMALL.get(prefix, source.names()[0])
+    assert name in source.names() and source.has(name) and not source.has("no-such-network")
+    assert find(f"{prefix}:{name}") == f"{prefix}:{name}"
+    facts, parsed = source.facts(name), Architecture.of(f"{prefix}:{name}")
+    assert (parsed.source, parsed.name) == (source, name) and parsed.library.startswith(f"{source.package} ")
+    assert prefix in ARGUMENTS and facts.licence
+    network = source.build(name, {}, 3).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, facts.preprocess.height, facts.preprocess.width)).shape == (1, 3)
+    assert source.renamed(network, network.state_dict()).keys() == network.state_dict().keys()
 
 
 def test_every_alias_names_an_architecture_that_exists() -> None:

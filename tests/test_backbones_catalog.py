@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.backbones import Row, catalog, describe, resolve, search
+from headstart.backbones import Row, catalog_rows, describe, resolve, search
 from headstart.backbones.catalog import select
-from headstart.backbones.measure import FAMILIES, measure
+from headstart.backbones.measure import FAMILIES, measure_row
 from headstart.backbones.names import ALIASES
 from headstart.backbones.spelling import parse_list
 from headstart.errors import UnknownName, UserError
 from headstart.ranking.bench import bench
 from headstart.ranking.rank import Request
 
-ROWS = {row.name: row for row in catalog()}
+ROWS = {row.name: row for row in catalog_rows()}
 QUICK = [
     "torchvision:squeezenet1_0",
     "timm:mobilenetv2_100",
@@ -33,7 +33,7 @@ EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else EXHAUSTIVE) for n in FAMILIES])
 def test_a_row_is_what_is_measured(name: str) -> None:
     """Parameters, shapes, multiply-adds and licence of the file equal those of the network built now."""
-    assert measure(name) == ROWS[name]
+    assert measure_row(name) == ROWS[name]
 
 
 def test_the_catalog_has_every_alias() -> None:
@@ -92,17 +92,17 @@ def test_a_weights_file_is_not_given_the_accuracy_of_other_weights(tmp_path: Pat
 
 def test_the_catalog_is_sorted_and_filtered() -> None:
     """The best first, what is not known last; sizes are of the network's own input."""
-    rows = select(catalog(), "accuracy", 224, 10e6)
+    rows = select(catalog_rows(), "accuracy", 224, 10e6)
     known = [row.top1 for row in rows if row.top1 is not None]
     assert known == sorted(known, reverse=True) and len(known) < len(rows)
     assert all(row.top1 is None for row in rows[len(known) :])
     assert all(max(row.input_size) <= 224 and row.parameters and row.parameters <= 10e6 for row in rows)
-    assert {row.name for row in catalog()} - {row.name for row in rows} >= {"timm:vgg16", "timm:inception_v3"}
-    costs = [row.multiply_adds for row in select(catalog(), "speed")]
+    assert {row.name for row in catalog_rows()} - {row.name for row in rows} >= {"timm:vgg16", "timm:inception_v3"}
+    costs = [row.multiply_adds for row in select(catalog_rows(), "speed")]
     assert costs == sorted(costs, key=lambda cost: cost or 0)
-    assert select(catalog(), "size")[0].name == "embedded:small_cnn"
+    assert select(catalog_rows(), "size")[0].name == "embedded:small_cnn"
     with pytest.raises(UnknownName, match="did you mean accuracy"):
-        select(catalog(), "acuracy")
+        select(catalog_rows(), "acuracy")
 
 
 def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_description_needs_no_weights() -> None:
     shapes = {layer.name: layer.shape for layer in described.modules}
     assert shapes["layer2.0.conv1"] == (128, 56, 56)
     assert [layer.name for layer in described.layers][:2] == ["pooled", "last_conv"]
-    assert "_network" not in described.backbone.__dict__
+    assert described.backbone.built is None and "_network" not in vars(described.backbone)
     with pytest.raises(UnknownName, match="did you mean"):
         describe("ResNet55")
 

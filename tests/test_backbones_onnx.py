@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from headstart import tensors
-from headstart.backbones import Backbone, OnnxBackbone, resolve
+from headstart.backbones import Backbone, OnnxBackbone, as_pytorch, resolve
 from headstart.errors import UnknownName, UserError, WeightsError
 
 KERNEL = np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32)
@@ -122,7 +122,7 @@ def test_what_is_no_backbone_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             resolve(str(name), weights)
     with pytest.raises(UserError, match="engine=openvino only"):
-        resolve(str(good)).features("pooled")
+        as_pytorch(resolve(str(good)))
 
 
 @pytest.mark.data

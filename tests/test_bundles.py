@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from headstart import bundle, documents, records, tensors
 from headstart.backbones import arguments, build, resolve
-from headstart.backbones.backbone import Weights
+from headstart.backbones.weights import Weights
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, UserError, WeightsError
@@ -282,7 +282,7 @@ def test_a_number_of_neighbours_beyond_the_rows_is_refused(made: dict[str, Path]
 def test_a_bundle_that_has_worked_is_loaded_again_without_building_its_network(made: dict[str, Path]) -> None:
     """The answer is remembered when the bundle is written, so the first prediction elsewhere is as quick as before."""
     backbone = bundle.load_classifier(made["network"]).source.backbone
-    assert backbone is not None and "_network" not in backbone.__dict__
+    assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
 
 
 def test_weights_that_do_not_fit_or_overflow_are_found_when_the_bundle_is_loaded(network: Path) -> None:
@@ -307,7 +307,7 @@ def test_random_weights_of_another_network_are_refused_without_building_it(
     source = FeatureSource(Preprocess(64, 64, crop_pct=1.0), network, "pooled", choose("torch"))
     folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
     backbone = bundle.load_classifier(folder).source.backbone
-    assert backbone is not None and "_network" not in backbone.__dict__
+    assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
     before = records.peak_memory_mb()
     with pytest.raises(BundleError, match="takes 576 features, and pooled of torchvision:vgg16 gives 512"):
         bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
@@ -360,17 +360,23 @@ def test_an_argument_that_is_not_listed_is_refused_before_a_library_is_asked(
         resolve(architecture, file)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "kwargs"),
-    [
-        ("timm:test_efficientnet", {"pad_type": "same", "in_chans": 1, "bn_eps": 1e-3, "output_stride": 16}),
-        ("timm:test_vit", {"img_size": [64, 96], "global_pool": "avg", "class_token": False, "dynamic_img_size": True}),
-        ("torchvision:googlenet", {"aux_logits": False, "transform_input": True, "init_weights": False}),
-    ],
-)
-def test_every_argument_that_is_listed_is_one_that_a_network_takes(architecture: str, kwargs: dict[str, Any]) -> None:
+TAKEN: list[tuple[str, dict[str, Any]]] = [
+    ("timm:test_efficientnet", {"pad_type": "same", "in_chans": 1, "bn_eps": 1e-3, "output_stride": 16}),
+    ("timm:test_vit", {"img_size": [64, 96], "global_pool": "avg", "class_token": False, "dynamic_img_size": True}),
+    ("torchvision:googlenet", {"aux_logits": False, "transform_input": True, "init_weights": False}),
+    ("torchvision:vit_b_16", {"image_size": 32}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "kwargs"), TAKEN)
+def test_an_argument_that_is_listed_is_one_that_a_network_takes(architecture: str, kwargs: dict[str, Any]) -> None:
     arguments.check(architecture, kwargs)
     assert build.create(architecture, Weights("none", kwargs=kwargs))
+
+
+def test_every_argument_that_is_listed_is_tried_above() -> None:
+    tried = {(architecture.partition(":")[0], name) for architecture, kwargs in TAKEN for name in kwargs}
+    assert tried == {(library, name) for library, names in arguments.ARGUMENTS.items() for name in names}
 
 
 def test_a_network_far_larger_than_its_file_is_refused_before_it_is_built(tmp_path: Path) -> None:
@@ -379,7 +385,7 @@ def test_a_network_far_larger_than_its_file_is_refused_before_it_is_built(tmp_pa
     save_file({"x": np.zeros(1, np.float32)}, file)
     weights = Weights("file", file, num_classes=100_000)
     with pytest.raises(WeightsError, match="it holds 1 numbers, and the network has"):
-        build.build("torchvision:resnet18", weights)
+        build.build_network("torchvision:resnet18", weights)
 
 
 # ---- safetensors

@@ -18,7 +18,7 @@ from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import from_arrays
 from headstart.naming import Named, Network, categories, classify, ids_in, named_by, write
-from headstart.naming.files import percent
+from headstart.naming.naming import percent
 from headstart.naming.sheet import FIRST, GAP, PAD, ROW, SIDE, _font, contact_sheet, fitted
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,7 +1,7 @@
 """The contract of the families: each goes the whole way, from the list to a bundle that says what the run said.
 
 Random weights and small pictures. Shapes inside the networks and cuts within blocks are in test_split_networks.py, the
-bodies that are trained in test_body.py. The heavy families are run by `make exhaustive`.
+bodies that are trained in test_trainable.py. The heavy families are run by `make exhaustive`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from headstart import Recipe, execute, load_classifier
-from headstart.backbones import Backbone, catalog, resolve
-from headstart.backbones.body import CUT
+from headstart.backbones import Backbone, catalog_rows, resolve
+from headstart.backbones.layers import CUT
 from headstart.engines import choose
 from headstart.errors import UnknownName, UserError
 from headstart.features.extract import Settings, extract
@@ -107,7 +107,7 @@ def noise(size: int) -> torch.Tensor:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_the_list_has_every_family_with_its_published_shapes(family: Family) -> None:
     """The row of the catalog, by name or Keras spelling; VGG16's last map flattened is the 25,088 of its paper."""
-    row = next(r for r in catalog() if family.name in (r.alias, r.name.partition(":")[2]))
+    row = next(r for r in catalog_rows() if family.name in (r.alias, r.name.partition(":")[2]))
     assert (row.pooled, row.last_conv) == (family.pooled, family.last_conv)
     if family.name == "VGG16":
         assert int(np.prod(family.last_conv)) == 25_088
@@ -173,7 +173,7 @@ def test_a_fine_tuned_block_goes_into_a_bundle_that_says_what_the_run_said(
         "training": {"unfreeze": 1, "epochs": 1, "threads": 1, "blend": False, "head_first": False},
     }
     run = execute(Recipe.from_dict(asked), tmp_path / "run")
-    assert run.scores["training"]["trained_from"] == backbone.units("pooled")[-1].name
+    assert run.scores["training"]["trained_from"] == backbone.trainable_blocks("pooled")[-1].name
     classifier = load_classifier(run.folder)
     assert (run.classifier.source.engine.name, classifier.source.engine.name) == ("torch", "openvino")
     probabilities, _ = classifier.predict_proba(run.images)
@@ -201,7 +201,7 @@ def test_the_smallest_picture_is_known_and_a_smaller_one_refused_in_a_sentence(
         with pytest.raises(UserError, match=f"give image_size={family.smallest}\\.$") as caught:
             known.check("pooled", (family.smallest - 1,) * 2)
         assert "\n" not in str(caught.value)
-    assert "_network" not in known.__dict__
+    assert known.built is None and "_network" not in vars(known)
     assert capfd.readouterr().err == ""
 
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from headstart import Recipe, execute
 from headstart.backbones import resolve
-from headstart.backbones.body import headless
+from headstart.backbones.with_weights import headless
 from headstart.cli import _main
 from headstart.errors import UserError
 from headstart.features.extract import extract

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.evidence.measures import Overlap, cut_share, dead_share, overlap, saturated_share, spread_of_scales
+from headstart.evidence.overlap import Overlap
 from headstart.evidence.reasons import RULES, Facts, reasons
 from headstart.images import load
 from headstart.preprocess import Preprocess
+from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 
 BLANK = Facts(name="net")
 NONE_KNOWN = Overlap("the 1,000 of ImageNet", 0, 10)
@@ -80,8 +81,8 @@ def test_an_unknown_source_gives_no_overlap() -> None:
 
 def test_imagenets_names_are_found_without_importing_timm_or_torch() -> None:
     code = (
-        "import sys; from headstart.evidence.measures import overlap; from headstart.evidence import reasons;"
-        "assert overlap(['cat'], 'imagenet').known; assert not {'timm', 'torch', 'sklearn'} & set(sys.modules)"
+        "import sys; from headstart.study.measures import overlap; from headstart.evidence import reasons;"
+        "assert overlap(['cat'], 'imagenet').known; assert not {'timm', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -48,7 +48,7 @@ class TestShipped:
 
     @pytest.mark.parametrize("name", ["mnist-7v8", "zoo-tour"])
     def test_every_backbone_that_a_recipe_names_is_a_known_network(self, name: str) -> None:
-        from headstart.backbones.names import find
+        from headstart.backbones.sources import find
 
         recipe = of(name)
         if isinstance(recipe, StudyRecipe):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +25,13 @@ def test_the_tree_in_the_architecture_has_a_line_for_every_module_and_no_other()
     listed = {line.split()[1].rstrip("/") for line in tree.splitlines() if line.startswith(("├", "└"))}
     present = {p.name for p in SOURCE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     assert listed == present - {"__init__.py"}
+
+
+def test_no_module_imports_what_imports_it() -> None:
+    """Through no other module either, inside a function or for types alone; `lint-imports` asks it of packages too."""
+    graph = grimp.build_graph("headstart", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
 
 
 UNSAFE_MODULES = {

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.backbones import catalog, resolve
+from headstart.backbones import catalog_rows, resolve
 from headstart.backbones.from_embedded import UNTRAINED
-from headstart.backbones.measure import measure
+from headstart.backbones.measure import measure_row
 from headstart.bundle import load_classifier
 from headstart.cli import _main as cli
 from headstart.engines import EngineChoice
@@ -61,8 +61,8 @@ def test_a_frozen_method_without_weights_is_one_sentence(tmp_path: Path, capsys:
 @pytest.mark.parametrize("name", UNTRAINED)
 def test_the_catalog_has_it_as_it_is_measured(name: str) -> None:
     """What `headstart backbones` lists is what is built, and says that there are no weights."""
-    (row,) = (row for row in catalog() if row.name == f"embedded:{name}")
-    assert row == measure(row.name)
+    (row,) = (row for row in catalog_rows() if row.name == f"embedded:{name}")
+    assert row == measure_row(row.name)
     assert row.licence == "none: it has no weights"
 
 
@@ -103,12 +103,12 @@ def test_it_takes_any_size_from_3(size: tuple[int, int]) -> None:
 def test_every_block_can_be_trained_alone_with_those_behind_it() -> None:
     """`--unfreeze N`: three blocks with weights, and behind each cut the body gives the network's features."""
     backbone = resolve("small_cnn", "none")
-    assert [unit.name for unit in backbone.units()] == ["blocks.0", "blocks.2", "blocks.4"]
+    assert [unit.name for unit in backbone.trainable_blocks()] == ["blocks.0", "blocks.2", "blocks.4"]
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     wanted = backbone.features("pooled")(x)
-    for unit in backbone.units():
-        body = backbone.body(unit.end, "pooled")
-        rows = backbone.features(body.source)(x).reshape(2, *body.shapes(backbone, (8, 8))[0])
+    for unit in backbone.trainable_blocks():
+        body = backbone.trainable_part(unit.end, "pooled")
+        rows = backbone.features(body.source)(x).reshape(2, *body.shapes(backbone.split, (8, 8))[0])
         torch.testing.assert_close(body.module.eval()(rows), wanted)
 
 

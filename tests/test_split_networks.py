@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from headstart.backbones import Backbone, Layer, resolve
-from headstart.backbones.trace import trace
+from headstart.backbones.trace import trace_network
 from headstart.errors import UnknownName, UserError
 
 torch.set_num_threads(1)  # the pictures are small
@@ -233,7 +234,7 @@ def test_finding_shapes_leaves_no_trace_in_the_network() -> None:
     timm = pytest.importorskip("timm")
     timm.layers.register_notrace_module(Remembering)
     network = torch.nn.Sequential(Remembering(), torch.nn.Flatten(), torch.nn.Linear(4 * 6 * 6, 2)).eval()
-    assert trace(network, (8, 8)) is not None
+    assert trace_network(network, (8, 8)) is not None
     assert network[0].kept is None
     assert not network[0].cache
     assert bool(torch.isfinite(network(torch.ones(1, 3, 8, 8))).all())
@@ -257,7 +258,7 @@ def test_a_network_is_traced_while_other_threads_run_theirs() -> None:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        traced = [trace(network, (32, 32)) for _ in range(3)]
+        traced = [trace_network(network, (32, 32)) for _ in range(3)]
     finally:
         done.set()
         thread.join()
@@ -291,8 +292,7 @@ class Untraceable(torch.nn.Module):
 def test_a_network_that_cannot_be_traced_still_has_pooled_and_last_conv() -> None:
     """It is cut at timm's own seam, exactly; a named layer is refused with the reason."""
     network = Untraceable().eval()
-    made = resolve("resnet18", "none")
-    made.__dict__["_network"] = network
+    made = replace(resolve("resnet18", "none"), built=network)
     x = torch.randn(2, 3, 8, 8)
     assert [layer.name for layer in made.layers()] == ["pooled", "last_conv"]
     assert made.layers()[0] == Layer("pooled", (4,))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.backbones import catalog, resolve
+from headstart.backbones import catalog_rows, resolve
 from headstart.backbones.from_embedded import FOLDER, weights_file
-from headstart.backbones.resolve import KINDS
+from headstart.backbones.resolution import KINDS
 from headstart.cli import _main as cli
 from headstart.drawn import strokes
 from headstart.drawn.bank import Bank
@@ -70,7 +70,7 @@ def test_the_word_pretrained_means_imagenet_for_the_networks_of_libraries(monkey
 
 def test_the_catalog_lists_it_first() -> None:
     """With its size, so that `headstart backbones` shows what works offline."""
-    row = catalog()[0]
+    row = catalog_rows()[0]
     assert row.name == "embedded:sprout"
     assert row.parameters is not None
     assert row.parameters < 1_000_000

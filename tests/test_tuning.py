@@ -404,14 +404,14 @@ def test_a_training_without_validation_that_was_stopped_goes_on_to_the_same_resu
 def test_a_number_a_block_or_a_stage_says_what_is_trained(unfreeze: Any, first: str, blocks: int) -> None:
     chosen = recipe(training={"unfreeze": unfreeze})
     place = cut(chosen, feature_source(chosen, prepare(chosen)))
-    assert (place.body.units[0].name, len(place.body.units)) == (first, blocks)
+    assert (place.body.blocks[0].name, len(place.body.blocks)) == (first, blocks)
     assert place.whole is (blocks == 7)
 
 
 def test_blocks_are_counted_from_the_layer_of_the_features() -> None:
     chosen = recipe(backbone={"layer": "stages.1.1"}, training={"unfreeze": 1})
     place = cut(chosen, feature_source(chosen, prepare(chosen)))
-    assert [unit.name for unit in place.body.units] == ["stages.1.1"]
+    assert [unit.name for unit in place.body.blocks] == ["stages.1.1"]
 
 
 # ---- a training that is stopped

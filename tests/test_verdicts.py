@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from headstart.errors import UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, Spread, Variances
-from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair, compare
+from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 from headstart.evidence.interval import Estimate
+from headstart.evidence.pairwise import compare
 from headstart.evidence.phrases import percent, signed, two_digits
 from headstart.evidence.verdict import Verdict, holm, judge
 from headstart.evidence.words import Setting, details, sentence

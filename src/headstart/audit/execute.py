@@ -13,8 +13,7 @@ import numpy as np
 
 from headstart.audit.checks import CHECKS
 from headstart.audit.findings import Finding, Material
-from headstart.backbones import names
-from headstart.backbones.catalog import catalog
+from headstart.backbones import catalog_rows, names
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.features.copies import COMPARED
 from headstart.features.extract import Settings, extract
@@ -150,7 +149,7 @@ def default(images: ImageSet) -> tuple[str, str, str]:
         return "sprout", "pretrained", ", which comes along and was made for small pictures"
     rows = {
         row.name.partition(":")[2] or row.name: row
-        for row in catalog()
+        for row in catalog_rows()
         if row.top1 is not None and (row.parameters or 0) <= LARGEST
     }
     folder = os.environ.get("HEADSTART_WEIGHTS")

@@ -1,9 +1,9 @@
-"""Networks from architecture and weights, and back to a file. Imports torch."""
+"""Networks from architecture and weights, and their weights as bytes. Imports torch."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,32 +11,43 @@ import torch
 from torch import nn
 
 from headstart import tensors
-from headstart.backbones import adopt, checkpoint, sidecar
-from headstart.backbones.backbone import Backbone, Weights, weights_path
-from headstart.backbones.keras import load
+from headstart.backbones import adopt, checkpoint
+from headstart.backbones.keras import convert, load
 from headstart.backbones.sources import Architecture
+from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UserError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 
 SPARE = 20_000_000
 """Numbers that a network may have beside four times those of its file, such as a classifier that the file lacks."""
 
 
-def build(architecture: str, weights: Weights) -> nn.Module:
-    """The network in eval mode and float32. The caller's random state is left as it was."""
+@dataclass(frozen=True)
+class Built:
+    """A network, with sentences on what was done to fit a weights file to it."""
+
+    network: nn.Module
+    notes: tuple[str, ...] = ()
+
+
+def build_network(architecture: str, weights: Weights) -> Built:
+    """The network in eval mode and float32. The caller's random state is left as it was.
+
+    Raises WeightsError when a file does not fit, Offline when a download is needed and fails.
+    """
     parsed = Architecture.of(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights.seed)
         if weights.kind == "imagenet":
-            network = parsed.source.pretrained(parsed.name)
+            built = Built(parsed.source.pretrained(parsed.name))
         elif weights.kind == "none":
-            network = create(architecture, weights)
+            built = Built(create(architecture, weights))
         else:
-            network = _from_file(architecture, weights)
-    return network.float().eval()
+            built = _from_file(architecture, weights)
+    return replace(built, network=built.network.float().eval())
 
 
 def create(architecture: str, weights: Weights) -> nn.Module:
@@ -54,12 +65,12 @@ def create(architecture: str, weights: Weights) -> nn.Module:
         ) from error
 
 
-def _from_file(architecture: str, weights: Weights) -> nn.Module:
+def _from_file(architecture: str, weights: Weights) -> Built:
     path = weights_path(weights)
     if weights.sha256 is not None and tensors.sha256(path) != weights.sha256:
         raise WeightsError(f"{path} changed while this program ran; start it again.")
     if path.suffix.lower() in checkpoint.KERAS:
-        return load.network(architecture, weights, path)
+        return Built(_from_keras(architecture, weights, path))
     stored = checkpoint.read(path)
     _check_room(architecture, weights, sum(value.numel() for value in stored.values()), path)
     described = weights.num_classes is not None
@@ -69,13 +80,19 @@ def _from_file(architecture: str, weights: Weights) -> nn.Module:
     adopted = adopt.adopt(stored, network, classifier, source.renamed)
     state, notes = adopted.state, adopted.notes
     if not described:
-        classes = _classes(state, network)
-        if classes != _classes(network.state_dict(), network):
+        classes = checkpoint.classes_in(state, network)
+        if classes != checkpoint.classes_in(network.state_dict(), network):
             network = create(architecture, Weights("none", kwargs=weights.kwargs, num_classes=classes))
         spared = adopt.without_spares(state, network, classifier)
         state, notes = spared.state, (*notes, *spared.notes)
     checkpoint.fill(network, state, path)
-    network.__dict__["notes"] = tuple(notes)
+    return Built(network, tuple(notes))
+
+
+def _from_keras(architecture: str, weights: Weights, path: Path) -> nn.Module:
+    with load.opened(architecture, path) as matched:
+        network = create(architecture, replace(weights, num_classes=matched.classes))
+        checkpoint.fill(network, convert.state(matched, network.state_dict(), path), path)
     return network
 
 
@@ -101,11 +118,6 @@ def without_memory(architecture: str, weights: Weights) -> nn.Module | None:
         return None
 
 
-def notes(network: nn.Module) -> tuple[str, ...]:
-    """Sentences on what was done to fit a weights file to the network that `build` gave."""
-    return tuple(network.__dict__.get("notes", ()))
-
-
 def serialised(network: nn.Module) -> bytes:
     """The network's weights as the bytes of a safetensors file; equal weights give equal bytes."""
     from safetensors.torch import save
@@ -115,22 +127,4 @@ def serialised(network: nn.Module) -> bytes:
 
 def content(network: nn.Module) -> tuple[str, int]:
     """(sha256 of `serialised`, number of classes)."""
-    return hashlib.sha256(serialised(network)).hexdigest(), _classes(network.state_dict(), network)
-
-
-def _classes(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
-    return checkpoint.classes_in(state, network)
-
-
-def write(backbone: Backbone, folder: Path) -> Path:
-    """See `Backbone.save`, for weights that a file with a sidecar does not describe already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "backbone.safetensors"
-    weights = backbone.weights
-    network = backbone.network()
-    if weights.kind == "file" and weights_path(weights).suffix.lower() == ".safetensors":
-        shutil.copyfile(weights_path(weights), file)
-    else:
-        file.write_bytes(serialised(network))
-    sidecar.write(sidecar.of(backbone, file, _classes(network.state_dict(), network)), file)
-    return file
+    return hashlib.sha256(serialised(network)).hexdigest(), checkpoint.classes_in(network.state_dict(), network)

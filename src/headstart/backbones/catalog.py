@@ -1,11 +1,10 @@
-"""The catalog: the usual families with size and cost, read from `catalog.toml`; any other name is measured live.
+"""The catalog: the usual families with size and cost, read from `catalog.toml`.
 
 `python -m headstart.backbones.measure` makes the file anew; a test builds rows again and compares.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -14,12 +13,7 @@ from math import inf
 from typing import Any
 
 from headstart.backbones import names
-from headstart.backbones.backbone import Backbone, OnnxBackbone
-from headstart.backbones.facts import Layer
-from headstart.backbones.resolve import resolve
 from headstart.errors import UnknownName
-
-SEARCH_LIMIT = 20
 
 
 @dataclass(frozen=True)
@@ -47,25 +41,7 @@ class Row:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v is not None}
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a search found: at most `SEARCH_LIMIT` rows of `total` names."""
-
-    rows: tuple[Row, ...]
-    total: int
-
-
-@dataclass(frozen=True)
-class Description:
-    """One backbone in full: `layers` are pooled, last_conv and the blocks; `modules` every module that is a layer."""
-
-    row: Row
-    backbone: Backbone
-    layers: tuple[Layer, ...]
-    modules: tuple[Layer, ...]
-
-
-def catalog() -> tuple[Row, ...]:
+def catalog_rows() -> tuple[Row, ...]:
     """The rows of the catalog; imports no library."""
     text = files("headstart.backbones").joinpath("catalog.toml").read_text(encoding="utf-8")
     return tuple(_row(values) for values in tomllib.loads(text)["backbone"])
@@ -101,38 +77,6 @@ def select(
     return tuple(sorted(kept, key=SORTS[sort]) if sort else kept)
 
 
-def search(pattern: str, limit: int = SEARCH_LIMIT) -> Found:
-    """Names of timm and torchvision that match a glob (`resnet*`; a word without `*` may stand anywhere), with figures.
-
-    Each row is measured as it is asked for (about a second), so at most `limit` are.
-    """
-    from headstart.backbones.measure import measure
-    from headstart.backbones.sources import SOURCES
-
-    glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
-    found = [
-        f"{prefix}:{name}"
-        for prefix, source in SOURCES.items()
-        for name in source.names()
-        if fnmatch.fnmatchcase(name, glob.lower()) or fnmatch.fnmatchcase(f"{prefix}:{name}", glob.lower())
-    ]
-    known = {row.name: row for row in catalog()}
-    return Found(tuple(known.get(name) or measure(name) for name in found[:limit]), len(found))
-
-
-def describe(name: str, weights: str = "none") -> Description:
-    """Layers and figures of a backbone. Shapes do not depend on the weights, so by default none are loaded.
-
-    Raises as `resolve` does.
-    """
-    backbone = resolve(name, "imagenet" if name.lower().endswith(".onnx") else weights)
-    if isinstance(backbone, OnnxBackbone):
-        return Description(_onnx_row(backbone), backbone, backbone.layers(), backbone.layers())
-    from headstart.backbones.measure import describe_built
-
-    return describe_built(backbone)
-
-
 def alias_of(architecture: str) -> str | None:
     """The Keras spelling of an architecture, None when it has none."""
     return next((alias for alias, meant in names.ALIASES.items() if meant == architecture), None)
@@ -151,12 +95,4 @@ def _row(values: dict[str, Any]) -> Row:
         licence=values["licence"],
         top1=values.get("top1"),
         top1_size=values.get("top1_size"),
-    )
-
-
-def _onnx_row(backbone: OnnxBackbone) -> Row:
-    pooled, conv = backbone.outputs.get("pooled"), backbone.outputs.get("last_conv")
-    size = (backbone.preprocess.height, backbone.preprocess.width)
-    return Row(
-        backbone.architecture, None, size, pooled[0] if pooled else None, conv, None, None, backbone.weights.licence
     )

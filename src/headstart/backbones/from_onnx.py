@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from headstart import tensors
 from headstart.backbones import external, openvino, sidecar
-from headstart.backbones.backbone import OnnxBackbone, Weights, weights_path
+from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.sidecar import Shape, Sidecar
+from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import Preprocess
 
@@ -26,6 +27,26 @@ WHOLE = (
     "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
     "assumption, write {sidecar} to state it."
 )
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxBackbone(BaseBackbone):
+    """A frozen network from an ONNX file. Its layers are the file's named outputs; OpenVINO runs it, PyTorch cannot."""
+
+    outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The named outputs with their shapes, without the batch."""
+        return tuple(Layer(name, shape) for name, shape in self.outputs.items())
+
+    def openvino_model(self, layer: str, size: tuple[int, int]) -> Any:
+        """See `BaseBackbone.openvino_model`; `layer` is one of the outputs. What a free size takes is found here."""
+        self.check(layer, size)
+        return _convert(self, layer, size)
+
+    def save(self, folder: Path) -> Path:
+        """Copy the file as `backbone.onnx`, with its external data and a sidecar."""
+        return _write(self, folder)
 
 
 def resolve_onnx(path: Path) -> OnnxBackbone:
@@ -53,18 +74,13 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
     )
 
 
-def layers(outputs: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
-    """Named outputs as layers."""
-    return tuple(Layer(name, shape) for name, shape in outputs.items())
-
-
-def convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
+def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     """The file cut at an output: an `openvino.Model` (1, 3, *size) of the input's own type -> (1, d) float32."""
     ov = openvino.load()
     from openvino import opset13 as ops
 
     if layer not in backbone.outputs:
-        listed = ", ".join(map(str, layers(backbone.outputs)))
+        listed = ", ".join(map(str, backbone.layers()))
         raise UnknownName(f"layer of {backbone.name}", layer, backbone.outputs, hint=f"Its outputs are {listed}.")
     path = weights_path(backbone.weights)
     if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
@@ -108,8 +124,7 @@ def _type(model: Any) -> str:
     return str(model.input(0).get_element_type().to_string())
 
 
-def write(backbone: OnnxBackbone, folder: Path) -> Path:
-    """See `OnnxBackbone.save`."""
+def _write(backbone: OnnxBackbone, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "backbone.onnx"
     source = weights_path(backbone.weights)

@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from headstart.backbones.facts import Layer
 from headstart.backbones.grid import as_map, grid_of
+from headstart.backbones.split import Split, carried_features, cut, trunk_features
 from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
 
@@ -24,14 +25,16 @@ STAGES = ("blocks", "layers", "stages")
 SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 MOST_CARRIED = 2
 """A block boundary carries few tensors; NASNet's always two."""
+CUT = "cut:"
+"""Before a layer's name: everything that a cut behind it carries, not the layer's output alone."""
 
 
-class LayerTable:
+class TracedLayers:
     """All layers of a traced network. Looking up `pooled` or `last_conv` may add to the graph, once."""
 
     def __init__(self, traced: Traced, name: str) -> None:
         self.traced = traced
-        self._name = name
+        self.name = name
 
     @cached_property
     def last_conv(self) -> fx.Node | None:
@@ -93,13 +96,13 @@ class LayerTable:
         """The node of a layer. Raises UnknownName with what exists and its shapes."""
         if name == "last_conv" and self.last_conv is None:
             raise UserError(
-                f"{self._name} has neither a map nor a grid of tokens at its end, so no last_conv. {self.listing()}"
+                f"{self.name} has neither a map nor a grid of tokens at its end, so no last_conv. {self.listing()}"
             )
         special = {"pooled": self.pooled, "last_conv": self.last_conv}
         node = special[name] if name in special else self.traced.outputs.get(name)
         if node is None:
             names = ["pooled", "last_conv", *self.traced.outputs]
-            raise UnknownName(f"layer of {self._name}", name, names, hint=self.listing())
+            raise UnknownName(f"layer of {self.name}", name, names, hint=self.listing())
         return node
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -115,11 +118,21 @@ class LayerTable:
         special = [n for n, node in (("pooled", self.pooled), ("last_conv", self.last_conv)) if node is not None]
         return tuple(Layer(name, self.shape(name)) for name in [*special, *self._blocks])
 
-    def paths(self) -> tuple[Layer, ...]:
+    def modules(self) -> tuple[Layer, ...]:
         """Every module whose output is a layer, in the order they are computed."""
         order = {node: i for i, node in enumerate(self.traced.graph.nodes)}
         outputs = sorted(self.traced.outputs.items(), key=lambda item: order[item[1]])
         return tuple(Layer(path, self.traced.shapes[node][1:]) for path, node in outputs)
+
+    def split(self, layer: str) -> Split:
+        """See `Backbone.split`."""
+        return cut(self.traced, self.node(layer), layer)
+
+    def features(self, layer: str) -> nn.Module:
+        """See `Backbone.features`."""
+        if layer.startswith(CUT):
+            return carried_features(self.traced, self.node(layer.removeprefix(CUT)))
+        return trunk_features(self.traced, self.node(layer))
 
     @cached_property
     def _blocks(self) -> list[str]:

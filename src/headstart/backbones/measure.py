@@ -1,32 +1,36 @@
 """Measures architectures without weights, on torch's meta device: parameters, shapes, multiply-adds.
 
+Any name is measured as it is asked for; the usual families were, for the catalog.
+
+
 python -m headstart.backbones.measure > catalog.toml      the families below: makes the catalog
 python -m headstart.backbones.measure timm:resnet18       any name, as a row
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import sys
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from headstart.backbones.backbone import Backbone
-from headstart.backbones.catalog import Description, Row, alias_of
+from headstart.backbones.backbone import Backbone, as_pytorch
+from headstart.backbones.base import BaseBackbone
+from headstart.backbones.catalog import Row, alias_of, catalog_rows
+from headstart.backbones.facts import Layer
+from headstart.backbones.from_onnx import OnnxBackbone
 from headstart.backbones.names import ALIASES
-from headstart.backbones.resolve import resolve
-from headstart.backbones.sources import Architecture
+from headstart.backbones.resolution import resolve
+from headstart.backbones.sources import SOURCES, Architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from headstart.backbones.facts import Layer
-
+SEARCH_LIMIT = 20
 OTHERS = (
     "torchvision:squeezenet1_1",
     "timm:mobilenetv2_035",
@@ -40,9 +44,54 @@ OTHERS = (
 FAMILIES = tuple(dict.fromkeys(["embedded:sprout", "embedded:small_cnn", *ALIASES.values(), *OTHERS]))
 
 
-def measure(name: str) -> Row:
-    """The figures of an architecture, by any name that `resolve` takes."""
-    return describe_built(resolve(name, "none")).row
+@dataclass(frozen=True)
+class Found:
+    """What a search found: at most `SEARCH_LIMIT` rows of `total` names."""
+
+    rows: tuple[Row, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """One backbone in full: `layers` are pooled, last_conv and the blocks; `modules` every module that is a layer."""
+
+    row: Row
+    backbone: BaseBackbone
+    layers: tuple[Layer, ...]
+    modules: tuple[Layer, ...]
+
+
+def search(pattern: str, limit: int = SEARCH_LIMIT) -> Found:
+    """Names of timm and torchvision that match a glob (`resnet*`; a word without `*` may stand anywhere), with figures.
+
+    Each row is measured as it is asked for (about a second), so at most `limit` are.
+    """
+    glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
+    found = [
+        f"{prefix}:{name}"
+        for prefix, source in SOURCES.items()
+        for name in source.names()
+        if fnmatch.fnmatchcase(name, glob.lower()) or fnmatch.fnmatchcase(f"{prefix}:{name}", glob.lower())
+    ]
+    known = {row.name: row for row in catalog_rows()}
+    return Found(tuple(known.get(name) or measure_row(name) for name in found[:limit]), len(found))
+
+
+def describe(name: str, weights: str = "none") -> Description:
+    """Layers and figures of a backbone. Shapes do not depend on the weights, so by default none are loaded.
+
+    Raises as `resolve` does.
+    """
+    backbone = resolve(name, "imagenet" if name.lower().endswith(".onnx") else weights)
+    if isinstance(backbone, OnnxBackbone):
+        return Description(_onnx_row(backbone), backbone, backbone.layers(), backbone.layers())
+    return describe_built(backbone)
+
+
+def measure_row(name: str) -> Row:
+    """The figures of an architecture, by any name that `resolve` takes but an ONNX file's."""
+    return describe_built(as_pytorch(resolve(name, "none"))).row
 
 
 def describe_built(backbone: Backbone) -> Description:
@@ -54,8 +103,8 @@ def describe_built(backbone: Backbone) -> Description:
 
 
 def _describe(backbone: Backbone, device: str) -> Description:
-    hollow = replace(backbone)
-    hollow.__dict__["_network"] = network = _hollow_network(backbone, device)
+    network = _hollow_network(backbone, device)
+    hollow = replace(backbone, built=network)
     layers = hollow.layers()
     shapes = {layer.name: layer.shape for layer in layers}
     size = (backbone.preprocess.height, backbone.preprocess.width)
@@ -70,11 +119,12 @@ def _describe(backbone: Backbone, device: str) -> Description:
         licence=_licence(backbone),
         **({} if backbone.weights.kind == "file" else _published(backbone.architecture)),
     )
-    return Description(row, backbone, layers, _modules(hollow))
+    return Description(row, backbone, layers, hollow.modules())
 
 
 def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
     """For one picture: half of the operations that torch.utils.flop_counter counts."""
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(network.parameters()).device
@@ -85,15 +135,20 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> int:
 
 
 def _hollow_network(backbone: Backbone, device: str) -> nn.Module:
+    import torch
+
     parsed = Architecture.of(backbone.architecture)
     with torch.random.fork_rng(devices=[]), torch.device(device):
         network = parsed.source.build(parsed.name, backbone.weights.kwargs, backbone.weights.num_classes)
     return network.requires_grad_(False).eval()
 
 
-def _modules(backbone: Backbone) -> tuple[Layer, ...]:
-    table = backbone._table
-    return backbone.layers() if table is None else table.paths()
+def _onnx_row(backbone: OnnxBackbone) -> Row:
+    pooled, conv = backbone.outputs.get("pooled"), backbone.outputs.get("last_conv")
+    size = (backbone.preprocess.height, backbone.preprocess.width)
+    return Row(
+        backbone.architecture, None, size, pooled[0] if pooled else None, conv, None, None, backbone.weights.licence
+    )
 
 
 def _licence(backbone: Backbone) -> str:
@@ -133,7 +188,7 @@ def _table() -> dict[str, tuple[float, int]]:
 
 def main(names: list[str]) -> None:
     """Print rows as TOML."""
-    rows = [measure(name).to_dict() for name in names or FAMILIES]
+    rows = [measure_row(name).to_dict() for name in names or FAMILIES]
     out = ["# Made by `python -m headstart.backbones.measure`; do not edit by hand."]
     for row in rows:
         out += ["", "[[backbone]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items())]

@@ -1,13 +1,6 @@
-"""Names of backbones: Keras spellings as aliases, and `timm:NAME` or `torchvision:NAME` as the full form.
-
-A name without a prefix is looked up among the aliases, the embedded networks, then in timm, then in torchvision.
-"""
+"""Names of backbones: Keras spellings as aliases, and `timm:NAME` or `torchvision:NAME` as the full form."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-
-from headstart.errors import UnknownName
 
 ALIASES: dict[str, str] = {
     "AlexNet": "torchvision:alexnet",
@@ -53,28 +46,3 @@ def same(name: str, architecture: str) -> bool:
     prefix, _, bare = architecture.partition(":")
     meant = [architecture, canonical(bare)] if prefix == "keras" else [architecture]
     return any(canonical(name) in (each, each.partition(":")[2]) for each in meant)
-
-
-def find(name: str) -> str:
-    """The architecture, `source:name`, that a name means. Imports timm unless the name is an alias.
-
-    Raises UnknownName with the nearest names.
-    """
-    from headstart.backbones.sources import SOURCES
-
-    if name.lower() in _BY_LOWER:
-        return _BY_LOWER[name.lower()]
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix not in SOURCES:
-        raise UnknownName("source of backbones", prefix, SOURCES)
-    for source in [prefix] if colon else SOURCES:
-        if SOURCES[source].has(rest if colon else name):
-            return f"{source}:{rest if colon else name}"
-    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES))
-
-
-def known(sources: Iterable[str]) -> list[str]:
-    """Every name that `find` takes, aliases first."""
-    from headstart.backbones.sources import SOURCES
-
-    return [*ALIASES, *dict.fromkeys(name for source in sources for name in SOURCES[source].names())]

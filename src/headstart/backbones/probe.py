@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import memory
-from headstart.backbones.backbone import Backbone, OnnxBackbone
+from headstart.backbones.backbone import Backbone
+from headstart.backbones.base import BaseBackbone
 from headstart.backbones.sizes import forward
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.preprocess import CHANNELS, Preprocess
@@ -21,7 +22,7 @@ MOST_PIXELS = 1 << 20
 """A picture of more pixels is not tried, for what that takes; the head then finds out when it predicts."""
 
 
-def width(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
+def width(backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> int | None:
     """The number of features of a layer, from one picture; None where such pictures are too large to try.
 
     Imports torch, or OpenVINO for ONNX files, unless the answer is remembered. Raises WeightsError where the weights do
@@ -34,20 +35,20 @@ def width(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
     if found is not None:
         return int(found["width"])
     size = (preprocess.height, preprocess.width)
-    if isinstance(backbone, OnnxBackbone):
-        made = math.prod(int(side) for side in backbone.openvino_model(layer, size).output(0).shape)
-    else:
+    if isinstance(backbone, Backbone):
         made = _without_memory(backbone, layer, preprocess) or _forward(backbone, layer, preprocess)
+    else:
+        made = math.prod(int(side) for side in backbone.openvino_model(layer, size).output(0).shape)
     remember(backbone, layer, preprocess, made)
     return made
 
 
-def remember(backbone: Backbone, layer: str, preprocess: Preprocess, found: int) -> None:
+def remember(backbone: BaseBackbone, layer: str, preprocess: Preprocess, found: int) -> None:
     """Keep the number of features of a backbone that has been at work, so that `width` need not find it out."""
     memory.remember(_question(backbone, layer, preprocess), {"width": found})
 
 
-def _question(backbone: Backbone, layer: str, preprocess: Preprocess) -> list[Any]:
+def _question(backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> list[Any]:
     return ["width", backbone.fingerprint, layer, preprocess.height, preprocess.width, preprocess.color]
 
 
@@ -64,8 +65,7 @@ def _without_memory(backbone: Backbone, layer: str, preprocess: Preprocess) -> i
         return None
     try:
         with torch.device("meta"):
-            empty = replace(backbone)
-            empty.__dict__["_network"] = network.eval()
+            empty = replace(backbone, built=network.eval())
             found = forward(empty.features(layer), _noise(preprocess).to("meta"))
     except UnknownName:
         raise

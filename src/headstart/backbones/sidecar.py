@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -24,9 +24,6 @@ from headstart import documents, records, tensors
 from headstart.backbones import arguments
 from headstart.errors import UserError, WeightsError
 from headstart.preprocess import Preprocess
-
-if TYPE_CHECKING:
-    from headstart.backbones.backbone import Backbone
 
 MAX_BYTES = 1 << 20
 Shape = tuple[int | None, ...]
@@ -130,16 +127,3 @@ def write(found: Sidecar, file: Path) -> None:
         if shapes:
             values[key] = {n: ["any" if side is None else side for side in shape] for n, shape in shapes.items()}
     records.write_json(file.with_suffix(".json"), values)
-
-
-def of(backbone: Backbone, file: Path, num_classes: int) -> Sidecar:
-    """The sidecar of a weights file that holds a backbone's weights."""
-    return Sidecar(
-        architecture=backbone.architecture,
-        preprocess=backbone.preprocess,
-        sha256=tensors.sha256(file),
-        kwargs=backbone.weights.kwargs,
-        num_classes=num_classes,
-        licence=backbone.weights.licence,
-        fixed_size=backbone.fixed_size,
-    )

@@ -6,46 +6,47 @@ one sentence with the smallest size that works.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import memory
-from headstart.backbones.sources import Architecture
-from headstart.errors import UserError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from headstart.backbones.backbone import Backbone
 
 Size = tuple[int, int]
 STRIDE = 32
 """Pixels of the picture to a cell of the last map, in nearly all networks."""
 
 
-def check(backbone: Backbone, layer: str, size: Size) -> None:
-    """Raise UserError when `layer` cannot be computed of pictures of (height, width), with the smallest that works.
+@dataclass(frozen=True)
+class Tried:
+    """Why pictures of a size do not work, empty where they do; and the side of the smallest larger squares that do."""
 
-    Imports torch unless the answer is remembered. Raises UnknownName for a layer that does not exist.
+    failed: str = ""
+    smallest: int | None = None
+
+
+def remembered(question: list[Any], module: Callable[[], nn.Module], size: Size, own: int) -> Tried:
+    """Whether a module takes pictures of (height, width); `own` is the side of those it was made for.
+
+    `question` is what the answer depends on beside the size. The module is asked for unless the answer is remembered.
     """
-    library, kwargs = Architecture.of(backbone.architecture).library, dict(backbone.weights.kwargs)
-    question = ["takes", backbone.architecture, library, kwargs, layer, list(size)]
-    found = memory.recall(question)
-    if found is None:
-        failed, smallest = _find(backbone, layer, size)
-        found = {"failed": failed, "smallest": smallest}
-        if smallest or not failed:  # what failed otherwise, such as for want of memory, may work another time
-            memory.remember(question, found)
-    if found["failed"]:
-        raise UserError(_sentence(backbone.name, layer, size, found["smallest"], found["failed"]))
+    asked = ["takes", *question, list(size)]
+    known = memory.recall(asked)
+    if known is not None:
+        return Tried(known["failed"], known["smallest"])
+    tried = _try(module(), size, own)
+    if tried.smallest or not tried.failed:  # what failed otherwise, such as for want of memory, may work another time
+        memory.remember(asked, asdict(tried))
+    return tried
 
 
-def _find(backbone: Backbone, layer: str, size: Size) -> tuple[str, int | None]:
-    """Why it does not work, or empty; and the side of square pictures that do."""
-    module = backbone.features(layer)
+def _try(module: nn.Module, size: Size, own: int) -> Tried:
     failed = _failed(module, size)
-    own = max(backbone.preprocess.height, backbone.preprocess.width)
-    return failed, _smallest(module, min(size), own) if failed and min(size) < own else None
+    return Tried(failed, _smallest(module, min(size), own) if failed and min(size) < own else None)
 
 
 def _smallest(module: nn.Module, below: int, own: int) -> int | None:
@@ -91,8 +92,10 @@ def forward(module: nn.Module, picture: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def _sentence(name: str, layer: str, size: Size, smallest: int | None, reason: str) -> str:
+def sentence(name: str, layer: str, size: Size, tried: Tried) -> str:
+    """What a user is told of a size that does not work."""
     start = f"{name} cannot take pictures of {size[0]}x{size[1]} pixels for the layer {layer}"
-    if smallest is None:
-        return f"{start} ({reason}); give another `image_size`."
-    return f"{start}: the smallest larger ones that work are {smallest}x{smallest}; give image_size={smallest}."
+    if tried.smallest is None:
+        return f"{start} ({tried.failed}); give another `image_size`."
+    side = tried.smallest
+    return f"{start}: the smallest larger ones that work are {side}x{side}; give image_size={side}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +11,8 @@ from headstart.backbones.from_embedded import EmbeddedSource
 from headstart.backbones.from_timm import TimmSource
 from headstart.backbones.from_torchvision import TorchvisionSource
 from headstart.backbones.keras.source import KerasSource
+from headstart.backbones.names import ALIASES, canonical
+from headstart.errors import UnknownName
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +70,6 @@ class Architecture:
     @classmethod
     def of(cls, architecture: str) -> Architecture:
         """Parse `timm:vgg16`. Raises UnknownName for another prefix."""
-        from headstart.errors import UnknownName
-
         prefix, _, name = architecture.partition(":")
         if prefix not in SOURCES:
             raise UnknownName("source of backbones", prefix, [*SOURCES, "onnx"])
@@ -79,3 +79,25 @@ class Architecture:
     def library(self) -> str:
         """For example `timm 1.0.31`."""
         return f"{self.source.package} {version(self.source.package)}"
+
+
+def find(name: str) -> str:
+    """The architecture, `source:name`, that a name means. Imports timm unless the name is an alias.
+
+    A name without a prefix is looked up among the aliases, then in one source after another. Raises UnknownName with
+    the nearest names.
+    """
+    if (architecture := canonical(name)) != name:
+        return architecture
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix not in SOURCES:
+        raise UnknownName("source of backbones", prefix, SOURCES)
+    for source in [prefix] if colon else SOURCES:
+        if SOURCES[source].has(rest if colon else name):
+            return f"{source}:{rest if colon else name}"
+    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES))
+
+
+def known(sources: Iterable[str]) -> list[str]:
+    """Every name that `find` takes, aliases first."""
+    return [*ALIASES, *dict.fromkeys(name for source in sources for name in SOURCES[source].names())]

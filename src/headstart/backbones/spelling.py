@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.backbones.resolve import KINDS
+from headstart.backbones.resolution import KINDS
 from headstart.backbones.sources import SOURCES
 from headstart.errors import HeadstartError, Offline, UnknownName, UserError
 from headstart.paths import expanded

@@ -40,7 +40,7 @@ def cut(traced: Traced, node: fx.Node, layer: str) -> Split:
     return Split(trunk, _tail(traced, [node, *crossing], below), (layer, *(n.name for n in crossing)))
 
 
-def features(traced: Traced, node: fx.Node) -> nn.Module:
+def trunk_features(traced: Traced, node: fx.Node) -> nn.Module:
     """The trunk alone, its layer flattened in C order: float (b, 3, h, w) -> (b, d) float32."""
     above, _ = _sides(traced, node)
     return _flat(traced, above, [node], "Features")
@@ -65,7 +65,7 @@ def tail_features(traced: Traced, node: fx.Node, end: fx.Node) -> nn.Module:
     body = [n for n in nodes[nodes.index(node) + 1 :] if n in wanted and n not in inputs]
     graph, known = _tail_graph(traced, inputs, body)
     flat = graph.call_function(torch.flatten, (known[end], 1))
-    return finish(traced.network, graph, graph.call_method("float", (flat,)), "Body")
+    return finish(traced.network, graph, graph.call_method("float", (flat,)), "TrainablePart")
 
 
 def _flat(traced: Traced, above: list[fx.Node], results: list[fx.Node], name: str) -> fx.GraphModule:

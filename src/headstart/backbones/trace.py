@@ -50,7 +50,7 @@ class Traced:
         return ancestors([_result(self.graph), *changing])
 
 
-def trace(network: nn.Module, size: Size) -> Traced | None:
+def trace_network(network: nn.Module, size: Size) -> Traced | None:
     """The graph of `network` for pictures (b, 3, *size), or None when it cannot be traced symbolically."""
     tracer = _Tracer()
     marks: dict[str, Any] = {}

@@ -57,35 +57,44 @@ class Flat(nn.Module):
         return layer.flatten(1).float()
 
 
-def layers(network: nn.Module, size: tuple[int, int], name: str) -> tuple[Layer, ...]:
-    """`pooled` and, where there is a map or a grid of tokens, `last_conv`."""
-    names = ["pooled"]
-    with torch.no_grad():
-        device = next((p.device for p in network.parameters()), torch.device("cpu"))
-        picture = torch.zeros(1, 3, *size, device=device)
-        last = _trunk(network, "pooled", name)(picture)[1]
-        if _is_map(network, last) or grid_of(network, tuple(last.shape)) is not None:
-            names.append("last_conv")
-        return tuple(Layer(n, tuple(Trunk(network, n)(picture)[0].shape[1:])) for n in names)
+class UntracedLayers:
+    """The layers of a network whose graph cannot be had, for pictures of (height, width)."""
 
+    def __init__(self, network: nn.Module, size: tuple[int, int], name: str) -> None:
+        self.network = network
+        self.size = size
+        self.name = name
 
-def split(network: nn.Module, layer: str, name: str) -> Split:
-    """See `Backbone.split`."""
-    return Split(_trunk(network, layer, name), Tail(network).eval(), (layer, "forward_features"))
+    def layers(self) -> tuple[Layer, ...]:
+        """`pooled` and, where there is a map or a grid of tokens, `last_conv`."""
+        names = ["pooled"]
+        with torch.no_grad():
+            device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
+            picture = torch.zeros(1, 3, *self.size, device=device)
+            last = self._trunk("pooled")(picture)[1]
+            if _is_map(self.network, last) or grid_of(self.network, tuple(last.shape)) is not None:
+                names.append("last_conv")
+            return tuple(Layer(n, tuple(Trunk(self.network, n)(picture)[0].shape[1:])) for n in names)
 
+    def modules(self) -> tuple[Layer, ...]:
+        """The same: the modules within are not available."""
+        return self.layers()
 
-def features(network: nn.Module, layer: str, name: str) -> nn.Module:
-    """See `Backbone.features`."""
-    return Flat(_trunk(network, layer, name)).eval()
+    def split(self, layer: str) -> Split:
+        """See `Backbone.split`."""
+        return Split(self._trunk(layer), Tail(self.network).eval(), (layer, "forward_features"))
 
+    def features(self, layer: str) -> nn.Module:
+        """See `Backbone.features`."""
+        return Flat(self._trunk(layer)).eval()
 
-def _trunk(network: nn.Module, layer: str, name: str) -> Trunk:
-    if not hasattr(network, "forward_features") or not hasattr(network, "forward_head"):
-        raise UserError(f"{name} can neither be traced nor cut at its classifier; choose another backbone.")
-    if layer not in ("pooled", "last_conv"):
-        hint = f"{name} cannot be traced, so the modules within it are not available as layers."
-        raise UnknownName(f"layer of {name}", layer, ["pooled", "last_conv"], hint)
-    return Trunk(network, layer).eval()
+    def _trunk(self, layer: str) -> Trunk:
+        if not hasattr(self.network, "forward_features") or not hasattr(self.network, "forward_head"):
+            raise UserError(f"{self.name} can neither be traced nor cut at its classifier; choose another backbone.")
+        if layer not in ("pooled", "last_conv"):
+            hint = f"{self.name} cannot be traced, so the modules within it are not available as layers."
+            raise UnknownName(f"layer of {self.name}", layer, ["pooled", "last_conv"], hint)
+        return Trunk(self.network, layer).eval()
 
 
 def _is_map(network: nn.Module, value: torch.Tensor) -> bool:

@@ -62,10 +62,11 @@ def list_(
 
     `headstart backbones --sort accuracy --fits 224 --max-params 10M`
     """
-    from headstart.backbones.catalog import catalog, search, select
+    from headstart.backbones.catalog import catalog_rows, select
+    from headstart.backbones.measure import search
     from headstart.errors import UserError
 
-    rows, total = catalog(), 0
+    rows, total = catalog_rows(), 0
     if pattern:
         found = search(pattern)
         rows, total = found.rows, found.total
@@ -161,7 +162,7 @@ def show(
     """
     from math import prod
 
-    from headstart.backbones.catalog import describe
+    from headstart.backbones.measure import describe
 
     found = describe(name)
     row = found.row

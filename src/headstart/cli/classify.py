@@ -78,7 +78,7 @@ def classify(
 def _print(found: Named, topk: int) -> None:
     """A table: picture, its class with confidence, the next ones; where it is known, the place of the stated class."""
     from headstart.naming.classes import categories
-    from headstart.naming.files import percent, ranked
+    from headstart.naming.naming import percent, ranked
 
     known, stated = categories(), found.stated
     table = terminal.table()

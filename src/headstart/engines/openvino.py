@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones import openvino
-from headstart.engines import Picture, Row, Tag, collect
+from headstart.engines.base import Picture, Row, Tag, collect
 from headstart.errors import UserError, WeightsError
 from headstart.paths import models_dir
 from headstart.shared import locked, replacing
 
 if TYPE_CHECKING:
-    from headstart.backbones import Backbone
+    from headstart.backbones import BaseBackbone
     from headstart.preprocess import Preprocess
 
 SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
@@ -37,7 +37,7 @@ EXTRA_REQUESTS = 2  # beyond the streams: the next pictures wait in the queue wh
 class OpenVINOEngine:
     """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
 
-    def __init__(self, backbone: Backbone, layer: str, preprocess: Preprocess) -> None:
+    def __init__(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> None:
         ov = openvino.load()
         self._compiled = _compiled(ov.Core(), backbone, layer, preprocess)
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
@@ -79,7 +79,7 @@ class OpenVINOEngine:
         return collect(self, batch)
 
 
-def _compiled(core: Any, backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
+def _compiled(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Any:
     """The compiled model: from the cache, else made and kept there by one process while others wait for it."""
     file = _place(core, backbone, layer, preprocess)
     found = _kept(core, file)
@@ -99,7 +99,7 @@ def _compiled(core: Any, backbone: Backbone, layer: str, preprocess: Preprocess)
     return found
 
 
-def _place(core: Any, backbone: Backbone, layer: str, preprocess: Preprocess) -> Path:
+def _place(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Path:
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, os.cpu_count(), 2]
     text = json.dumps(depends, sort_keys=True)
@@ -129,7 +129,7 @@ def _keep(compiled: Any, file: Path) -> None:
             written.write(content)
 
 
-def convert(backbone: Backbone, layer: str, preprocess: Preprocess) -> Any:
+def convert(backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Any:
     """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32.
 
     A network that takes whole numbers gets the pixels as they are: it normalises by itself.

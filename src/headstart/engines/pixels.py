@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from headstart.engines import Picture, Row, Tag, collect
+from headstart.engines.base import Picture, Row, Tag, collect
 
 ROWS: dict[str, Callable[[Picture], Row]] = {
     "pixels": lambda picture: picture.reshape(-1).astype(np.float32) / np.float32(255),

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.engines import Picture, Row, Tag, collect
+from headstart.engines.base import Picture, Row, Tag, collect
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-    from headstart.backbones import Backbone
+    from headstart.backbones import BaseBackbone
     from headstart.preprocess import Preprocess
 
 BATCH = {"cuda": 64, "mps": 32, "cpu": 8}
@@ -31,16 +31,24 @@ class TorchEngine:
     """A backbone run by PyTorch on `device` in `precision`. See `Engine`."""
 
     def __init__(
-        self, backbone: Backbone, layer: str, preprocess: Preprocess, *, device: str = "cpu", precision: str = "float32"
+        self,
+        backbone: BaseBackbone,
+        layer: str,
+        preprocess: Preprocess,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         import torch
+
+        from headstart.backbones import as_pytorch
 
         check_device(device)
         self._device = torch.device(device)
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
         self.busy_s = 0.0
-        module = backbone.features(layer).to(self._device).eval()
+        module = as_pytorch(backbone).features(layer).to(self._device).eval()
         self._module = module.to(memory_format=torch.channels_last)
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(1, -1, 1, 1) * 255
         self._std = torch.tensor(preprocess.std, device=self._device).view(1, -1, 1, 1) * 255

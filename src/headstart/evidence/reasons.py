@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headstart.evidence.measures import Overlap
+from headstart.evidence.overlap import Overlap
 from headstart.evidence.phrases import CLASS, capital, number, percent
 
 GREY = 0.9  # share of grey pictures from which colour plays no part in the data
@@ -43,7 +43,7 @@ class Facts:
     overlap: of the class names with the source's, None where unknown
     rows: labelled pictures used for fitting; features: width of the head's input
     penalised: by a finite C of at most 1e6; standardised: features were, so that their scales do not matter
-    scale_spread, dead_share, saturated_share: of the features (`evidence.measures`)
+    scale_spread, dead_share, saturated_share: of the features (`study.measures`)
     converged: share of the fits that converged; fits: their number
     """
 

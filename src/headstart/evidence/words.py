@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 from headstart.evidence.curves import FEWEST_SIZES, FEWEST_SUBSETS, area_weights
 from headstart.evidence.phrases import (
     CLASS,
@@ -27,9 +27,6 @@ from headstart.evidence.phrases import (
     with_size,
 )
 from headstart.evidence.verdict import BELOW, NONE, OPEN, Verdict
-
-if TYPE_CHECKING:
-    from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 
 Floats = NDArray[np.float64]
 DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."

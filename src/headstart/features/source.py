@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from headstart.augment import View
-from headstart.backbones import Backbone
+from headstart.backbones import BaseBackbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture
 from headstart.preprocess import Preprocess
 
@@ -21,7 +21,7 @@ class FeatureSource:
     """
 
     preprocess: Preprocess
-    backbone: Backbone | None = None
+    backbone: BaseBackbone | None = None
     layer: str = "pixels"
     engine: EngineChoice = ON_CPU
     view: View | None = None

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from headstart import records
-from headstart.classifier import top
 from headstart.naming.classes import Category, categories
-from headstart.naming.naming import Named
+from headstart.naming.naming import Named, ranked
+from headstart.naming.sheet import contact_sheet
 from headstart.paths import expanded
 from headstart.shared import replacing
 
@@ -32,8 +32,6 @@ def write(named: Named, out: Path, topk: int = 5) -> None:
     elif suffix == ".csv":
         _write_csv(named, out, topk)
     else:
-        from headstart.naming.sheet import contact_sheet
-
         options = {"quality": 90} if suffix != ".png" else {"optimize": True}
         with replacing(out) as part:
             contact_sheet(named, topk).save(part, PICTURES[suffix], **options)
@@ -56,17 +54,6 @@ def to_dict(named: Named, topk: int) -> dict[str, Any]:
     ]
     refused = [asdict(refusal) for refusal in named.refused]
     return {"network": named.network, "scores": scores, "pictures": pictures, "refused": refused}
-
-
-def ranked(named: Named, topk: int) -> list[list[tuple[int, float]]]:
-    """For each picture its `topk` classes, (index, probability) with six decimals, the most probable first."""
-    rows = zip(named.probabilities, top(named.probabilities, topk), strict=True)
-    return [[(int(k), round(float(p[k]), 6)) for k in ranks] for p, ranks in rows]
-
-
-def percent(p: float) -> str:
-    """A probability in whole per cent; `<1%` and `>99%` where rounding would say none or all."""
-    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
 
 
 def _class(category: Category) -> dict[str, str]:

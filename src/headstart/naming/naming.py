@@ -131,6 +131,17 @@ def named_by(network: Network) -> FeatureSource:
     return FeatureSource(backbone.preprocess, _Whole.of(backbone), LAYER, engine)
 
 
+def ranked(named: Named, topk: int) -> list[list[tuple[int, float]]]:
+    """For each picture its `topk` classes, (index, probability) with six decimals, the most probable first."""
+    rows = zip(named.probabilities, top(named.probabilities, topk), strict=True)
+    return [[(int(k), round(float(p[k]), 6)) for k in ranks] for p, ranks in rows]
+
+
+def percent(p: float) -> str:
+    """A probability in whole per cent; `<1%` and `>99%` where rounding would say none or all."""
+    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
+
+
 def _gives(count: int) -> str:
     if not count:
         return "has no classifier with these weights, so it cannot name what a picture shows"
@@ -159,9 +170,7 @@ class _Whole(Backbone):
     @classmethod
     def of(cls, backbone: Backbone) -> _Whole:
         """The same backbone; a network that is built already is taken along."""
-        whole = cls(**{field.name: getattr(backbone, field.name) for field in fields(Backbone)})
-        whole.__dict__.update(backbone.__dict__)
-        return whole
+        return cls(**{field.name: getattr(backbone, field.name) for field in fields(Backbone)})
 
     def features(self, layer: str) -> nn.Module:
         """The network itself, (b, 3, h, w) float32 -> (b, 1000) float32."""

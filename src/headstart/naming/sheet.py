@@ -11,8 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from headstart.errors import Refused, UserError
 from headstart.naming.classes import categories
-from headstart.naming.files import percent, ranked
-from headstart.naming.naming import Named
+from headstart.naming.naming import Named, percent, ranked
 
 MOST = 400
 """Pictures on one sheet; more are too many to look at."""

@@ -52,12 +52,13 @@ def run_folder(out: Path) -> Path:
 
 def write(run: Run, out: Path) -> Path:
     """The run's network without its classifier, which knows other classes than a target's, and its sidecar."""
-    from headstart.backbones.body import headless
+    from headstart.backbones import as_pytorch
+    from headstart.backbones.with_weights import headless
 
     source = run.classifier.source
     if source.backbone is None:
         raise UserError("Raw pixels have no weights to write; choose an architecture.")
-    backbone = headless(source.backbone, source.preprocess, LICENCE)
+    backbone = headless(as_pytorch(source.backbone), source.preprocess, LICENCE)
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out), naming(out), TemporaryDirectory(dir=out.parent) as part:
         file = backbone.save(Path(part))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.backbones.resolve import KINDS
+from headstart.backbones.resolution import KINDS
 from headstart.backbones.spelling import Spelled, unloaded
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import Settings, extract

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from headstart.backbones import Backbone
+from headstart.backbones import BaseBackbone
 from headstart.backbones.spelling import Spelled, short, spell, unloaded
 from headstart.errors import HeadstartError, UserError
 from headstart.features.source import FeatureSource
@@ -23,7 +23,7 @@ class Candidate:
     source: FeatureSource
 
     @property
-    def backbone(self) -> Backbone:
+    def backbone(self) -> BaseBackbone:
         """The network."""
         assert self.source.backbone is not None
         return self.source.backbone

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import OnnxBackbone, memory
+from headstart.backbones import Backbone, memory
 from headstart.backbones.spelling import spell
 from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import Settings, extract
@@ -127,8 +127,8 @@ def figures(source: FeatureSource) -> tuple[int | None, int | None, str | None]:
     """
     backbone = source.backbone
     assert backbone is not None
-    if isinstance(backbone, OnnxBackbone):
-        return None, None, "logits" if "logits" in backbone.outputs else None
+    if not isinstance(backbone, Backbone):
+        return None, None, "logits" if any(layer.name == "logits" for layer in backbone.layers()) else None
     classes = backbone.weights.num_classes if backbone.weights.kind != "none" else None
     question = ["figures", backbone.fingerprint, *_size(source), classes]
     known = memory.recall(question)

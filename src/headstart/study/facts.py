@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from headstart import documents
-from headstart.backbones import Backbone, memory, sidecar
-from headstart.backbones.backbone import OnnxBackbone
-from headstart.evidence.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
+from headstart.backbones import Backbone, BaseBackbone, memory, sidecar
 from headstart.evidence.reasons import Facts
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
 from headstart.images.looks import Looks
 from headstart.study.arms import Arm
+from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
 
@@ -52,9 +51,9 @@ def about_arm(arm: Arm, source: FeatureSource, drawn: Subsets, extraction: Extra
     return found
 
 
-def _parameters(backbone: Backbone | None) -> int | None:
+def _parameters(backbone: BaseBackbone | None) -> int | None:
     """Weights of the whole network; counted once, because building it takes seconds."""
-    if backbone is None or isinstance(backbone, OnnxBackbone):
+    if not isinstance(backbone, Backbone):
         return None
     question = ["parameters", backbone.fingerprint]
     known = memory.recall(question)
@@ -64,7 +63,7 @@ def _parameters(backbone: Backbone | None) -> int | None:
     return int(known["parameters"])
 
 
-def source_of(arm: Arm, backbone: Backbone | None) -> str | None:
+def source_of(arm: Arm, backbone: BaseBackbone | None) -> str | None:
     """What the arm's network learnt before: `imagenet`, `sprout` (drawn pictures), None where that is not known."""
     if backbone is None or not arm.transfer:
         return None

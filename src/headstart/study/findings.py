@@ -13,8 +13,9 @@ import numpy as np
 
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
-from headstart.evidence.comparison import Comparison, compare, curves_of, per_class
+from headstart.evidence.comparison import Comparison
 from headstart.evidence.learnt import learnt
+from headstart.evidence.pairwise import compare, curves_of, per_class
 from headstart.evidence.reasons import Reason, reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.evidence.verdict import BETTER, HELPED

@@ -16,7 +16,7 @@ from headstart.training.fold import folded
 from headstart.training.optimiser import Group
 
 if TYPE_CHECKING:
-    from headstart.backbones.body import Body, Unit
+    from headstart.backbones.trainable import TrainableBlock, TrainablePart
     from headstart.preprocess import Preprocess
 
 BatchNorm = Literal["frozen", "trained"]
@@ -39,7 +39,7 @@ class Tunable(nn.Module):
 
     def __init__(
         self,
-        body: Body,
+        body: TrainablePart,
         shapes: Sequence[tuple[int, ...]],
         preprocess: Preprocess,
         top: nn.Sequential,
@@ -139,21 +139,23 @@ def _linears(top: nn.Sequential) -> list[nn.Linear]:
     return [m for m in top if isinstance(m, nn.Linear)]
 
 
-def groups(network: Tunable, units: Sequence[Unit], decay: float, pull: float, gradual: int = 0) -> list[Group]:
-    """The top at the full learning rate, and each unit of the body, from output to input, at `decay` times the last.
+def groups(
+    network: Tunable, blocks: Sequence[TrainableBlock], decay: float, pull: float, gradual: int = 0
+) -> list[Group]:
+    """The top at the full learning rate, and each block of the body, from output to input, at `decay` times the last.
 
-    With `gradual` > 0 the units begin to learn one after another, so many epochs apart, the top first (ULMFiT, Howard
+    With `gradual` > 0 the blocks begin to learn one after another, so many epochs apart, the top first (ULMFiT, Howard
     and Ruder 2018). `pull` is L2-SP's, on the body.
     """
     found = [Group(HEAD, {f"top.{n}": p for n, p in network.top.named_parameters()})]
-    members: dict[str, dict[str, nn.Parameter]] = {unit.name: {} for unit in units} or {"body": {}}
-    unit = next(iter(members))
-    for name, parameter in network.body.named_parameters():  # in the order of use; one of no unit joins the one before
-        unit = next((u.name for u in units for layer in u.layers if name.startswith(f"{layer}.")), unit)
-        members[unit][f"body.{name}"] = parameter
-    for depth, (unit, parameters) in enumerate(reversed(members.items()), start=1):
+    members: dict[str, dict[str, nn.Parameter]] = {block.name: {} for block in blocks} or {"body": {}}
+    block = next(iter(members))
+    for name, parameter in network.body.named_parameters():  # in the order of use; one of no block joins the one before
+        block = next((b.name for b in blocks for layer in b.layers if name.startswith(f"{layer}.")), block)
+        members[block][f"body.{name}"] = parameter
+    for depth, (block, parameters) in enumerate(reversed(members.items()), start=1):
         if parameters:
-            found.append(Group(unit, parameters, decay**depth, pull, 1 + gradual * depth))
+            found.append(Group(block, parameters, decay**depth, pull, 1 + gradual * depth))
     return found
 
 

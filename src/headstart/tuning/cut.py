@@ -9,8 +9,8 @@ from math import prod
 
 import torch
 
-from headstart.backbones import Backbone
-from headstart.backbones.body import PICTURE, Body, Unit
+from headstart.backbones import Backbone, as_pytorch
+from headstart.backbones.trainable import PICTURE, TrainableBlock, TrainablePart
 from headstart.errors import UnknownName, UserError
 from headstart.features.source import FeatureSource
 from headstart.recipe import Recipe
@@ -24,7 +24,7 @@ class Cut:
     """`rows` makes the body's input of a picture; `end` is the source of features, up to the layer of the new top."""
 
     backbone: Backbone
-    body: Body
+    body: TrainablePart
     rows: FeatureSource
     end: FeatureSource
 
@@ -46,7 +46,7 @@ class Cut:
     @cached_property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the body's inputs for one picture, without the batch; the trunk runs once to know them."""
-        return self.body.shapes(self.backbone, self.size)
+        return self.body.shapes(self.backbone.split, self.size)
 
     @cached_property
     def width(self) -> int:
@@ -59,17 +59,17 @@ class Cut:
 
 def cut(recipe: Recipe, end: FeatureSource) -> Cut:
     """Cut the backbone of `end` as the recipe says. Raises UserError or UnknownName where it cannot be cut there."""
-    backbone = end.backbone
-    if backbone is None:
+    if end.backbone is None:
         raise UserError("Without a backbone there is nothing to train; choose one with `backbone`.")
-    units, asked = backbone.units(end.layer), recipe.training.unfreeze
-    layer = None if recipe.method == "scratch" else below(backbone.name, units, asked)
-    body = backbone.body(layer, end.layer)
+    backbone = as_pytorch(end.backbone)
+    blocks, asked = backbone.trainable_blocks(end.layer), recipe.training.unfreeze
+    layer = None if recipe.method == "scratch" else below(backbone.name, blocks, asked)
+    body = backbone.trainable_part(layer, end.layer)
     rows = FeatureSource(end.preprocess, layer=PICTURE) if layer is None else replace(end, layer=body.source)
     return Cut(backbone, body, rows, end)
 
 
-def below(network: str, units: Sequence[Unit], unfreeze: int | str | None) -> str | None:
+def below(network: str, blocks: Sequence[TrainableBlock], unfreeze: int | str | None) -> str | None:
     """The layer behind which `--unfreeze` cuts a network of these blocks; None to train everything.
 
     A number counts blocks with weights from the output, a name is the first block to train. Raises UserError for a
@@ -78,23 +78,23 @@ def below(network: str, units: Sequence[Unit], unfreeze: int | str | None) -> st
     wanted = DEFAULT_UNITS if unfreeze is None else unfreeze
     if wanted == "all":
         return None
-    if not units:
+    if not blocks:
         raise UserError(
             f"{network} cannot be traced into a graph, so it cannot be cut between blocks: use unfreeze=all."
         )
     if isinstance(wanted, int):
         if wanted < 1:
             raise UserError(f"unfreeze={wanted}: train at least 1 block; for none, use method=features.")
-        first = max(0, len(units) - wanted)
+        first = max(0, len(blocks) - wanted)
     else:
-        first = _place(network, units, wanted)
-    return units[first - 1].end if first else None
+        first = _place(network, blocks, wanted)
+    return blocks[first - 1].end if first else None
 
 
-def _place(network: str, units: Sequence[Unit], name: str) -> int:
+def _place(network: str, blocks: Sequence[TrainableBlock], name: str) -> int:
     """The first block with this name, or of the stage with this name."""
-    found = [i for i, u in enumerate(units) if name in u.layers or u.name.startswith(f"{name}.")]
+    found = [i for i, b in enumerate(blocks) if name in b.layers or b.name.startswith(f"{name}.")]
     if not found:
-        names = [unit.name for unit in units]
+        names = [block.name for block in blocks]
         raise UnknownName(f"block of {network}", name, ["all", *names], f"Its blocks: {', '.join(names)}.")
     return found[0]

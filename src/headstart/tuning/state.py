@@ -46,7 +46,9 @@ def threads_for(cut: Cut, rows: Rows) -> int:
     if known is not None:
         return int(known["threads"])
     top = dense([cut.width, 2])
-    network = Tunable(cut.backbone.body(_layer(cut), cut.end.layer), cut.shapes, cut.end.preprocess, top).train()
+    network = Tunable(
+        cut.backbone.trainable_part(_layer(cut), cut.end.layer), cut.shapes, cut.end.preprocess, top
+    ).train()
     x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
 
     def step() -> None:

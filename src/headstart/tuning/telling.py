@@ -60,8 +60,8 @@ def report(
     """The block, JSON-able; `parameters` were trained, `judged` rows of validation are read in every epoch."""
     body, trained = cut.body, course.trained
     return {
-        "trained_from": body.units[0].name if body.units else "input",
-        "blocks": len(body.units),
+        "trained_from": body.blocks[0].name if body.blocks else "input",
+        "blocks": len(body.blocks),
         "whole": cut.whole,
         "parameters": parameters,
         "parameters_of_network": sum(p.numel() for p in cut.backbone.network().parameters()),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart.backbones import Backbone
+from headstart.backbones.with_weights import tuned
 from headstart.classifier import Classifier
 from headstart.errors import UserError
 from headstart.features import copies
@@ -174,10 +175,10 @@ class _Tuning:
         return np.concatenate([plain, views])
 
     def _task(self) -> Task:
-        asked, units = self.settings, self.cut.body.units
+        asked, blocks = self.settings, self.cut.body.blocks
         batches = RowBatches(self.rows.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
         alike = asked.layer_decay == 1 and not asked.l2sp and not asked.gradual
-        members = None if alike else groups(self.network, units, asked.layer_decay, asked.l2sp, asked.gradual)
+        members = None if alike else groups(self.network, blocks, asked.layer_decay, asked.l2sp, asked.gradual)
         return Task(self.network, batches, self.plan, members, self._evaluate, self.weights)
 
     def _evaluate(self, network: torch.nn.Module, epoch: int) -> Row:
@@ -246,7 +247,7 @@ class _Tuning:
         if self._solved is not None and course.frozen:
             (layers, features), backbone = self._solved, self.cut.backbone
         else:
-            layers, backbone = read(self.network.top), self.cut.backbone.tuned(self.network.body_state())
+            layers, backbone = read(self.network.top), tuned(self.cut.backbone, self.network.body_state())
             features = self._features("features", backbone)
         head = self.head.take_layers(layers, self.classes)
         head.history_ = history

@@ -1,10 +1,10 @@
-"""A Keras weights file into a network; and which family a name means, how many classes a file has."""
+"""Which family of Keras a name means, and the layers of a weights file that are its own."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from headstart.backbones import names
 from headstart.backbones.keras.densenet import DENSENET121
@@ -17,11 +17,6 @@ from headstart.backbones.keras.resnet import RESNET50
 from headstart.backbones.keras.vgg import VGG16, VGG19
 from headstart.backbones.keras.xception import XCEPTION
 from headstart.errors import WeightsError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from headstart.backbones.backbone import Weights
 
 _ALL = (VGG16, VGG19, RESNET50, MOBILENET, MOBILENETV2, INCEPTIONV3, XCEPTION, DENSENET121)
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
@@ -41,19 +36,16 @@ def classes(family: Family, path: Path) -> int:
         return _matched(family, layers, path).classes
 
 
-def network(architecture: str, weights: Weights, path: Path) -> nn.Module:
-    """The network of `architecture` with the weights of a file. Raises WeightsError."""
-    from headstart.backbones import build, checkpoint
-    from headstart.backbones.keras import convert
+@contextmanager
+def opened(architecture: str, path: Path) -> Iterator[Matched]:
+    """The layers of a file that are those of `architecture`, their arrays to be read while it is open.
 
+    Raises WeightsError.
+    """
     if not architecture.startswith("keras:"):
         raise WeightsError(f"{path} is a file of Keras, which {architecture} cannot read; give keras:NAME.")
-    family = family_of(architecture)
     with stored_layers(path, values=True) as layers:
-        matched = _matched(family, layers, path)
-        made = build.create(architecture, replace(weights, num_classes=matched.classes))
-        checkpoint.fill(made, convert.state(matched, made.state_dict(), path), path)
-    return made
+        yield _matched(family_of(architecture), layers, path)
 
 
 def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:

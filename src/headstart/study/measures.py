@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import imagenet
+from headstart.evidence.overlap import Overlap
 from headstart.heads.blocks import map_rows
 from headstart.preprocess import Preprocess, crop_box
 
@@ -70,33 +70,6 @@ def cut_share(preprocess: Preprocess, height: float, width: float) -> float:
     size = (max(round(width), 1), max(round(height), 1))
     left, top, right, bottom = crop_box(size, (preprocess.width, preprocess.height), preprocess.crop_pct)
     return max(0.0, 1.0 - (right - left) * (bottom - top) / (size[0] * size[1]))
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How many of `total` class names are `known` to a source; examples: up to three (class, the source's name)."""
-
-    source: str
-    known: int
-    total: int
-    examples: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def share(self) -> float:
-        """Known of total."""
-        return self.known / max(self.total, 1)
-
-    @property
-    def words(self) -> str:
-        """As part of a sentence: "2 of 2 classes are named among the 1,000 of ImageNet (cats: tabby cat)"."""
-        count = f"{self.known or 'none'} of {'the ' if not self.known else ''}{self.total:,} classes"
-        shown = "; ".join(f"{mine}: {theirs}" for mine, theirs in self.examples)
-        verb = "is" if self.known <= 1 else "are"
-        return f"{count} {verb} named among {self.source}{f' ({shown})' if shown else ''}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
-        return asdict(self) | {"examples": [list(pair) for pair in self.examples]}
 
 
 def overlap(classes: Sequence[str], source: str) -> Overlap | None:

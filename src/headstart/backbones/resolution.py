@@ -9,11 +9,13 @@ from typing import Any
 
 from headstart import tensors
 from headstart.backbones import memory, names, sidecar
-from headstart.backbones.backbone import Backbone, Weights, weights_path
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint
 from headstart.backbones.from_embedded import embedded, weights_file
-from headstart.backbones.sources import Architecture
+from headstart.backbones.from_onnx import OnnxBackbone, resolve_onnx
+from headstart.backbones.sources import Architecture, find
+from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UnknownName, UserError, WeightsError
 from headstart.paths import expanded
 from headstart.preprocess import Preprocess
@@ -21,7 +23,7 @@ from headstart.preprocess import Preprocess
 KINDS = ("pretrained", "imagenet", "none")
 
 
-def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone:
+def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone | OnnxBackbone:
     """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
 
     `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
@@ -42,9 +44,7 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
     return _known(name, "none" if weights == "none" else "imagenet", seed)
 
 
-def _onnx(name: str, weights: str | Path) -> Backbone:
-    from headstart.backbones.from_onnx import resolve_onnx
-
+def _onnx(name: str, weights: str | Path) -> OnnxBackbone:
     if str(weights) not in ("pretrained", "imagenet"):
         raise UserError(f"weights={weights}: {name} is an ONNX file and holds its own weights; leave `weights` out.")
     return resolve_onnx(expanded(name.removeprefix("onnx:")))
@@ -110,14 +110,12 @@ def _with_notes(backbone: Backbone) -> Backbone:
     if content is None:
         from headstart.backbones import build
 
-        network = build.build(backbone.architecture, backbone.weights)
-        content = {"notes": build.notes(network)}
+        built = build.build_network(backbone.architecture, backbone.weights)
+        content, network = {"notes": built.notes}, built.network
         memory.remember(question, content)
     file = weights_path(backbone.weights).name
-    told = replace(backbone, notes=(*(f"{file}: {note}" for note in content["notes"]), *backbone.notes))
-    if network is not None:
-        told.__dict__["_network"] = network  # built already: fills the cached property
-    return told
+    notes = (*(f"{file}: {note}" for note in content["notes"]), *backbone.notes)
+    return replace(backbone, notes=notes, built=network)
 
 
 def _known(name: str, kind: str, seed: int) -> Backbone:
@@ -125,22 +123,18 @@ def _known(name: str, kind: str, seed: int) -> Backbone:
     if kind == "none":
         return _from_facts(name, Weights("none", seed=seed, licence="none: random weights"), found)
     question = ["imagenet", found["architecture"]]
-    content = memory.recall(question)
-    network = None
+    content, network = memory.recall(question), None
     if content is None:
         from headstart.backbones import build
 
-        network = build.build(found["architecture"], Weights("imagenet"))
+        network = build.build_network(found["architecture"], Weights("imagenet")).network
         sha256, classes = build.content(network)
         content = {"sha256": sha256, "num_classes": classes}
         memory.remember(question, content)
     weights = Weights(
         "imagenet", sha256=content["sha256"], num_classes=content["num_classes"], licence=found["licence"]
     )
-    backbone = _from_facts(name, weights, found)
-    if network is not None:
-        backbone.__dict__["_network"] = network  # built already: fills the cached property
-    return backbone
+    return replace(_from_facts(name, weights, found), built=network)
 
 
 def _facts(name: str) -> dict[str, Any]:
@@ -148,7 +142,7 @@ def _facts(name: str) -> dict[str, Any]:
     own = embedded(name) is not None  # quick to ask, and not to be remembered: the answer changes with the package
     found = None if own else memory.recall(["facts", name])
     if found is None:
-        architecture = names.find(name)
+        architecture = find(name)
         parsed = Architecture.of(architecture)
         facts = parsed.source.facts(parsed.name)
         found = {

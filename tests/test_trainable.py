@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ import torch
 from torch import nn
 
 from headstart.backbones import Backbone, resolve
-from headstart.backbones.body import Body, Unit
+from headstart.backbones.trainable import TrainableBlock, TrainablePart
+from headstart.backbones.with_weights import tuned
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
 from headstart.training.batches import RowBatches, Stored
@@ -77,16 +79,23 @@ def normalised(rows: torch.Tensor, size: int, preprocess: Preprocess) -> torch.T
 
 
 def tunable(
-    made: Backbone, body: Body, size: int, end: str = "pooled", classes: int = 3, batchnorm: BatchNorm = "frozen"
+    made: Backbone,
+    body: TrainablePart,
+    size: int,
+    end: str = "pooled",
+    classes: int = 3,
+    batchnorm: BatchNorm = "frozen",
 ) -> Tunable:
     with torch.no_grad():
         width = made.features(end)(torch.zeros(1, 3, size, size)).shape[1]
-    return Tunable(body, body.shapes(made, (size, size)), made.preprocess, dense([width, classes]), batchnorm).eval()
+    return Tunable(
+        body, body.shapes(made.split, (size, size)), made.preprocess, dense([width, classes]), batchnorm
+    ).eval()
 
 
 def ends(made: Backbone, every: bool) -> list[str | None]:
     """Where to cut: all unit boundaries, or some of them."""
-    known = [unit.end for unit in made.units()]
+    known = [unit.end for unit in made.trainable_blocks()]
     some = [known[-1], known[-2], known[-4], known[len(known) // 2], known[0]]
     return [None, *(known if every else dict.fromkeys(some))]
 
@@ -101,11 +110,11 @@ def test_trunk_rows_and_body_are_the_network(family: Family) -> None:
     wanted = made.features("pooled")(x)
     scale = float(wanted.abs().max())
     for layer in ends(made, every=family.name in ("resnet18", "squeezenet1_0")):
-        body = made.body(layer, "pooled")
+        body = made.trainable_part(layer, "pooled")
         network = tunable(made, body, family.size)
         given = rows if layer is None else made.features(body.source)(x)
         if layer is not None:
-            assert given.shape[1] == sum(int(np.prod(s)) for s in body.shapes(made, (family.size, family.size)))
+            assert given.shape[1] == sum(int(np.prod(s)) for s in body.shapes(made.split, (family.size, family.size)))
             assert body.source == (layer if body.carried == 1 else f"cut:{layer}")
         before = given.clone()
         torch.testing.assert_close(network.features(given), wanted, rtol=0, atol=1e-4 * scale, msg=str(layer))
@@ -118,7 +127,7 @@ def test_a_body_has_the_networks_names_and_weights(family: Family) -> None:
     made = backbone(family.name)
     own = made.network().state_dict()
     for layer in ends(made, every=False):
-        for name, value in made.body(layer, "pooled").module.state_dict().items():
+        for name, value in made.trainable_part(layer, "pooled").module.state_dict().items():
             assert torch.equal(value, own[name]), name
             assert value.data_ptr() != own[name].data_ptr() or not value.numel(), name
 
@@ -127,30 +136,30 @@ def test_a_body_has_the_networks_names_and_weights(family: Family) -> None:
 def test_units_are_blocks_with_weights_from_input_to_output(family: Family) -> None:
     """Each has layers of the network, some matrix or kernel of its own, and the units behind a cut are the body's."""
     made = backbone(family.name)
-    network, known = made.network(), made.units()
+    network, known = made.network(), made.trainable_blocks()
     names = [layer.name for layer in made.layers()]
     assert [layer for unit in known for layer in unit.layers] == [n for n in names if n not in ("pooled", "last_conv")]
     for i, unit in enumerate(known):
         assert any(p.ndim > 1 for n in unit.layers for p in network.get_submodule(n).parameters()), unit
         if i in (0, len(known) // 2, len(known) - 1):
-            body = made.body(unit.end, "pooled")
-            assert body.units == known[i + 1 :]
+            body = made.trainable_part(unit.end, "pooled")
+            assert body.blocks == known[i + 1 :]
             learnt = [n for n, _ in body.module.named_parameters()]
             assert not any(n.startswith(f"{layer}.") for n in learnt for u in known[: i + 1] for layer in u.layers)
-            assert all(any(n.startswith(f"{u.name}.") for n in learnt) for u in body.units)
-    assert made.body(None, "pooled").units == known
+            assert all(any(n.startswith(f"{u.name}.") for n in learnt) for u in body.blocks)
+    assert made.trainable_part(None, "pooled").blocks == known
 
 
 @EVERY
 def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family: Family) -> None:
     """The top learns at the full rate, each unit at `decay` times the one above it, and nothing is left out."""
     made = backbone(family.name)
-    network = tunable(made, made.body(None, "pooled"), family.size)
-    found = groups(network, made.units(), 0.5, 0.01, gradual=2)
+    network = tunable(made, made.trainable_part(None, "pooled"), family.size)
+    found = groups(network, made.trainable_blocks(), 0.5, 0.01, gradual=2)
     members = [id(p) for group in found for p in group.parameters.values()]
     assert sorted(members) == sorted(id(p) for p in network.parameters())
     assert {n for g in found for n in g.parameters} == {n for n, _ in network.named_parameters()}
-    assert [g.name for g in found] == ["head", *(u.name for u in reversed(made.units()))]
+    assert [g.name for g in found] == ["head", *(u.name for u in reversed(made.trainable_blocks()))]
     assert [g.rate for g in found] == [0.5**i for i in range(len(found))]
     assert [g.first_epoch for g in found] == [1 + 2 * i for i in range(len(found))]
     assert [g.pull for g in found] == [0.0] + [0.01] * (len(found) - 1)
@@ -159,9 +168,9 @@ def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family
 def test_weights_outside_the_blocks_learn_with_their_neighbours() -> None:
     """What a transformer adds to its patches is with the first unit, the norm behind its blocks with the last."""
     made = backbone("vit_tiny_patch16_224")
-    network = tunable(made, made.body(None, "pooled"), 224)
-    found = {g.name: set(g.parameters) for g in groups(network, made.units(), 0.5, 0.0)}
-    first, last = made.units()[0].name, made.units()[-1].name
+    network = tunable(made, made.trainable_part(None, "pooled"), 224)
+    found = {g.name: set(g.parameters) for g in groups(network, made.trainable_blocks(), 0.5, 0.0)}
+    first, last = made.trainable_blocks()[0].name, made.trainable_blocks()[-1].name
     assert {"body.pos_embed", "body.cls_token"} <= found[first]
     assert {"body.norm.weight", "body.norm.bias"} <= found[last]
 
@@ -191,8 +200,8 @@ def test_a_norm_behind_the_blocks_learns_with_the_last_of_them() -> None:
         if name != "fc":
             module.add_module(name, child)
     module.register_parameter("shift", nn.Parameter(torch.zeros(1)))
-    known = (Unit("blocks.0", ("blocks.0",)), Unit("blocks.1", ("blocks.1",)))
-    body = Body(module, "input", known, 1)
+    known = (TrainableBlock("blocks.0", ("blocks.0",)), TrainableBlock("blocks.1", ("blocks.1",)))
+    body = TrainablePart(module, "input", known, 1)
     network = Tunable(body, [(3, 8, 8)], backbone("resnet18").preprocess, dense([4, 2]))
     found = {g.name: set(g.parameters) for g in groups(network, known, 0.5, 0.0)}
     assert {"body.fc_norm.weight", "body.fc_norm.bias"} <= found["blocks.1"]
@@ -205,10 +214,10 @@ def test_a_body_ends_where_it_is_told_to() -> None:
     x = normalised(pixels(48), 48, made.preprocess)
     with torch.no_grad():
         for layer, end in (("layer1.1", "layer3.0"), (None, "layer2.0"), ("layer2.0.conv1", "last_conv")):
-            body = made.body(layer, end)
+            body = made.trainable_part(layer, end)
             given = pixels(48) if layer is None else made.features(body.source)(x)
             torch.testing.assert_close(tunable(made, body, 48, end).features(given), made.features(end)(x))
-        body = made.body("last_conv", "last_conv")
+        body = made.trainable_part("last_conv", "last_conv")
         assert list(body.module.parameters()) == []
         rows = made.features("last_conv")(x)
         assert torch.equal(tunable(made, body, 48, "last_conv").features(rows), rows)
@@ -217,18 +226,18 @@ def test_a_body_ends_where_it_is_told_to() -> None:
 def test_a_cut_within_a_block_leaves_the_rest_of_that_block_in_the_body() -> None:
     """The units of the body are the block that was cut through and those behind it; behind the last map are none."""
     made = backbone("resnet18")
-    names = [u.name for u in made.units()]
-    inside = made.body("layer3.0.conv2", "pooled")
-    assert [u.name for u in inside.units] == names[names.index("layer3.0") :]
+    names = [u.name for u in made.trainable_blocks()]
+    inside = made.trainable_part("layer3.0.conv2", "pooled")
+    assert [u.name for u in inside.blocks] == names[names.index("layer3.0") :]
     assert inside.source == "cut:layer3.0.conv2"
-    assert made.body("last_conv", "pooled").units == ()
+    assert made.trainable_part("last_conv", "pooled").blocks == ()
 
 
 @pytest.mark.parametrize(("layer", "end"), [("fc", "pooled"), ("layer4.1", "layer2.0"), ("pooled", "last_conv")])
 def test_a_cut_behind_the_features_is_refused(layer: str, end: str) -> None:
     """In one sentence with both names: there is nothing between them to train."""
     with pytest.raises(UserError, match=end) as caught:
-        backbone("resnet18").body(layer, end)
+        backbone("resnet18").trainable_part(layer, end)
     assert layer in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -237,7 +246,7 @@ def test_an_unknown_layer_is_refused_with_those_that_exist() -> None:
     """Both for the cut and for the end."""
     for layer, end in (("layer9", "pooled"), ("layer2.0", "poled"), (None, "poled")):
         with pytest.raises(UnknownName, match="layer4"):
-            backbone("resnet18").body(layer, end)
+            backbone("resnet18").trainable_part(layer, end)
 
 
 # Training a body
@@ -245,14 +254,14 @@ def test_an_unknown_layer_is_refused_with_those_that_exist() -> None:
 
 def learnt(made: Backbone, layer: str | None, batchnorm: BatchNorm, size: int = 32) -> Tunable:
     """A body and a top after three steps on random pictures."""
-    body = made.body(layer, "pooled")
+    body = made.trainable_part(layer, "pooled")
     network = tunable(made, body, size, batchnorm=batchnorm)
     rows = pixels(size, 6)
     if layer is not None:
         with torch.no_grad():
             rows = made.features(body.source)(normalised(rows, size, made.preprocess))
     labels = np.array([0, 1, 2, 0, 1, 2])
-    members = groups(network, body.units, 0.9, 0.0)
+    members = groups(network, body.blocks, 0.9, 0.0)
     plan = Plan(epochs=3, batch_size=6, learning_rate=0.01)
     train(Task(network, RowBatches(Stored(rows.numpy()), labels, 6, 0), plan, members))
     return network
@@ -263,7 +272,7 @@ def learnt(made: Backbone, layer: str | None, batchnorm: BatchNorm, size: int = 
 def test_frozen_statistics_stay_and_trained_ones_move(name: str, cut: int | None) -> None:
     """With `frozen` the running means and variances are bit-equal after a training, with `trained` all of them move."""
     made = backbone(name)
-    layer = None if cut is None else made.units()[cut - 1].end
+    layer = None if cut is None else made.trainable_blocks()[cut - 1].end
     own = made.network().state_dict()
     for kind in ("frozen", "trained"):
         after = learnt(made, layer, kind).body_state()
@@ -283,7 +292,7 @@ def test_a_training_leaves_the_backbone_as_it_is() -> None:
     learnt(made, "layer3.1", "trained")
     assert all(torch.equal(v, before[n]) for n, v in made.network().state_dict().items())
     assert not any(m.training for m in made.network().modules())
-    body = made.body("layer3.1", "pooled").module
+    body = made.trainable_part("layer3.1", "pooled").module
     assert all(torch.equal(v, before[n]) for n, v in body.state_dict().items())
 
 
@@ -292,7 +301,7 @@ def test_frozen_normalisations_do_not_depend_on_the_batch_in_training() -> None:
     made = backbone("resnet18")
     rows = pixels(48, 4)
     for kind, same in (("frozen", True), ("trained", False)):
-        network = tunable(made, made.body(None, "pooled"), 48, batchnorm=kind)
+        network = tunable(made, made.trainable_part(None, "pooled"), 48, batchnorm=kind)
         with torch.no_grad():
             calm = network.eval().features(rows)
             busy = network.train().features(rows)
@@ -302,7 +311,7 @@ def test_frozen_normalisations_do_not_depend_on_the_batch_in_training() -> None:
 def test_mixed_pixels_are_taken_as_float() -> None:
     """Blended pictures (float pixels) give what their uint8 originals give where the share is 1."""
     made = backbone("squeezenet1_0")
-    network = tunable(made, made.body(None, "pooled"), 48)
+    network = tunable(made, made.trainable_part(None, "pooled"), 48)
     with torch.no_grad():
         assert torch.equal(network.features(pixels(48).float()), network.features(pixels(48)))
 
@@ -326,16 +335,15 @@ class Masked(nn.Module):
 
 def test_constants_are_no_weights() -> None:
     """What the network's file does not hold is not in a body's state, so that the state fits the network again."""
-    made = resolve("resnet18", "none")
-    made.__dict__["_network"] = Masked().eval()
+    made = replace(resolve("resnet18", "none"), built=Masked().eval())
     x = normalised(pixels(32), 32, made.preprocess)
     for layer in (None, "a"):
         network = learnt(made, layer, "frozen")
         assert network.body_state().keys() <= made.network().state_dict().keys()
-        tuned = made.tuned(network.body_state())
+        changed = tuned(made, network.body_state())
         rows = pixels(32) if layer is None else made.features("a")(x)
         with torch.no_grad():
-            torch.testing.assert_close(tuned.features("pooled")(x), network.features(rows))
+            torch.testing.assert_close(changed.features("pooled")(x), network.features(rows))
 
 
 # A tuned network is a backbone
@@ -345,41 +353,41 @@ def test_constants_are_no_weights() -> None:
 def test_a_tuned_network_is_a_backbone_of_its_own(name: str, tmp_path: Path) -> None:
     """It has another fingerprint and the new weights; what `save` writes resolves to equal features and fingerprint."""
     made = backbone(name)
-    network = learnt(made, made.units()[-3].end, "trained", 48)
+    network = learnt(made, made.trainable_blocks()[-3].end, "trained", 48)
     state = network.body_state()
-    tuned = made.tuned(state)
-    assert tuned.fingerprint != made.fingerprint
-    assert tuned.fingerprint == made.tuned(state).fingerprint
-    own, old = tuned.network().state_dict(), made.network().state_dict()
+    changed = tuned(made, state)
+    assert changed.fingerprint != made.fingerprint
+    assert changed.fingerprint == tuned(made, state).fingerprint
+    own, old = changed.network().state_dict(), made.network().state_dict()
     assert all(torch.equal(own[n], state.get(n, old[n])) for n in old)
     assert any(not torch.equal(own[n], old[n]) for n in old)
     x = normalised(pixels(48), 48, made.preprocess)
     with torch.no_grad():
-        features = tuned.features("pooled")(x)
-        trunk = tuned.features(made.body(made.units()[-3].end, "pooled").source)(x)
+        features = changed.features("pooled")(x)
+        trunk = changed.features(made.trainable_part(made.trainable_blocks()[-3].end, "pooled").source)(x)
         torch.testing.assert_close(network.eval().features(trunk), features)
-        again = resolve(name, tuned.save(tmp_path))
+        again = resolve(name, changed.save(tmp_path))
         assert torch.equal(again.features("pooled")(x), features)
-        assert torch.equal(again.network()(x), tuned.network()(x))
-    assert again.fingerprint == tuned.fingerprint
-    assert again.preprocess == tuned.preprocess
+        assert torch.equal(again.network()(x), changed.network()(x))
+    assert again.fingerprint == changed.fingerprint
+    assert again.preprocess == changed.preprocess
 
 
 def test_nothing_new_is_the_same_network_under_its_content() -> None:
     """With no weights replaced, the features are bit-equal and the state is a copy."""
     made = backbone("squeezenet1_0")
-    tuned = made.tuned({})
+    changed = tuned(made, {})
     x = torch.zeros(1, 3, 48, 48)
     with torch.no_grad():
-        assert torch.equal(tuned.features("pooled")(x), made.features("pooled")(x))
-        next(tuned.network().parameters()).zero_()
+        assert torch.equal(changed.features("pooled")(x), made.features("pooled")(x))
+        next(changed.network().parameters()).zero_()
         assert float(next(made.network().parameters()).abs().max()) > 0
 
 
 def test_a_weight_that_the_network_has_not_is_a_key_error() -> None:
     """Names are not guessed."""
     with pytest.raises(KeyError, match="nowhere"):
-        backbone("resnet18").tuned({"nowhere": torch.zeros(1)})
+        tuned(backbone("resnet18"), {"nowhere": torch.zeros(1)})
 
 
 # Networks that cannot be traced
@@ -409,20 +417,18 @@ class Untraceable(nn.Module):
 
 
 def untraceable() -> Backbone:
-    made = resolve("resnet18", "none")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made.__dict__["_network"] = Untraceable().eval()
-    return made
+        return replace(resolve("resnet18", "none"), built=Untraceable().eval())
 
 
 def test_an_untraceable_network_is_not_cut() -> None:
     """A cut is refused in one sentence that says what can be done; it has no units to count."""
     made = untraceable()
     with pytest.raises(UserError, match="unfreeze=all") as caught:
-        made.body("conv", "pooled")
+        made.trainable_part("conv", "pooled")
     assert "\n" not in str(caught.value)
-    assert made.units() == ()
+    assert made.trainable_blocks() == ()
 
 
 def test_an_untraceable_network_is_trained_whole() -> None:
@@ -430,13 +436,13 @@ def test_an_untraceable_network_is_trained_whole() -> None:
     made = untraceable()
     rows = pixels(12)
     x = normalised(rows, 12, made.preprocess)
-    network = tunable(made, made.body(None, "pooled"), 12)
+    network = tunable(made, made.trainable_part(None, "pooled"), 12)
     with torch.no_grad():
         torch.testing.assert_close(network.features(rows), made.features("pooled")(x))
     network = learnt(made, None, "trained", 12)
     state, own = network.body_state(), made.network().state_dict()
     assert state.keys() <= own.keys()
     assert not torch.equal(state["conv.weight"], own["conv.weight"])
-    tuned = made.tuned(state)
+    changed = tuned(made, state)
     with torch.no_grad():
-        torch.testing.assert_close(tuned.features("pooled")(x), network.features(rows))
+        torch.testing.assert_close(changed.features("pooled")(x), network.features(rows))
