@@ -101,5 +101,5 @@ def test_a_device_or_a_precision_that_it_has_not_is_refused_in_one_sentence(name
 
 def test_pytorch_refuses_an_onnx_file() -> None:
     frozen = OnnxBackbone("net", "onnx:net", Weights("file"), Preprocess(8, 8), "0" * 32)
-    with pytest.raises(UserError, match=r"is frozen and runs with --engine openvino only\.$"):
+    with pytest.raises(UserError, match=r"is frozen and runs with engine=openvino only\.$"):
         choose("torch", "cpu").open(frozen, "pooled", frozen.preprocess)

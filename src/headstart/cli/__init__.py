@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from headstart.cli import audit, backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
-from headstart.cli.flags import flagged
+from headstart.cli.flags import flagged, learn
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
@@ -45,6 +45,9 @@ app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
 app.add_typer(recipes.app, name="recipes")
+for command in app.registered_commands:
+    if command.callback is not None:
+        learn(command.callback)
 
 
 def main() -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from functools import cache
+from collections.abc import Callable
+from typing import Any
+
+_PARAMETERS: set[str] = set()
 
 
-@cache
-def _parameters() -> frozenset[str]:
-    """The names of all options of all commands."""
-    from headstart.cli import app
-
-    callbacks = [command.callback for command in app.registered_commands]
-    return frozenset(name for call in callbacks if call for name in inspect.signature(call).parameters)
+def learn(command: Callable[..., Any]) -> None:
+    """Take the parameters of a command for those that messages may name."""
+    _PARAMETERS.update(inspect.signature(command).parameters)
 
 
 def flagged(message: str) -> str:
     """The message with a flag for each parameter it names: in backticks, or with a value behind `=`.
 
+    >>> learn(lambda image_size, strict: None)
     >>> flagged("image_size=20 is too small: leave `image_size` out, or add strict=True.")
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
     """
@@ -30,4 +30,4 @@ def flagged(message: str) -> str:
 
 def _flag(found: re.Match[str], end: str) -> str:
     name = found[1]
-    return f"--{name.replace('_', '-')}{end}" if name in _parameters() else found[0]
+    return f"--{name.replace('_', '-')}{end}" if name in _PARAMETERS else found[0]
