@@ -18,10 +18,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from headstart import tensors
 from headstart.backbones import Backbone, resolve, sidecar
 from headstart.backbones.keras import networks
 from headstart.backbones.keras.load import FAMILIES
 from headstart.backbones.keras.reader import stored_layers
+from headstart.backbones.sidecar import Sidecar
 from headstart.errors import UserError, WeightsError
 
 torch.set_num_threads(1)
@@ -403,7 +405,8 @@ def test_every_name_of_an_architecture_takes_its_file_with_or_without_a_sidecar(
     found = [resolve(name, path) for name in spellings]
     assert {(b.architecture, b.weights.num_classes) for b in found} == {("keras:MobileNet", 0)}
     assert len({b.fingerprint for b in found}) == 1
-    sidecar.write(sidecar.of(found[0], path, 0), path)
+    about = Sidecar(found[0].architecture, found[0].preprocess, tensors.sha256(path), num_classes=0)
+    sidecar.write(about, path)
     assert {resolve(name, path).fingerprint for name in spellings} == {found[0].fingerprint}
 
 

@@ -103,11 +103,11 @@ def test_it_takes_any_size_from_3(size: tuple[int, int]) -> None:
 def test_every_block_can_be_trained_alone_with_those_behind_it() -> None:
     """`--unfreeze N`: three blocks with weights, and behind each cut the body gives the network's features."""
     backbone = resolve("small_cnn", "none")
-    assert [unit.name for unit in backbone.trainable_blocks()] == ["blocks.0", "blocks.2", "blocks.4"]
+    assert [block.name for block in backbone.trainable_blocks()] == ["blocks.0", "blocks.2", "blocks.4"]
     x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     wanted = backbone.features("pooled")(x)
-    for unit in backbone.trainable_blocks():
-        body = backbone.trainable_part(unit.end, "pooled")
+    for block in backbone.trainable_blocks():
+        body = backbone.trainable_part(block.end, "pooled")
         rows = backbone.features(body.source)(x).reshape(2, *body.shapes(backbone.split, (8, 8))[0])
         torch.testing.assert_close(body.module.eval()(rows), wanted)
 

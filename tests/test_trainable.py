@@ -94,8 +94,8 @@ def tunable(
 
 
 def ends(made: Backbone, every: bool) -> list[str | None]:
-    """Where to cut: all unit boundaries, or some of them."""
-    known = [unit.end for unit in made.trainable_blocks()]
+    """Where to cut: all boundaries of blocks, or some of them."""
+    known = [block.end for block in made.trainable_blocks()]
     some = [known[-1], known[-2], known[-4], known[len(known) // 2], known[0]]
     return [None, *(known if every else dict.fromkeys(some))]
 
@@ -133,16 +133,18 @@ def test_a_body_has_the_networks_names_and_weights(family: Family) -> None:
 
 
 @EVERY
-def test_units_are_blocks_with_weights_from_input_to_output(family: Family) -> None:
-    """Each has layers of the network, some matrix or kernel of its own, and the units behind a cut are the body's."""
+def test_trainable_blocks_have_weights_and_run_from_input_to_output(family: Family) -> None:
+    """Each has layers of the network, some matrix or kernel of its own, and those behind a cut are the part's."""
     made = backbone(family.name)
     network, known = made.network(), made.trainable_blocks()
     names = [layer.name for layer in made.layers()]
-    assert [layer for unit in known for layer in unit.layers] == [n for n in names if n not in ("pooled", "last_conv")]
-    for i, unit in enumerate(known):
-        assert any(p.ndim > 1 for n in unit.layers for p in network.get_submodule(n).parameters()), unit
+    assert [layer for block in known for layer in block.layers] == [
+        n for n in names if n not in ("pooled", "last_conv")
+    ]
+    for i, block in enumerate(known):
+        assert any(p.ndim > 1 for n in block.layers for p in network.get_submodule(n).parameters()), block
         if i in (0, len(known) // 2, len(known) - 1):
-            body = made.trainable_part(unit.end, "pooled")
+            body = made.trainable_part(block.end, "pooled")
             assert body.blocks == known[i + 1 :]
             learnt = [n for n, _ in body.module.named_parameters()]
             assert not any(n.startswith(f"{layer}.") for n in learnt for u in known[: i + 1] for layer in u.layers)
@@ -152,7 +154,7 @@ def test_units_are_blocks_with_weights_from_input_to_output(family: Family) -> N
 
 @EVERY
 def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family: Family) -> None:
-    """The top learns at the full rate, each unit at `decay` times the one above it, and nothing is left out."""
+    """The top learns at the full rate, each block at `decay` times the one above it, and nothing is left out."""
     made = backbone(family.name)
     network = tunable(made, made.trainable_part(None, "pooled"), family.size)
     found = groups(network, made.trainable_blocks(), 0.5, 0.01, gradual=2)
@@ -166,7 +168,7 @@ def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family
 
 
 def test_weights_outside_the_blocks_learn_with_their_neighbours() -> None:
-    """What a transformer adds to its patches is with the first unit, the norm behind its blocks with the last."""
+    """What a transformer adds to its patches is with the first block, the norm behind its blocks with the last."""
     made = backbone("vit_tiny_patch16_224")
     network = tunable(made, made.trainable_part(None, "pooled"), 224)
     found = {g.name: set(g.parameters) for g in groups(network, made.trainable_blocks(), 0.5, 0.0)}
@@ -194,7 +196,7 @@ class Pooling(nn.Module):
 
 
 def test_a_norm_behind_the_blocks_learns_with_the_last_of_them() -> None:
-    """It is next to the top: it must not learn at the slow rate of the first unit."""
+    """It is next to the top: it must not learn at the slow rate of the first block."""
     module = nn.Module()
     for name, child in Pooling().named_children():
         if name != "fc":
@@ -224,7 +226,7 @@ def test_a_body_ends_where_it_is_told_to() -> None:
 
 
 def test_a_cut_within_a_block_leaves_the_rest_of_that_block_in_the_body() -> None:
-    """The units of the body are the block that was cut through and those behind it; behind the last map are none."""
+    """The blocks of the part are the one that was cut through and those behind it; behind the last map are none."""
     made = backbone("resnet18")
     names = [u.name for u in made.trainable_blocks()]
     inside = made.trainable_part("layer3.0.conv2", "pooled")
@@ -423,7 +425,7 @@ def untraceable() -> Backbone:
 
 
 def test_an_untraceable_network_is_not_cut() -> None:
-    """A cut is refused in one sentence that says what can be done; it has no units to count."""
+    """A cut is refused in one sentence that says what can be done; it has no blocks to count."""
     made = untraceable()
     with pytest.raises(UserError, match="unfreeze=all") as caught:
         made.trainable_part("conv", "pooled")

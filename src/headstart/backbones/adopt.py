@@ -36,7 +36,7 @@ class Adopted:
     notes: tuple[str, ...] = ()
 
 
-def adopt(state: State, network: nn.Module, classifier: str, renamed: Renaming) -> Adopted:
+def adopt_tensors(state: State, network: nn.Module, classifier: str, renamed: Renaming) -> Adopted:
     """The tensors of `state` that are this network's, under its own names.
 
     classifier: the path of the network's last layer, which may lack; renamed: the library's renamings. Where nothing

@@ -77,7 +77,7 @@ def _from_file(architecture: str, weights: Weights) -> Built:
     source = Architecture.of(architecture).source
     network = create(architecture, weights)
     classifier = checkpoint.classifier_path(network)
-    adopted = adopt.adopt(stored, network, classifier, source.renamed)
+    adopted = adopt.adopt_tensors(stored, network, classifier, source.renamed)
     state, notes = adopted.state, adopted.notes
     if not described:
         classes = checkpoint.classes_in(state, network)

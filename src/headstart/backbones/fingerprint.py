@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def fingerprint(
+def fingerprint_of(
     architecture: str, kwargs: Mapping[str, Any], num_classes: int | None, content: str, library: str
 ) -> str:
     """32 hexadecimal digits. `content` is the sha256 of the weights, or says how random ones are drawn."""

@@ -11,7 +11,7 @@ from headstart import tensors
 from headstart.backbones import external, openvino, sidecar
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
-from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.fingerprint import fingerprint_of
 from headstart.backbones.sidecar import Shape, Sidecar
 from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UnknownName, UserError, WeightsError
@@ -138,7 +138,7 @@ def _write(backbone: OnnxBackbone, folder: Path) -> Path:
 
 def _mark(path: Path, sha256: str) -> str:
     """The fingerprint; external data count as the file itself does."""
-    return fingerprint("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
+    return fingerprint_of("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
 
 
 def _read(path: Path) -> Any:

@@ -11,7 +11,7 @@ from headstart import tensors
 from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.checkpoint import FORMATS, KERAS
-from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.fingerprint import fingerprint_of
 from headstart.backbones.from_embedded import embedded, weights_file
 from headstart.backbones.from_onnx import OnnxBackbone, resolve_onnx
 from headstart.backbones.sources import Architecture, find
@@ -169,5 +169,5 @@ def _backbone(
 ) -> Backbone:
     library = Architecture.of(architecture).library
     content = weights.sha256 or f"random, seed {weights.seed}, torch {version('torch')}"
-    mark = fingerprint(architecture, weights.kwargs, weights.num_classes, content, library)
+    mark = fingerprint_of(architecture, weights.kwargs, weights.num_classes, content, library)
     return Backbone(name, architecture, weights, preprocess, mark, fixed_size)

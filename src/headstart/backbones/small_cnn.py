@@ -21,7 +21,7 @@ CELLS = 3
 FEATURES = WIDTHS[-1] * CELLS**2
 
 
-class Grid(nn.Module):
+class MaximaGrid(nn.Module):
     """Maxima of a map in a grid of overlapping cells: (b, c, h, w) -> (b, 9 c)."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class SmallCnn(nn.Module):
         super().__init__()
         first, second, third = WIDTHS
         self.blocks = nn.Sequential(Block(3, first), _halved(), Block(first, second), _halved(), Block(second, third))
-        self.global_pool = Grid()
+        self.global_pool = MaximaGrid()
         self.norm = nn.BatchNorm1d(FEATURES)
         self.classifier = nn.Linear(FEATURES, num_classes) if num_classes else nn.Identity()
 

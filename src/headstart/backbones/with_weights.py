@@ -11,7 +11,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.build import content, create
-from headstart.backbones.fingerprint import fingerprint
+from headstart.backbones.fingerprint import fingerprint_of
 from headstart.backbones.sources import Architecture
 from headstart.backbones.weights import Weights
 from headstart.preprocess import Preprocess
@@ -44,5 +44,5 @@ def _of(backbone: Backbone, network: nn.Module, licence: str) -> Backbone:
     sha256, classes = content(network.eval())
     weights = Weights("tuned", sha256=sha256, kwargs=backbone.weights.kwargs, num_classes=classes, licence=licence)
     library = Architecture.of(backbone.architecture).library
-    mark = fingerprint(backbone.architecture, weights.kwargs, classes, sha256, library)
+    mark = fingerprint_of(backbone.architecture, weights.kwargs, classes, sha256, library)
     return replace(backbone, weights=weights, fingerprint=mark, built=network)

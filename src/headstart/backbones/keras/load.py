@@ -10,7 +10,7 @@ from headstart.backbones import names
 from headstart.backbones.keras.densenet import DENSENET121
 from headstart.backbones.keras.family import Family
 from headstart.backbones.keras.inception import INCEPTIONV3
-from headstart.backbones.keras.match import Matched, match
+from headstart.backbones.keras.match import Matched, match_layers
 from headstart.backbones.keras.mobilenet import MOBILENET, MOBILENETV2
 from headstart.backbones.keras.reader import StoredLayer, stored_layers
 from headstart.backbones.keras.resnet import RESNET50
@@ -49,9 +49,9 @@ def opened(architecture: str, path: Path) -> Iterator[Matched]:
 
 
 def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:
-    """As `match`, and where the file is of another family the message says of which."""
+    """As `match_layers`, and where the file is of another family the message says of which."""
     try:
-        return match(family, layers, path)
+        return match_layers(family, layers, path)
     except WeightsError as error:
         fitting = next((other.name for other in _ALL if _fits(other, layers, path)), None)
         if fitting is None:
@@ -61,7 +61,7 @@ def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:
 
 def _fits(family: Family, layers: list[StoredLayer], path: Path) -> bool:
     try:
-        match(family, layers, path)
+        match_layers(family, layers, path)
     except WeightsError:
         return False
     return True

@@ -31,7 +31,7 @@ class Matched:
     classes: int
 
 
-def match(family: Family, layers: Sequence[StoredLayer], path: Path) -> Matched:
+def match_layers(family: Family, layers: Sequence[StoredLayer], path: Path) -> Matched:
     """Every layer of the file has its entry, and every entry its layer, but for the top. Raises WeightsError."""
     named = _named(family, layers, path)
     has_top = any(name in named for entry in family.top for name in (entry.name, *entry.others))
