@@ -198,6 +198,8 @@ CASES: dict[str, tuple[Rows, Codes]] = {
     "constant rows": (np.vstack([rows(40), np.repeat(rows(20, 1), 6, axis=1)]), np.arange(60) % 3),
     "rows ten times": (np.repeat(rows(6), 10, axis=0), np.repeat(np.arange(6) % 3, 10)),
     "rows ten times in two classes": (np.repeat(rows(6), 10, axis=0), np.arange(60) % 2),
+    "rows that differ in length alone": (np.outer(np.arange(1, 7), np.ones(64)).astype(np.float32), np.arange(6) // 3),
+    "few rows alike, more features": (np.ones((6, 64), np.float32), np.arange(6) // 3),
     "huge": (rows(40) * np.float32(1e12), np.arange(40) % 2),
     "tiny": (rows(40) * np.float32(1e-12), np.arange(40) % 2),
     "more features than rows": (rows(30, 900), np.arange(30) % 3),
@@ -216,6 +218,14 @@ def test_odd_rows_give_probabilities_and_no_numerical_warning(case: str, weight:
     assert np.isfinite(p).all()
     assert np.abs(p.sum(axis=1) - 1).max() < 1e-9
     assert np.isfinite(head.report_.get("C", 1.0))
+
+
+def test_six_pictures_of_one_grey_level_each_are_told_apart_by_it() -> None:
+    """At length 1 they are all the same row, and so they are left as they are."""
+    X = np.outer([10, 20, 30, 220, 230, 240], np.ones(64)).astype(np.float32) / 255
+    y = np.arange(6) // 3
+    head = make_head("logistic").fit(X, y, folds=folds_for(X, y))
+    assert np.array_equal(head.predict(X), y)
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -98,8 +98,8 @@ def _reduced(parts: Sequence[Features], scaler: Scaler) -> Design:
     gram = gram_matrix(parts, scaler)
     factor, pivots, rank, _ = dpstrf(gram, lower=1, overwrite_a=1)
     order = pivots - 1  # LAPACK counts from 1
-    rank = max(int(rank), 1)
-    L = np.zeros((len(order), rank))
+    rank = int(rank)
+    L = np.zeros((len(order), max(rank, 1)))  # of rows that are all alike nothing is left: one column of zeros
     for column in range(rank):
         L[order[column:], column] = factor[column:, column]
     del gram, factor
@@ -107,12 +107,13 @@ def _reduced(parts: Sequence[Features], scaler: Scaler) -> Design:
 
     def unmap(W: Matrix) -> Matrix:
         alpha = np.zeros((len(order), W.shape[1]))
-        alpha[leading] = solve_triangular(L[leading], W, lower=True, trans="T")
+        if rank:
+            alpha[leading] = solve_triangular(L[leading], W, lower=True, trans="T")
         return columns_of(parts, scaler, alpha)
 
     exact = Dense(L)
     fast = exact if L.nbytes <= EXACT_BYTES else Dense(L.astype(np.float32))
-    return Design(fast, exact, rank, unmap)
+    return Design(fast, exact, L.shape[1], unmap)
 
 
 def gram_matrix(parts: Sequence[Features], scaler: Scaler) -> Matrix:

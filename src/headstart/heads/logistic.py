@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import ClassWeight, Codes, Examples, Features, HeadSettingError, class_weights
+from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
 from headstart.heads.few_rows import USUAL, FewRows, Way, unit
 from headstart.heads.folds import MANY, Folds
@@ -121,19 +121,21 @@ class LogisticHead(DenseHead):
         return self.C is None and self.standardise and len(X) < MANY and min(X.shape) <= WIDEST
 
     def _fit_few(self, rows: Examples, weights: Matrix, folds: Folds | None) -> None:
-        fit = FewRows(rows, weights, self.tol, self.max_iter).fit(self._ways(rows.y, folds), folds)
+        fit = FewRows(rows, weights, self.tol, self.max_iter).fit(self._ways(rows, folds), folds)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
         way = {"normalise": float(fit.way.normalise), "whiten": fit.way.whiten}
         self._describe(len(rows.y), fit.C, fit.solution, fit.trials, way)
 
-    def _ways(self, y: Codes, folds: Folds | None) -> list[Way]:
+    def _ways(self, rows: Examples, folds: Folds | None) -> list[Way]:
         """What is tried in principal axes, the usual first."""
         if self.C is not None:
             return [Way(bool(self.normalise), self.whiten or 0.0, (float(self.C),), relative=False)]
-        n, n_least = len(y), int(np.bincount(y).min())
+        n, n_least = len(rows.y), int(np.bincount(rows.y).min())
         whitenings = (FEW_ROWS.whiten, 0.0) if self.whiten is None else (self.whiten,)
         several = n_least >= ROWS_FOR_LENGTHS and n < MOST_FOR_LENGTHS
-        lengths = ((True, False) if several else (True,)) if self.normalise is None else (self.normalise,)
+        lengths = (True, False) if several else (not _differ_in_length_alone(rows.X),)
+        if self.normalise is not None:
+            lengths = (self.normalise,)
         strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
         return [Way(normalise, whiten, strengths) for normalise in lengths for whiten in whitenings]
 
@@ -229,3 +231,9 @@ class LogisticHead(DenseHead):
         chosen = {name: float(self.report_.get(name, 0.0)) for name in ("C", "whiten")}
         chosen["normalise"] = bool(self.normalised_[0])
         return type(self)(**self.get_params() | chosen).fit(X, y)
+
+
+def _differ_in_length_alone(X: Features) -> bool:
+    """Whether rows (n, d) would all be the same at length 1, as pictures of one grey level each are."""
+    rows = unit(X)
+    return bool(np.abs(rows - rows[:1]).max() < 1e-6)
