@@ -37,9 +37,9 @@ from headstart.features.extract import Settings, extract
 from headstart.fitting import feature_source
 from headstart.heads.few_rows import unit
 from headstart.heads.principal import Diagonal
-from headstart.heads.rows import Dense
-from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Problem, minimise
+from headstart.heads.solver.rows import Dense
+from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.softmax import Problem, minimise
 from headstart.images import ImageSet, load, select, split
 from headstart.learner import Learner, Pictures
 from headstart.metrics import ece, ece_null_mean, log_softmax

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.solver.scaler import Scaler, standardised
 
 GAP = 1e-6
 TOLERANCES = (1e-5, 3e-6, 1e-6, 1e-7)

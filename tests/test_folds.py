@@ -17,7 +17,7 @@ from headstart.heads import HEADS, make_head
 from headstart.heads.folds import NONE, Folds, brought, contents, folds_for, numbers
 from headstart.heads.knn import KNNHead
 from headstart.heads.logistic import LogisticHead
-from headstart.heads.scaler import PSEUDO_ROWS, Scaler
+from headstart.heads.solver.scaler import PSEUDO_ROWS, Scaler
 
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]

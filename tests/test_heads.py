@@ -23,8 +23,8 @@ from headstart.heads.folds import NONE
 from headstart.heads.mlp import MLPHead
 from headstart.heads.prototype import PrototypeHead
 from headstart.heads.ridge import RidgeHead
-from headstart.heads.scale import fit_scale
-from headstart.heads.scaler import Scaler
+from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver.scaler import Scaler
 from headstart.heads.trials import log_losses
 
 QUICK: dict[str, dict[str, Any]] = {"mlp": {"hidden": (64,), "epochs": 12, "learning_rate": 5e-3}}

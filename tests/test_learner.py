@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
-from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import contents, folds_for, numbers
+from headstart.heads.solver.blocks import single_threaded_blas
 from headstart.learner import FEWEST, Learner, Pictures
 from headstart.metrics import apply_temperature
 

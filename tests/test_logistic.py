@@ -18,13 +18,13 @@ from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
 from headstart.heads import design
-from headstart.heads.curvature import Curvature, sketch_of
-from headstart.heads.design import design_for
 from headstart.heads.folds import folds_for
 from headstart.heads.logistic import FEW_ROWS, STRENGTHS, LogisticHead, c_grid
-from headstart.heads.rows import Dense
-from headstart.heads.scaler import Scaler, standardised
-from headstart.heads.softmax import Problem, minimise, row_weights
+from headstart.heads.solver.curvature import Curvature, sketch_of
+from headstart.heads.solver.design import design_for
+from headstart.heads.solver.rows import Dense
+from headstart.heads.solver.scaler import Scaler, standardised
+from headstart.heads.solver.softmax import Problem, minimise, row_weights
 
 Matrix = NDArray[np.float64]
 
@@ -117,8 +117,8 @@ def test_float32_first_and_streamed_rows_reach_the_same_solution(
 
 
 def test_a_sketched_preconditioner_changes_the_path_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.heads.curvature.FULL", 16)
-    monkeypatch.setattr("headstart.heads.curvature.SKETCH", 8)
+    monkeypatch.setattr("headstart.heads.solver.curvature.FULL", 16)
+    monkeypatch.setattr("headstart.heads.solver.curvature.SKETCH", 8)
     X, y = digits()
     rows = Dense(Scaler.measure(X).apply(X))
     problem = Problem(rows, y, row_weights(y, np.ones(10)), 1e-3)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from headstart.classifier import averaged_logits, full_logits
 from headstart.errors import DataError
 from headstart.heads import HEADS, Head, blamed_on, make_head
-from headstart.heads.blocks import map_lazily, single_threaded_blas
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
-from headstart.heads.scale import fit_scale
+from headstart.heads.solver.blocks import map_lazily, single_threaded_blas
+from headstart.heads.solver.scale import fit_scale
 from headstart.metrics import apply_temperature
 from headstart.progress import Progress, silent
 

@@ -20,7 +20,7 @@ from headstart.features.extract import Settings
 from headstart.fitted import Fitted
 from headstart.fitting import STATE, train_network, unfinished
 from headstart.heads.folds import numbers
-from headstart.heads.scale import fit_scale
+from headstart.heads.solver.scale import fit_scale
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.learner import FEWEST, FOLDS, CrossValidated
 from headstart.metrics import apply_temperature

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -14,14 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.documents import shown
 from headstart.errors import BundleError, DataError, UserError
-from headstart.heads.blocks import single_threaded_blas
 from headstart.heads.folds import Folds, brought, folds_for
-from headstart.heads.softmax import softmax
+from headstart.heads.solver.blocks import Features as Features
+from headstart.heads.solver.blocks import row_blocks, single_threaded_blas
+from headstart.heads.solver.softmax import softmax
 from headstart.heads.state import State, check
 
-Features = NDArray[np.float64] | NDArray[np.float32]
 Codes = NDArray[np.int64]
-BLOCK_BYTES = 16 * 2**20
 
 
 class HeadDataError(DataError, ValueError):
@@ -37,12 +36,6 @@ class Examples(NamedTuple):
 
     X: Features
     y: Codes
-
-
-def row_blocks(X: Features) -> Iterator[slice]:
-    """Slices of rows that cover X, each about 16 MiB as float64."""
-    rows = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
-    return (slice(start, start + rows) for start in range(0, len(X), rows))
 
 
 def require_finite(X: Features, what: str) -> None:

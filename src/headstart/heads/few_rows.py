@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.base import Examples, Features
-from headstart.heads.blocks import map_all
-from headstart.heads.design import Design, design_for
 from headstart.heads.folds import Codes, Folds
 from headstart.heads.principal import Diagonal, Principal
-from headstart.heads.rows import Dense, Matrix
-from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Problem, Solution, minimise, row_weights
+from headstart.heads.solver.blocks import map_all
+from headstart.heads.solver.design import Design, design_for
+from headstart.heads.solver.rows import Dense, Matrix
+from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.softmax import Problem, Solution, minimise, row_weights
 from headstart.heads.trials import Trials
 
 ROUGH = 1e-2

@@ -12,7 +12,7 @@ from headstart.documents import shown
 from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.folds import Folds
-from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, note_choice
 

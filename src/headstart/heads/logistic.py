@@ -15,8 +15,8 @@ from headstart.heads.few_rows import USUAL, FewRows, Way, unit
 from headstart.heads.folds import MANY, Folds
 from headstart.heads.many_rows import ManyRows
 from headstart.heads.principal import WIDEST
-from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Solution
+from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.softmax import Solution
 from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 

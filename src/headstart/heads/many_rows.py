@@ -12,12 +12,12 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from headstart.heads.base import Examples
-from headstart.heads.curvature import Block, Curvature, sketch_of
-from headstart.heads.design import Design, design_for
 from headstart.heads.folds import Codes, Folds
-from headstart.heads.rows import Dense, Matrix, Rows
-from headstart.heads.scaler import Scaler
-from headstart.heads.softmax import Problem, Solution, minimise, row_weights
+from headstart.heads.solver.curvature import Block, Curvature, sketch_of
+from headstart.heads.solver.design import Design, design_for
+from headstart.heads.solver.rows import Dense, Matrix, Rows
+from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.softmax import Problem, Solution, minimise, row_weights
 from headstart.heads.trials import Trials
 
 PATH_TOLERANCE = 1e-4  # max-gradient of the fits that only choose C; less where the loss is below 0.1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
 from headstart.heads.folds import NONE, Folds
-from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 

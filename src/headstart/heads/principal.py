@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.curvature import Curvature, Operator
-from headstart.heads.rows import Matrix, Rows
+from headstart.heads.solver.curvature import Curvature, Operator
+from headstart.heads.solver.rows import Matrix, Rows
 
 WIDEST = 2048
 """Columns or rows up to which axes are computed: their cost grows with the third power."""

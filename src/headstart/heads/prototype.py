@@ -19,8 +19,8 @@ from headstart.heads.base import (
     row_blocks,
 )
 from headstart.heads.folds import Folds
-from headstart.heads.scale import fit_scale
-from headstart.heads.scaler import Scaler
+from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver.scaler import Scaler
 from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, log_losses, note_choice
 

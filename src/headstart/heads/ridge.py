@@ -18,10 +18,10 @@ from headstart.heads.base import (
     class_weights,
     row_blocks,
 )
-from headstart.heads.design import columns_of, gram_matrix
 from headstart.heads.folds import Folds
-from headstart.heads.scale import fit_scale
-from headstart.heads.scaler import Scaler, standardised
+from headstart.heads.solver.design import columns_of, gram_matrix
+from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 

@@ -14,7 +14,7 @@ from headstart.backbones.spelling import spell
 from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.heads.blocks import single_threaded_blas
+from headstart.heads.solver.blocks import single_threaded_blas
 from headstart.images import ImageSet
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones import imagenet
 from headstart.evidence.overlap import Overlap
-from headstart.heads.blocks import map_rows
+from headstart.heads.solver.blocks import map_rows
 from headstart.preprocess import Preprocess, crop_box
 
 Features = NDArray[np.float32] | NDArray[np.float64]
@@ -42,7 +42,7 @@ def spread_of_scales(X: Features) -> float:
 
     1 means equal scales; 1 also where fewer than two columns are live.
     """
-    from headstart.heads.scaler import Scaler
+    from headstart.heads.solver.scaler import Scaler
 
     low, high = _extremes(X)
     live = Scaler.measure(X, pseudo_rows=0).scale[low < high]

@@ -20,7 +20,7 @@ from typing import Any
 from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.extract import Settings
-from headstart.heads.blocks import cores
+from headstart.heads.solver.blocks import cores
 from headstart.progress import Progress, silent
 from headstart.study.arms import Arm
 from headstart.study.cells import Cell, Where, fit_network

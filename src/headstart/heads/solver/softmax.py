@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.blocks import map_rows
-from headstart.heads.curvature import Curvature
-from headstart.heads.rows import Matrix, Rows
+from headstart.heads.solver.blocks import map_rows
+from headstart.heads.solver.curvature import Curvature
+from headstart.heads.solver.rows import Matrix, Rows
 
 
 def softmax(logits: Matrix) -> Matrix:

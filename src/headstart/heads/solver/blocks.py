@@ -12,15 +12,26 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+Features = NDArray[np.float64] | NDArray[np.float32]
 A = TypeVar("A")
 T = TypeVar("T")
 BLOCK = 4096
+BLOCK_BYTES = 16 * 2**20
 SMALL = 2**20  # numbers in a matrix below which threads cost more than they bring
 
 
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def row_blocks(X: Features) -> Iterator[slice]:
+    """Slices of rows that cover X (n, d), each about 16 MiB as float64."""
+    rows = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
+    return (slice(start, start + rows) for start in range(0, len(X), rows))
 
 
 def map_rows(function: Callable[[slice], T], n: int, width: int, block: int = BLOCK) -> list[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.softmax import softmax
+from headstart.heads.solver.softmax import softmax
 
 Matrix = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.blocks import map_rows
+from headstart.heads.solver.blocks import map_rows
 
 Matrix = NDArray[np.float64]
 

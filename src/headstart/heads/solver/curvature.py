@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.blocks import SMALL, map_all
-from headstart.heads.rows import Matrix, Rows
+from headstart.heads.solver.blocks import SMALL, map_all
+from headstart.heads.solver.rows import Matrix, Rows
 
 Operator = Callable[[Matrix], Matrix]
 MEMORY = 20  # pairs that L-BFGS keeps

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import Features, row_blocks
+from headstart.heads.solver.blocks import Features, row_blocks
 
 Matrix = NDArray[np.float64]
 PSEUDO_ROWS = 30.0
