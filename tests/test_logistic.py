@@ -17,9 +17,9 @@ from sklearn.metrics import log_loss
 from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
-from headstart.heads import design
 from headstart.heads.folds import folds_for
 from headstart.heads.logistic import FEW_ROWS, STRENGTHS, LogisticHead, c_grid
+from headstart.heads.solver import design
 from headstart.heads.solver.curvature import Curvature, sketch_of
 from headstart.heads.solver.design import design_for
 from headstart.heads.solver.rows import Dense

@@ -16,9 +16,9 @@ from headstart.heads.base import (
     HeadSettingError,
     OutOfFold,
     class_weights,
-    row_blocks,
 )
 from headstart.heads.folds import Folds
+from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.scale import fit_scale
 from headstart.heads.solver.scaler import Scaler, standardised
