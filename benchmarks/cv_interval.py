@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from headstart.evidence.cross_validated import FOLDS, interval
-from headstart.metrics import wilson
+from headstart.statistics import wilson
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

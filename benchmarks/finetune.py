@@ -33,18 +33,18 @@ from headstart.training.batches import RowBatches, Rows, Stored
 from headstart.training.loop import Task, train
 from headstart.training.network import Tunable, dense, groups
 from headstart.training.plan import Plan
-from headstart.tuning.cut import PICTURE, Cut, cut
 from headstart.tuning.state import threads_for
+from headstart.tuning.training_split import PICTURE, TrainingSplit, split_for_training
 
 
 class Usual(nn.Module):
     """The whole network on pixels, its trunk frozen: what a fine-tuning does that stores nothing."""
 
-    def __init__(self, cut: Cut, tunable: Tunable) -> None:
+    def __init__(self, split: TrainingSplit, tunable: Tunable) -> None:
         super().__init__()
-        self.trunk = [cut.backbone.features(cut.body.source)]  # in a list: no parameters of this module
+        self.trunk = [split.backbone.features(split.body.source)]  # in a list: no parameters of this module
         self.tunable = tunable
-        self.preprocess = cut.end.preprocess
+        self.preprocess = split.end.preprocess
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         p = self.preprocess
@@ -58,7 +58,7 @@ class Usual(nn.Module):
 
 def speed(recipe: Recipe, source: FeatureSource, rows: Rows, labels: np.ndarray, plan: Plan, *, usual: bool) -> float:
     """Pictures a second in the second epoch."""
-    place = cut(recipe, source)
+    place = split_for_training(recipe, source)
     top = dense([place.width, int(labels.max()) + 1])
     tunable = Tunable(place.body, place.shapes, place.end.preprocess, top)
     model = Usual(place, tunable) if usual else tunable
@@ -92,7 +92,7 @@ def main() -> None:
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(images.parts == "train"))[: asked.images]
     images = images.take(np.sort(chosen))
     source = feature_source(recipe, images)
-    place = cut(recipe, source)
+    place = split_for_training(recipe, source)
     with tempfile.TemporaryDirectory() as store:
         extraction = extract(images, place.rows, Settings(Path(store)))
     images = images.take(extraction.kept)

@@ -25,8 +25,8 @@ from scipy.special import chdtri, ndtr, ndtri
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import BEND, CAUTION, Bootstrap, Variances, resampled
 from headstart.evidence.curves import area_weights
-from headstart.evidence.interval import t_quantile, z_quantile
 from headstart.evidence.verdict import HELPED, HURT, NONE, OPEN, judge
+from headstart.statistics import t_quantile, z_quantile
 
 Floats = NDArray[np.float64]
 SIZES = (5.0, 10.0, 20.0, 50.0, 100.0)

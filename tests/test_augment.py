@@ -24,13 +24,14 @@ from headstart.errors import UnknownName, UserError
 from headstart.features.extract import Extractor, extract
 from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
-from headstart.gains import gains, mcnemar
 from headstart.images import from_arrays
 from headstart.metrics import apply_temperature
 from headstart.preprocess import Preprocess
 from headstart.report import write_report
 from headstart.report.contact import composed
 from headstart.run import Run
+from headstart.statistics import mcnemar
+from headstart.stepwise import stepwise_accuracy
 from headstart.transforms import TRANSFORMS
 
 NEEDED = {
@@ -480,10 +481,10 @@ def test_the_estimator_trains_on_views_and_averages(tmp_path: Path) -> None:
 def test_gains_count_mended_and_made_mistakes() -> None:
     labels = np.array([0, 0, 0, 1])
     first, second = np.eye(2)[[0, 1, 1, 1]], np.eye(2)[[1, 0, 0, 1]]
-    steps = gains(labels, {"plain": first, "views": second})
+    steps = stepwise_accuracy(labels, {"plain": first, "views": second})
     assert [step["accuracy"] for step in steps] == [0.5, 0.75]
     assert (steps[1]["mended"], steps[1]["made"], steps[1]["p"]) == (2, 1, 1.0)
-    assert gains(labels[:0], {"plain": first[:0]}) == []
+    assert stepwise_accuracy(labels[:0], {"plain": first[:0]}) == []
 
 
 @pytest.mark.parametrize(("mended", "made"), [(0, 0), (5, 0), (12, 3), (40, 41), (700, 600)])

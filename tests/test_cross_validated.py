@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.evidence.cross_validated import FOLDS, effective, interval
-from headstart.metrics import Z95, wilson
+from headstart.statistics import Z95, wilson
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from cv_interval import (

@@ -12,11 +12,11 @@ from headstart.errors import UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
-from headstart.evidence.interval import Estimate, over_repeats, t_quantile
+from headstart.evidence.interval import Estimate, over_repeats
 from headstart.evidence.learnt import learnt
 from headstart.evidence.pairwise import compare, curves_of, per_class
 from headstart.evidence.training import levelled, training_block, training_curve
-from headstart.metrics import wilson
+from headstart.statistics import t_quantile, wilson
 
 SIZES = np.array([5.0, 10.0, 20.0, 40.0, 80.0])
 

@@ -20,9 +20,9 @@ from headstart.features.extract import Settings, extract
 from headstart.fitting import fit_frozen, train_network
 from headstart.images import digest
 from headstart.learner import FOLDS, Learner, Pictures
-from headstart.metrics import wilson
 from headstart.network_folds import cross_validated
 from headstart.run import with_split_beside
+from headstart.statistics import wilson
 
 
 def recipe(source: str | Path = "digits", method: str = "pixels", head: str = "ridge", **data: Any) -> Recipe:

@@ -30,8 +30,8 @@ from headstart.ranking.files import claim, content, write
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local
+from headstart.ranking.pairwise import difference, front, ordered
 from headstart.ranking.rank import Ranking, Request, rank
-from headstart.ranking.standing import difference, front, ordered
 from headstart.report.ranking import read, render, write_ranking_report
 from headstart.report.ranking_chart import Label, _around, _meet, scatters
 
@@ -139,7 +139,7 @@ def test_a_class_with_one_picture_is_answered_wrong_and_stops_nothing() -> None:
     assert told[1:].mean() > 0.3
 
 
-# --- standing and advice
+# --- order, differences and advice
 
 
 def test_the_front_has_those_that_no_other_beats_in_accuracy_and_speed() -> None:

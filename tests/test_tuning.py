@@ -42,8 +42,8 @@ from headstart.recipe import TRAINED
 from headstart.run import Run, with_split_beside
 from headstart.tuning import state as saved
 from headstart.tuning import tune as tuning
-from headstart.tuning.cut import cut
 from headstart.tuning.rows import training_rows
+from headstart.tuning.training_split import split_for_training
 from headstart.tuning.tune import Tuned, tune
 
 GENTLE = 1e-5
@@ -403,14 +403,14 @@ def test_a_training_without_validation_that_was_stopped_goes_on_to_the_same_resu
 )
 def test_a_number_a_block_or_a_stage_says_what_is_trained(unfreeze: Any, first: str, blocks: int) -> None:
     chosen = recipe(training={"unfreeze": unfreeze})
-    place = cut(chosen, feature_source(chosen, prepare(chosen)))
+    place = split_for_training(chosen, feature_source(chosen, prepare(chosen)))
     assert (place.body.blocks[0].name, len(place.body.blocks)) == (first, blocks)
     assert place.whole is (blocks == 7)
 
 
 def test_blocks_are_counted_from_the_layer_of_the_features() -> None:
     chosen = recipe(backbone={"layer": "stages.1.1"}, training={"unfreeze": 1})
-    place = cut(chosen, feature_source(chosen, prepare(chosen)))
+    place = split_for_training(chosen, feature_source(chosen, prepare(chosen)))
     assert [unit.name for unit in place.body.blocks] == ["stages.1.1"]
 
 
@@ -523,7 +523,7 @@ def ready() -> tuple[ImageSet, FeatureSource]:
 def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **training: Any) -> Tuned:
     images, source = ready
     chosen = recipe(training={"epochs": 2, **training})
-    place = cut(chosen, source)
+    place = split_for_training(chosen, source)
     given = training_rows(place, images, views, Settings(), chosen, silent)
     head: Any = make_head("logistic", normalise=False)
     return tune(chosen, place, given, head, silent)
@@ -739,7 +739,7 @@ def test_a_mistake_is_one_clear_sentence_and_exit_code_2(
 def test_raw_pixels_have_no_network_to_train() -> None:
     place = FeatureSource(feature_source(recipe(), prepare(recipe())).preprocess)
     with pytest.raises(UserError, match="Without a backbone there is nothing to train"):
-        cut(recipe(), place)
+        split_for_training(recipe(), place)
 
 
 # ---- large matrices, and pixels in the store

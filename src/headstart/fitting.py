@@ -113,20 +113,21 @@ def train_network(
     recipe = with_augment(recipe, images)
     train_views, averaging = views_of(recipe)
     source = feature_source(recipe, images)
-    from headstart.tuning.cut import cut  # these import torch: not before the data are known to be good
+    # These import torch: not before the data are known to be good.
     from headstart.tuning.rows import training_rows
     from headstart.tuning.state import keeper, threads_for
+    from headstart.tuning.training_split import split_for_training
     from headstart.tuning.tune import tune
 
-    place = cut(recipe, source)
-    rows = training_rows(place, images, train_views, settings, recipe, progress)
-    recipe = with_threads(recipe, lambda: threads_for(place, rows.plain))
-    kept = keeper(recipe, place, rows, folder / STATE)
+    split = split_for_training(recipe, source)
+    rows = training_rows(split, images, train_views, settings, recipe, progress)
+    recipe = with_threads(recipe, lambda: threads_for(split, rows.plain))
+    kept = keeper(recipe, split, rows, folder / STATE)
     records.make(kept.folder)
     records.write_text(folder / "recipe.toml", recipe.to_toml())
     started = time.perf_counter()
     try:
-        tuned = tune(recipe, place, rows, _dense(head), progress, kept)
+        tuned = tune(recipe, split, rows, _dense(head), progress, kept)
     except BaseException:
         with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
             kept.folder.rmdir()

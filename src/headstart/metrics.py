@@ -11,20 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.statistics import wilson
+
 Labels = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 BINS = 15
-Z95 = 1.959963984540054
-
-
-def wilson(correct: float, n: float) -> tuple[float, float]:
-    """Wilson's 95% interval of a proportion (Wilson 1927); (0, 1) when n = 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = correct / n, Z95**2 / n
-    centre = (share + z2 / 2) / (1 + z2)
-    half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 def accuracy(y: Labels, proba: Matrix) -> float:

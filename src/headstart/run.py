@@ -26,7 +26,6 @@ from headstart.features.extract import Settings
 from headstart.features.views import contact_sheet, views_of
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.fitting import check_unfinished, fit_frozen, train_network
-from headstart.gains import gains
 from headstart.images import ImageSet, decode
 from headstart.images.parts import part_rows, rows_in
 from headstart.metrics import fit_temperature
@@ -35,6 +34,7 @@ from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
+from headstart.stepwise import stepwise_accuracy
 
 THUMBNAIL = 150
 SCORES = "scores.json"
@@ -195,7 +195,7 @@ def augment_block(fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np
     if averaging:
         answers["averaging"] = logits[test] if folds is None else folds.logits
     y = labels[test] if folds is None else labels[: len(folds.fold)]
-    return fitted.views.report(train_views, averaging) | {"steps": gains(y, answers)}
+    return fitted.views.report(train_views, averaging) | {"steps": stepwise_accuracy(y, answers)}
 
 
 def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord | None:
@@ -206,7 +206,7 @@ def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord
     frozen, judged, y = record.frozen[test], plain[test], labels[test]
     if fitted.folds is not None and record.frozen_folds is not None:
         frozen, judged, y = record.frozen_folds, fitted.folds.plain, labels[: len(record.frozen_folds)]
-    steps = gains(y, {"frozen": frozen, "trained": judged})
+    steps = stepwise_accuracy(y, {"frozen": frozen, "trained": judged})
     return replace(record, report={**record.report, "test": steps})
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from headstart.errors import UserError
 from headstart.evidence.answers import Answers
-from headstart.evidence.interval import Estimate, t_quantile, z_quantile
+from headstart.evidence.interval import Estimate
+from headstart.statistics import t_quantile, z_quantile
 
 Floats = NDArray[np.float64]
 DRAWS = 10_000

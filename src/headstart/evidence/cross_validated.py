@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.metrics import wilson
+from headstart.statistics import wilson
 
 FOLDS = 10
 INFLATION, FEW = 1.4, 5.0  # of many pictures, and what few add

@@ -1,4 +1,4 @@
-"""`Estimate`: a figure with its 95% interval; quantiles; the t interval of a mean over repeats."""
+"""`Estimate`: a figure with its 95% interval; the t interval of a mean over repeats."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headstart.statistics import t_quantile
 
 
 @dataclass(frozen=True)
@@ -24,20 +26,6 @@ class Estimate:
         """The same with its bounds moved into [low, high], for a figure that cannot lie outside."""
         moved = [None if bound is None else min(max(bound, low), high) for bound in (self.low, self.high)]
         return Estimate(self.value, *moved)
-
-
-def t_quantile(df: float, level: float) -> float:
-    """How many standard errors a two-sided interval of this level (0.95, 0.9) reaches with Student's t, df >= 1."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, (1 + level) / 2))
-
-
-def z_quantile(level: float) -> float:
-    """The same with the normal distribution."""
-    from scipy.special import ndtri
-
-    return float(ndtri((1 + level) / 2))
 
 
 def over_repeats(values: NDArray[np.float64]) -> Estimate:

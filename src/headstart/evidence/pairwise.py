@@ -14,8 +14,7 @@ from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 from headstart.evidence.interval import Estimate
 from headstart.evidence.verdict import MARGIN, Verdict, judge
-from headstart.gains import mcnemar
-from headstart.metrics import wilson
+from headstart.statistics import mcnemar, wilson
 
 Floats = NDArray[np.float64]
 DRAWS_BY_CLASS = 2_000

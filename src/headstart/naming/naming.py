@@ -18,9 +18,10 @@ from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Refusal, load
 from headstart.images.cures import cured
-from headstart.metrics import apply_temperature, wilson
+from headstart.metrics import apply_temperature
 from headstart.naming.classes import COUNT, ids_in
 from headstart.progress import Progress, silent
+from headstart.statistics import wilson
 
 if TYPE_CHECKING:
     from torch import nn

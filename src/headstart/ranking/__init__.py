@@ -2,7 +2,7 @@
 
     rank        the job: pictures -> each backbone -> Ranking      candidates  what was asked for, resolved
     judge       one backbone: features, answers, hints             local       backbones whose weights are here
-    folds       stratified folds, out-of-fold answers              standing    order, differences, Pareto front
+    folds       stratified folds, out-of-fold answers              pairwise    order, differences, Pareto front
     speed       pictures per second, measured in turns             advice      the recommendation in words
     files       ranking.csv, ranking.json                      bench      pictures per second from the file on
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.metrics import wilson
 from headstart.ranking.judge import Judged
-from headstart.ranking.standing import difference, ordered, speed
+from headstart.ranking.pairwise import difference, ordered, speed
+from headstart.statistics import wilson
 
 HINTS: dict[str, Callable[[Judged], float | None]] = {
     "LogME": lambda judged: judged.scores.logme,

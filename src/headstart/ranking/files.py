@@ -15,11 +15,11 @@ import numpy as np
 from headstart import records
 from headstart.backbones.spelling import spell
 from headstart.errors import UserError
-from headstart.metrics import wilson
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
+from headstart.ranking.pairwise import difference
 from headstart.ranking.rank import Ranking, Request
-from headstart.ranking.standing import difference
+from headstart.statistics import wilson
 
 JSON = "ranking.json"
 COLUMNS = (

@@ -23,8 +23,8 @@ from headstart.ranking.advice import Advice, advise
 from headstart.ranking.candidates import Candidate, Failure, candidates
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
+from headstart.ranking.pairwise import front, ordered
 from headstart.ranking.speed import measured
-from headstart.ranking.standing import front, ordered
 from headstart.recipe import Recipe
 
 UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.metrics import BINS, wilson
+from headstart.metrics import BINS
 from headstart.report.charts import Axis, Tick
 from headstart.report.files import Prediction
 from headstart.report.numbers import count, percent
+from headstart.statistics import wilson
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from headstart.images.parts import part_rows
 from headstart.images.usable import usable
 from headstart.progress import Progress
 from headstart.recipe import Recipe
-from headstart.tuning.cut import Cut
+from headstart.tuning.training_split import TrainingSplit
 
 if TYPE_CHECKING:
     from headstart.training.batches import Rows
@@ -48,7 +48,7 @@ class TrainingRows:
 
 
 def training_rows(
-    cut: Cut, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress
+    split: TrainingSplit, images: ImageSet, views: Views, settings: Settings, recipe: Recipe, progress: Progress
 ) -> TrainingRows:
     """Run the trunk once over all pictures and the stored views of the training part.
 
@@ -60,22 +60,22 @@ def training_rows(
 
     fresh = bool(views.augment.steps) and not len(views)
     n_train = int((images.parts == "train").sum())
-    wanted = cut.row_bytes * (len(images) + n_train * len(views))
+    wanted = split.row_bytes * (len(images) + n_train * len(views))
     disk_gb = recipe.training.disk_gb
     fits = wanted <= disk_gb * 1e9
-    extractor = Extractor(cut.rows, settings)
+    extractor = Extractor(split.rows, settings)
     if fits:
         extraction = extractor.extract(images, progress, sketches=MOST)
     else:
-        seen = FeatureSource(cut.rows.preprocess, layer=SEEN)
+        seen = FeatureSource(split.rows.preprocess, layer=SEEN)
         extraction = extract(images, seen, replace(settings, store=None), progress, sketches=MOST)
     images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
     training = images.take(images.parts == "train")
     drawn = ViewExtractor(extractor, progress)
     plain: Rows = Stored(extraction.features) if fits else LiveRows(images, extractor, NO_VIEWS)
     train: Rows
-    if fresh and fits and cut.whole and can_vary(views.augment):
-        channels, height, width = cut.shapes[0]
+    if fresh and fits and split.whole and can_vary(views.augment):
+        channels, height, width = split.shapes[0]
         own = extraction.features[part_rows(images)["train"]]
         train = Varied(own, (height, width, channels), views.augment, views.seed)
     elif fresh or not fits:

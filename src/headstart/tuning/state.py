@@ -17,18 +17,18 @@ from headstart.training.batches import Rows, Stored
 from headstart.training.checkpoint import Keeper
 from headstart.training.devices import fastest_threads
 from headstart.training.network import Tunable, dense
-from headstart.tuning.cut import Cut
 from headstart.tuning.rows import TrainingRows
+from headstart.tuning.training_split import TrainingSplit
 
 TRIAL_ROWS = 32
 
 
-def keeper(recipe: Recipe, cut: Cut, rows: TrainingRows, folder: Path) -> Keeper:
+def keeper(recipe: Recipe, split: TrainingSplit, rows: TrainingRows, folder: Path) -> Keeper:
     """Keeps the training's state in `folder`, under a name for all that decides what it comes to."""
     told = recipe.model_dump_json(exclude={"training": {"find_rate", "disk_gb"}})
     digest = hashlib.blake2b(told.encode(), digest_size=16)
     versions = [version(package) for package in ("headstart", "torch", "timm", "torchvision")]
-    digest.update(json.dumps([cut.rows.space(), cut.end.space(), versions], sort_keys=True).encode())
+    digest.update(json.dumps([split.rows.space(), split.end.space(), versions], sort_keys=True).encode())
     for values in (rows.images.names, rows.images.labels.tolist(), rows.images.parts.tolist()):
         digest.update(json.dumps([str(value) for value in values]).encode())
     if isinstance(rows.plain, Stored):
@@ -36,18 +36,18 @@ def keeper(recipe: Recipe, cut: Cut, rows: TrainingRows, folder: Path) -> Keeper
     return Keeper(folder, digest.hexdigest())
 
 
-def threads_for(cut: Cut, rows: Rows) -> int:
+def threads_for(split: TrainingSplit, rows: Rows) -> int:
     """The threads that train fastest on this CPU: measured once for a network and a batch, then remembered."""
-    if cut.end.engine.device != "cpu":
+    if split.end.engine.device != "cpu":
         return 1
     batch = min(len(rows), TRIAL_ROWS)
-    question = ["threads", cut.backbone.architecture, cut.body.source, list(cut.size), batch, os.cpu_count()]
+    question = ["threads", split.backbone.architecture, split.body.source, list(split.size), batch, os.cpu_count()]
     known = memory.recall(question)
     if known is not None:
         return int(known["threads"])
-    top = dense([cut.width, 2])
+    top = dense([split.width, 2])
     network = Tunable(
-        cut.backbone.trainable_part(_layer(cut), cut.end.layer), cut.shapes, cut.end.preprocess, top
+        split.backbone.trainable_part(_layer(split), split.end.layer), split.shapes, split.end.preprocess, top
     ).train()
     x = torch.from_numpy(np.ascontiguousarray(rows.take(np.arange(batch), 0)))
 
@@ -60,5 +60,5 @@ def threads_for(cut: Cut, rows: Rows) -> int:
     return threads
 
 
-def _layer(cut: Cut) -> str | None:
-    return None if cut.whole else cut.body.source.removeprefix("cut:")
+def _layer(split: TrainingSplit) -> str | None:
+    return None if split.whole else split.body.source.removeprefix("cut:")

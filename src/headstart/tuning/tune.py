@@ -34,10 +34,10 @@ from headstart.training.devices import place, threads_set
 from headstart.training.finder import Found, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
 from headstart.training.network import Layers, Tunable, blended, dense, draw, fill, groups, read
-from headstart.tuning.cut import Cut
 from headstart.tuning.rows import TrainingRows
 from headstart.tuning.settings import Settings, settings
-from headstart.tuning.telling import Course, notes, report
+from headstart.tuning.summary import Course, notes, report
+from headstart.tuning.training_split import TrainingSplit
 
 SHARES = tuple(i / 10 for i in range(11))
 HALF = 0.5
@@ -61,18 +61,25 @@ class Tuned:
 
 
 def tune(
-    recipe: Recipe, cut: Cut, rows: TrainingRows, head: DenseHead, progress: Progress, keeper: Keeper | None = None
+    recipe: Recipe,
+    split: TrainingSplit,
+    rows: TrainingRows,
+    head: DenseHead,
+    progress: Progress,
+    keeper: Keeper | None = None,
 ) -> Tuned:
     """Train the body of `cut` and a new top like `head` on `rows`.
 
     Raises NotConverged when the loss is not finite, UserError for settings that do not fit together.
     """
-    return _Tuning(recipe, cut, rows, head, progress).run(keeper)
+    return _Tuning(recipe, split, rows, head, progress).run(keeper)
 
 
 class _Tuning:
-    def __init__(self, recipe: Recipe, cut: Cut, rows: TrainingRows, head: DenseHead, progress: Progress) -> None:
-        self.recipe, self.cut, self.rows, self.head, self.progress = recipe, cut, rows, head, progress
+    def __init__(
+        self, recipe: Recipe, split: TrainingSplit, rows: TrainingRows, head: DenseHead, progress: Progress
+    ) -> None:
+        self.recipe, self.split, self.rows, self.head, self.progress = recipe, split, rows, head, progress
         parts, labels = rows.images.parts, rows.images.labels
         self.classes = np.unique(rows.train_labels)
         self.codes = np.searchsorted(self.classes, rows.train_labels).astype(np.int64)
@@ -80,7 +87,7 @@ class _Tuning:
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
         self.test = test_rows(parts, np.isin(labels, self.classes))
         self.test_codes = np.searchsorted(self.classes, labels[self.test]).astype(np.int64)
-        self.settings: Settings = settings(recipe, len(self.codes), cut.end.engine, len(self.val) > 0)
+        self.settings: Settings = settings(recipe, len(self.codes), split.end.engine, len(self.val) > 0)
         self.plan = self.settings.plan
         self.watched = frozenset() if len(self.val) else epochs_to_watch(self.plan.epochs)
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
@@ -97,17 +104,17 @@ class _Tuning:
             return
         if any(isinstance(module, normed) for module in self.network.modules()):
             raise UserError(
-                f"batch_size=1: the batch normalisation of {self.cut.backbone.name} cannot learn from one picture at "
+                f"batch_size=1: the batch normalisation of {self.split.backbone.name} cannot learn from one picture at "
                 "a time; give 2 or more, or training.batchnorm=frozen."
             )
 
     def _network(self) -> Tunable:
         with blamed_on(self.recipe.head.name, self.recipe.head.options):
-            widths = [self.cut.width, *self.head.widths(), len(self.classes)]
+            widths = [self.split.width, *self.head.widths(), len(self.classes)]
             top = dense(widths, self.head.get_params().get("dropout", 0.0))
         draw(top, self.plan.seed)
-        cut = self.cut
-        return Tunable(cut.body, cut.shapes, cut.end.preprocess, top, self.settings.batchnorm)
+        split = self.split
+        return Tunable(split.body, split.shapes, split.end.preprocess, top, self.settings.batchnorm)
 
     def run(self, keeper: Keeper | None) -> Tuned:
         history = [self._start_row()]
@@ -143,7 +150,7 @@ class _Tuning:
 
     def _solve_top(self) -> NDArray[np.float64]:
         """LP-FT: the head solved on frozen features becomes the top; logits (n, k) of all pictures with it."""
-        features = self._features("frozen features", self.cut.backbone)
+        features = self._features("frozen features", self.split.backbone)
         learned = self._training_features(features)
         X, y, folds = self._pictures(features, learned).rows(dear=self.head.DEAR)
         epochs = self.head.get_params().get("epochs", 1)
@@ -153,7 +160,7 @@ class _Tuning:
         self.progress("head", epochs, epochs)
         self._solved = (self.head.dense_layers(), features)
         fill(self.network.top, self.head.fitted_on_training(learned, self.classes[self.codes]).dense_layers())
-        return Classifier(self.cut.end, self.head, self.rows.images.classes).logits(features)
+        return Classifier(self.split.end, self.head, self.rows.images.classes).logits(features)
 
     def _pictures(self, features: NDArray[np.float32], learned: NDArray[np.float32]) -> Pictures:
         """The labelled pictures as a head on frozen features would get them."""
@@ -175,7 +182,7 @@ class _Tuning:
         return np.concatenate([plain, views])
 
     def _task(self) -> Task:
-        asked, blocks = self.settings, self.cut.body.blocks
+        asked, blocks = self.settings, self.split.body.blocks
         batches = RowBatches(self.rows.train, self.codes, self.plan.batch_size, self.plan.seed, asked.sampler)
         alike = asked.layer_decay == 1 and not asked.l2sp and not asked.gradual
         members = None if alike else groups(self.network, blocks, asked.layer_decay, asked.l2sp, asked.gradual)
@@ -214,10 +221,10 @@ class _Tuning:
 
     def _features(self, stage: str, backbone: Backbone) -> NDArray[np.float32]:
         """Of all pictures, with the body as it is; of a whole network by the engine, which is faster."""
-        if not self.cut.whole:
+        if not self.split.whole:
             return self._forward(self.rows.plain, np.arange(len(self.rows.images)), stage)
-        known = self.rows.views.extractor.settings if backbone is self.cut.backbone else ExtractSettings()
-        return extract(self.rows.images, replace(self.cut.end, backbone=backbone), known, self.progress).features
+        known = self.rows.views.extractor.settings if backbone is self.split.backbone else ExtractSettings()
+        return extract(self.rows.images, replace(self.split.end, backbone=backbone), known, self.progress).features
 
     def _blend(self, started: dict[str, torch.Tensor], trained: Trained) -> float | None:
         """WiSE-FT: the mixture of the weights before and after with the least validation loss; half without any."""
@@ -245,21 +252,21 @@ class _Tuning:
 
     def _finish(self, course: Course, history: list[Row], before: Any, found: Found | None) -> Tuned:
         if self._solved is not None and course.frozen:
-            (layers, features), backbone = self._solved, self.cut.backbone
+            (layers, features), backbone = self._solved, self.split.backbone
         else:
-            layers, backbone = read(self.network.top), tuned(self.cut.backbone, self.network.body_state())
+            layers, backbone = read(self.network.top), tuned(self.split.backbone, self.network.body_state())
             features = self._features("features", backbone)
         head = self.head.take_layers(layers, self.classes)
         head.history_ = history
         head.notes_ = [*self.rows.notes, *notes(course, self.plan.epochs)]
         head.report_ |= {"best_epoch": course.trained.best_epoch, "epochs": course.epochs}
         parameters = sum(p.numel() for p in self.network.parameters())
-        told = report(course, self.cut, self.rows, self.settings, parameters, len(self.val))
+        told = report(course, self.split, self.rows, self.settings, parameters, len(self.val))
         if found is not None:
             told["steepest_rate"] = found.steepest
         tried = list(zip(found.rates, found.losses, strict=True)) if found else []
         return Tuned(
-            replace(self.cut.end, backbone=backbone), head, features, TrainingRecord(told, before, tried=tried)
+            replace(self.split.end, backbone=backbone), head, features, TrainingRecord(told, before, tried=tried)
         )
 
 

@@ -20,7 +20,7 @@ DEFAULT_UNITS = 3
 
 
 @dataclass(frozen=True)
-class Cut:
+class TrainingSplit:
     """`rows` makes the body's input of a picture; `end` is the source of features, up to the layer of the new top."""
 
     backbone: Backbone
@@ -57,7 +57,7 @@ class Cut:
         return features.shape[1]
 
 
-def cut(recipe: Recipe, end: FeatureSource) -> Cut:
+def split_for_training(recipe: Recipe, end: FeatureSource) -> TrainingSplit:
     """Cut the backbone of `end` as the recipe says. Raises UserError or UnknownName where it cannot be cut there."""
     if end.backbone is None:
         raise UserError("Without a backbone there is nothing to train; choose one with `backbone`.")
@@ -66,7 +66,7 @@ def cut(recipe: Recipe, end: FeatureSource) -> Cut:
     layer = None if recipe.method == "scratch" else below(backbone.name, blocks, asked)
     body = backbone.trainable_part(layer, end.layer)
     rows = FeatureSource(end.preprocess, layer=PICTURE) if layer is None else replace(end, layer=body.source)
-    return Cut(backbone, body, rows, end)
+    return TrainingSplit(backbone, body, rows, end)
 
 
 def below(network: str, blocks: Sequence[TrainableBlock], unfreeze: int | str | None) -> str | None:

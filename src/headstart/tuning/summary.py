@@ -7,9 +7,9 @@ from typing import Any
 
 from headstart.training.batches import Stored
 from headstart.training.loop import Trained
-from headstart.tuning.cut import Cut
 from headstart.tuning.rows import TrainingRows
 from headstart.tuning.settings import Settings
+from headstart.tuning.training_split import TrainingSplit
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,20 @@ def notes(course: Course, planned: int) -> list[str]:
 
 
 def report(
-    course: Course, cut: Cut, rows: TrainingRows, settings: Settings, parameters: int, judged: int
+    course: Course, split: TrainingSplit, rows: TrainingRows, settings: Settings, parameters: int, judged: int
 ) -> dict[str, Any]:
     """The block, JSON-able; `parameters` were trained, `judged` rows of validation are read in every epoch."""
-    body, trained = cut.body, course.trained
+    body, trained = split.body, course.trained
     return {
         "trained_from": body.blocks[0].name if body.blocks else "input",
         "blocks": len(body.blocks),
-        "whole": cut.whole,
+        "whole": split.whole,
         "parameters": parameters,
-        "parameters_of_network": sum(p.numel() for p in cut.backbone.network().parameters()),
+        "parameters_of_network": sum(p.numel() for p in split.backbone.network().parameters()),
         "rows": len(rows.train_labels),
         "augment": rows.varied.augment.name,
         "stored_mb": round(rows.stored_bytes / 1e6, 3),
-        "trunk_runs_saved": course.epochs * _stored_rows(cut, rows, judged),
+        "trunk_runs_saved": course.epochs * _stored_rows(split, rows, judged),
         "plan": settings.plan.to_dict(),
         "gradual": settings.gradual,
         "sampler": settings.sampler,
@@ -80,8 +80,8 @@ def report(
     }
 
 
-def _stored_rows(cut: Cut, rows: TrainingRows, judged: int) -> int:
+def _stored_rows(split: TrainingSplit, rows: TrainingRows, judged: int) -> int:
     """Rows of an epoch for which the frozen part need not run: none of fresh views, none if nothing is frozen."""
-    if cut.whole or not rows.stored_bytes:
+    if split.whole or not rows.stored_bytes:
         return 0
     return judged + (len(rows.train_labels) if isinstance(rows.train, Stored) else 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.gains import mcnemar
 from headstart.ranking.judge import Judged
+from headstart.statistics import mcnemar
 
 ALPHA = 0.05
 """Below this p a difference counts as measured."""

@@ -1,4 +1,4 @@
-"""What each step of augmentation added: the same pictures answered without it and with it."""
+"""What each step added, such as views or their averaging: the same pictures answered without it and with it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.metrics import wilson
+from headstart.statistics import mcnemar, wilson
 
 
-def gains(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+def stepwise_accuracy(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
     """One JSON-able entry for each step of `answers`, step -> logits (n, k) of the same n pictures, in their order.
 
     Each says the step's accuracy with its 95% interval and, against the entry before it, how many mistakes it `mended`,
@@ -33,12 +33,3 @@ def gains(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]])
         found.append(entry)
         before = right
     return found
-
-
-def mcnemar(mended: int, made: int) -> float:
-    """Two-sided exact p value of McNemar's test (1947): how likely a fair coin falls so unevenly, or more so."""
-    n, tail, ways = mended + made, 0, 1
-    for i in range(min(mended, made) + 1):  # `ways` is n choose i, whole numbers of any size
-        tail += ways
-        ways = ways * (n - i) // (i + 1)
-    return float(min(1.0, 2 * tail / 2**n))

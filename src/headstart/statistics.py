@@ -1,0 +1,40 @@
+"""Intervals and tests of counts of right answers, and the quantiles that intervals are made of."""
+
+from __future__ import annotations
+
+import math
+
+Z95 = 1.959963984540054
+
+
+def wilson(correct: float, n: float) -> tuple[float, float]:
+    """Wilson's 95% interval of a proportion (Wilson 1927); (0, 1) when n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = correct / n, Z95**2 / n
+    centre = (share + z2 / 2) / (1 + z2)
+    half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def mcnemar(mended: int, made: int) -> float:
+    """Two-sided exact p value of McNemar's test (1947): how likely a fair coin falls so unevenly, or more so."""
+    n, tail, ways = mended + made, 0, 1
+    for i in range(min(mended, made) + 1):  # `ways` is n choose i, whole numbers of any size
+        tail += ways
+        ways = ways * (n - i) // (i + 1)
+    return float(min(1.0, 2 * tail / 2**n))
+
+
+def t_quantile(df: float, level: float) -> float:
+    """How many standard errors a two-sided interval of this level (0.95, 0.9) reaches with Student's t, df >= 1."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, (1 + level) / 2))
+
+
+def z_quantile(level: float) -> float:
+    """The same with the normal distribution."""
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + level) / 2))
