@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.exceptions import DataConversionWarning
 
 from headstart import TransferClassifier
 from headstart.errors import DataError, Refused
@@ -138,7 +139,9 @@ def test_an_estimator_takes_one_column_and_refuses_one_picture_and_missing_label
     for i, (path, colour) in enumerate(zip(paths, colours, strict=True)):
         path.write_bytes(png(colour, 10 + i % 2))
     table = pd.DataFrame({"image": [str(path) for path in paths], "label": colours})
-    model = TransferClassifier(method="pixels", image_size=8).fit(table[["image"]], table[["label"]])
+    model = TransferClassifier(method="pixels", image_size=8)
+    with pytest.warns(DataConversionWarning, match="column-vector"):  # as scikit-learn's own estimators warn
+        model.fit(table[["image"]], table[["label"]])
     assert model.score(table[["image"]], table["label"]) == 1
     with pytest.raises(ValueError, match=r"X\[0\]\[None\]"):
         model.predict(np.zeros((12, 12, 3), np.uint8))

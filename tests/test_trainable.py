@@ -408,7 +408,7 @@ class Untraceable(nn.Module):
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.norm(self.conv(x))
-        return x if float(x.sum()) > 0 else -x
+        return x if float(x.detach().sum()) > 0 else -x
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> Any:
         x = x.mean((2, 3))
