@@ -6,7 +6,7 @@ import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from headstart.errors import UserError
 from headstart.metrics import wilson
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
-from headstart.ranking.rank import Ranking, Request
 from headstart.ranking.standing import difference
+
+if TYPE_CHECKING:
+    from headstart.ranking.rank import Ranking, Request
 
 JSON = "ranking.json"
 COLUMNS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.speed import measured
 from headstart.ranking.standing import front, ordered
 from headstart.recipe import Recipe
+
+if TYPE_CHECKING:
+    from headstart.report.charts.scatter import RankingDisplay
 
 UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
 ALL_SEEN = (
@@ -65,7 +69,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ranking:
     """What came out: `pixels` is the baseline, `backbones` are in order, `front` has labels, the fastest first.
 
@@ -82,6 +86,27 @@ class Ranking:
     notes: tuple[str, ...]
     refused: int
     seconds: float
+
+    def plot(self) -> RankingDisplay:
+        """Accuracy against speed, drawn.
+
+        A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's.
+        """
+        from headstart.ranking.files import content
+        from headstart.report.ranking import chart
+
+        return chart(content(self)).plot()
+
+    def __repr__(self) -> str:
+        return f"Ranking({self.request.data!r}: {self.advice.headline})"
+
+    def _repr_html_(self) -> str:
+        """The headline and the chart."""
+        from headstart.ranking.files import content
+        from headstart.report.figures import shown_as
+        from headstart.report.ranking import chart
+
+        return shown_as(self.advice.headline, {"ranking": chart(content(self))})
 
 
 def rank(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Ranking:
