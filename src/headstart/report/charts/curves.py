@@ -207,7 +207,7 @@ def _spread(ax: Axes, ends: Sequence[_End]) -> None:
     """The words as near to the ends of their curves as the others allow."""
     bottom, top = ax.get_ylim()
     unit = (top - bottom) / ax.get_window_extent().height * root(ax).dpi / UNITS
-    order = sorted(ends, key=lambda end: end.y)
+    order = [ends[i] for i in sorted(range(len(ends)), key=lambda i: (ends[i].y, -i))]
     heights = [end.height * unit for end in order]
     room = max(6 * unit, (sum(heights) - (top - bottom)) / 2)
     for end, middle in zip(order, apart([e.y for e in order], heights, bottom - room, top + room), strict=True):

@@ -46,10 +46,14 @@ class DifferencesDisplay(Display):
     about: str = ""
 
     @property
+    def heading(self) -> str:
+        """With what is compared."""
+        return f"{self.title}: {self.about}" if self.about else self.title
+
+    @property
     def words(self) -> str:
         """For those who do not see the drawing."""
-        about = f"{self.title}, {self.about}" if self.about else self.title
-        return f"{about}. " + " ".join(f"{row.words}." for row in self.rows)
+        return f"{self.heading}. " + " ".join(f"{row.words}." for row in self.rows)
 
     def height(self, width: float) -> float:
         """In units."""

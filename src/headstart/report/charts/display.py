@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from headstart.errors import UserError
+from headstart.report.charts.labels import wrapped
 from headstart.report.charts.style import UNITS, root, style
 from headstart.report.charts.svg import inline, standing
 
@@ -24,8 +25,8 @@ SLIM = 420.0
 """Charts narrower than this are laid out for a phone."""
 
 
-TITLE, MARGIN = 24.0, 3.0
-"""Room for a title, and around everything."""
+TITLE, MARGIN = 20.0, 3.0
+"""Room for a line of the title, and around everything."""
 
 
 class Display:
@@ -46,13 +47,19 @@ class Display:
         width = width or self.widths[0]
         self._told, self._settled = {}, ax is not None
         with style(self.font(width)):
-            self.ax_ = ax or _axes(width, self.height(width) + TITLE * title)
+            words = wrapped(self.heading, width - 50, 1.2 * self.font(width), most=3) if title else []
+            self.ax_ = ax or _axes(width, self.height(width) + TITLE * len(words))
             self.figure_ = root(self.ax_)
             if title:
-                self.ax_.set_title(self.title)
+                self.ax_.set_title("\n".join(words))
             self._draw(self.ax_, width < SLIM)
             self._settle()
         return self
+
+    @property
+    def heading(self) -> str:
+        """What stands over the chart where no page says what it is of."""
+        return self.title
 
     @property
     def words(self) -> str:
@@ -76,12 +83,16 @@ class Display:
             return
         self._settled = True
         self.ax_.apply_aspect()
+        legend = self.ax_.get_legend()
+        if legend is not None:  # it begins where the axes begin, so its width is no margin of theirs
+            legend.set_in_layout(False)
         inside, outside = self.ax_.get_window_extent(), self.ax_.get_tightbbox()
         if outside is None:
             return
+        highest = outside.y1 if legend is None else max(outside.y1, legend.get_window_extent().y1)
         wide, high = self.figure_.bbox.width, self.figure_.bbox.height
         left, bottom = inside.x0 - outside.x0 + MARGIN, inside.y0 - outside.y0 + MARGIN
-        right, top = wide - (outside.x1 - inside.x1 + MARGIN), high - (outside.y1 - inside.y1 + MARGIN)
+        right, top = wide - (outside.x1 - inside.x1 + MARGIN), high - (highest - inside.y1 + MARGIN)
         if left < right and bottom < top:
             self.figure_.subplots_adjust(left / wide, bottom / high, right / wide, top / high)
 

@@ -49,7 +49,7 @@ def beside(
     free: list[tuple[float, int, tuple[int, int, str], Bbox]] = []
     for place in PLACES:
         label.set(position=place[:2], horizontalalignment=place[2])
-        box = label.get_window_extent().padded(1)
+        box = label.get_window_extent().padded(3)
         if inside.contains(*box.min) and inside.contains(*box.max) and not box.count_overlaps(taken):
             free.append((box.count_overlaps(lines) + FAR * len(free), len(free), place, box))
     if not free:

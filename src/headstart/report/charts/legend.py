@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from headstart.report.charts.style import UNITS, root
 
 if TYPE_CHECKING:
@@ -33,6 +35,5 @@ def legend(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
 
 
 def _wide(widths: Sequence[float], columns: int) -> float:
-    """The width of a legend that is filled column by column."""
-    rows = -(-len(widths) // columns)
-    return sum(max(widths[i : i + rows]) for i in range(0, len(widths), rows))
+    """The width of a legend in this many columns, filled one after another."""
+    return sum(float(column.max()) for column in np.array_split(np.array(widths), columns))

@@ -105,7 +105,7 @@ class RankingDisplay(Display):
         lines += boxes(ax, [(ax.get_xlim()[0], self.pixels, ax.get_xlim()[1], self.pixels)])
         self.unnamed_ = []
         text = f"raw pixels {percent(self.pixels)}"
-        beside(ax, text, (ax.get_xlim()[1], self.pixels), taken)
+        beside(ax, text, (ax.get_xlim()[1], self.pixels), taken, lines)
         for point in sorted(self.points, key=lambda p: not p.on_front):
             at, weight = (point.speed, point.accuracy), "bold" if point.kind == "best" else "normal"
             found = beside(ax, cut(point.name, longest), at, taken, lines, weight=weight)

@@ -38,7 +38,7 @@ def standing(drawn: bytes, told: Told, words: str) -> str:
     root.insert(0, title)
     ET.register_namespace("", SVG[1:-1])
     ET.register_namespace("xlink", XLINK[1:-1])
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
 def _variable(found: re.Match[str]) -> str:
