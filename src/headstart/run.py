@@ -66,8 +66,8 @@ class Run:
         train = self.images.take(self.images.parts == "train")
         return contact_sheet(train, self.classifier.source, replace(self.training, count=views), pictures)
 
-    def plot(self, chart: str = "confusion") -> Display:
-        """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy` or another of its figures.
+    def plot(self, chart: str | None = None) -> Display:
+        """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy`, ...; the first by default.
 
         A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's. Raises UnknownName.
         """

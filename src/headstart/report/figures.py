@@ -42,16 +42,14 @@ def figures(folder: Path) -> Figures:
 
 
 def of_run(folder: Path) -> Figures:
-    """`accuracy`, `confusion`, `reliability`, `history` and the others that the run has figures of."""
+    """`confusion`, `reliability`, `history`, `accuracy` and the others that the run has figures of."""
     files = read_run(folder)
     judged, gained = PART_WORDS.get(files.judged, ""), training.gain(files.scores, files.judged)
     learnt, trusted = curves.history(files), reliability.reliability(files.predictions, judged)
-    found = _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
-    if matrix := _confusion(files):
-        found["confusion"] = matrix
-    if trusted:
-        found["reliability"] = trusted.chart
+    found = _named(["confusion"], _confusion(files))
+    found |= _named(["reliability"], [trusted.chart] if trusted else [])
     found |= _named(["history", "history-accuracy"], learnt.charts if learnt else [])
+    found |= _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
     if gained:
         found["training"] = intervals.comparison("Accuracy, with 95% interval", gained.labelled())
     return found | _named(["learning-rate", "learning-rates-tried"], rates.rate_charts(files))
@@ -62,12 +60,13 @@ def _named(names: list[str], found: list[Any]) -> Figures:
     return dict(zip(names, found, strict=False))
 
 
-def _confusion(files: RunFiles) -> ConfusionDisplay | None:
+def _confusion(files: RunFiles) -> list[ConfusionDisplay]:
+    """The matrix of the judged part; none where nothing was judged."""
     cells = confusion(files.after, files)
     counts = np.zeros((len(files.classes),) * 2, dtype=np.int64)
     for true, predicted, n in cells:
         counts[true, predicted] = n
-    return ConfusionDisplay(counts, [shown(name, 40) for name in files.classes]) if cells else None
+    return [ConfusionDisplay(counts, [shown(name, 40) for name in files.classes])] if cells else []
 
 
 def of_study(folder: Path) -> Figures:

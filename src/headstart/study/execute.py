@@ -49,8 +49,8 @@ class Study:
     verdicts: Mapping[str, Any]
     results: tuple[ArmResults, ...]
 
-    def plot(self, chart: str = "curves") -> Display:
-        """A chart of the study, drawn: `curves`, `differences`, `classes`, `training` or another of its figures.
+    def plot(self, chart: str | None = None) -> Display:
+        """A chart of the study, drawn: `curves`, `differences`, `classes`, `training`, ...; the first by default.
 
         A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's. Raises UnknownName.
         """
