@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from headstart.report.charts.axes import numbers, padded, percents, shifted
 from headstart.report.charts.display import SLIM, Display
-from headstart.report.charts.labels import apart, beside, boxes, wrapped
+from headstart.report.charts.ends import LINE, Curve, end, marker, spread, words_of
+from headstart.report.charts.labels import beside, boxes
 from headstart.report.charts.legend import legend
-from headstart.report.charts.style import UNITS, Look, colour, root
+from headstart.report.charts.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,39 +23,6 @@ MARKED = 16
 """Markers on a curve of no more points than this; on a longer one about a dozen."""
 TAIL = (0, (0.5, 2.2))
 """Dots, of the way to an asymptote."""
-LINE = 1.28
-"""The height of a line of text, in sizes of text."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A share with the ends of its interval at `x`, and its words; None where nothing was measured: a gap."""
-
-    x: float
-    y: float | None
-    low: float | None = None
-    high: float | None = None
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The samples of an arm, the first and the last measured.
-
-    `notes` stand under its words at the end, `short` on a phone; `limit` is the asymptote; `strong` is one of the
-    headline's two arms.
-    """
-
-    look: Look
-    samples: Sequence[Sample]
-    notes: Sequence[str]
-    short: str
-    strong: bool = False
-    limit: float | None = None
-
-    def column(self, name: str) -> NDArray[np.float64]:
-        """`x`, `y`, `low` or `high` of every sample (n,), nan where there is none."""
-        return np.array([getattr(sample, name) for sample in self.samples], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -96,7 +64,7 @@ class CurvesDisplay(Display):
     def height(self, width: float) -> float:
         """Taller where the words of many curves would not fit beside it."""
         slim, font = width < SLIM, self.font(width)
-        lines = sum(len(_words_of(each, slim, font)) + 0.4 for each in self.curves)
+        lines = sum(len(words_of(each, slim, font)) + 0.4 for each in self.curves)
         return max((1.05 if slim else 0.56) * width * (1 if self.ticks else 0.75), LINE * font * lines + 90)
 
     def font(self, width: float) -> float:
@@ -111,9 +79,9 @@ class CurvesDisplay(Display):
             looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
             names = (("transfer", "-"), ("source-free", "--"))
             legend(ax, [ax.plot([], [], linestyle=dashes, label=name, **looks)[0] for name, dashes in names])
-        ends = [self._end(ax, curve, slim) for curve in self.curves]
+        ends = [end(ax, curve, slim, self.font(self.widths[slim])) for curve in self.curves]
         self._settle()
-        _spread(ax, ends)
+        spread(ax, ends)
         if self.ticks:
             _thinned(ax)
         if self.bracket:
@@ -134,8 +102,8 @@ class CurvesDisplay(Display):
             numbers(ax.xaxis, 5 if slim else 8, whole=True)
             return
         ax.set_xscale("log")
-        spread = max(hi / lo, 2.0)
-        ax.set_xlim(lo / spread**0.22, hi * spread ** (0.06 if slim else 0.12))
+        factor = max(hi / lo, 2.0)
+        ax.set_xlim(lo / factor**0.22, hi * factor ** (0.06 if slim else 0.12))
         ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
         ax.set_xticks([], minor=True)
 
@@ -149,79 +117,23 @@ class CurvesDisplay(Display):
         every = 1 if len(x) <= MARKED else len(x) // 12
         marked = [sample for sample in curve.samples[::-1][::every] if sample.y is not None]
         dots = ax.plot([sample.x for sample in marked], [sample.y or 0.0 for sample in marked], zorder=4, clip_on=False,
-                       **_marker(curve.look, 9))  # fmt: skip
+                       **marker(curve.look, 9))  # fmt: skip
         self._tell(dots[0], [sample.words for sample in marked])
         if curve.limit is not None:
             right, share = ax.get_xlim()[1], np.linspace(0, 1, 20)
             rest = (curve.limit - y[-1]) * (1 - share) ** 2
             ax.plot(x[-1] * (right / x[-1]) ** share, curve.limit - rest, color=tone, linewidth=2, linestyle=TAIL)
 
-    def _end(self, ax: Axes, curve: Curve, slim: bool) -> _End:
-        """The marker and words of a curve beside the plotting area, not yet at their height, and a line to them."""
-        x, y = float(curve.column("x")[-1]), float(curve.column("y")[-1])
-        if curve.limit is not None:
-            x, y = ax.get_xlim()[1], curve.limit
-        font, left = self.font(self.widths[slim]), 26 if slim else 34
-        words = _words_of(curve, slim, font)
-        line, top = LINE * font, (len(words) - 1) / 2 * LINE * font
-        texts: list[Any] = [
-            ax.text(1, y, text, transform=_beside(ax, left, top - i * line), va="center", color=colour(ink), weight=w)
-            for i, (text, ink, w) in enumerate(words)
-        ]
-        dot = ax.plot([1], [y], transform=_beside(ax, left - 11, 0), clip_on=False, **_marker(curve.look, 8))
-        looks = {"arrowstyle": "-", "color": colour(curve.look.colour), "alpha": 0.45, "shrinkA": 0, "shrinkB": 7}
-        leader = ax.annotate("", (x, y), (1, y), textcoords=_beside(ax, left - 17, 0), annotation_clip=False,
-                             arrowprops=looks)  # fmt: skip
-        return _End(y, len(words) * line + 5, [*texts, leader], dot[0])
-
     def _arrow(self, ax: Axes, arrow: Arrow) -> None:
-        end = arrow.needed or ax.get_xlim()[1]
+        needed = arrow.needed or ax.get_xlim()[1]
         looks = {"arrowstyle": "-|>", "color": colour("ink"), "linewidth": 1.6, "shrinkA": 7, "shrinkB": 2,
                  "mutation_scale": 13}  # fmt: skip
-        ax.annotate("", (end, arrow.share), (arrow.n, arrow.share), arrowprops=looks, zorder=5)
-        taken = boxes(ax, [(arrow.n, arrow.share, end, arrow.share)], 6)
+        ax.annotate("", (needed, arrow.share), (arrow.n, arrow.share), arrowprops=looks, zorder=5)
+        taken = boxes(ax, [(arrow.n, arrow.share, needed, arrow.share)], 6)
         if self.bracket:
             taken += boxes(ax, [(ax.get_xlim()[0], min(self.bracket.shares), self.bracket.n, max(self.bracket.shares))])
         ink = [(x, y, x, y) for curve in self.curves for x, y in _along(curve)]
-        beside(ax, arrow.words, ((arrow.n * end) ** 0.5, arrow.share), taken, boxes(ax, ink, 3), weight="bold")
-
-
-@dataclass(frozen=True)
-class _End:
-    """What stands at the end of a curve: the share it belongs to, its height in units, its parts."""
-
-    y: float
-    height: float
-    words: Sequence[Any]
-    dot: Any
-
-
-def _words_of(curve: Curve, slim: bool, font: float) -> list[tuple[str, str, str]]:
-    """The lines at the end of a curve, each with its colour and weight."""
-    room, notes = 92 if slim else 176, [curve.short] if slim else curve.notes
-    words = [(line, "ink", "bold" if curve.strong else "normal") for line in wrapped(curve.look.words, room, font)]
-    return words + [(line, "quiet", "normal") for note in notes for line in wrapped(note, room, font)]
-
-
-def _spread(ax: Axes, ends: Sequence[_End]) -> None:
-    """The words as near to the ends of their curves as the others allow."""
-    bottom, top = ax.get_ylim()
-    unit = (top - bottom) / ax.get_window_extent().height * root(ax).dpi / UNITS
-    order = [ends[i] for i in sorted(range(len(ends)), key=lambda i: (ends[i].y, -i))]
-    heights = [end.height * unit for end in order]
-    room = max(6 * unit, (sum(heights) - (top - bottom)) / 2)
-    for end, middle in zip(order, apart([e.y for e in order], heights, bottom - room, top + room), strict=True):
-        end.dot.set_ydata([middle])
-        for artist in end.words:
-            artist.set_y(middle)
-
-
-def _marker(look: Look, size: float) -> dict[str, Any]:
-    """Hollow without a source, with a rim of the page's colour otherwise."""
-    tone, page = colour(look.colour), colour("page")
-    inside, rim = (page, tone) if look.free else (tone, page)
-    return {"marker": look.marker, "markersize": size, "linestyle": "none", "color": tone, "markerfacecolor": inside,
-            "markeredgecolor": rim, "markeredgewidth": 1.8 if look.free else 1.0}  # fmt: skip
+        beside(ax, arrow.words, ((arrow.n * needed) ** 0.5, arrow.share), taken, boxes(ax, ink, 3), weight="bold")
 
 
 def _lone(y: NDArray[np.float64]) -> list[int]:
@@ -236,11 +148,6 @@ def _along(curve: Curve) -> list[tuple[float, float]]:
     xs, ys = zip(*known, strict=True)
     fine = np.linspace(xs[0], xs[-1], 20)
     return list(zip(np.exp(fine), np.interp(fine, xs, ys), strict=True))
-
-
-def _beside(ax: Axes, right: float, up: float) -> Any:
-    """From the right edge of the plotting area across, and in data up, shifted by units."""
-    return shifted(ax.get_yaxis_transform(), ax, right, up)
 
 
 def _bracket(ax: Axes, bracket: Bracket) -> None:

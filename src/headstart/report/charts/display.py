@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from headstart import records, shared
 from headstart.errors import UserError
 from headstart.report.charts.labels import wrapped
 from headstart.report.charts.style import UNITS, root, style
@@ -117,8 +118,10 @@ class Display:
         known = self.figure_.canvas.get_supported_filetypes()
         if kind not in known:
             raise UserError(f"{path} names no format of a picture; end it with one of .{', .'.join(sorted(known))}.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self._repr_svg_().encode() if kind == "svg" else self._written(kind, self.words))
+        content = self._repr_svg_().encode() if kind == "svg" else self._written(kind, self.words)
+        records.make(path.parent)
+        with shared.replacing(path) as part:
+            part.write_bytes(content)
         return path
 
     def _repr_svg_(self) -> str:
