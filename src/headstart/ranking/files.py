@@ -19,6 +19,9 @@ from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
 from headstart.ranking.rank import Ranking, Request
+from headstart.report.charts.scatter import RankingDisplay
+from headstart.report.figures import shown_as
+from headstart.report.ranking import chart
 from headstart.statistics import wilson
 
 JSON = "ranking.json"
@@ -35,6 +38,20 @@ class SavedRanking:
 
     folder: Path
     ranking: Mapping[str, Any]
+
+    def plot(self) -> RankingDisplay:
+        """Accuracy against speed, drawn.
+
+        A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's.
+        """
+        return chart(self.ranking).plot()
+
+    def __repr__(self) -> str:
+        return f"SavedRanking({str(self.folder)!r}: {self.ranking['advice']['headline']})"
+
+    def _repr_html_(self) -> str:
+        """The headline and the chart."""
+        return shown_as(self.ranking["advice"]["headline"], {"ranking": chart(self.ranking)})
 
 
 def claim(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.pairwise import front, ordered
 from headstart.ranking.speed import measured
 from headstart.recipe import Recipe
+
+if TYPE_CHECKING:
+    pass
 
 UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
 ALL_SEEN = (
@@ -67,7 +71,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ranking:
     """What came out: `pixels` is the baseline, `backbones` are in order, `front` has labels, the fastest first.
 

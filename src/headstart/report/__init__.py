@@ -1,9 +1,10 @@
 """The HTML report of one run: one self-contained page, written from the run folder's files alone.
 
 Read it in this order: `files` (what is read), `parts` (what tests the classifier, what it was fitted on), `headline`
-(the run in a sentence), `story` and `head` (step by step), `tables` and `inventory`, `charts` with `intervals`,
-`curves`, `ways`, `rates` and `reliability`, `training` and `settings` of a network that was trained, `examples` and
-`contact`, `templates/` (the page). Jinja2 escapes everything from outside. The page of a study is in `study`.
+(the run in a sentence), `story` and `head` (step by step), `tables` and `inventory`, `intervals`, `curves`, `ways`,
+`rates` and `reliability` (what is drawn; `charts` draws it), `training` and `settings` of a network that was trained,
+`examples` and `contact`, `templates/` (the page), `figures` (every chart of a folder). Jinja2 escapes everything from
+outside. The page of a study is in `study`.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def view(
         "per_class": tables.per_class(files),
         "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),
-        "reliability": reliability.reliability(files.predictions),
+        "reliability": reliability.reliability(files.predictions, PART_WORDS.get(files.judged, "")),
         "ece": {key: decimal(scored.get(key), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
         "history": curves.history(files),
         "training": _trained(files),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.charts import Line, LineChart, Series, line_chart, whole
+from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
 from headstart.report.head import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
 from headstart.report.numbers import percent, plain
@@ -23,10 +23,9 @@ TITLES = {"log_loss": "Log loss", "loss": "Log loss", "squared_error": "Squared 
 
 @dataclass(frozen=True)
 class History:
-    """Charts of the learning history, a sentence about the mark in them, and the numbers themselves."""
+    """Charts of the learning history, and the numbers themselves."""
 
-    charts: list[LineChart]
-    mark: str
+    charts: list[LinesDisplay]
     columns: list[str]
     rows: list[list[str]]
 
@@ -34,28 +33,24 @@ class History:
 def history(files: RunFiles) -> History | None:
     """The learning history; None when the head has none worth drawing (fewer than two points)."""
     keys = list(dict.fromkeys(key for row in files.history for key in row))
-    if found := ways_charts(files.history):
-        return History(found, f"C = {_head(files).get('C', 0.0):.4g}, chosen", keys, _table(files, keys))
+    if found := ways_charts(files.history, f"C = {_head(files).get('C', 0.0):.4g}, chosen"):
+        return History(found, keys, _table(files, keys))
     x = next((key for key in ("epoch", *CHOICES) if key in keys), None)
     if x is None:
         return None
     rows = sorted((row for row in files.history if x == "epoch" or row.get(x, 0) > 0), key=lambda row: row.get(x, 0))
     start, rows = _without_start(rows)
-    mark, words = _mark(files, x, rows)
-    charts = [
-        chart for chart in (_chart(rows, x, kinds, mark, start) for kinds in (tuple(CRITERIA), ("accuracy",))) if chart
-    ]
+    mark = _mark(files, x, rows)
+    names = {part: PART_WORDS[part].capitalize() for part in DRAWN}
     if "choice" in _head(files):  # rows of its trials, held out of pictures that it was then fitted on
-        charts = [replace(chart, lines=[_held_out(line) for line in chart.lines]) for chart in charts]
-    return History(charts, words, keys, _table(files, keys)) if charts else None
+        names["val"] = "Held out"
+    kinds = (tuple(CRITERIA), ("accuracy",))
+    charts = [chart for chart in (_chart(rows, x, each, mark, start, names) for each in kinds) if chart]
+    return History(charts, keys, _table(files, keys)) if charts else None
 
 
 def _head(files: RunFiles) -> dict[str, Any]:
     return dict(files.scores.get("head") or {})
-
-
-def _held_out(line: Line) -> Line:
-    return replace(line, name="Held out") if line.style == "val" else line
 
 
 def _table(files: RunFiles, keys: Sequence[str]) -> list[list[str]]:
@@ -96,28 +91,36 @@ def _without_start(rows: list[dict[str, float]]) -> tuple[dict[str, float], list
 
 
 def _chart(
-    rows: Sequence[dict[str, float]], x: str, kinds: Sequence[str], mark: float | None, start: dict[str, float]
-) -> LineChart | None:
+    rows: Sequence[dict[str, float]],
+    x: str,
+    kinds: Sequence[str],
+    mark: tuple[float | None, str],
+    start: dict[str, float],
+    names: dict[str, str],
+) -> LinesDisplay | None:
     """Curves of the first of `kinds` that the history has, of training and of validation or else of test; None with
     fewer than two points."""
     kind = next((kind for kind in kinds if rows and any(f"{p}_{kind}" in rows[-1] for p in DRAWN)), "")
-    series: list[Series] = []
-    for part in DRAWN:
-        key = f"{part}_{kind}"
-        points = [(row[x], row[key]) for row in rows if key in row and math.isfinite(row[key])]
-        if points or part != "test":
-            series.append((PART_WORDS[part].capitalize(), part, points))
-    values = [at for _, _, points in series for at, _ in points]
+    keys = {part: f"{part}_{kind}" for part in DRAWN}
+    points = {part: [(r[x], r[k]) for r in rows if k in r and math.isfinite(r[k])] for part, k in keys.items()}
+    lines = [Line(names[part], part, found) for part, found in points.items() if found]
+    values = [at for line in lines for at, _ in line.points]
     if len(set(values)) < 2:
         return None
-    log = x != "epoch" and max(values) > 20 * min(values)
-    label = (lambda v: f"{100 * v:g}%") if kind == "accuracy" else "{:g}".format
-    chart = line_chart(TITLES[kind], _sentence(CHOSEN_WORDS.get(x, x)), series, label=label, mark=mark, log=log)
-    if x != "epoch":
-        return chart
-    begun = next((start[f"{part}_{kind}"] for part in ("val", "test", "train") if f"{part}_{kind}" in start), None)
+    begun = next((start[keys[part]] for part in ("val", "test", "train") if keys[part] in start), None)
     told = percent(begun) if kind == "accuracy" else f"{begun or 0:.3g}"
-    return replace(whole(chart), remark="" if begun is None else f"a head of zeros had {told}")
+    return LinesDisplay(
+        TITLES[kind],
+        _sentence(CHOSEN_WORDS.get(x, x)),
+        lines,
+        log=x != "epoch" and max(values) > 20 * min(values),
+        percent=kind == "accuracy",
+        whole=x == "epoch",
+        mark=mark[0],
+        marked=[point for line in lines for point in line.points if point[0] == mark[0]],
+        said=mark[1],
+        remark="" if begun is None else f"a head of zeros had {told}",
+    )
 
 
 def _sentence(words: str) -> str:

@@ -6,10 +6,15 @@ import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import HeadstartError, UserError
+from headstart.report.charts.display import Display
+from headstart.report.charts.style import DARK, LIGHT
 from headstart.report.numbers import shown
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def page(template: str, values: Mapping[str, Any]) -> str:
@@ -23,8 +28,19 @@ def page(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = shown
-    return environment.get_template(template).render(values)
+    environment.filters |= {"shown": shown, "drawn": drawn}
+    return environment.get_template(template).render({"light": LIGHT, "dark": DARK, **values})
+
+
+def drawn(chart: Display) -> Markup:
+    """A chart for a page, or one for a wide page and one for a phone: the style sheet shows the one that fits."""
+    from markupsafe import Markup
+
+    return Markup("".join(f'<div class="drawn{_place(chart, w)}">{chart.svg(w)}</div>' for w in chart.widths))
+
+
+def _place(chart: Display, width: float) -> str:
+    return "" if len(chart.widths) == 1 else " wide" if width == max(chart.widths) else " slim"
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from typing import Any
 from headstart import documents
 from headstart.errors import UserError
 from headstart.records import write_text
+from headstart.report.charts.scatter import Point, RankingDisplay
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
 from headstart.report.page import as_written, page
-from headstart.report.ranking_chart import kind, scatters
 
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
 MEASURED = (
@@ -86,7 +86,7 @@ def view(found: Mapping[str, Any]) -> dict[str, Any]:
         "headline": shown(advice["headline"], 400),
         "sentences": [_whole(shown(text, 1000)) for text in advice["sentences"]],
         "warnings": [_whole(shown(text, 1000)) for text in advice["warnings"]],
-        "scatters": scatters(found),
+        "chart": chart(found),
         "rows": [row(each) for each in (found["baseline"], *found["backbones"])],
         "hints": [_hint(each) for each in found["hints"]],
         "measured": [(term, words.format(**_facts(found))) for term, words in MEASURED],
@@ -96,6 +96,23 @@ def view(found: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": duration(found["seconds"]),
         "one_source": any(row["leep"] is None for row in found["backbones"]),
     }
+
+
+def chart(found: Mapping[str, Any]) -> RankingDisplay:
+    """Accuracy against speed, of the content of ranking.json."""
+    points = [
+        Point(
+            shown(each["backbone"]), each["accuracy"], each["accuracy_low"], each["accuracy_high"],
+            each["images_per_s"], kind(each), each["on_front"],
+        )
+        for each in found["backbones"]
+    ]  # fmt: skip
+    return RankingDisplay(points, found["baseline"]["accuracy"])
+
+
+def kind(row: Mapping[str, Any]) -> str:
+    """`best`, `tied` (cannot be told apart from it) or `worse`."""
+    return "best" if row["told_apart"] is None else "worse" if row["told_apart"] else "tied"
 
 
 def row(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from headstart.report.charts import LineChart, Series, line_chart, whole
+from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
 from headstart.report.numbers import count, duration, percent, shown
 from headstart.training.plan import Plan
@@ -17,12 +16,12 @@ POINTS = 200
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def rate_charts(files: RunFiles) -> list[LineChart]:
+def rate_charts(files: RunFiles) -> list[LinesDisplay]:
     """The schedule that was planned, and the learning-rate finder where it ran."""
     return [chart for chart in (_schedule(files), _finder(files)) if chart is not None]
 
 
-def _schedule(files: RunFiles) -> LineChart | None:
+def _schedule(files: RunFiles) -> LinesDisplay | None:
     plan = (files.scores.get("training") or {}).get("plan") or {}
     if not {"epochs", "learning_rate", "warmup"} <= plan.keys():
         return None
@@ -30,20 +29,22 @@ def _schedule(files: RunFiles) -> LineChart | None:
     shape = Plan(epochs=epochs, learning_rate=highest, warmup=float(plan["warmup"]))
     power, dense = math.floor(math.log10(highest)), max(1, POINTS // epochs)
     steps = epochs * dense
-    series: list[Series] = []
-    for name, style, share in _groups(files):
+    lines = []
+    for name, kind, share in _groups(files):
         points = [
             (i / dense, shape.rate(min(i, steps - 1), steps) * share * highest / 10.0**power) for i in range(steps + 1)
         ]
-        series.append((name, style, points))
+        lines.append(Line(name, kind, points))
     last = max((row["epoch"] for row in files.history if "epoch" in row), default=epochs)
+    mark = last if last < epochs else None
+    marked = [point for line in lines for point in line.points if point[0] == mark]
     title = f"Learning rate (× 10{str(power).translate(_SUPERSCRIPT)})"
-    chart = whole(line_chart(title, "Epoch", series, label="{:g}".format, mark=last if last < epochs else None))
-    return replace(chart, said=f"stopped after epoch {last:g}")
+    said = f"stopped after epoch {last:g}"
+    return LinesDisplay(title, "Epoch", lines, whole=True, mark=mark, marked=marked, said=said)
 
 
 def _groups(files: RunFiles) -> list[tuple[str, str, float]]:
-    """(Name, style, share of the learning rate) of the head and of the block that learns slowest."""
+    """(Name, kind, share of the learning rate) of the head and of the block that learns slowest."""
     row = next((row for row in reversed(files.history) if row.get("learning_rate")), {})
     prefix = "learning_rate_"
     shares = {key.removeprefix(prefix): row[key] / row["learning_rate"] for key in row if key.startswith(prefix)}
@@ -54,17 +55,18 @@ def _groups(files: RunFiles) -> list[tuple[str, str, float]]:
     return [("head", "top", 1.0), (shown(slowest, 40), "low", shares[slowest])]
 
 
-def _finder(files: RunFiles) -> LineChart | None:
+def _finder(files: RunFiles) -> LinesDisplay | None:
     points = [(row["learning_rate"], row["loss"]) for row in files.tried if {"learning_rate", "loss"} <= row.keys()]
     points = [(rate, loss) for rate, loss in points if rate > 0 and math.isfinite(loss)]
     if len(points) < 2:
         return None
     said = (files.scores.get("training") or {}).get("steepest_rate")
     mark = min((rate for rate, _ in points), key=lambda rate: abs(math.log(rate / said))) if said else None
-    series: list[Series] = [("loss", "top", points)]
-    title = "Learning rates tried on a copy"
-    chart = line_chart(title, "Learning rate", series, label="{:g}".format, mark=mark, log=True)
-    return replace(chart, said=f"{_rate(said)}, where the loss fell most steeply" if said else "")
+    words = f"{_rate(said)}, where the loss fell most steeply" if said else ""
+    return LinesDisplay(
+        "Learning rates tried on a copy", "Learning rate", [Line("loss", "top", points)], log=True, mark=mark,
+        marked=[point for point in points if point[0] == mark], said=words,
+    )  # fmt: skip
 
 
 def speed_words(files: RunFiles) -> str:

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from headstart.report.charts import LineChart, Series, line_chart
+from headstart.report.charts.lines import Line, LinesDisplay
 
 Row = Mapping[str, float]
 X_LABEL = "Inverse penalty C × mean squared length of the rows"
 CHARTS = {"val_log_loss": "Log loss out of fold", "val_accuracy": "Accuracy out of fold"}
 
 
-def ways_charts(history: Sequence[Row]) -> list[LineChart]:
-    """Log loss and accuracy on rows held out; none where nothing was searched so. The least loss is marked."""
+def ways_charts(history: Sequence[Row], said: str) -> list[LinesDisplay]:
+    """Log loss and accuracy on rows held out; none where nothing was searched so. The least loss is marked: `said`."""
     rows = [row for row in history if row.get("strength", 0) > 0 and math.isfinite(row.get("val_log_loss", math.nan))]
     if len({row["strength"] for row in rows}) < 2:
         return []
     best = min(rows, key=lambda row: row["val_log_loss"])
-    return [_chart(rows, best, key) for key in CHARTS if all(key in row for row in rows)]
+    return [_chart(rows, best, key, said) for key in CHARTS if all(key in row for row in rows)]
 
 
-def _chart(rows: Sequence[Row], best: Row, key: str) -> LineChart:
-    ways = sorted({_way(row) for row in rows}, reverse=True)
-    series: list[Series] = [
-        (_words(way), _style(way), [(row["strength"], row[key]) for row in rows if _way(row) == way]) for way in ways
+def _chart(rows: Sequence[Row], best: Row, key: str, said: str) -> LinesDisplay:
+    lines = [
+        Line(_words(way), _kind(way), [(row["strength"], row[key]) for row in rows if _way(row) == way])
+        for way in sorted({_way(row) for row in rows}, reverse=True)
     ]
-    label = (lambda v: f"{100 * v:g}%") if key == "val_accuracy" else "{:g}".format
-    chart = line_chart(CHARTS[key], X_LABEL, series, label=label, mark=best["strength"], log=True)
-    own = ways.index(_way(best))
-    place = [x for x, _ in series[own][2]].index(best["strength"])
-    return replace(chart, marked=[chart.lines[own].points[place]])
+    return LinesDisplay(
+        CHARTS[key], X_LABEL, lines, log=True, percent=key == "val_accuracy", mark=best["strength"],
+        marked=[(best["strength"], best[key])], said=said,
+    )  # fmt: skip
 
 
 def _way(row: Row) -> tuple[float, float]:
@@ -43,6 +41,6 @@ def _words(way: tuple[float, float]) -> str:
     return f"{length}, whitened by {way[1]:g}" if way[1] else length
 
 
-def _style(way: tuple[float, float]) -> str:
-    """Its CSS class: the colour tells the length, the dashes whether it is whitened."""
-    return f"way-{'unit' if way[0] else 'own'}{' whitened' if way[1] else ''}"
+def _kind(way: tuple[float, float]) -> str:
+    """The colour tells the length, the dashes whether it is whitened."""
+    return f"{'unit' if way[0] else 'own'}{'-whitened' if way[1] else ''}"

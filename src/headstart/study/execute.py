@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,14 @@ from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets, subsets
 
+if TYPE_CHECKING:
+    from headstart.report.charts.display import Display
+
 FORMAT = 2
 """Raised when the same choices come to give other answers, so that cells of earlier versions are not mixed in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """A finished study: its folder, what is in verdicts.json, and the results of each arm, which no folder brings.
 
@@ -53,6 +56,24 @@ class Study:
     folder: Path
     verdicts: Mapping[str, Any]
     results: tuple[ArmResults, ...] = ()
+
+    def plot(self, chart: str | None = None) -> Display:
+        """A chart of the study, drawn: `curves`, `differences`, `classes`, `training`, ...; the first by default.
+
+        A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's. Raises UnknownName.
+        """
+        from headstart.report.figures import of_study, plotted
+
+        return plotted(of_study(self.folder), chart)
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.folder)!r}: {self.verdicts['headline']})"
+
+    def _repr_html_(self) -> str:
+        """The headline and the main chart."""
+        from headstart.report.figures import of_study, shown_as
+
+        return shown_as(self.verdicts["headline"], of_study(self.folder))
 
 
 def compare(

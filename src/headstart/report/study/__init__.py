@@ -1,8 +1,8 @@
 """The HTML report of a study (`headstart compare`): one self-contained page, written from the folder's files alone.
 
-Read it in this order: `files` (what is read), `words` (numbers and marks), `looks` (how an arm is
-drawn), `curves` and `marks` with `charts`, `training`, `reading`, `verdicts` with
-`differences`, `tables`, `templates/study.html`. Jinja2 escapes everything from outside.
+Read it in this order: `files` (what is read), `words` (numbers and marks), `looks` (how an arm is drawn), `charts`,
+`equivalence` and `reading`, `verdicts` with `differences`, `tables`, `templates/study.html`. Jinja2 escapes everything
+from outside.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from headstart.report.study import (
     looks,
     reading,
     tables,
-    training,
     verdicts,
 )
-from headstart.report.study.files import Study, read_study
+from headstart.report.study.files import Study, Training, read_study
 from headstart.report.study.words import MARKS, size_words
 
 SECTIONS = {
-    "plots": ("curves", "Curves"),
+    "chart": ("curves", "Curves"),
     "cards": ("verdicts", "Verdicts"),
     "others": ("others", "Other pairs"),
     "reasons": ("reasons", "Reasons"),
@@ -71,14 +70,14 @@ def view(folder: Path, study: Study) -> dict[str, Any]:
         "facts": tables.facts(study),
         "overview": verdicts.overview(study, words),
         "shapes": [mark for word, mark in MARKS.items() if not word.startswith(("better", "worse"))],
-        "plots": charts.main_chart(study, drawn),
+        "chart": charts.main_chart(study, drawn),
         "how_to_read": reading.how_to_read(study),
         "cards": verdicts.cards(study, words),
         "others": verdicts.other_pairs(study, words),
         "margin": verdicts.margin_words(study),
         "reasons": verdicts.reasons(study, words),
         "accuracies": tables.accuracies(study, words) if any(arm.curve for arm in study.arms) else None,
-        "training": training.training(study, drawn),
+        "training": [(chart, _sentences(told)) for chart, told in charts.training_charts(study, drawn)],
         "by_class": differences.by_class(study, words),
         "cost_columns": tables.COSTS,
         "costs": tables.costs(study, words),
@@ -91,3 +90,8 @@ def view(folder: Path, study: Study) -> dict[str, Any]:
         "files": tables.files(folder),
     }
     return told | {"sections": [link for part, link in SECTIONS.items() if told[part]]}
+
+
+def _sentences(told: list[Training]) -> list[str]:
+    """What is said of each arm that was trained."""
+    return [shown(each.sentence, 1000) for each in told if each.sentence]

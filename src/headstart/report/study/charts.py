@@ -1,122 +1,95 @@
-"""The main chart of a study: accuracy against labelled pictures, with the marks of the headline's comparison."""
+"""The charts of accuracy of a study: against labelled pictures, with what the headline compares, and against epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import groupby
 
-from headstart.report.charts import Axis, Tick, padded, spread
+from headstart.report.charts.curves import Arrow, Bracket, CurvesDisplay
+from headstart.report.charts.ends import Curve, Sample
 from headstart.report.numbers import percent
-from headstart.report.study.curves import NARROW, WIDE, Curve, Frame, Label, Sample, Series, curve, fitted, labels
-from headstart.report.study.files import Arm, Estimate, Point, Study
-from headstart.report.study.looks import Look
-from headstart.report.study.marks import Marks, marks
-from headstart.report.study.words import labelled, pictures, share_with_interval, size_lines, width
-
-Looks = Mapping[str, Look]
-Ticks = list[tuple[float, tuple[str, ...]]]
+from headstart.report.parts import PART_WORDS
+from headstart.report.study.equivalence import equivalence, equivalence_words
+from headstart.report.study.files import Arm, Comparison, Epoch, Estimate, Point, Study, Training
+from headstart.report.study.looks import Looks
+from headstart.report.study.words import labelled, pictures, points, share_with_interval, size_lines
 
 
-@dataclass(frozen=True)
-class Plot:
-    """A chart in one frame: `words` are its title, `across` names its horizontal axis."""
-
-    frame: Frame
-    words: str
-    across: str
-    x_ticks: Ticks
-    y_ticks: list[Tick]
-    curves: list[Curve]
-    labels: list[Label]
-    marks: Marks | None = None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The curves of the arms by name in one frame, and the axes they are drawn on."""
-
-    frame: Frame
-    across: Axis
-    up: Axis
-    series: dict[str, Series]
-    curves: dict[str, Curve]
-
-    def plot(self, words: str, across: str, ticks: Ticks, told: Marks | None = None) -> Plot:
-        """The chart, the headline's two arms over the others."""
-        curves = list(self.curves.values())
-        over = sorted(curves, key=lambda each: each.strong)
-        placed = labels(list(self.series.values()), curves, self.frame)
-        y_ticks = self.up.ticks(lambda share: f"{100 * share:g}%")
-        return Plot(self.frame, words, across, ticks, y_ticks, over, placed, told)
+def main_chart(study: Study, looks: Looks) -> CurvesDisplay | None:
+    """Accuracy against labelled pictures of a class; None where no arm has any."""
+    arms = [arm for arm in study.arms if arm.curve]
+    if not arms:
+        return None
+    compared = study.main()
+    both = compared is not None and {compared.first, compared.second} <= {arm.name for arm in arms}
+    return CurvesDisplay(
+        title="Accuracy on the test pictures, with 95% interval",
+        across="Labelled pictures of a class (log scale)",
+        curves=[_by_size(study, arm, looks) for arm in arms],
+        ticks=[(size.n, "\n".join(size_lines(size))) for size in study.study.sizes],
+        bracket=_bracket(study, compared) if compared and both else None,
+        arrow=_arrow(study, compared) if compared and both else None,
+    )
 
 
-def draw(series: dict[str, Series], frame: Frame, ends: tuple[float, float], log: bool = False) -> Drawn:
-    """Lay out curves over values `ends` in a frame, which is made taller for many labels."""
-    frame = fitted(frame, list(series.values()))
-    left, top, right, bottom = frame.box
-    across = Axis(*spread(*ends), start=left + frame.before, end=right - frame.after, log=log)
-    up = Axis(*_heights(series), start=bottom, end=top)
-    return Drawn(frame, across, up, series, {name: curve(each, across, up, frame) for name, each in series.items()})
-
-
-def _heights(series: dict[str, Series]) -> tuple[float, float]:
-    """The range of shares that holds every point, interval and asymptote."""
-    samples = [sample for each in series.values() for sample in each.samples]
-    values = [value for s in samples for value in (s.y, s.low, s.high) if value is not None]
-    values += [each.limit for each in series.values() if each.limit is not None]
-    return padded(max(0.0, min(values)), min(1.0, max(values)))
-
-
-def main_chart(study: Study, looks: Looks) -> list[Plot]:
-    """Accuracy against labelled pictures of a class, for a wide page and for a phone; empty where no arm has any."""
-    series = {arm.name: _by_size(study, arm, looks[arm.name]) for arm in study.arms if arm.curve}
-    return [_main(study, series, frame) for frame in (WIDE, NARROW)] if series else []
-
-
-def _by_size(study: Study, arm: Arm, look: Look) -> Series:
-    main, slots = study.main(), {size.n: i for i, size in enumerate(study.study.sizes)}
+def _by_size(study: Study, arm: Arm, looks: Looks) -> Curve:
+    """The curve of an arm, with gaps at sizes that it has no accuracy of."""
+    found = {point.n: point for point in arm.curve}
+    sizes = sorted({size.n for size in study.study.sizes} | set(found))
+    rows = [(n, found.get(n)) for n in sizes if arm.curve[0].n <= n <= arm.curve[-1].n]
+    main, look = study.main(), looks[arm.name]
     role = {main.first: "first", main.second: "second"}.get(arm.name) if main else None
     limit: Estimate | None = getattr(main.asymptote, role, None) if main and role else None
-    return Series(
+    slope: Estimate | None = getattr(main.slope, role, None) if main and role else None
+    last = arm.curve[-1]
+    told = percent(last.accuracy) + (f" at {pictures(last.n)}" if last.n < study.study.sizes[-1].n else "")
+    notes = [f"{told}, asymptote {percent(limit.value)}" if limit else told]
+    return Curve(
         look,
-        [_sample(study, look, slots.get(point.n, i), point) for i, point in enumerate(arm.curve)],
-        *_notes(study, arm.curve[-1], limit),
+        [_sample(n, point, f"{look.words}, {labelled(study, n)}") for n, point in rows],
+        notes=[*notes, f"{points(slope.value)} points per doubling"] if slope else notes,
+        short=f"{told}\u00a0→\u00a0{percent(limit.value)}" if limit else told,
         strong=role is not None,
         limit=limit.value if limit else None,
     )
 
 
-def _notes(study: Study, last: Point, limit: Estimate | None) -> tuple[str, str]:
-    """Where a curve ends, with its asymptote; the same for a phone."""
-    early = last.n < study.study.sizes[-1].n
-    told = percent(last.accuracy) + (f" at {pictures(last.n)}" if early else "")
-    return (f"{told}, asymptote {percent(limit.value)}", f"{told} → {percent(limit.value)}") if limit else (told, told)
+def _sample(x: float, point: Point | Epoch | None, words: str) -> Sample:
+    if point is None:
+        return Sample(x, None)
+    return Sample(x, point.accuracy, point.low, point.high, f"{words}: {share_with_interval(point, point.accuracy)}")
 
 
-def _sample(study: Study, look: Look, slot: int, point: Point) -> Sample:
-    words = f"{look.words}, {labelled(study, point.n)}: {share_with_interval(point, point.accuracy)}"
-    return Sample(slot, point.n, point.accuracy, point.low, point.high, words)
+def _bracket(study: Study, compared: Comparison) -> Bracket | None:
+    """The difference at the smallest size, where both arms have it."""
+    first, second = (study.arm(name).curve[0] for name in (compared.first, compared.second))
+    if first.n != second.n or not compared.by_size:
+        return None
+    return Bracket(first.n, (first.accuracy, second.accuracy), f"{points(compared.by_size[0].difference.value)} points")
 
 
-def _main(study: Study, series: dict[str, Series], frame: Frame) -> Plot:
-    sizes = study.study.sizes
-    drawn = draw(series, frame, (min(size.n for size in sizes), max(size.n for size in sizes)), log=True)
-    ticks = _apart([(drawn.across.at(size.n), size_lines(size)) for size in sizes])
-    compared = study.main()
-    both = compared is not None and {compared.first, compared.second} <= set(series)
-    told = marks(compared, drawn.curves, drawn.across, drawn.frame) if compared and both else None
-    return drawn.plot(
-        "Accuracy on the test pictures, with 95% interval", "Labelled pictures of a class (log scale)", ticks, told
+def _arrow(study: Study, compared: Comparison) -> Arrow | None:
+    found = equivalence(compared)
+    start = next((p for p in study.arm(compared.first).curve if found and p.n == found.n), None)
+    return Arrow(found.n, start.accuracy, found.value, equivalence_words(found)) if found and start else None
+
+
+def training_charts(study: Study, looks: Looks) -> list[tuple[CurvesDisplay, list[Training]]]:
+    """Accuracy against epochs of the arms that were trained, a chart for each size, the largest first."""
+    order = {size.name: i for i, size in enumerate(study.study.sizes)}
+    told = sorted((each for each in study.training if each.points), key=lambda each: -order.get(each.size, 0))
+    same = [list(group) for _, group in groupby(told, key=lambda each: (each.size, each.part))]
+    return [(_against_epochs(study, looks, group), group) for group in same]
+
+
+def _against_epochs(study: Study, looks: Looks, told: list[Training]) -> CurvesDisplay:
+    n = next((size.n for size in study.study.sizes if size.name == told[0].size), None)
+    title = (
+        f"Accuracy on the {PART_WORDS[told[0].part]} pictures, with 95% interval: {labelled(study, n, told[0].size)}"
     )
+    return CurvesDisplay(title, "Epoch", [_by_epoch(each, looks) for each in told])
 
 
-def _apart(ticks: Ticks) -> Ticks:
-    """Ticks with the labels left out that would run into a neighbour's; the last keeps its own."""
-    kept: Ticks = []
-    reached = float("inf")
-    for x, lines in reversed(ticks):
-        half = max(width(line, 11.5) for line in lines) / 2
-        room = x + half + 3 < reached
-        reached = x - half if room else reached
-        kept.append((x, lines if room else ()))
-    return kept[::-1]
+def _by_epoch(told: Training, looks: Looks) -> Curve:
+    look, last = looks[told.arm], percent(told.points[-1].accuracy)
+    samples = [_sample(point.epoch, point, f"{look.words}, epoch {point.epoch:g}") for point in told.points]
+    return Curve(look, samples, notes=[f"{last} at the end"], short=last, strong=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from headstart.report.study.equivalence import equivalence, equivalence_words, needed
 from headstart.report.study.files import Comparison, Equivalence, Study
-from headstart.report.study.marks import equivalence, equivalence_words, needed
 from headstart.report.study.words import about, labelled, points, points_with_interval, share_with_interval
 
 Names = tuple[str, str]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.report.charts.differences import DifferencesDisplay
 from headstart.report.numbers import plain, shown
-from headstart.report.study.differences import Differences, by_size
+from headstart.report.study.differences import by_size
 from headstart.report.study.files import Comparison, Study
 from headstart.report.study.words import MARKS, Mark, labelled, listed, points_with_interval
 
@@ -53,7 +54,7 @@ class Card:
     mark: Mark
     where: str
     points: str
-    plot: Differences
+    plot: DifferencesDisplay
     details: list[str]
 
 
@@ -64,13 +65,14 @@ def cards(study: Study, words: Words) -> list[Card]:
 
 
 def _card(study: Study, compared: Comparison, words: Words) -> Card:
+    title = f"{words[compared.first]} against {words[compared.second]}"
     return Card(
-        title=f"{words[compared.first]} against {words[compared.second]}",
+        title=title,
         sentence=shown(compared.sentence, 1000),
         mark=MARKS[compared.verdict.word],
         where=f"with {labelled(study, compared.by_size[0].n)}" if len(compared.by_size) == 1 else "over all sizes",
         points=f"{points_with_interval(compared.verdict.difference)} points",
-        plot=by_size(study, compared),
+        plot=by_size(study, compared, title),
         details=[shown(each, 1000) for each in compared.details],
     )
 

@@ -9,12 +9,11 @@ from headstart.report.numbers import NOTHING, percent
 from headstart.report.study.files import Epoch, Estimate, Point, Size, Study
 
 MINUS = "−"
-_NARROW, _WIDE = set("fijlrt.,:;'|!()[] "), set("mwMW@%+−→…")
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A verdict's word with the shape (a symbol of the page) and the tone (a CSS class) that it is drawn in."""
+    """A verdict's word with the shape and the tone (a CSS class, and in charts a colour) that it is shown in."""
 
     word: str
     shape: str
@@ -22,16 +21,16 @@ class Mark:
 
 
 MARKS = {
-    "helped": Mark("helped", "up", "gain"),
-    "helped, below the margin": Mark("helped, below the margin", "up-open", "gain"),
-    "hurt": Mark("hurt", "down", "loss"),
-    "hurt, below the margin": Mark("hurt, below the margin", "down-open", "loss"),
-    "better": Mark("better", "up", "gain"),
-    "better, below the margin": Mark("better, below the margin", "up-open", "gain"),
-    "worse": Mark("worse", "down", "loss"),
-    "worse, below the margin": Mark("worse, below the margin", "down-open", "loss"),
-    "no measurable difference": Mark("no measurable difference", "equal", "none"),
-    "inconclusive": Mark("inconclusive", "unsure", "none"),
+    "helped": Mark("helped", "▲", "gain"),
+    "helped, below the margin": Mark("helped, below the margin", "△", "gain"),
+    "hurt": Mark("hurt", "▼", "loss"),
+    "hurt, below the margin": Mark("hurt, below the margin", "▽", "loss"),
+    "better": Mark("better", "▲", "gain"),
+    "better, below the margin": Mark("better, below the margin", "△", "gain"),
+    "worse": Mark("worse", "▼", "loss"),
+    "worse, below the margin": Mark("worse, below the margin", "▽", "loss"),
+    "no measurable difference": Mark("no measurable difference", "=", "none"),
+    "inconclusive": Mark("inconclusive", "?", "none"),
 }
 
 
@@ -95,39 +94,6 @@ def labelled(study: Study, n: float | None, name: str = "") -> str:
 
 def _is_number(size: Size) -> bool:
     return size.name.replace(",", "") == f"{size.n:g}"
-
-
-def width(text: str, size: float) -> float:
-    """How wide a text is in a wide font (DejaVu Sans); others are narrower. Characters beyond Latin count as square."""
-    return size * sum(_share(char) for char in text)
-
-
-def _share(char: str) -> float:
-    if ord(char) > 0x2E80:
-        return 1.0
-    return 0.38 if char in _NARROW else 0.95 if char in _WIDE else 0.72 if char.isupper() else 0.63
-
-
-def cut(text: str, room: float, size: float) -> str:
-    """The text, or its beginning and end around an ellipsis so that it is no wider than `room`."""
-    if width(text, size) <= room:
-        return text
-    for kept in range(len(text) - 1, 1, -1):
-        short = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-        if width(short, size) <= room:
-            return short
-    return text[:1] + "…"
-
-
-def wrap(text: str, room: float, size: float, most: int = 2) -> list[str]:
-    """The text in at most `most` lines no wider than `room`; what does not fit is cut in its middle."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and (width(f"{lines[-1]} {word}", size) <= room or len(lines) == most):
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return [cut(line, room, size) for line in lines] or [""]
 
 
 def listed(texts: Sequence[str]) -> str:

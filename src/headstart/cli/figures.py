@@ -1,0 +1,39 @@
+"""`headstart figures`: the charts of a run, a study or a ranking as files, for slides and papers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli.terminal import print
+
+FORMATS = ("svg", "png", "pdf")
+
+
+def figures(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, a study or a ranking.")],
+    format: Annotated[str, typer.Option(help="`svg`, `png`, `pdf`, or several with commas between them.")] = "svg",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; by default `figures` in the folder itself.")
+    ] = None,
+) -> None:
+    """Write every chart of a run, study or ranking as files for slides and papers.
+
+    Examples:
+
+    `headstart figures studies/demo`
+
+    `headstart figures runs/demo --format svg,png --out slides`
+    """
+    from headstart.errors import UnknownName
+    from headstart.report.figures import figures as figures_of
+
+    formats = [name.strip().lower() for name in format.split(",")]
+    for name in formats:
+        if name not in FORMATS:
+            raise UnknownName("format", name, FORMATS)
+    for name, chart in figures_of(folder).items():
+        for kind in formats:
+            print(chart.save((out or folder / "figures") / f"{name}.{kind}"))

@@ -1,0 +1,73 @@
+"""The confusion matrix: the true class down, the named class across, a cell shaded by its share of the true class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.report.charts.display import Display
+from headstart.report.charts.labels import cut
+from headstart.report.charts.style import LIGHT, colour
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NUMBERED = 30
+"""With more classes than this, cells have no room for a number, nor rows for a name."""
+
+
+@dataclass(eq=False)
+class ConfusionDisplay(Display):
+    """Counts (k, k) int64, rows the true classes; the shade is the square root of the share, so rare mistakes show."""
+
+    counts: NDArray[np.int64]
+    classes: list[str]
+    title: str = "What was taken for what"
+    widths = (560.0,)
+
+    @property
+    def words(self) -> str:
+        """For those who do not see the drawing."""
+        right, n = int(np.trace(self.counts)), int(self.counts.sum())
+        return f"Confusion matrix of {len(self.classes)} classes: {right:,} of {n:,} pictures named correctly"
+
+    def height(self, width: float) -> float:
+        """In units."""
+        return 0.92 * width
+
+    def font(self, width: float) -> float:
+        """Smaller where there is less room."""
+        return 11.0 if len(self.classes) <= 15 else 8.0
+
+    def _draw(self, ax: Axes, slim: bool) -> None:
+        k = len(self.classes)
+        shares = self.counts / np.maximum(1, self.counts.sum(axis=1, keepdims=True))
+        colours = np.zeros((k, k, 4))
+        colours[..., :3] = _rgb("orange")
+        colours[np.arange(k), np.arange(k), :3] = _rgb("blue")
+        colours[..., 3] = np.where(self.counts > 0, 0.08 + 0.82 * np.sqrt(shares), 0.0)
+        edges = np.arange(k + 1) - 0.5
+        ax.pcolormesh(edges, edges, colours, edgecolor=colour("page"), linewidth=1 if k <= NUMBERED else 0,
+                      rasterized=k > NUMBERED)  # fmt: skip
+        ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="named", ylabel="true")
+        ax.grid(visible=False)
+        ax.spines["bottom"].set_visible(False)
+        ax.tick_params(length=0)
+        if k > NUMBERED:
+            ax.set(xticks=[], yticks=[])
+            return
+        names = [cut(name, 18) for name in self.classes]
+        turn = 90 if max(map(len, names)) * k > 60 else 0
+        ax.set_xticks(range(k), names, rotation=turn, color=colour("ink"))
+        ax.set_yticks(range(k), names, color=colour("ink"))
+        for i, j in zip(*np.nonzero(self.counts), strict=True):
+            deep = colours[i, j, 3] > 0.6
+            ax.text(j, i, f"{self.counts[i, j]:,}", ha="center", va="center", fontweight="bold" if i == j else "normal",
+                    color=colour("page" if deep and i == j else "ink"))  # fmt: skip
+
+
+def _rgb(name: str) -> list[float]:
+    return [int(LIGHT[name][i : i + 2], 16) / 255 for i in (1, 3, 5)]

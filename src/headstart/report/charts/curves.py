@@ -1,0 +1,174 @@
+"""Curves of accuracy with 95% bands, the words of each at its end: against labelled pictures, or against epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.report.charts.axes import numbers, padded, percents, shifted
+from headstart.report.charts.display import SLIM, Display
+from headstart.report.charts.ends import LINE, Curve, end, marker, spread, words_of
+from headstart.report.charts.labels import beside, boxes
+from headstart.report.charts.legend import legend
+from headstart.report.charts.style import colour
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKED = 16
+"""Markers on a curve of no more points than this; on a longer one about a dozen."""
+TAIL = (0, (0.5, 2.2))
+"""Dots, of the way to an asymptote."""
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """From one share to another at `n` pictures, with the difference in words, its figure first."""
+
+    n: float
+    shares: tuple[float, float]
+    words: str
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From `n` pictures at this share to as many as the other curve needs, or out of the chart where that is None."""
+
+    n: float
+    share: float
+    needed: float | None
+    words: str
+
+
+@dataclass(eq=False)
+class CurvesDisplay(Display):
+    """Curves over `ticks` (value, words) of a logarithmic axis, or over whole numbers where there are none."""
+
+    title: str
+    across: str
+    curves: Sequence[Curve]
+    ticks: Sequence[tuple[float, str]] = ()
+    bracket: Bracket | None = None
+    arrow: Arrow | None = None
+    widths = (760.0, 340.0)
+
+    @property
+    def words(self) -> str:
+        """For those who do not see the drawing."""
+        return f"{self.title}, against {self.across[0].lower()}{self.across[1:]}; the tables have the numbers"
+
+    def height(self, width: float) -> float:
+        """Taller where the words of many curves would not fit beside it."""
+        slim, font = width < SLIM, self.font(width)
+        lines = sum(len(words_of(each, slim, font)) + 0.4 for each in self.curves)
+        return max((1.05 if slim else 0.56) * width * (1 if self.ticks else 0.75), LINE * font * lines + 90)
+
+    def font(self, width: float) -> float:
+        """Smaller on a phone."""
+        return 11.0 if width < SLIM else 13.0
+
+    def _draw(self, ax: Axes, slim: bool) -> None:
+        self._axes(ax, slim)
+        for curve in sorted(self.curves, key=lambda each: each.strong):
+            self._curve(ax, curve)
+        if self.ticks:
+            looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
+            names = (("transfer", "-"), ("source-free", "--"))
+            legend(ax, [ax.plot([], [], linestyle=dashes, label=name, **looks)[0] for name, dashes in names])
+        ends = [end(ax, curve, slim, self.font(self.widths[slim])) for curve in self.curves]
+        self._settle()
+        spread(ax, ends)
+        if self.ticks:
+            _thinned(ax)
+        if self.bracket:
+            _bracket(ax, self.bracket)
+        if self.arrow:
+            self._arrow(ax, self.arrow)
+
+    def _axes(self, ax: Axes, slim: bool) -> None:
+        values = [v for c in self.curves for s in c.samples for v in (s.y, s.low, s.high, c.limit) if v is not None]
+        ax.set_ylim(*padded(max(0.0, min(values)), min(1.0, max(values))))
+        percents(ax.yaxis)
+        xs = [sample.x for curve in self.curves for sample in curve.samples] + [value for value, _ in self.ticks]
+        lo, hi = min(xs), max(xs)
+        ax.set_xlabel(self.across)
+        if not self.ticks:
+            room = 0.02 * (hi - lo or 1)
+            ax.set_xlim(lo - room, hi + room)
+            numbers(ax.xaxis, 5 if slim else 8, whole=True)
+            return
+        ax.set_xscale("log")
+        factor = max(hi / lo, 2.0)
+        ax.set_xlim(lo / factor**0.22, hi * factor ** (0.06 if slim else 0.12))
+        ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
+        ax.set_xticks([], minor=True)
+
+    def _curve(self, ax: Axes, curve: Curve) -> None:
+        tone, strong = colour(curve.look.colour), curve.strong
+        x, y, low, high = (curve.column(name) for name in ("x", "y", "low", "high"))
+        ax.fill_between(x, low, high, color=tone, alpha=0.15 if strong else 0.08, linewidth=0)
+        for i in _lone(y):
+            ax.plot([x[i]] * 2, [low[i], high[i]], color=tone, linewidth=2)
+        ax.plot(x, y, color=tone, linestyle=curve.look.dashes, linewidth=3 if strong else 1.7, zorder=3)
+        every = 1 if len(x) <= MARKED else len(x) // 12
+        marked = [sample for sample in curve.samples[::-1][::every] if sample.y is not None]
+        dots = ax.plot([sample.x for sample in marked], [sample.y or 0.0 for sample in marked], zorder=4, clip_on=False,
+                       **marker(curve.look, 9))  # fmt: skip
+        self._tell(dots[0], [sample.words for sample in marked])
+        if curve.limit is not None:
+            right, share = ax.get_xlim()[1], np.linspace(0, 1, 20)
+            rest = (curve.limit - y[-1]) * (1 - share) ** 2
+            ax.plot(x[-1] * (right / x[-1]) ** share, curve.limit - rest, color=tone, linewidth=2, linestyle=TAIL)
+
+    def _arrow(self, ax: Axes, arrow: Arrow) -> None:
+        needed = arrow.needed or ax.get_xlim()[1]
+        looks = {"arrowstyle": "-|>", "color": colour("ink"), "linewidth": 1.6, "shrinkA": 7, "shrinkB": 2,
+                 "mutation_scale": 13}  # fmt: skip
+        ax.annotate("", (needed, arrow.share), (arrow.n, arrow.share), arrowprops=looks, zorder=5)
+        taken = boxes(ax, [(arrow.n, arrow.share, needed, arrow.share)], 6)
+        if self.bracket:
+            taken += boxes(ax, [(ax.get_xlim()[0], min(self.bracket.shares), self.bracket.n, max(self.bracket.shares))])
+        ink = [(x, y, x, y) for curve in self.curves for x, y in _along(curve)]
+        beside(ax, arrow.words, ((arrow.n * needed) ** 0.5, arrow.share), taken, boxes(ax, ink, 3), weight="bold")
+
+
+def _lone(y: NDArray[np.float64]) -> list[int]:
+    """The points without a neighbour that a line could join them with."""
+    known = np.isfinite(np.pad(y, 1, constant_values=np.nan))
+    return [int(i) for i in np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])]
+
+
+def _along(curve: Curve) -> list[tuple[float, float]]:
+    """Points along a curve over a logarithmic axis, so close that few words fit between them."""
+    known = [(np.log(sample.x), sample.y) for sample in curve.samples if sample.y is not None]
+    xs, ys = zip(*known, strict=True)
+    fine = np.linspace(xs[0], xs[-1], 20)
+    return list(zip(np.exp(fine), np.interp(fine, xs, ys), strict=True))
+
+
+def _bracket(ax: Axes, bracket: Bracket) -> None:
+    """Before the first size, with its words at the left."""
+    low, high = sorted(bracket.shares)
+    ink = colour("ink")
+    ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -13), color=ink, linewidth=1.6,
+            solid_capstyle="projecting")  # fmt: skip
+    ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -10.5), linestyle="none", color=ink,
+            marker=[(-1, 0), (1, 0)], markersize=5, markeredgewidth=1.6)  # fmt: skip
+    for i, text in enumerate(bracket.words.split(" ", 1)):
+        at, weight = shifted(ax.transData, ax, -19, 8 - 16 * i), "normal" if i else "bold"
+        ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", weight=weight)
+
+
+def _thinned(ax: Axes) -> None:
+    """Without the words of ticks that would run into those of the next; the last keeps its own."""
+    reached, words = float("inf"), []
+    for label in ax.get_xticklabels()[::-1]:
+        box = label.get_window_extent()
+        fits = box.x1 + 4 < reached
+        reached = box.x0 if fits else reached
+        words.append(label.get_text() if fits else "")
+    ax.set_xticks(list(ax.get_xticks()), words[::-1])

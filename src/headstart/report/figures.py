@@ -1,0 +1,113 @@
+"""Every chart of a folder by name: what `headstart figures` writes, and `plot` of a run, study or ranking draws."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import UnknownName, UserError
+from headstart.report import curves, intervals, ranking, rates, reliability, training
+from headstart.report.charts.confusion import ConfusionDisplay
+from headstart.report.charts.display import Display
+from headstart.report.files import RunFiles, read_run
+from headstart.report.numbers import shown
+from headstart.report.page import as_written
+from headstart.report.parts import PART_WORDS
+from headstart.report.study import charts, differences
+from headstart.report.study.files import read_study
+from headstart.report.study.looks import looks
+from headstart.report.tables import confusion
+
+Figures = dict[str, Display]
+
+
+def figures(folder: Path) -> Figures:
+    """The charts of a run, study or ranking by name, the main one first; nothing is drawn yet.
+
+    Raises UserError for a folder that is none of these, or that cannot be read.
+    """
+    kinds = {"scores.json": of_run, "verdicts.json": of_study, "ranking.json": of_ranking}
+    for file, charts_of in kinds.items():
+        if (folder / file).is_file():
+            with as_written(folder / file):
+                return charts_of(folder)
+    raise UserError(
+        f"{folder} holds no finished run, study or ranking: none of {', '.join(kinds)} is in it. Name the folder that "
+        "`headstart fit`, `compare` or `rank` wrote."
+    )
+
+
+def of_run(folder: Path) -> Figures:
+    """`confusion`, `reliability`, `history`, `accuracy` and the others that the run has figures of."""
+    files = read_run(folder)
+    judged, gained = PART_WORDS.get(files.judged, ""), training.gain(files.scores, files.judged)
+    learnt, trusted = curves.history(files), reliability.reliability(files.predictions, judged)
+    found = _named(["confusion"], _confusion(files))
+    found |= _named(["reliability"], [trusted.chart] if trusted else [])
+    found |= _named(["history", "history-accuracy"], learnt.charts if learnt else [])
+    found |= _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
+    if gained:
+        found["training"] = intervals.comparison("Accuracy, with 95% interval", gained.labelled())
+    return found | _named(["learning-rate", "learning-rates-tried"], rates.rate_charts(files))
+
+
+def _named(names: list[str], found: list[Any]) -> Figures:
+    """Charts under these names, as many as there are."""
+    return dict(zip(names, found, strict=False))
+
+
+def _confusion(files: RunFiles) -> list[ConfusionDisplay]:
+    """The matrix of the judged part; none where nothing was judged."""
+    cells = confusion(files.after, files)
+    counts = np.zeros((len(files.classes),) * 2, dtype=np.int64)
+    for true, predicted, n in cells:
+        counts[true, predicted] = n
+    return [ConfusionDisplay(counts, [shown(name, 40) for name in files.classes])] if cells else []
+
+
+def of_study(folder: Path) -> Figures:
+    """`curves`; `differences`, `classes` and `training`, the first of each, and the others with what they are of."""
+    study = read_study(folder)
+    drawn = looks(study)
+    words = {name: look.words for name, look in drawn.items()}
+    found: Figures = {}
+    if main := charts.main_chart(study, drawn):
+        found["curves"] = main
+    for compared in sorted(study.against_source_free(), key=lambda c: c is not study.main()):
+        title = f"{words[compared.first]} against {words[compared.second]}"
+        _add(found, "differences", f"{compared.first}-{compared.second}", differences.by_size(study, compared, title))
+    for told in differences.by_class(study, words):
+        _add(found, "classes", told.pair, told.plot)
+    for chart, told_of in charts.training_charts(study, drawn):
+        _add(found, "training", told_of[0].size, chart)
+    return found
+
+
+def _add(found: Figures, kind: str, of: str, chart: Display) -> None:
+    """The first of a kind under its name alone, so that it can be asked for without knowing what there is."""
+    name = re.sub(r"[^\w.]+", "-", f"{kind}-{of}").strip("-")[:80] if kind in found else kind
+    found.setdefault(name, chart)
+
+
+def of_ranking(folder: Path) -> Figures:
+    """`ranking`."""
+    return {"ranking": ranking.chart(ranking.read(folder))}
+
+
+def plotted(found: Figures, name: str | None) -> Display:
+    """The chart of this name, or the first, drawn. Raises UnknownName, and UserError where there is none."""
+    if not found:
+        raise UserError("Nothing was measured that could be drawn.")
+    if name is not None and name not in found:
+        raise UnknownName("chart", name, found)
+    return found[name or next(iter(found))].plot()
+
+
+def shown_as(headline: str, found: Figures) -> str:
+    """The headline and the main chart, for a notebook."""
+    drawn = plotted(found, None)._repr_svg_().partition("?>")[2] if found else ""
+    return f"<div><p><b>{escape(shown(headline, 1000))}</b></p>{drawn}</div>"
