@@ -29,7 +29,7 @@ from headstart.features.live import LiveRows
 from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.recipe import Recipe
-from headstart.training.batches import RowBatches, Rows, Stored
+from headstart.training.batches import RowBatches, Rows, StoredRows
 from headstart.training.loop import Task, train
 from headstart.training.network import Tunable, dense, groups
 from headstart.training.plan import Plan
@@ -96,7 +96,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as store:
         extraction = extract(images, place.rows, Settings(Path(store)))
     images = images.take(extraction.kept)
-    stored = Stored(extraction.features)
+    stored = StoredRows(extraction.features)
     plan = Plan(epochs=2, batch_size=32, learning_rate=3e-4, clip=1.0, threads=threads_for(place, stored))
     print(f"{len(images)} pictures, cut behind {place.body.source}, {plan.threads} training threads; images/s:")
     pixels = FeatureSource(source.preprocess, layer=PICTURE)

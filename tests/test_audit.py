@@ -16,7 +16,7 @@ from PIL import Image
 from headstart.audit import files
 from headstart.audit.checks import CHECKS
 from headstart.audit.checks.labels import suspicious
-from headstart.audit.execute import Audit, Request, default, examine, known, listed
+from headstart.audit.execute import Audit, AuditRequest, default, examine, known, listed
 from headstart.audit.findings import Material
 from headstart.cli import _main
 from headstart.division import keep_together, prepare
@@ -73,7 +73,7 @@ def plant(root: Path) -> Path:
 
 def examined(data: Path) -> Audit:
     """By raw pixels, for which no network is opened."""
-    images, problem = listed(Request(str(data)))
+    images, problem = listed(AuditRequest(str(data)))
     recipe = Recipe.from_dict({"method": "pixels", "data": {"source": str(data)}})
     return examine(images, feature_source(recipe, images), Settings(), problem=problem)
 
@@ -191,7 +191,7 @@ def test_folders_that_cannot_be_listed_are_a_finding_and_their_pictures_are_chec
     for k, name in enumerate(("Ant", "ant")):
         (root / name).mkdir(parents=True)
         (root / name / "same.jpg").write_bytes(saved(scene(k)))
-    images, problem = listed(Request(str(root)))
+    images, problem = listed(AuditRequest(str(root)))
     assert len(images) == 2 and (images.labels == -1).all() and "differ only in case" in problem
     done = examined(root)
     assert len(done.findings["layout"]) == 1 and len(done.findings["names"]) == 1

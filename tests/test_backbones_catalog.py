@@ -17,7 +17,7 @@ from headstart.backbones.names import ALIASES
 from headstart.backbones.spelling import parse_list
 from headstart.errors import UnknownName, UserError
 from headstart.ranking.bench import bench
-from headstart.ranking.rank import Request
+from headstart.ranking.rank import RankingRequest
 
 ROWS = {row.name: row for row in catalog_rows()}
 QUICK = [
@@ -111,7 +111,7 @@ def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: P
     for i in range(5):
         Image.fromarray(rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
     asked = tuple(parse_list("test_resnet,no-such-network,sprout"))
-    found = bench(Request(str(tmp_path), asked, 3, 64, engine="torch", device="cpu"))
+    found = bench(RankingRequest(str(tmp_path), asked, 3, 64, engine="torch", device="cpu"))
     assert found.pictures == 3 and found.engine == "torch on cpu"
     assert {network.label for network in found.networks} == {"test_resnet", "sprout"}
     rates = [network.images_per_s for network in found.networks]
@@ -119,7 +119,7 @@ def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: P
     assert found.networks[0].size == (64, 64) and found.networks[0].parameters
     assert [failure.label for failure in found.failures] == ["no-such-network"]
     with pytest.raises(UserError, match="No network could be measured"):
-        bench(Request(str(tmp_path), tuple(parse_list("no-such-network")), 3, engine="torch"))
+        bench(RankingRequest(str(tmp_path), tuple(parse_list("no-such-network")), 3, engine="torch"))
 
 
 def test_parameters_are_those_of_the_network_that_runs() -> None:

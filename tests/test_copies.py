@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from headstart.features import copies
 from headstart.features.copies import Copies, find, led, numbered, repeated, torn
 from headstart.images import Raw, decode, digest
-from headstart.images.sketch import Sketches, sketch
+from headstart.images.sketch import Sketches, make_sketch
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
@@ -31,7 +31,7 @@ def saved(image: Image.Image, quality: int = 90) -> bytes:
 
 def found_in(raws: list[Raw]) -> Copies:
     contents = np.stack([np.frombuffer(digest(raw), np.uint8) for raw in raws])
-    return find(contents, Sketches(np.stack([sketch(raw, decode(raw)) for raw in raws])))
+    return find(contents, Sketches(np.stack([make_sketch(raw, decode(raw)) for raw in raws])))
 
 
 SCENES = [saved(scene(seed)) for seed in range(80)]

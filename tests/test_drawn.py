@@ -19,13 +19,13 @@ from headstart.errors import UserError
 from headstart.pretraining.sprout import DrawnBatches, SproutRecipe
 
 torch.set_num_threads(1)
-INVENTED = [strokes.strokes, silhouettes.silhouettes, fractals.fractals]
+INVENTED = [strokes.draw_strokes, silhouettes.draw_silhouettes, fractals.draw_fractals]
 
 
 @pytest.fixture(scope="module")
 def bank() -> Bank:
     """Figures that need no fonts."""
-    sheets = {"strokes": strokes.strokes(6, 2, 0), "silhouettes": silhouettes.silhouettes(4, 2, 0)}
+    sheets = {"strokes": strokes.draw_strokes(6, 2, 0), "silhouettes": silhouettes.draw_silhouettes(4, 2, 0)}
     return Bank(sheets, {"strokes": 0.7, "silhouettes": 0.3})
 
 
@@ -96,7 +96,7 @@ def test_a_usable_font_is_found_and_what_is_no_font_is_passed_over(font: Path) -
     """A file that only has a font's name does not end the search."""
     (font.parent / "broken.ttf").write_bytes(b"no font")
     assert fonts.usable([font.parent], enough=1) == (font,)
-    sheet = glyphs.glyphs([font] * 8)
+    sheet = glyphs.draw_glyphs([font] * 8)
     assert "M" in sheet.classes
     assert len(sheet.fields) == len(sheet.labels) >= 8 * len(sheet.classes)
 

@@ -13,7 +13,7 @@ from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
 from headstart.evidence.interval import Estimate, over_repeats
-from headstart.evidence.learnt import learnt
+from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare, curves_of, per_class
 from headstart.evidence.training import levelled, training_block, training_curve
 from headstart.statistics import t_quantile, wilson
@@ -354,17 +354,17 @@ def test_an_arm_that_answers_without_looking_did_not_learn() -> None:
     for labels in (np.repeat(np.arange(10), 40), np.repeat([0, 1], [350, 50])):
         k = int(labels.max()) + 1
         for predicted in (np.zeros_like(labels), np.full_like(labels, k - 1), rng.permutation(labels)):
-            assert not learnt(labels, np.stack([predicted] * 3))
+            assert not has_learnt(labels, np.stack([predicted] * 3))
 
 
 def test_an_arm_learnt_where_it_is_better_than_that_also_on_rare_classes_alone() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 40)
     noisy = np.where(rng.random((3, 400)) < 0.2, labels, rng.integers(0, 10, (3, 400)))
-    assert learnt(labels, noisy)
+    assert has_learnt(labels, noisy)
     uneven = np.repeat([0, 1], [380, 20])
     often_one = np.where(rng.random((3, 400)) < 0.15, 1 - uneven, uneven)
-    assert (often_one == uneven).mean() < 0.95 and learnt(uneven, often_one)
+    assert (often_one == uneven).mean() < 0.95 and has_learnt(uneven, often_one)
 
 
 def unlearnt(second: list[bool]) -> Answers:

@@ -28,9 +28,9 @@ from headstart.ranking.candidates import labels
 from headstart.ranking.files import SavedRanking, claim, content, write
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
-from headstart.ranking.local import in_folder, local
+from headstart.ranking.local import in_folder, local_backbones
 from headstart.ranking.pairwise import difference, front, ordered
-from headstart.ranking.rank import Ranking, Request, rank
+from headstart.ranking.rank import Ranking, RankingRequest, rank
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.ranking import chart, read, render, write_ranking_report
 
@@ -57,7 +57,7 @@ def pixels(right: int) -> Judged:
 @pytest.fixture(scope="module")
 def made() -> Ranking:
     asked = tuple(parse_list("sprout@none,sprout,vgg99"))
-    return rank(Request("digits", asked, limit=120, image_size=32, engine="torch"), Settings())
+    return rank(RankingRequest("digits", asked, limit=120, image_size=32, engine="torch"), Settings())
 
 
 # --- folds
@@ -228,7 +228,7 @@ def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
 
 
 def test_a_stored_feature_gives_the_same_accuracy_and_the_speed_is_measured_again(tmp_path: Path) -> None:
-    request = Request("digits", (parse("sprout"),), limit=30, image_size=32, engine="torch")
+    request = RankingRequest("digits", (parse("sprout"),), limit=30, image_size=32, engine="torch")
     first, second = (rank(request, Settings(tmp_path)) for _ in range(2))
     assert (first.backbones[0].scores.right == second.backbones[0].scores.right).all()
     assert first.backbones[0].scores.logme == second.backbones[0].scores.logme
@@ -252,7 +252,7 @@ def folder_of_pictures(folder: Path) -> Path:
 
 def test_the_test_part_is_never_looked_at(tmp_path: Path) -> None:
     data = folder_of_pictures(tmp_path / "data")
-    found = rank(Request(str(data), (parse("sprout"),), image_size=32, engine="torch"), Settings())
+    found = rank(RankingRequest(str(data), (parse("sprout"),), image_size=32, engine="torch"), Settings())
     assert len(found.images) == 24
     assert found.refused == 0
     assert "The 24 pictures of the test part were left out and never looked at." in found.notes
@@ -359,7 +359,7 @@ def test_weights_files_with_a_sidecar_are_local_and_others_are_not(tmp_path: Pat
     (tmp_path / "broken.json").write_text("{}")
     found = {Path(each["weights"]).name: each["name"] for each in in_folder(tmp_path)}
     assert found == {"backbone.safetensors": "embedded:sprout", "broken.safetensors": "broken"}
-    assert local(tmp_path)[0]["name"] == "sprout"
+    assert local_backbones(tmp_path)[0]["name"] == "sprout"
 
 
 def test_networks_in_the_libraries_caches_are_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,7 +372,7 @@ def test_networks_in_the_libraries_caches_are_local(tmp_path: Path, monkeypatch:
         (tmp_path / "hub" / f"models--timm--{repository}" / "snapshots" / "1" / file).touch()
     (tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "torch" / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").touch()
-    names = [each["name"] for each in local(None)]
+    names = [each["name"] for each in local_backbones(None)]
     assert names == ["sprout", "timm:resnet18.a1_in1k", "torchvision:alexnet"]
 
 
@@ -456,7 +456,7 @@ def test_on_ants_and_bees_the_order_is_sensible_and_every_source_classifier_is_f
 ) -> None:
     files = [f"{name}@{weights_dir / name}.safetensors" for name in ("mobilenetv2_100", "squeezenet1_0")]
     asked = parse_list(",".join(["sprout", *files, str(weights_dir / "mobilenetv1_075.onnx")]))
-    found = rank(Request(str(data_dir / "hymenoptera"), tuple(asked)), Settings())
+    found = rank(RankingRequest(str(data_dir / "hymenoptera"), tuple(asked)), Settings())
     assert [each.label for each in found.backbones] == ["mobilenetv2_100", "mobilenetv1_075", "squeezenet1_0", "sprout"]
     assert [each.leep is None for each in found.backbones] == [False, False, False, True]
     assert found.backbones[0].scores.accuracy > 0.96

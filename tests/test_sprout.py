@@ -134,7 +134,7 @@ def test_it_beats_raw_pixels_on_digits_with_five_of_each(tmp_path: Path) -> None
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> pretraining.SproutRecipe:
     """A recipe of seconds that needs no fonts."""
-    bank = Bank({"strokes": strokes.strokes(8, 2, 0)}, {"strokes": 1.0})
+    bank = Bank({"strokes": strokes.draw_strokes(8, 2, 0)}, {"strokes": 1.0})
     monkeypatch.setattr(pretraining, "draw_bank", lambda *a: bank)
     shipped = pretraining.SproutRecipe.shipped()
     return replace(shipped, textures=4, steps=3, plan=replace(shipped.plan, epochs=2, batch_size=16))

@@ -16,7 +16,7 @@ import pytest
 
 from headstart import records
 from headstart.features import soundness
-from headstart.features.spaces import clear, spaces, verify
+from headstart.features.spaces import clear, list_spaces, verify
 from headstart.features.store import FeatureStore, space_id
 
 SPACE = {"backbone": "test", "layer": "pooled"}
@@ -193,15 +193,15 @@ def test_two_users_in_one_process_share_the_environment(tmp_path: Path) -> None:
 def test_spaces_are_listed_checked_and_cleared(tmp_path: Path) -> None:
     folder = fill(tmp_path, 30)
     fill(tmp_path, 10, {**SPACE, "layer": "x"})
-    assert {(s.space["layer"], s.rows) for s in spaces(tmp_path)} == {("pooled", 30), ("x", 10)}
+    assert {(s.space["layer"], s.rows) for s in list_spaces(tmp_path)} == {("pooled", 30), ("x", 10)}
     data = bytearray((folder / "data.mdb").read_bytes())
     data[data.find(row_of(3).tobytes())] ^= 255
     (folder / "data.mdb").write_bytes(data)
     assert sorted(bad for _, bad in verify(tmp_path)) == [0, 1]
     assert clear(tmp_path, [folder.name[:8]]) > 0
-    assert [s.space["layer"] for s in spaces(tmp_path)] == ["x"]
+    assert [s.space["layer"] for s in list_spaces(tmp_path)] == ["x"]
     clear(tmp_path)
-    assert list(spaces(tmp_path)) == []
+    assert list(list_spaces(tmp_path)) == []
 
 
 def test_reading_does_not_need_the_right_to_write(tmp_path: Path) -> None:

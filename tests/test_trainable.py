@@ -17,7 +17,7 @@ from headstart.backbones.trainable import TrainableBlock, TrainablePart
 from headstart.backbones.with_weights import tuned
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
-from headstart.training.batches import RowBatches, Stored
+from headstart.training.batches import RowBatches, StoredRows
 from headstart.training.loop import Task, snapshot, train
 from headstart.training.network import BatchNorm, Tunable, dense, groups
 from headstart.training.plan import Plan
@@ -265,7 +265,7 @@ def learnt(made: Backbone, layer: str | None, batchnorm: BatchNorm, size: int = 
     labels = np.array([0, 1, 2, 0, 1, 2])
     members = groups(network, body.blocks, 0.9, 0.0)
     plan = Plan(epochs=3, batch_size=6, learning_rate=0.01)
-    train(Task(network, RowBatches(Stored(rows.numpy()), labels, 6, 0), plan, members))
+    train(Task(network, RowBatches(StoredRows(rows.numpy()), labels, 6, 0), plan, members))
     return network
 
 

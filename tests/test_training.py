@@ -23,7 +23,7 @@ from torch import nn
 
 from headstart.errors import BundleError, HeadstartError, NotConverged, UnknownName, UserError
 from headstart.training import rules
-from headstart.training.batches import Batch, RowBatches, Stored
+from headstart.training.batches import Batch, RowBatches, StoredRows
 from headstart.training.checkpoint import NAME, Keeper
 from headstart.training.devices import fastest_threads
 from headstart.training.finder import HIGHEST, LOWEST, find_rate
@@ -65,7 +65,7 @@ def plain(seed: int = 0) -> nn.Sequential:
 
 def rows(batch_size: int = 10, seed: int = 0, dtype: Any = np.float32, **more: Any) -> RowBatches:
     X, y = data()
-    return RowBatches(Stored(X.astype(dtype)), y, batch_size, seed, **more)
+    return RowBatches(StoredRows(X.astype(dtype)), y, batch_size, seed, **more)
 
 
 def validation(model: nn.Module, epoch: int) -> Row:
@@ -291,13 +291,13 @@ def test_each_row_comes_once_an_epoch(n: int, size: int, epoch: int, seed: int) 
     """
     X = np.arange(n, dtype=np.float32)[:, None]
     y = np.arange(n, dtype=np.int64) % 5
-    batches = RowBatches(Stored(X), y, size, seed)
+    batches = RowBatches(StoredRows(X), y, size, seed)
     drawn = {s: batches.batch(epoch, s) for s in range(batches.steps)}
     taken = np.concatenate([b.inputs[0].numpy()[:, 0] for b in drawn.values()]).astype(int)
     lonely = n % size == 1 and size > 1 and n > 1
     assert len(set(taken.tolist())) == len(taken) == n - lonely
     assert all(len(b.targets) > (1 if size > 1 and n > 1 else 0) for b in drawn.values())
-    again = RowBatches(Stored(X), y, size, seed)
+    again = RowBatches(StoredRows(X), y, size, seed)
     for s in reversed(range(batches.steps)):
         again.batch(epoch + 1, 0)
         assert torch.equal(again.batch(epoch, s).inputs[0], drawn[s].inputs[0])
@@ -313,7 +313,7 @@ def test_another_epoch_and_another_seed_have_another_order() -> None:
 def test_balanced_sampling_gives_each_class_the_same_share() -> None:
     """Of 2,000 draws from classes of 1,800, 180 and 20 rows each class has a third, within 5 standard deviations."""
     y = np.repeat(np.arange(3), [1800, 180, 20]).astype(np.int64)
-    batches = RowBatches(Stored(np.zeros((2000, 1), np.float32)), y, 50, 0, "balanced")
+    batches = RowBatches(StoredRows(np.zeros((2000, 1), np.float32)), y, 50, 0, "balanced")
     targets = torch.cat([batches.batch(1, s).targets for s in range(batches.steps)])
     counts = torch.bincount(targets, minlength=3)
     assert len(targets) == 2000
@@ -323,7 +323,7 @@ def test_balanced_sampling_gives_each_class_the_same_share() -> None:
 def test_balanced_sampling_leaves_classes_without_rows_out() -> None:
     """A class that has no row (here 1) does not upset the shares of the others."""
     y = np.repeat([0, 2], [300, 100]).astype(np.int64)
-    order = RowBatches(Stored(np.zeros((400, 1), np.float32)), y, 50, 0, "balanced").order(1)
+    order = RowBatches(StoredRows(np.zeros((400, 1), np.float32)), y, 50, 0, "balanced").order(1)
     assert abs(int((y[order] == 0).sum()) - 200) < 5 * 10
 
 
@@ -338,7 +338,7 @@ def test_an_error_in_the_batches_ends_the_training_with_it() -> None:
 
     X, y = data()
     with pytest.raises(OSError, match="picture gone"):
-        train(Task(small(), Broken(Stored(X), y, 10, 0), Plan(epochs=3, batch_size=10)))
+        train(Task(small(), Broken(StoredRows(X), y, 10, 0), Plan(epochs=3, batch_size=10)))
 
 
 # Resume
@@ -438,7 +438,7 @@ def pictures() -> Task:
         return {"val_loss": float(nn.functional.cross_entropy(model(torch.from_numpy(X)), torch.from_numpy(y)))}
 
     plan = Plan(epochs=10, batch_size=8, learning_rate=0.01, mixup=0.2, ema=0.8, clip=1.0, label_smoothing=0.1)
-    return Task(model, RowBatches(Stored(X), y, 8, 0), plan, evaluate=loss)
+    return Task(model, RowBatches(StoredRows(X), y, 8, 0), plan, evaluate=loss)
 
 
 PROCESS = """
@@ -572,7 +572,7 @@ def test_a_nan_in_the_data_is_found_at_its_step(tmp_path: Path) -> None:
     """With one row of NaN the error names the epoch and the step of that row; the state before it stays."""
     X, y = data()
     X[4] = np.nan
-    batches = RowBatches(Stored(X), y, 10, 0)
+    batches = RowBatches(StoredRows(X), y, 10, 0)
     step = int(np.flatnonzero(batches.order(1) == 4)[0]) // 10
     keeper = Keeper(tmp_path, "x", 0.0)
     with pytest.raises(NotConverged, match=rf"epoch 1, step {step + 1} \(learning rate 0\.0\d+\)"):
@@ -711,7 +711,7 @@ def test_the_loss_is_cross_entropy(smoothing: float, weighted: bool, shares: boo
             return Batch(found.inputs, nn.functional.one_hot(found.targets, CLASSES).float())
 
     X, y = data()
-    batches = (Shares if shares else RowBatches)(Stored(X), y, 10, 0)
+    batches = (Shares if shares else RowBatches)(StoredRows(X), y, 10, 0)
     weights = torch.tensor([0.2, 1.0, 3.0])
     taken = batches.order(1)[:10]
     model = small(dropout=0.0)
@@ -909,7 +909,7 @@ def test_a_finder_that_fails_leaves_the_random_state() -> None:
     X, y = data()
     state = torch.get_rng_state()
     with pytest.raises(OSError, match="picture gone"):
-        find_rate(Task(small(), Broken(Stored(X), y, 10, 0), Plan(batch_size=10)))
+        find_rate(Task(small(), Broken(StoredRows(X), y, 10, 0), Plan(batch_size=10)))
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -33,7 +33,7 @@ from headstart.features.extract import Extractor, Settings
 from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.source import FeatureSource
-from headstart.features.spaces import spaces, verify
+from headstart.features.spaces import list_spaces, verify
 from headstart.fitting import STATE, feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, write_split
@@ -44,7 +44,7 @@ from headstart.tuning import state as saved
 from headstart.tuning import tune as tuning
 from headstart.tuning.rows import training_rows
 from headstart.tuning.training_split import split_for_training
-from headstart.tuning.tune import Tuned, tune
+from headstart.tuning.tune import Tuned, tune_network
 
 GENTLE = 1e-5
 """A learning rate with which these few steps on an untrained network lower the validation loss."""
@@ -526,7 +526,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     place = split_for_training(chosen, source)
     given = training_rows(place, images, views, Settings(), chosen, silent)
     head: Any = make_head("logistic", normalise=False)
-    return tune(chosen, place, given, head, silent)
+    return tune_network(chosen, place, given, head, silent)
 
 
 def weights_of(tuned: Tuned) -> dict[str, np.ndarray]:
@@ -774,7 +774,7 @@ def test_pixels_are_stored_as_bytes_and_a_flipped_one_is_seen(tmp_path: Path) ->
     again = extraction.extract(images, source, Settings(tmp_path))
     np.testing.assert_array_equal(first.features, again.features)
     assert again.counts.reused == 20 and again.features.dtype == np.uint8
-    (space,) = spaces(tmp_path)
+    (space,) = list_spaces(tmp_path)
     assert space.rows == 20 and [bad for _, bad in verify(tmp_path)] == [0]
 
     data = tmp_path / space.id / "data.mdb"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from headstart import Recipe, execute
 from headstart.errors import DataError, UserError
-from headstart.ranking.rank import Request, rank
+from headstart.ranking.rank import RankingRequest, rank
 from headstart.report import write_report
 from headstart.study.execute import compare
 from headstart.study.recipe import StudyRecipe
@@ -76,7 +76,7 @@ def test_a_study_and_a_ranking_name_a_lost_class_too(pictures: Path, tmp_path: P
         compare(StudyRecipe.from_dict(values), tmp_path / "two", store=False)
     (pictures / "waves").rename(tmp_path / "waves")
     with pytest.raises(DataError, match=TOLD):
-        rank(Request(str(pictures), ({"name": "sprout", "weights": "pretrained", "layer": "pooled"},)))
+        rank(RankingRequest(str(pictures), ({"name": "sprout", "weights": "pretrained", "layer": "pooled"},)))
 
 
 def test_where_no_picture_is_left_each_is_listed(pictures: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Counts, Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, digest, load, select
-from headstart.images.sketch import Sketches, sketch
+from headstart.images.sketch import Sketches, make_sketch
 from headstart.paths import features_dir
 from headstart.progress import silent
 from headstart.recipe import Recipe
@@ -65,7 +65,7 @@ def changes(small: bool) -> dict[str, Callable[[Image.Image, np.random.Generator
 
 def sketches(raws: list[bytes | NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], Sketches]:
     contents = np.stack([np.frombuffer(digest(raw), np.uint8) for raw in raws])
-    return contents, Sketches(np.stack([sketch(raw, decode(raw)) for raw in raws]))
+    return contents, Sketches(np.stack([make_sketch(raw, decode(raw)) for raw in raws]))
 
 
 def planted_copies(data: str, scale: float) -> Iterator[Row]:

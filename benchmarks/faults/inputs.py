@@ -293,7 +293,7 @@ def readers(root: Path) -> Iterator[Case]:
     """Photos of phones beside others."""
     from PIL import features
 
-    from headstart.images.cures import cures
+    from headstart.images.cures import list_cures
 
     module = import_module("headstart.images.decode")  # the package has a function of this name
     placed(root, ["cat/1.png", "dog/1.png"])
@@ -311,7 +311,11 @@ def readers(root: Path) -> Iterator[Case]:
     def without() -> Any:
         with patch.object(module, "_reader", module._READERS.get):
             images = load(root)
-            return named(images), len(cures(images.refused)), all("pip install" in s for s in cures(images.refused))
+            return (
+                named(images),
+                len(list_cures(images.refused)),
+                all("pip install" in s for s in list_cures(images.refused)),
+            )
 
     yield "without", without, ({"cat/1.png": "cat", "dog/1.png": "dog"}, 2, True)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.inference import Predictions
     from headstart.naming import Named
     from headstart.ranking.files import SavedRanking
-    from headstart.ranking.rank import Request
+    from headstart.ranking.rank import RankingRequest
     from headstart.recipe import Recipe
     from headstart.run import Run
     from headstart.study.execute import Study
@@ -246,18 +246,20 @@ def rank(
     """
     from headstart.backbones.spelling import parse_list
     from headstart.images.options import Reading
-    from headstart.ranking.local import local
-    from headstart.ranking.rank import Request
+    from headstart.ranking.local import local_backbones
+    from headstart.ranking.rank import RankingRequest
 
     folder = None if weights_folder is None else expanded(weights_folder)
-    asked = tuple(local(folder) if backbones is None else parse_list(",".join(backbones)))
+    asked = tuple(local_backbones(folder) if backbones is None else parse_list(",".join(backbones)))
     reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
-    request = Request(absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading)
+    request = RankingRequest(
+        absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading
+    )
     return carry_out_ranking(request, out, progress, store=store)
 
 
 def carry_out_ranking(
-    request: Request, out: Place | None = None, progress: Progress = silent, *, store: bool = True
+    request: RankingRequest, out: Place | None = None, progress: Progress = silent, *, store: bool = True
 ) -> SavedRanking:
     """Rank what a request names, and write the folder with its report."""
     from headstart import records

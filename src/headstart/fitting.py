@@ -28,7 +28,7 @@ from headstart.fitted import Fitted
 from headstart.heads import Head
 from headstart.images import ImageSet, Probe
 from headstart.images.parts import part_rows, rows_in
-from headstart.images.usable import usable
+from headstart.images.usable import keep_usable
 from headstart.learner import Learner, Pictures
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
@@ -57,7 +57,7 @@ def fit_frozen(
     source = feature_source(recipe, images)
     extractor = Extractor(source, settings)
     extraction = extractor.extract(images, progress, sketches=MOST)
-    images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
+    images, extraction = keep_together(keep_usable(images, extraction.kept, extraction.refused), extraction, recipe)
     views = ViewExtractor(extractor, progress)
     pictures = labelled(images, extraction, views, train_views)
     fit = learner.fit(pictures, progress)
@@ -117,7 +117,7 @@ def train_network(
     from headstart.tuning.rows import training_rows
     from headstart.tuning.state import keeper, threads_for
     from headstart.tuning.training_split import split_for_training
-    from headstart.tuning.tune import tune
+    from headstart.tuning.tune import tune_network
 
     split = split_for_training(recipe, source)
     rows = training_rows(split, images, train_views, settings, recipe, progress)
@@ -127,7 +127,7 @@ def train_network(
     records.write_text(folder / "recipe.toml", recipe.to_toml())
     started = time.perf_counter()
     try:
-        tuned = tune(recipe, split, rows, _dense(head), progress, kept)
+        tuned = tune_network(recipe, split, rows, _dense(head), progress, kept)
     except BaseException:
         with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
             kept.folder.rmdir()

@@ -21,7 +21,7 @@ from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load
-from headstart.images.cures import cured, cures
+from headstart.images.cures import cured, list_cures
 from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.metrics import score
@@ -125,7 +125,7 @@ def evaluate(
     told |= _recognised(load_seen(run), extraction.contents, labels, probabilities, classifier.classes)
     return told | {
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
-        "notes": [*images.notes, *cures(refused), *extraction.notes, *seen_notes(told)],
+        "notes": [*images.notes, *list_cures(refused), *extraction.notes, *seen_notes(told)],
     }
 
 

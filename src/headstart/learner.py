@@ -89,7 +89,7 @@ class Pictures:
         return rows, y, brought(y, len(learned))
 
 
-class Fitted(NamedTuple):
+class FittedHead(NamedTuple):
     """A fitted head, the temperature of its probabilities, the pictures that gave that, and the seconds all took."""
 
     head: Head
@@ -133,7 +133,7 @@ class Learner:
             params.setdefault("seed", self.seed)
         return make_head(self.name, **params)
 
-    def fit(self, pictures: Pictures, progress: Progress = silent) -> Fitted:
+    def fit(self, pictures: Pictures, progress: Progress = silent) -> FittedHead:
         """Fit on all pictures; what is left to choose is chosen on validation pictures that the data bring, or folds.
 
         Raises UserError when the head cannot be fitted with the options.
@@ -150,7 +150,7 @@ class Learner:
             head.fit(X, y, folds=folds)
         progress("fit", epochs, epochs)
         temperature, n = temperature_of(head, y)
-        return Fitted(head, temperature, n, time.perf_counter() - started)
+        return FittedHead(head, temperature, n, time.perf_counter() - started)
 
     @single_threaded_blas()
     def cross_validate(
@@ -180,7 +180,7 @@ class Learner:
         seconds = time.perf_counter() - started
         return CrossValidated(plain, logits, probabilities, fold, stopped, pictures.copies, seconds)
 
-    def _without(self, pictures: Pictures, judged: NDArray[np.bool_]) -> Fitted:
+    def _without(self, pictures: Pictures, judged: NDArray[np.bool_]) -> FittedHead:
         """Fitted on the pictures that are not judged."""
         others = pictures.take(np.flatnonzero(~judged))
         if len(np.unique(others.y)) < 2:

@@ -18,7 +18,7 @@ from headstart.evidence.cross_validated import interval
 from headstart.features.copies import repeated, torn
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.images import ImageSet, write_split
-from headstart.images.cures import cures
+from headstart.images.cures import list_cures
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.metrics import apply_temperature, score
 
@@ -74,7 +74,7 @@ class Outcome:
             },
             "notes": [
                 *self.images.notes,
-                *cures([*self.images.refused, *self.fitted.extraction.refused]),
+                *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.fitted.extraction.notes,
                 *self._told_leaks(),

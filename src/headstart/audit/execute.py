@@ -21,7 +21,7 @@ from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
 from headstart.progress import Progress, silent
-from headstart.ranking.local import local
+from headstart.ranking.local import local_backbones
 from headstart.recipe import Recipe
 
 SMALL = 48
@@ -31,7 +31,7 @@ LARGEST = 30e6
 
 
 @dataclass(frozen=True)
-class Request:
+class AuditRequest:
     """What to audit and with which network; None chooses one whose weights are here."""
 
     data: str
@@ -49,7 +49,7 @@ class Request:
 class Audit:
     """What was found, by check; `looked` names the network that looked, with why where nobody asked for it."""
 
-    request: Request
+    request: AuditRequest
     material: Material
     findings: Mapping[str, tuple[Finding, ...]]
     looked: str
@@ -73,7 +73,7 @@ def known(checks: str) -> tuple[str, ...]:
 
 
 def audit(
-    request: Request,
+    request: AuditRequest,
     settings: Settings | None = None,
     progress: Progress = silent,
     pictures: tuple[ImageSet, str] | None = None,
@@ -99,10 +99,10 @@ def examine(
     findings = {name: tuple(check.find(material)) for name, check in CHECKS.items()}
     notes = (*images.notes, *extraction.notes, *_notes(material))
     seconds = time.perf_counter() - started
-    return Audit(Request(images.title), material, findings, source.layer, notes, seconds)
+    return Audit(AuditRequest(images.title), material, findings, source.layer, notes, seconds)
 
 
-def listed(request: Request) -> tuple[ImageSet, str]:
+def listed(request: AuditRequest) -> tuple[ImageSet, str]:
     """The pictures, and what is wrong with the way they lie; without labels where that leaves none.
 
     Raises DataError where not even pictures are found.
@@ -125,7 +125,7 @@ def listed(request: Request) -> tuple[ImageSet, str]:
     return select(images, limit=request.limit, seed=request.seed), problem
 
 
-def chosen(request: Request, images: ImageSet) -> tuple[Recipe, str]:
+def chosen(request: AuditRequest, images: ImageSet) -> tuple[Recipe, str]:
     """The recipe whose features are looked at, and in words which network that is."""
     name, weights, why = request.backbone, request.weights, ""
     if name is None:
@@ -154,7 +154,7 @@ def default(images: ImageSet) -> tuple[str, str, str]:
     }
     folder = os.environ.get("HEADSTART_WEIGHTS")
     found = []
-    for each in local(Path(folder) if folder else None):
+    for each in local_backbones(Path(folder) if folder else None):
         row = rows.get(names.canonical(each["name"]).rpartition(":")[2])
         if row is not None and row.top1 is not None:
             found.append((row.top1, each["name"], each["weights"]))

@@ -14,7 +14,7 @@ from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
-    from headstart.audit.execute import Request
+    from headstart.audit.execute import AuditRequest
 
 
 def audit(
@@ -60,18 +60,20 @@ def audit(
 
     `headstart audit photos --backbone mobilenetv2_100 --write-clean-table clean.csv`
     """
-    from headstart.audit.execute import Request, known
+    from headstart.audit.execute import AuditRequest, known
     from headstart.paths import absolute
 
     failing = known(fail_on) if fail_on is not None else ()
-    request = Request(
+    request = AuditRequest(
         absolute(data), absolute(test) if test else None, backbone and absolute(backbone), absolute(weights),
         limit, seed, engine, device, max_pixels,
     )  # fmt: skip
     carry_out(request, failing, clean, out, store)
 
 
-def carry_out(request: Request, failing: tuple[str, ...], clean: Path | None, out: Path | None, store: bool) -> None:
+def carry_out(
+    request: AuditRequest, failing: tuple[str, ...], clean: Path | None, out: Path | None, store: bool
+) -> None:
     """Audit, write the folder with its report and the clean table, print what was found; exit 1 where it fails."""
     import sys
 

@@ -129,11 +129,11 @@ def bench_(
     from headstart.images.options import Reading
     from headstart.paths import absolute
     from headstart.ranking.bench import bench
-    from headstart.ranking.rank import Request
+    from headstart.ranking.rank import RankingRequest
 
     reading = Reading(follow_links=follow_links, image_column=image_column)
     asked = tuple(parse_list(backbones))
-    request = Request(absolute(data), asked, limit, image_size, engine=engine, device=device, reading=reading)
+    request = RankingRequest(absolute(data), asked, limit, image_size, engine=engine, device=device, reading=reading)
     with show.progress_bar() as progress:
         found = bench(request, progress)
     table = terminal.table()

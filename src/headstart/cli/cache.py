@@ -18,14 +18,14 @@ def info() -> None:
     from datetime import datetime
 
     from headstart.cli import show
-    from headstart.features.spaces import spaces
+    from headstart.features.spaces import list_spaces
     from headstart.paths import features_dir
 
     table = terminal.table()
     for column, side in (("id", "left"), ("backbone", "left"), ("layer", "left"), ("pixels", "left"),
                          ("engine", "left"), ("rows", "right"), ("size", "right"), ("last used", "right")):  # fmt: skip
         table.add_column(column, justify=side, no_wrap=True)
-    found = list(spaces(features_dir()))
+    found = list(list_spaces(features_dir()))
     for s in found:
         p = s.space.get("preprocess", {})
         view = f", view {s.space['view'].get('number')}" if "view" in s.space else ""
@@ -44,10 +44,10 @@ def info() -> None:
 def verify() -> None:
     """Check every stored row against its checksum. Exit code 1 if any is damaged; such rows are computed again."""
     from headstart.cli import show
-    from headstart.features.spaces import spaces, verify
+    from headstart.features.spaces import list_spaces, verify
     from headstart.paths import features_dir
 
-    total = sum(s.rows for s in spaces(features_dir()))
+    total = sum(s.rows for s in list_spaces(features_dir()))
     bad = done = 0
     with show.progress_bar() as progress:
 
@@ -76,10 +76,10 @@ def clear(
     """Delete stored features. They can be computed again."""
     from headstart.cli import show
     from headstart.errors import UnknownName
-    from headstart.features.spaces import clear, spaces
+    from headstart.features.spaces import clear, list_spaces
     from headstart.paths import features_dir
 
-    known = [s.id[:8] for s in spaces(features_dir())]
+    known = [s.id[:8] for s in list_spaces(features_dir())]
     for wanted in ids or []:
         if not any(k.startswith(wanted[:8]) for k in known):
             raise UnknownName("space", wanted, known)

@@ -233,7 +233,7 @@ def refusals(refused: Sequence[Refusal]) -> None:
     """One line of reason for each picture that was left out, and what would admit some of them, on standard error."""
     import sys
 
-    from headstart.images.cures import cures
+    from headstart.images.cures import list_cures
 
     for r in refused:
         detail = f" ({r.detail})" if r.detail else ""
@@ -243,7 +243,7 @@ def refusals(refused: Sequence[Refusal]) -> None:
             else f"refused: {r.name}: {r.reason}{detail}",
             file=sys.stderr,
         )
-    for sentence in cures(refused):
+    for sentence in list_cures(refused):
         print(f"Note: {sentence}", file=sys.stderr)
 
 

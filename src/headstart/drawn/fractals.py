@@ -17,7 +17,7 @@ FILLED = (0.04, 0.7)
 """Smallest and largest share of the box that a usable fractal covers."""
 
 
-def fractals(classes: int, figures: int, seed: int) -> Sheet:
+def draw_fractals(classes: int, figures: int, seed: int) -> Sheet:
     """`classes` systems, each drawn `figures` times with its numbers changed by about 4%."""
     return Sheet.of(_figures(classes, figures, seed))
 

@@ -21,7 +21,7 @@ FEWEST = 8
 """A class that fewer fonts can draw is left out."""
 
 
-def glyphs(files: Iterable[Path]) -> Sheet:
+def draw_glyphs(files: Iterable[Path]) -> Sheet:
     """The classes, each drawn once by every font that has it."""
     return Sheet.of(_figures(tuple(files)))
 

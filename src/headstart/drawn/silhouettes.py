@@ -12,7 +12,7 @@ from headstart.drawn.strokes import Points, fit, smooth
 JITTER = 0.05
 
 
-def silhouettes(classes: int, figures: int, seed: int) -> Sheet:
+def draw_silhouettes(classes: int, figures: int, seed: int) -> Sheet:
     """`classes` outlines, each drawn `figures` times with its corners moved a little."""
     return Sheet.of(_figures(classes, figures, seed))
 

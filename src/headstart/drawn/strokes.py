@@ -18,7 +18,7 @@ JITTER = 0.08  # how far a hand moves a control point
 CURVE = 12  # points of a smooth curve between two control points
 
 
-def strokes(classes: int, figures: int, seed: int) -> Sheet:
+def draw_strokes(classes: int, figures: int, seed: int) -> Sheet:
     """`classes` programs, each drawn `figures` times. Figure i of class k is the same whatever the two numbers are."""
     return Sheet.of(_figures(classes, figures, seed))
 

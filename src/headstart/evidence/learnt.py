@@ -9,7 +9,7 @@ Labels = NDArray[np.int64]
 SURE = 0.025  # one-sided: the chance to be called better than guessing without being it
 
 
-def learnt(labels: Labels, predicted: Labels) -> bool:
+def has_learnt(labels: Labels, predicted: Labels) -> bool:
     """Whether answers (r, m) to the same m test pictures are better than those of somebody who does not look.
 
     Either more of them are right than are with always the commonest class (exact binomial test over all answers), or

@@ -18,7 +18,7 @@ from headstart.features.extraction import DIGEST
 from headstart.features.source import FeatureSource
 from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, decode, digest
-from headstart.images.sketch import LENGTH, sketch
+from headstart.images.sketch import LENGTH, make_sketch
 
 CHUNK = 8  # pictures a worker takes at a time: fewer hand-overs, still little memory
 
@@ -100,7 +100,7 @@ class Reader:
                 return ReadPicture(i, key, row=row)
             image = decode(raw, self.images.limits)
             if not has_sketch:
-                self._keep_sketch(i, key, sketch(raw, image))
+                self._keep_sketch(i, key, make_sketch(raw, image))
             return ReadPicture(i, key, row=row, picture=self.source.picture(image, key) if row is None else None)
         except Refused as refused:
             return ReadPicture(i, refusal=Refusal(self.images.names[i], refused.reason, refused.detail))

@@ -27,7 +27,7 @@ class SpaceInfo:
     used: float
 
 
-def spaces(root: Path) -> Iterator[SpaceInfo]:
+def list_spaces(root: Path) -> Iterator[SpaceInfo]:
     """Every space under `root`, the most recently used first; an unreadable one counts 0 rows."""
     folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
     for folder in sorted(folders, key=_last_used, reverse=True):
@@ -40,7 +40,7 @@ def spaces(root: Path) -> Iterator[SpaceInfo]:
 
 def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tuple[SpaceInfo, int]]:
     """Check every row of every space; yields each space with its number of bad rows (-1: the file is damaged)."""
-    for info in list(spaces(root)):
+    for info in list(list_spaces(root)):
         folder = root / info.id
         if not _whole(folder) or not soundness.walk(folder):
             yield info, -1
@@ -58,7 +58,7 @@ def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tu
 def clear(root: Path, ids: list[str] | None = None) -> int:
     """Delete the named spaces, or all; the number of bytes freed."""
     freed = 0
-    for info in list(spaces(root)):
+    for info in list(list_spaces(root)):
         if ids is None or any(info.id.startswith(wanted) for wanted in ids):
             shutil.rmtree(root / info.id)
             freed += info.bytes

@@ -49,7 +49,7 @@ class Way(NamedTuple):
         return max(squares, 1e-300) / (strength * len(Z) ** 2)
 
 
-class Fit(NamedTuple):
+class FewRowsFit(NamedTuple):
     """Weights (d, k) and bias (k,) of (normalised) features, how they were solved, what was chosen, and the trials."""
 
     coef: Matrix
@@ -69,7 +69,7 @@ class FewRows:
     tol: float
     max_iter: int
 
-    def fit(self, ways: Sequence[Way], folds: Folds | None) -> Fit:
+    def fit(self, ways: Sequence[Way], folds: Folds | None) -> FewRowsFit:
         """The way and penalty of least loss out of fold, fitted on all rows; the first without folds."""
         if folds is None:
             way, strength, trials = ways[0], ways[0].strengths[0], None
@@ -97,7 +97,7 @@ class FewRows:
             settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
             trials.add(settings, found, doubt=_doubt(strength) if way.relative else 0.0)
 
-    def _finish(self, way: Way, strength: float, trials: Trials | None) -> Fit:
+    def _finish(self, way: Way, strength: float, trials: Trials | None) -> FewRowsFit:
         placed = self._placed[way.normalise]
         axes = Principal.of(placed.rows)
         Z = axes.apply(placed.rows) * axes.factors(way.whiten)
@@ -108,7 +108,7 @@ class FewRows:
         found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
         weights, bias = axes.back(found.theta, way.whiten)
         coef, intercept = placed.scaler.fold(placed.design.unmap(weights), bias)
-        return Fit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
+        return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
 
     @cached_property
     def _turned(self) -> dict[bool, list[_Turned]]:

@@ -50,7 +50,7 @@ class Damped(Curvature):
         return [replace(b, A=b.A + np.diag(DAMPING * b.A[-1, -1] * self.squares)) for b in self.blocks]
 
 
-class Fit(NamedTuple):
+class ManyRowsFit(NamedTuple):
     """Weights (d, k) and bias (k,) of features, the penalty, how it was solved, and the trials."""
 
     coef: Matrix
@@ -76,7 +76,7 @@ class ManyRows:
     max_iter: int
     path: Sequence[float] = ()
 
-    def fit(self, Cs: Sequence[float], usual: float, folds: Folds | None) -> Fit:
+    def fit(self, Cs: Sequence[float], usual: float, folds: Folds | None) -> ManyRowsFit:
         """The C of `Cs` with the least loss on rows held out, `usual` without folds, fitted on all rows."""
         design = design_for([self.rows.X], self.scaler)
         curvature = self._curvature(design.fast)
@@ -89,7 +89,7 @@ class ManyRows:
         theta, spent = (theta, 0) if theta is not None else self._approach(design.fast, self.rows.y, curvature)
         found = self._finish(design, C, theta, curvature)
         coef, intercept = self.scaler.fold(design.unmap(found.theta[:-1]), found.theta[-1])
-        return Fit(coef, intercept, C, replace(found, iterations=found.iterations + spent), trials)
+        return ManyRowsFit(coef, intercept, C, replace(found, iterations=found.iterations + spent), trials)
 
     def _curvature(self, rows: Dense) -> Curvature:
         return Damped.of(rows) if self.path else Curvature(sketch_of(rows))

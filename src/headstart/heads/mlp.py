@@ -101,7 +101,7 @@ class MLPHead(DenseHead):
 
     def _train(self, train: Examples, judged: Examples | None, epochs: int) -> tuple[Layers, Trained]:
         """The layers for standardised rows, of the best epoch where rows are judged."""
-        from headstart.training.batches import RowBatches, Stored
+        from headstart.training.batches import RowBatches, StoredRows
         from headstart.training.loop import Task
         from headstart.training.loop import train as run
         from headstart.training.network import dense, draw, read
@@ -111,7 +111,7 @@ class MLPHead(DenseHead):
         judge = _Judge(self, train, judged)
         n, d = train.X.shape
         plan = self._plan(n, d, epochs)
-        batches = RowBatches(Stored(train.X), train.y, plan.batch_size, self.seed)
+        batches = RowBatches(StoredRows(train.X), train.y, plan.batch_size, self.seed)
         task = Task(network, batches, plan, evaluate=judge, class_weights=judge.weights)
         trained = run(task, on_epoch=self.on_epoch)
         return read(network), trained

@@ -12,7 +12,7 @@ LINK = "a link to "
 """What the detail of a refused link out of the folder begins with."""
 
 
-def cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
+def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
     """Links that are not followed, and pictures that need another reader: how many, and what to do."""
     from headstart.images.formats import READERS
 
@@ -34,4 +34,4 @@ def cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
 
 def cured(refused: Iterable[Refusal]) -> str:
     """The same as the end of an error, with a space before it; '' where there is none."""
-    return "".join(f" {sentence}" for sentence in cures(refused))
+    return "".join(f" {sentence}" for sentence in list_cures(refused))

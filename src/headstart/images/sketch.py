@@ -43,7 +43,7 @@ SPACE = {"format": 1, "backbone": "sketch", "side": SIDE, "dtype": "|u1"}
 """The space of the feature store that sketches lie in."""
 
 
-def sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
+def make_sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
     """uint8 (`LENGTH`,) of a picture: `raw` as it was read, `image` as `decode` gave it, in mode 'L' or 'RGB'."""
     pixels = np.asarray(image)
     facts = np.zeros(1, FACTS)

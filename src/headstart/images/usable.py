@@ -13,7 +13,7 @@ from headstart.errors import DataError
 from headstart.images.imageset import ImageSet, Refusal
 
 
-def usable(images: ImageSet, kept: NDArray[np.int64], refused: Sequence[Refusal]) -> ImageSet:
+def keep_usable(images: ImageSet, kept: NDArray[np.int64], refused: Sequence[Refusal]) -> ImageSet:
     """The pictures at `kept` (m,), with a note for each class that lost all its training pictures.
 
     Raises DataError, which has the `refused`, where fewer than two classes are left to train on.

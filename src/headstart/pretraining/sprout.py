@@ -155,10 +155,15 @@ def _sheets(recipe: SproutRecipe, folders: tuple[Path, ...], report: Report) -> 
 
     files = fonts.usable(folders)
     report(f"{len(files)} fonts; drawing the figures.")
-    seed, invented = recipe.plan.seed, {
-        "strokes": strokes.strokes, "silhouettes": silhouettes.silhouettes, "fractals": fractals.fractals,
-    }  # fmt: skip
-    sheets = {"glyphs": glyphs.glyphs(files)}
+    seed, invented = (
+        recipe.plan.seed,
+        {
+            "strokes": strokes.draw_strokes,
+            "silhouettes": silhouettes.draw_silhouettes,
+            "fractals": fractals.draw_fractals,
+        },
+    )
+    sheets = {"glyphs": glyphs.draw_glyphs(files)}
     sheets |= {name: draw(*recipe.counts[name], seed) for name, draw in invented.items() if name in recipe.counts}
     for name, sheet in sheets.items():
         report(f"{name}: {len(sheet.fields):,} figures of {len(sheet.classes):,} classes")

@@ -16,9 +16,9 @@ from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load
 from headstart.progress import Progress, silent
-from headstart.ranking.candidates import Candidate, Failure, candidates
+from headstart.ranking.candidates import Candidate, Failure, resolve_candidates
 from headstart.ranking.judge import figures
-from headstart.ranking.rank import Request
+from headstart.ranking.rank import RankingRequest
 
 ROUNDS = 3
 ENOUGH_S = 8.0
@@ -49,14 +49,14 @@ class Bench:
     failures: tuple[Failure, ...]
 
 
-def bench(request: Request, progress: Progress = silent) -> Bench:
+def bench(request: RankingRequest, progress: Progress = silent) -> Bench:
     """Measure the request's networks in turns, so that other work on the machine slows all alike.
 
     Up to `request.limit` pictures are spread over the data. Weights that no file holds are drawn at random: the speed
     is the same. Raises UserError where no network can be measured, DataError without pictures.
     """
     images = _pictures(request)
-    found, failures = candidates(
+    found, failures = resolve_candidates(
         request.backbones, lambda s: feature_source(request.recipe(spelled=_random(s)), images)
     )
     rates: dict[str, list[float]] = {candidate.label: [] for candidate in found}
@@ -77,7 +77,7 @@ def bench(request: Request, progress: Progress = silent) -> Bench:
     return Bench(len(images), f"{engine.name} on {engine.device}", ordered, tuple(failures))
 
 
-def _pictures(request: Request) -> ImageSet:
+def _pictures(request: RankingRequest) -> ImageSet:
     images = load(request.data, labelled=False, **request.reading)
     if not len(images):
         raise DataError(f"{images.title} holds no picture.")

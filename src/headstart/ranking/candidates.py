@@ -44,7 +44,7 @@ def labels(asked: Sequence[Spelled]) -> list[str]:
     return [name if often[name] == 1 else spell(each) for name, each in zip(names, asked, strict=True)]
 
 
-def candidates(
+def resolve_candidates(
     asked: Sequence[Spelled], resolve: Resolve, *, leave_copies: bool = False
 ) -> tuple[list[Candidate], list[Failure]]:
     """Those that can be resolved, and why others cannot. Raises UserError where two are the same backbone.

@@ -18,7 +18,7 @@ from headstart.errors import UserError
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
-from headstart.ranking.rank import Ranking, Request
+from headstart.ranking.rank import Ranking, RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.figures import shown_as
 from headstart.report.ranking import chart
@@ -156,7 +156,7 @@ def hints(backbones: tuple[Judged, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def command(request: Request) -> str:
+def command(request: RankingRequest) -> str:
     """The command that repeats a request, with its backbones named one by one."""
     given = {"--limit": request.limit, "--image-size": request.image_size}
     words = ["headstart", "rank", request.data, "--backbones", ",".join(map(spell, request.backbones))]

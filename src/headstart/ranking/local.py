@@ -12,7 +12,7 @@ from headstart.backbones.spelling import Spelled
 from headstart.errors import UserError, WeightsError
 
 
-def local(folder: Path | None) -> list[Spelled]:
+def local_backbones(folder: Path | None) -> list[Spelled]:
     """All of them; `folder` holds weights files with sidecars. Nothing is downloaded. Raises UserError."""
     own = [name for name in NAMES if (FOLDER / f"{name}.safetensors").is_file()]
     return [*map(_own, own), *(in_folder(folder) if folder else []), *in_caches()]

@@ -16,12 +16,12 @@ from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load, select
-from headstart.images.cures import cures
+from headstart.images.cures import list_cures
 from headstart.images.options import Reading
-from headstart.images.usable import usable
+from headstart.images.usable import keep_usable
 from headstart.progress import Progress, silent
 from headstart.ranking.advice import Advice, advise
-from headstart.ranking.candidates import Candidate, Failure, candidates
+from headstart.ranking.candidates import Candidate, Failure, resolve_candidates
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.pairwise import front, ordered
@@ -39,7 +39,7 @@ ALL_SEEN = (
 
 
 @dataclass(frozen=True)
-class Request:
+class RankingRequest:
     """What to rank: `data` as `fit` takes it, backbones as `spelling.parse` gives them.
 
     With `leave_copies` a backbone that is another one under a second name is left out instead of refused.
@@ -78,7 +78,7 @@ class Ranking:
     `images` are the n pictures that all were judged on, `refused` the number of those that could not be used.
     """
 
-    request: Request
+    request: RankingRequest
     images: ImageSet
     pixels: Judged
     backbones: tuple[Judged, ...]
@@ -90,14 +90,14 @@ class Ranking:
     seconds: float
 
 
-def rank(request: Request, settings: Settings | None = None, progress: Progress = silent) -> Ranking:
+def rank(request: RankingRequest, settings: Settings | None = None, progress: Progress = silent) -> Ranking:
     """Judge every backbone of a request. One that fails is among the `failures`, and the others go on.
 
     Raises UserError where none is left, where two are the same, and for data that cannot be ranked on.
     """
     started = time.perf_counter()
     images, unseen = pictures(request)
-    found, failures = candidates(
+    found, failures = resolve_candidates(
         request.backbones,
         lambda s: feature_source(request.recipe(spelled=s), images),
         leave_copies=request.leave_copies,
@@ -125,7 +125,7 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
         advise(judged, backbones),
         (
             *judge.images.notes,
-            *cures([*images.refused, *baseline.refused]),
+            *list_cures([*images.refused, *baseline.refused]),
             UNSEEN.format(n=unseen) if unseen else ALL_SEEN,
             *_rare(judge),
         ),
@@ -134,7 +134,7 @@ def rank(request: Request, settings: Settings | None = None, progress: Progress 
     )
 
 
-def pictures(request: Request) -> tuple[ImageSet, int]:
+def pictures(request: RankingRequest) -> tuple[ImageSet, int]:
     """The labelled pictures outside the test part, at most `limit`, and the number of those in the test part."""
     images = load(request.data, **request.reading)
     test = images.parts == "test"
@@ -153,9 +153,9 @@ def stages(progress: Progress, number: int, total: int, label: str) -> Callable[
     return tell
 
 
-def _judge(images: ImageSet, baseline: Extraction, request: Request, settings: Settings) -> Judge:
+def _judge(images: ImageSet, baseline: Extraction, request: RankingRequest, settings: Settings) -> Judge:
     """Of the pictures that could be read, in folds that keep copies together."""
-    images = usable(images, baseline.kept, baseline.refused)
+    images = keep_usable(images, baseline.kept, baseline.refused)
     fold = draw(images.labels, images.names, request.folds, request.seed, led(baseline.copies.near))
     return Judge(images, fold, replace(settings, strict=True))  # what was readable once must be so for every backbone
 

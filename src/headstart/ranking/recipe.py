@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headstart.backbones.spelling import parse
 from headstart.images.options import Reading
-from headstart.ranking.rank import Request
+from headstart.ranking.rank import RankingRequest
 from headstart.recipe import Document, EngineRecipe
 
 
@@ -32,14 +32,14 @@ class RankingRecipe(Document):
     label_column: str | None = None
     """The columns of a table, where they are not called `image` and `label`."""
 
-    def request(self) -> Request:
+    def request(self) -> RankingRequest:
         """The same for `rank`. Raises UserError for a backbone that is written wrongly."""
         backbones = tuple(parse(text) for text in self.backbones)
         engine = self.engine
         reading = Reading(
             follow_links=self.follow_links, image_column=self.image_column, label_column=self.label_column
         )
-        return Request(
+        return RankingRequest(
             self.data, backbones, self.limit, self.image_size, self.seed, self.folds, engine.name, engine.device,
             reading=reading,
         )  # fmt: skip

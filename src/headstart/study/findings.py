@@ -14,12 +14,12 @@ import numpy as np
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.comparison import Comparison
-from headstart.evidence.learnt import learnt
+from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare, curves_of, per_class
 from headstart.evidence.reasons import Reason, reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.evidence.verdict import BETTER, HELPED
-from headstart.images.cures import cures
+from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
@@ -102,7 +102,7 @@ class _Findings:
     def unlearnt(self, found: ArmResults, size: str) -> bool:
         """Whether an arm's answers at a size are no better than without looking."""
         labels = self.drawn.images.labels[self.drawn.test]
-        return not learnt(labels, np.array([cell.predicted for cell in found.at(size)], dtype=np.int64))
+        return not has_learnt(labels, np.array([cell.predicted for cell in found.at(size)], dtype=np.int64))
 
     @cached_property
     def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
@@ -255,7 +255,7 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     notes = []
     if looks.refused:
         notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
-    notes += cures([*drawn.images.refused, *looks.refused])
+    notes += list_cures([*drawn.images.refused, *looks.refused])
     if recipe.repeats < 5:
         few = "1 subset a size makes" if recipe.repeats == 1 else f"{recipe.repeats} subsets a size make"
         notes.append(f"{few} wide intervals; repeats=5 or more narrows them.")

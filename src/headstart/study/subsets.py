@@ -16,7 +16,7 @@ from headstart.errors import DataError, Refused
 from headstart.images import ImageSet, Refusal, digest, select, split
 from headstart.images.order import shuffled
 from headstart.images.split import lacking
-from headstart.images.usable import usable
+from headstart.images.usable import keep_usable
 from headstart.study.recipe import Size, StudyRecipe
 
 Cell = tuple[str, int]
@@ -85,7 +85,7 @@ class Subsets:
             return found
 
         labelled = {cell: moved(rows) for cell, rows in self.labelled.items()}
-        images = usable(self.images, kept, why)
+        images = keep_usable(self.images, kept, why)
         notes = (*self.notes, *images.notes[len(self.images.notes) :])
         return replace(self, images=images, test=moved(self.test), labelled=labelled, notes=notes)
 

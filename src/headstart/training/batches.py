@@ -53,7 +53,7 @@ class Rows(Protocol):
         ...
 
 
-class Stored:
+class StoredRows:
     """Rows that lie in memory or in a mapped file: (n, d)."""
 
     def __init__(self, X: NDArray[np.generic]) -> None:

@@ -21,7 +21,7 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Found:
+class RatesTried:
     """Smoothed losses by learning rate, and the rate at which the loss fell most steeply (None: it never fell)."""
 
     rates: list[float]
@@ -29,7 +29,7 @@ class Found:
     steepest: float | None
 
 
-def find_rate(task: Task) -> Found:
+def find_rate(task: Task) -> RatesTried:
     """Train a copy of the model for 60 steps at rates from 1e-6 to 1; stops where the loss is 4 times its least.
 
     The task's model, optimiser and the caller's random numbers are not touched: what follows is bit-equal to what
@@ -59,7 +59,7 @@ def find_rate(task: Task) -> Found:
             losses.append(smooth)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step(float(rate), epoch=0)
-    return Found(rates, losses, _steepest(rates, losses))
+    return RatesTried(rates, losses, _steepest(rates, losses))
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float | None:

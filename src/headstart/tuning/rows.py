@@ -18,7 +18,7 @@ from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
 from headstart.images.parts import part_rows
-from headstart.images.usable import usable
+from headstart.images.usable import keep_usable
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.tuning.training_split import TrainingSplit
@@ -56,7 +56,7 @@ def training_rows(
     are asked for; fresh views of stored pictures are drawn from those where their transforms allow it.
     """
     from headstart.features.varied import Varied, can_vary  # these import torch
-    from headstart.training.batches import Stored
+    from headstart.training.batches import StoredRows
 
     fresh = bool(views.augment.steps) and not len(views)
     n_train = int((images.parts == "train").sum())
@@ -69,10 +69,10 @@ def training_rows(
     else:
         seen = FeatureSource(split.rows.preprocess, layer=SEEN)
         extraction = extract(images, seen, replace(settings, store=None), progress, sketches=MOST)
-    images, extraction = keep_together(usable(images, extraction.kept, extraction.refused), extraction, recipe)
+    images, extraction = keep_together(keep_usable(images, extraction.kept, extraction.refused), extraction, recipe)
     training = images.take(images.parts == "train")
     drawn = ViewExtractor(extractor, progress)
-    plain: Rows = Stored(extraction.features) if fits else LiveRows(images, extractor, NO_VIEWS)
+    plain: Rows = StoredRows(extraction.features) if fits else LiveRows(images, extractor, NO_VIEWS)
     train: Rows
     if fresh and fits and split.whole and can_vary(views.augment):
         channels, height, width = split.shapes[0]
@@ -82,7 +82,7 @@ def training_rows(
         train = LiveRows(training, extractor, views, fresh=fresh)
     else:
         own = extraction.features[part_rows(images)["train"]]
-        train = Stored(drawn.beside(own, training, views) if len(views) else own)
+        train = StoredRows(drawn.beside(own, training, views) if len(views) else own)
     if isinstance(plain, LiveRows) or isinstance(train, LiveRows):
         extractor.engine  # noqa: B018 (opened here and now: a network is traced while no other thread trains)
     labels = np.tile(training.labels, 1 + len(views))

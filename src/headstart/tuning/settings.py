@@ -17,7 +17,7 @@ TOPS = ("logistic", "linear", "mlp")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """A training's plan and what is special to networks; `choices` says where each number comes from."""
 
     plan: Plan
@@ -31,7 +31,7 @@ class Settings:
     choices: tuple[Choice, ...]
 
 
-def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> Settings:
+def training_settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> TrainingSettings:
     """The settings for `n` training pictures, and validation pictures or none, on the device of `engine`.
 
     Raises UserError where the choices do not fit together.
@@ -63,7 +63,7 @@ def settings(recipe: Recipe, n: int, engine: EngineChoice, validated: bool) -> S
         mixup=float(value["mixup"]), ema=asked.ema, patience=int(value["patience"]), seed=recipe.seed,
         threads=asked.threads or 1, device=engine.device, precision=engine.precision,
     )  # fmt: skip
-    return Settings(
+    return TrainingSettings(
         plan, float(value["layer_decay"]), float(value["l2sp"]), asked.gradual,
         "trained" if value["batchnorm"] == "trained" else "frozen", bool(value["head_first"]), bool(value["blend"]),
         asked.sampler, tuple(found.values()),

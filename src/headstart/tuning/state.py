@@ -13,7 +13,7 @@ import torch
 
 from headstart.backbones import memory
 from headstart.recipe import Recipe
-from headstart.training.batches import Rows, Stored
+from headstart.training.batches import Rows, StoredRows
 from headstart.training.checkpoint import Keeper
 from headstart.training.devices import fastest_threads
 from headstart.training.network import Tunable, dense
@@ -31,7 +31,7 @@ def keeper(recipe: Recipe, split: TrainingSplit, rows: TrainingRows, folder: Pat
     digest.update(json.dumps([split.rows.space(), split.end.space(), versions], sort_keys=True).encode())
     for values in (rows.images.names, rows.images.labels.tolist(), rows.images.parts.tolist()):
         digest.update(json.dumps([str(value) for value in values]).encode())
-    if isinstance(rows.plain, Stored):
+    if isinstance(rows.plain, StoredRows):
         digest.update(np.ascontiguousarray(rows.plain.X).data)
     return Keeper(folder, digest.hexdigest())
 

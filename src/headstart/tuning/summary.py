@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from headstart.training.batches import Stored
+from headstart.training.batches import StoredRows
 from headstart.training.loop import Trained
 from headstart.tuning.rows import TrainingRows
-from headstart.tuning.settings import Settings
+from headstart.tuning.settings import TrainingSettings
 from headstart.tuning.training_split import TrainingSplit
 
 
@@ -55,7 +55,7 @@ def notes(course: Course, planned: int) -> list[str]:
 
 
 def report(
-    course: Course, split: TrainingSplit, rows: TrainingRows, settings: Settings, parameters: int, judged: int
+    course: Course, split: TrainingSplit, rows: TrainingRows, settings: TrainingSettings, parameters: int, judged: int
 ) -> dict[str, Any]:
     """The block, JSON-able; `parameters` were trained, `judged` rows of validation are read in every epoch."""
     body, trained = split.body, course.trained
@@ -84,4 +84,4 @@ def _stored_rows(split: TrainingSplit, rows: TrainingRows, judged: int) -> int:
     """Rows of an epoch for which the frozen part need not run: none of fresh views, none if nothing is frozen."""
     if split.whole or not rows.stored_bytes:
         return 0
-    return judged + (len(rows.train_labels) if isinstance(rows.train, Stored) else 0)
+    return judged + (len(rows.train_labels) if isinstance(rows.train, StoredRows) else 0)

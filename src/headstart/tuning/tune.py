@@ -31,11 +31,11 @@ from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
 from headstart.training.checkpoint import Keeper
 from headstart.training.devices import place, threads_set
-from headstart.training.finder import Found, find_rate
+from headstart.training.finder import RatesTried, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
 from headstart.training.network import Layers, Tunable, blended, dense, draw, fill, groups, read
 from headstart.tuning.rows import TrainingRows
-from headstart.tuning.settings import Settings, settings
+from headstart.tuning.settings import TrainingSettings, training_settings
 from headstart.tuning.summary import Course, notes, report
 from headstart.tuning.training_split import TrainingSplit
 
@@ -60,7 +60,7 @@ class Tuned:
     record: TrainingRecord
 
 
-def tune(
+def tune_network(
     recipe: Recipe,
     split: TrainingSplit,
     rows: TrainingRows,
@@ -87,7 +87,9 @@ class _Tuning:
         self.val_codes = np.searchsorted(self.classes, labels[self.val]).astype(np.int64)
         self.test = test_rows(parts, np.isin(labels, self.classes))
         self.test_codes = np.searchsorted(self.classes, labels[self.test]).astype(np.int64)
-        self.settings: Settings = settings(recipe, len(self.codes), split.end.engine, len(self.val) > 0)
+        self.settings: TrainingSettings = training_settings(
+            recipe, len(self.codes), split.end.engine, len(self.val) > 0
+        )
         self.plan = self.settings.plan
         self.watched = frozenset() if len(self.val) else epochs_to_watch(self.plan.epochs)
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
@@ -250,7 +252,7 @@ class _Tuning:
         said = f", {self._said}" if self._said else ""
         self.progress(f"train|epoch {epoch} of {self.plan.epochs}, loss {loss:.4f}{said}", done, steps)
 
-    def _finish(self, course: Course, history: list[Row], before: Any, found: Found | None) -> Tuned:
+    def _finish(self, course: Course, history: list[Row], before: Any, found: RatesTried | None) -> Tuned:
         if self._solved is not None and course.frozen:
             (layers, features), backbone = self._solved, self.split.backbone
         else:
