@@ -93,6 +93,6 @@ def test_a_batch_of_one_picture_is_refused_beforehand_and_leaves_nothing_to_resu
 ) -> None:
     network = {"backbone": {"name": "small_cnn"}, "training": {"batch_size": 1, "epochs": 1, "threads": 1}}
     recipe = asked(pictures, method="scratch", data={"classes": ["bars", "waves"]}, **network)
-    with pytest.raises(UserError, match=r"batch-size 1.*give 2 or more"):
+    with pytest.raises(UserError, match=r"batch_size=1.*give 2 or more"):
         execute(recipe, tmp_path / "run", store=False)
     assert not (tmp_path / "run" / "training").exists()
