@@ -12,10 +12,12 @@ from headstart.errors import UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
-from headstart.evidence.interval import Estimate, over_repeats
+from headstart.evidence.interval import over_repeats
 from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare, curves_of, per_class
 from headstart.evidence.training import levelled, training_block, training_curve
+from headstart.schema.files import to_json
+from headstart.schema.verdicts import Estimate
 from headstart.statistics import t_quantile, wilson
 
 SIZES = np.array([5.0, 10.0, 20.0, 40.0, 80.0])
@@ -129,15 +131,15 @@ def test_one_outlier_at_the_end_does_not_hide_a_level() -> None:
 def test_the_block_of_a_training_is_json_with_a_point_for_each_epoch() -> None:
     steps = np.arange(0.0, 50.0, 10)
     block = training_block(np.arange(5), steps, np.tile([0.1, 0.5, 0.5, 0.5, 0.5], (3, 1)), "small_cnn from scratch")
-    assert json.loads(json.dumps(block)) == block
-    assert [point["step"] for point in block["points"]] == steps.tolist()
-    assert block["sentence"] == (
+    assert json.loads(json.dumps(to_json(block))) == to_json(block)
+    assert [point.step for point in block.points] == steps.tolist()
+    assert block.sentence == (
         "small_cnn from scratch began at 10.0% before any update, made 90% of its rise by update 9, and levelled off "
         "at 50.0%."
     )
     flat = training_block(np.arange(2), steps[:2], np.full((1, 2), 0.1), "it")
-    assert flat["sentence"] == "It began at 10.0% before any update and had not risen at the end."
-    assert flat["slope"] is None and flat["points"][0]["low"] is None
+    assert flat.sentence == "It began at 10.0% before any update and had not risen at the end."
+    assert flat.slope is None and flat.points[0].low is None
 
 
 # Intervals
@@ -148,7 +150,7 @@ def test_the_interval_of_a_mean_over_repeats_is_student_s() -> None:
 
     values = np.array([0.5, 0.7, 0.6, 0.9])
     low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
-    assert over_repeats(values).to_dict() == pytest.approx({"value": 0.675, "low": low, "high": high})
+    assert to_json(over_repeats(values)) == pytest.approx({"value": 0.675, "low": low, "high": high})
     assert over_repeats(values[:1]) == Estimate(0.5)
 
 
@@ -199,7 +201,7 @@ def test_intervals_do_not_depend_on_the_order_of_pictures_or_repeats() -> None:
     rng = np.random.default_rng(5)
     right = given.right[:, :, rng.permutation(given.repeats)][..., rng.permutation(given.n_test)]
     shuffled = Answers(given.arms, given.sizes, right)
-    one, other = (compare(Bootstrap.of(a, 500), "first", "second").to_dict() for a in (given, shuffled))
+    one, other = (to_json(compare(Bootstrap.of(a, 500), "first", "second")) for a in (given, shuffled))
     assert json.dumps(one) == json.dumps(other)
 
 
@@ -259,7 +261,7 @@ def test_a_comparison_holds_the_figures_of_its_arms() -> None:
 
 
 def test_a_comparison_is_json_with_the_keys_of_verdicts_json() -> None:
-    told = compare(answers(), "first", "second").to_dict()
+    told = to_json(compare(answers(), "first", "second"))
     assert json.loads(json.dumps(told)) == told
     assert " ".join(told) == (
         "first second margin verdict by_size slope x90 asymptote area ratio equivalence p sentence details"
@@ -317,7 +319,7 @@ def test_an_arm_that_is_never_right_gives_no_ratio() -> None:
     given = answers()
     right = np.stack([given.right[0], np.zeros_like(given.right[0])])
     found = compare(Answers(given.arms, SIZES, right), "first", "second")
-    assert found.ratio is None and found.to_dict()["ratio"] is None
+    assert found.ratio is None and to_json(found)["ratio"] is None
 
 
 def test_the_curve_of_an_arm_has_its_accuracy_and_wilson_s_interval_where_all_is_right() -> None:
@@ -334,15 +336,15 @@ def test_recall_by_class_is_the_mean_over_repeats_on_that_class_alone() -> None:
     given = answers()
     labels = np.random.default_rng(0).integers(0, 3, 300)
     labels[0] = 7
-    rows = per_class(given, labels, "first", "second", 2)
-    assert [row["class"] for row in rows] == [0, 1, 2, 7]
-    for row in rows:
-        own = given.right[:, 2][..., labels == row["class"]]
-        assert row["n"] == own.shape[-1]
-        assert (row["first"], row["second"]) == pytest.approx(tuple(own.mean(axis=(1, 2))))
-        assert row["difference"] == pytest.approx(row["first"] - row["second"])
-        assert row["n"] == 1 or row["low"] <= row["difference"] <= row["high"]
-    assert rows[-1]["low"] is None
+    rows = per_class(given, labels, "abcdefgh", "first", "second", 2)
+    assert [row.class_ for row in rows] == ["a", "b", "c", "h"]
+    for row, label in zip(rows, (0, 1, 2, 7), strict=True):
+        own = given.right[:, 2][..., labels == label]
+        assert row.n == own.shape[-1]
+        assert (row.first, row.second) == pytest.approx(tuple(own.mean(axis=(1, 2))))
+        assert row.difference == pytest.approx(row.first - row.second)
+        assert row.n == 1 or row.low <= row.difference <= row.high  # type: ignore[operator]
+    assert rows[-1].low is None
 
 
 # An arm that did not learn

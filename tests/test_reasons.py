@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from headstart.evidence.overlap import Overlap
-from headstart.evidence.reasons import RULES, Facts, reasons
+from headstart.evidence.reasons import RULES, ArmFacts, reasons
 from headstart.images import load
 from headstart.preprocess import Preprocess
 from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 
-BLANK = Facts(name="net")
+BLANK = ArmFacts(name="net")
 NONE_KNOWN = Overlap("the 1,000 of ImageNet", 0, 10)
 
 

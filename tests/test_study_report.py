@@ -19,9 +19,9 @@ from headstart.report import write_study_report
 from headstart.report.charts.curves import CurvesDisplay
 from headstart.report.charts.labels import apart
 from headstart.report.study.charts import main_chart
-from headstart.report.study.files import read_study
 from headstart.report.study.looks import looks
 from headstart.report.study.words import points
+from headstart.schema.verdicts import read as read_study
 from reading import Page
 
 Json = dict[str, Any]
@@ -158,7 +158,7 @@ def _comparison(a: str, b: str, curves: Any, sizes: Any, half: float | None) -> 
         "x90": {"first": 20.0, "second": None},
         "asymptote": {"first": estimate(min(1.0, gaps[-1] + float(curves[b][-1]) + 0.01), half), "second": None,
                       "difference": None}
-        if many and half is not None else None,
+        if many and half is not None else {"first": None, "second": None, "difference": None},
         "area": {"first": estimate(float(curves[a].mean()), half), "second": estimate(float(curves[b].mean()), half),
                  "difference": estimate(mean, half)},
         "ratio": estimate(float(curves[a].mean() / curves[b].mean()), half),
@@ -507,13 +507,13 @@ def test_the_files_of_the_folder_are_listed_if_they_are_there(tmp_path: Path) ->
 
 
 BROKEN: dict[str, tuple[Callable[[Json], str], str]] = {
-    "not_json": (lambda told: "{", "Invalid JSON"),
-    "a_list": (lambda told: "[]", "the file"),
+    "not_json": (lambda told: "{", "it is not JSON"),
+    "a_list": (lambda told: "[]", "no table of keys"),
     "version": (lambda told: json.dumps(told | {"schema": 2}), "schema"),
     "no_arms": (lambda told: json.dumps(told | {"arms": []}), "arms"),
     "word": (lambda told: json.dumps(told).replace('"word": "helped"', '"word": "won"'), "verdict.word"),
     "arm": (lambda told: json.dumps(told | {"arms": told["arms"][:2]}), "'scratch'"),
-    "not_utf8": (lambda told: json.dumps(told).replace("mnist", "\udcff"), "Invalid JSON"),
+    "not_utf8": (lambda told: json.dumps(told).replace("mnist", "\udcff"), "utf-8"),
 }
 
 

@@ -14,12 +14,19 @@ from numpy.typing import NDArray
 from headstart.errors import UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, Spread, Variances
-from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
-from headstart.evidence.interval import Estimate
 from headstart.evidence.pairwise import compare
 from headstart.evidence.phrases import percent, signed, two_digits
-from headstart.evidence.verdict import Verdict, holm, judge
+from headstart.evidence.verdict import holm, judge
 from headstart.evidence.words import Setting, details, sentence
+from headstart.schema.verdicts import (
+    Asymptotes,
+    ByArm,
+    Comparison,
+    Equivalence,
+    Estimate,
+    Reached,
+    Verdict,
+)
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from verdicts import BETTER, EQUAL, Population, expected, figures
@@ -101,10 +108,10 @@ def comparison(whole: Spread, *by_size: Spread, discordance: float = 0.1, **othe
         margin=0.01,
         verdict=whole_,
         by_size=tuple(verdict.at(n) for verdict, n in zip(each, sizes, strict=True)),
-        slope=Pair(either, either, either) if len(by_size) > 1 else None,
-        x90=(20.0, None),
-        asymptote=Ends(),
-        area=Pair(either, either, either),
+        slope=ByArm(either, either, either) if len(by_size) > 1 else None,
+        x90=Reached(20.0, None),
+        asymptote=Asymptotes(),
+        area=ByArm(either, either, either),
         ratio=Estimate(1.1, 1.0, 1.2),
         equivalence=tuple(Equivalence(n, None, None, None, None) for n in sizes),
         p=None,
@@ -254,7 +261,7 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
         Equivalence(10.0, None, 31.0, None, 100.0),
         Equivalence(100.0, None, None, 5.0, None),
     )
-    ends = Ends(Estimate(0.97, 0.96, 0.98), None)
+    ends = Asymptotes(Estimate(0.97, 0.96, 0.98), None)
     told = details(comparison(HELP, HELP, HELP, UNSURE, equivalence=needs, asymptote=ends, p=0.012), setting())
     assert told == [
         "At the start, with 5 labelled pictures a class, the difference (jumpstart) is +3.0 percentage points (95% "
@@ -281,7 +288,7 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
 
 def test_details_on_the_asymptote_say_what_is_missing() -> None:
     four = setting(sizes=np.array([5.0, 10.0, 20.0, 100.0]), accuracy=np.full((2, 4), 0.8), repeats=3)
-    told = details(comparison(HELP, HELP, HELP, HELP, asymptote=Ends(Estimate(0.97), None)), four)[3]
+    told = details(comparison(HELP, HELP, HELP, HELP, asymptote=Asymptotes(Estimate(0.97), None)), four)[3]
     assert told == (
         "With ever more labelled pictures a class, the fitted power laws tend to 97.0% with features of sprout and a "
         "point that cannot be told yet with raw pixels (asymptote); an interval takes 5 repeats."

@@ -123,19 +123,19 @@ def tell(study: Study) -> None:
     """Print the table of accuracies, the verdict of each pair with its reasons, and what failed."""
     from headstart.cli import show
 
-    verdicts = study.verdicts
+    verdicts = study.findings
     show.study_table(verdicts)
-    for found in verdicts["comparisons"]:
-        print(f"{found['first']} against {found['second']}: {found['verdict']['word']}. {found['sentence']}")
-    for block in verdicts["reasons"]:
-        for reason in block["reasons"]:
-            print(f"Reason ({block['first']}): {reason['sentence']}")
-    for arm in verdicts["arms"]:
-        print(f"Budget of {arm['name']}: {arm['budget']}; {arm['total_s']:.1f} s.")
-    for note in verdicts["notes"]:
+    for found in verdicts.comparisons:
+        print(f"{found.first} against {found.second}: {found.verdict.word}. {found.sentence}")
+    for block in verdicts.reasons:
+        for reason in block.reasons:
+            print(f"Reason ({block.first}): {reason.sentence}")
+    for arm in verdicts.arms:
+        print(f"Budget of {arm.name}: {arm.budget}; {arm.total_s or 0.0:.1f} s.")
+    for note in verdicts.notes:
         print(f"Note: {flagged(note)}")
-    for arm in verdicts["arms"]:
-        if arm["failed"]:
-            print(f"Arm {arm['name']} failed: {flagged(arm['failed'])}", file=sys.stderr)
-    print(verdicts["headline"])
+    for arm in verdicts.arms:
+        if arm.failed:
+            print(f"Arm {arm.name} failed: {flagged(arm.failed)}", file=sys.stderr)
+    print(verdicts.headline)
     print(f"Report: {study.folder / 'report.html'}")

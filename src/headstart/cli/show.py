@@ -14,6 +14,7 @@ from headstart.visible import visible
 if TYPE_CHECKING:
     from headstart.images import Refusal
     from headstart.progress import Progress
+    from headstart.schema.verdicts import SizeAccuracy, Verdicts
 
 STAGES = {
     "open": "Network",
@@ -136,31 +137,27 @@ def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[Any]:
     ]
 
 
-def study_table(verdicts: Mapping[str, Any]) -> None:
+def study_table(verdicts: Verdicts) -> None:
     """Accuracy of each arm at each size with its interval; the best of a size is bold."""
-
-    sizes = verdicts["study"]["sizes"]
-    found = {arm["name"]: {point["size"]: point for point in arm["curve"]} for arm in verdicts["arms"]}
-    best = {
-        size["name"]: max((c[size["name"]]["accuracy"] for c in found.values() if size["name"] in c), default=0.0)
-        for size in sizes
-    }
+    sizes = [size.name for size in verdicts.study.sizes]
+    found = {arm.name: {point.size: point for point in arm.curve} for arm in verdicts.arms}
+    best = {size: max((c[size].accuracy for c in found.values() if size in c), default=0.0) for size in sizes}
     table = terminal.table()
     table.add_column("labelled a class", no_wrap=True)
     for size in sizes:
-        table.add_column(size["name"], justify="right")
+        table.add_column(size, justify="right")
     for name, curve in found.items():
-        table.add_row(name, *(_accuracy(curve.get(size["name"]), best[size["name"]]) for size in sizes))
+        table.add_row(name, *(_accuracy(curve.get(size), best[size]) for size in sizes))
     terminal.console(max(map(len, found), default=0) + 24 * (1 + len(sizes))).print(table)
 
 
-def _accuracy(point: Mapping[str, Any] | None, best: float) -> Any:
+def _accuracy(point: SizeAccuracy | None, best: float) -> Any:
     """`0.938 (0.92 to 0.95)`."""
     if point is None:
         return "-"
-    low, high = point["low"], point["high"]
-    shown = f"{point['accuracy']:.3f}" + ("" if low is None else f" ({low:.3f} to {high:.3f})")
-    return terminal.bold(shown) if point["accuracy"] == best else shown
+    ends = "" if point.low is None else f" ({point.low:.3f} to {point.high:.3f})"
+    shown = f"{point.accuracy:.3f}{ends}"
+    return terminal.bold(shown) if point.accuracy == best else shown
 
 
 def run_facts(scores: Mapping[str, Any]) -> None:

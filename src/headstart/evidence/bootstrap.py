@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import UserError
 from headstart.evidence.answers import Answers
-from headstart.evidence.interval import Estimate
+from headstart.schema.verdicts import Estimate
 from headstart.statistics import t_quantile, z_quantile
 
 Floats = NDArray[np.float64]

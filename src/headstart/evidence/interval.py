@@ -1,31 +1,12 @@
-"""`Estimate`: a figure with its 95% interval; the t interval of a mean over repeats."""
+"""The t interval of a mean over repeats."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.schema.verdicts import Estimate
 from headstart.statistics import t_quantile
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and the bounds of its 95% interval; a bound is None where none can be given."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """JSON-able: value, low, high."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-    def within(self, low: float, high: float) -> Estimate:
-        """The same with its bounds moved into [low, high], for a figure that cannot lie outside."""
-        moved = [None if bound is None else min(max(bound, low), high) for bound in (self.low, self.high)]
-        return Estimate(self.value, *moved)
 
 
 def over_repeats(values: NDArray[np.float64]) -> Estimate:

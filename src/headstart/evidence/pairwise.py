@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from headstart.evidence import curves, words
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
-from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
-from headstart.evidence.interval import Estimate
-from headstart.evidence.verdict import MARGIN, Verdict, judge
+from headstart.evidence.verdict import MARGIN, judge
+from headstart.schema.verdicts import (
+    Asymptotes,
+    ByArm,
+    ClassRecall,
+    Comparison,
+    Equivalence,
+    Estimate,
+    Reached,
+    Verdict,
+)
 from headstart.statistics import mcnemar, wilson
 
 Floats = NDArray[np.float64]
@@ -79,7 +87,7 @@ class _Two:
             verdict=self.judged(area, margin).unless(bool(lost[0].all()), bool(lost[1].all())),
             by_size=tuple(by_size),
             slope=self.pair(curves.slope_weights(self.sizes)) if len(self.sizes) > 1 else None,
-            x90=(curves.x90(self.sizes, self.accuracies[0]), curves.x90(self.sizes, self.accuracies[1])),
+            x90=Reached(*(curves.x90(self.sizes, accuracy) for accuracy in self.accuracies)),
             asymptote=self.asymptotes(),
             area=self.means(area),
             ratio=self.ratio(area),
@@ -100,15 +108,15 @@ class _Two:
         discordance = float(np.mean(right[self.one, used] != right[self.other, used]))
         return judge(self.boot.spread(self.coefficients(weights)).within(-1.0, 1.0), discordance, margin)
 
-    def pair(self, weights: Floats) -> Pair:
+    def pair(self, weights: Floats) -> ByArm:
         """A linear figure of both arms."""
         signs = ((1.0, 0.0), (0.0, 1.0), (1.0, -1.0))
-        return Pair(*(self.boot.estimate(self.coefficients(weights, *sign)) for sign in signs))
+        return ByArm(*(self.boot.estimate(self.coefficients(weights, *sign)) for sign in signs))
 
-    def means(self, weights: Floats) -> Pair:
+    def means(self, weights: Floats) -> ByArm:
         """Mean accuracies, which lie within 0..1."""
         found = self.pair(weights)
-        return Pair(found.first.within(0.0, 1.0), found.second.within(0.0, 1.0), found.difference.within(-1.0, 1.0))
+        return ByArm(found.first.within(0.0, 1.0), found.second.within(0.0, 1.0), found.difference.within(-1.0, 1.0))
 
     def ratio(self, area: Floats) -> Estimate | None:
         """The transfer ratio; None where the second arm is never right."""
@@ -119,12 +127,12 @@ class _Two:
         draws = (joint[:, self.one] @ area) / np.maximum(joint[:, self.other] @ area, 1e-9)
         return Estimate(float(first / second), *_bounds(draws))
 
-    def asymptotes(self) -> Ends:
+    def asymptotes(self) -> Asymptotes:
         """Where both arms' curves end, by the fitted power law; with intervals from five subsets on."""
         if len(self.sizes) < curves.FEWEST_SIZES:
-            return Ends()
+            return Asymptotes()
         first, second = (self.ends((1.0, 0.0)), self.ends((0.0, 1.0)))
-        return Ends(first, second, self.ends((1.0, -1.0)) if first and second else None)
+        return Asymptotes(first, second, self.ends((1.0, -1.0)) if first and second else None)
 
     def ends(self, sign: tuple[float, float]) -> Estimate | None:
         """Signed sum of the arms' asymptotes; None where one of them cannot be told.
@@ -152,12 +160,14 @@ class _Two:
         """One entry: 0 stands for below the second arm's curve, infinity for beyond it."""
         smallest, largest = float(self.sizes[0]), float(self.sizes[-1])
         low, high = np.quantile(draws, [0.025, 0.975], method="inverted_cdf").tolist()
+        reached = 0 < value < np.inf
         return Equivalence(
             n=n,
-            value=value if 0 < value < np.inf else None,
+            value=value if reached else None,
             low=None if low == 0 else min(low, largest),
             high=None if high == np.inf else max(high, smallest),
             beyond=largest if value == np.inf else None,
+            multiple=value / n if reached else None,
         )
 
     def exact(self) -> float | None:
@@ -193,9 +203,9 @@ def _point(boot: Bootstrap, arm: int, size: int) -> Estimate:
 
 
 def per_class(
-    answers: Answers, labels: NDArray[Any], first: str, second: str, size_index: int = -1
-) -> list[dict[str, Any]]:
-    """One row for each class among `labels` (m,), sorted: n, recall of both arms, their difference and 95% interval.
+    answers: Answers, labels: NDArray[np.int64], classes: Sequence[str], first: str, second: str, size_index: int = -1
+) -> list[ClassRecall]:
+    """The recall of both arms, and its difference, of each class that is among `labels` (m,), indices into `classes`.
 
     Recall is the mean over repeats at one size. A class with one test picture has no interval (None).
     """
@@ -205,20 +215,14 @@ def per_class(
     for label in np.unique(labels):
         own = Answers(arms, answers.sizes[[size_index]], right[..., labels == label])
         one, other = own.accuracy.mean(axis=2)[:, 0].tolist()
-        row = {
-            "class": label.item(),
-            "n": own.n_test,
-            "first": one,
-            "second": other,
-        }
-        rows.append(row | _difference(own))
+        gap = _difference(own)
+        rows.append(ClassRecall(classes[label], own.n_test, one, other, gap.value, gap.low, gap.high))
     return rows
 
 
-def _difference(own: Answers) -> dict[str, float | None]:
-    """Difference of two arms at one size, with its bounds."""
+def _difference(own: Answers) -> Estimate:
+    """Difference of two arms at one size."""
     signs = np.array([[1.0], [-1.0]])
     if own.n_test > 1:
-        found = Bootstrap.of(own, DRAWS_BY_CLASS).estimate(signs)
-        return {"difference": found.value, "low": found.low, "high": found.high}
-    return {"difference": float((own.accuracy.mean(axis=2) * signs).sum()), "low": None, "high": None}
+        return Bootstrap.of(own, DRAWS_BY_CLASS).estimate(signs)
+    return Estimate(float((own.accuracy.mean(axis=2) * signs).sum()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor, log10
 
-from headstart.evidence.interval import Estimate
+from headstart.schema.verdicts import Estimate
 
 CLASS = "labelled pictures a class"
 

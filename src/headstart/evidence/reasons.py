@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from headstart.evidence.overlap import Overlap
 from headstart.evidence.phrases import CLASS, capital, number, percent
+from headstart.schema.verdicts import Reason
 
 GREY = 0.9  # share of grey pictures from which colour plays no part in the data
 ENLARGED = 2.0  # times; up to twofold, resizing is within what networks are trained to bear
@@ -22,17 +23,8 @@ SATURATED = 0.1  # share of the features; as for dead ones
 CROPPED = 0.3  # share of a picture; a square one loses 23% at the usual crop to 87.5% of its side
 
 
-@dataclass(frozen=True)
-class Reason:
-    """A reason's key, the quantity it rests on, and the sentence that says both."""
-
-    key: str
-    measured: float
-    sentence: str
-
-
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ArmFacts:
     """All that was measured about one arm on these pictures. The defaults give no reason: nothing was measured.
 
     name: how sentences call the network
@@ -67,7 +59,7 @@ class Facts:
     cuts: float = 0.0
 
 
-def reasons(facts: Facts, weak: bool) -> tuple[Reason, ...]:
+def reasons(facts: ArmFacts, weak: bool) -> tuple[Reason, ...]:
     """What of the facts may explain a weak or negative verdict (`weak`), the weightiest first.
 
     For any other verdict only what is trouble all the same: fits that did not converge, more features than labelled
@@ -91,13 +83,13 @@ def _is_trouble(reason: Reason) -> bool:
     return reason.key in ("unconverged", "rows") or (reason.key == "dead" and reason.measured > MOSTLY_DEAD)
 
 
-def _random(facts: Facts) -> Reason | None:
+def _random(facts: ArmFacts) -> Reason | None:
     if facts.pretrained:
         return None
     return Reason("random", 1.0, f"The weights of {facts.name} are random, all of them: nothing was transferred.")
 
 
-def _rows(facts: Facts) -> Reason | None:
+def _rows(facts: ArmFacts) -> Reason | None:
     if facts.penalised or facts.features <= facts.rows:
         return None
     sentence = (
@@ -107,7 +99,7 @@ def _rows(facts: Facts) -> Reason | None:
     return Reason("rows", facts.features / max(facts.rows, 1), sentence)
 
 
-def _unconverged(facts: Facts) -> Reason | None:
+def _unconverged(facts: ArmFacts) -> Reason | None:
     if facts.converged >= 1:
         return None
     stopped = 1 - facts.converged
@@ -119,7 +111,7 @@ def _unconverged(facts: Facts) -> Reason | None:
     )
 
 
-def _dead(facts: Facts) -> Reason | None:
+def _dead(facts: ArmFacts) -> Reason | None:
     if facts.dead_share < DEAD:
         return None
     share = _percent(facts.dead_share)
@@ -127,7 +119,7 @@ def _dead(facts: Facts) -> Reason | None:
     return Reason("dead", facts.dead_share, sentence)
 
 
-def _saturated(facts: Facts) -> Reason | None:
+def _saturated(facts: ArmFacts) -> Reason | None:
     if facts.saturated_share < SATURATED:
         return None
     share = _percent(facts.saturated_share)
@@ -135,7 +127,7 @@ def _saturated(facts: Facts) -> Reason | None:
     return Reason("saturated", facts.saturated_share, sentence)
 
 
-def _unscaled(facts: Facts) -> Reason | None:
+def _unscaled(facts: ArmFacts) -> Reason | None:
     settled = not facts.penalised and facts.features <= facts.rows and facts.converged >= 1  # scales do not matter
     if facts.standardised or settled or facts.scale_spread < UNEQUAL:
         return None
@@ -144,14 +136,14 @@ def _unscaled(facts: Facts) -> Reason | None:
     return Reason("unscaled", facts.scale_spread, sentence)
 
 
-def _overlap(facts: Facts) -> Reason | None:
+def _overlap(facts: ArmFacts) -> Reason | None:
     if not facts.pretrained or facts.overlap is None or facts.overlap.share >= KNOWN:
         return None
     words = facts.overlap.words
     return Reason("overlap", facts.overlap.share, f"{words[0].upper()}{words[1:]}.")
 
 
-def _grey(facts: Facts) -> Reason | None:
+def _grey(facts: ArmFacts) -> Reason | None:
     if not facts.pretrained or not facts.colour_source or facts.grey_share < GREY:
         return None
     pictures = "All pictures" if facts.grey_share >= 1 else f"{_percent(facts.grey_share)} of the pictures"
@@ -161,7 +153,7 @@ def _grey(facts: Facts) -> Reason | None:
     return Reason("grey", facts.grey_share, sentence)
 
 
-def _enlargement(facts: Facts) -> Reason | None:
+def _enlargement(facts: ArmFacts) -> Reason | None:
     times = facts.input_side / facts.picture_side if facts.picture_side else 0.0
     if times < ENLARGED:
         return None
@@ -172,14 +164,14 @@ def _enlargement(facts: Facts) -> Reason | None:
     return Reason("enlargement", times, sentence)
 
 
-def _background(facts: Facts) -> Reason | None:
+def _background(facts: ArmFacts) -> Reason | None:
     if facts.constant_share < BACKGROUND:
         return None
     share = _percent(facts.constant_share)
     return Reason("background", facts.constant_share, f"{share} of a picture is plain background, on average.")
 
 
-def _crop(facts: Facts) -> Reason | None:
+def _crop(facts: ArmFacts) -> Reason | None:
     if facts.cuts < CROPPED:
         return None
     return Reason(
@@ -192,7 +184,7 @@ def _percent(share: float) -> str:
     return f"{int(100 * share + 1e-9)}%"
 
 
-RULES: tuple[Callable[[Facts], Reason | None], ...] = (
+RULES: tuple[Callable[[ArmFacts], Reason | None], ...] = (
     _random, _rows, _unconverged, _dead, _unscaled, _saturated, _overlap, _grey, _enlargement, _background, _crop,
 )  # fmt: skip
 """By weight: what makes the comparison itself doubtful, then features, then pictures unlike the source's."""

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evidence.curves import slope_weights, x90
-from headstart.evidence.interval import Estimate, over_repeats
+from headstart.evidence.interval import over_repeats
 from headstart.evidence.phrases import capital, percent
+from headstart.schema.verdicts import EpochAccuracy, TrainingCurve
 
 Floats = NDArray[np.float64]
 EPS = 0.01  # accuracy per doubling of updates; flatter than this at its end, a curve has levelled off
-
-
-@dataclass(frozen=True)
-class TrainingCurve:
-    """How accuracy went with updates: means over repeats, with 95% t intervals where there are repeats.
-
-    start: before any update; slope: accuracy per doubling of updates, None with fewer than two points after the start;
-    x90: updates to 90% of the rise; asymptote: None where the curve has not levelled off (`reached` is False).
-    """
-
-    start: Estimate
-    slope: Estimate | None
-    x90: float | None
-    asymptote: Estimate | None
-    reached: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able, with the names of the fields."""
-        return {
-            "start": self.start.to_dict(),
-            "slope": self.slope.to_dict() if self.slope else None,
-            "x90": self.x90,
-            "asymptote": self.asymptote.to_dict() if self.asymptote else None,
-            "reached": self.reached,
-        }
 
 
 def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
@@ -49,7 +24,8 @@ def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
     reached = levelled(steps, mean)
     last = max(3, round(0.1 * len(steps)))
     end = over_repeats(accuracy[:, -last:].mean(axis=1)) if reached else None
-    return TrainingCurve(over_repeats(accuracy[:, 0]), slope, x90(steps, mean), end, reached)
+    start = over_repeats(accuracy[:, 0])
+    return TrainingCurve(start=start, slope=slope, x90=x90(steps, mean), asymptote=end, reached=reached)
 
 
 def levelled(steps: Floats, accuracy: Floats) -> bool:
@@ -62,17 +38,17 @@ def levelled(steps: Floats, accuracy: Floats) -> bool:
     return bool(abs(np.median((y[j] - y[i]) / (x[j] - x[i]))) <= EPS)
 
 
-def training_block(epochs: NDArray[np.int64], steps: Floats, accuracy: Floats, name: str) -> dict[str, Any]:
-    """One entry of `training` in verdicts.json but for arm and size: points, figures, sentence.
+def training_block(epochs: NDArray[np.int64], steps: Floats, accuracy: Floats, name: str) -> TrainingCurve:
+    """One entry of `training` in verdicts.json but for arm, size and part: points, figures, sentence.
 
     epochs, steps: (e,) ascending, the first before any update; accuracy: (r, e); name: how sentences call the arm.
     """
     points = []
     for epoch, step, column in zip(epochs.tolist(), steps.tolist(), accuracy.T, strict=True):
         mean = over_repeats(column).within(0.0, 1.0)
-        points.append({"epoch": epoch, "step": step, "accuracy": mean.value, "low": mean.low, "high": mean.high})
+        points.append(EpochAccuracy(epoch, step, mean.value, mean.low, mean.high))
     found = training_curve(steps, accuracy)
-    return {"points": points, **found.to_dict(), "sentence": training_sentence(found, name)}
+    return replace(found, points=tuple(points), sentence=training_sentence(found, name))
 
 
 def training_sentence(found: TrainingCurve, name: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evidence.comparison import Comparison, Ends, Equivalence, Pair
 from headstart.evidence.curves import FEWEST_SIZES, FEWEST_SUBSETS, area_weights
 from headstart.evidence.phrases import (
     CLASS,
@@ -26,7 +25,17 @@ from headstart.evidence.phrases import (
     two_digits,
     with_size,
 )
-from headstart.evidence.verdict import BELOW, NONE, OPEN, Verdict
+from headstart.schema.verdicts import (
+    BELOW,
+    NONE,
+    OPEN,
+    Asymptotes,
+    ByArm,
+    Comparison,
+    Equivalence,
+    Reached,
+    Verdict,
+)
 
 Floats = NDArray[np.float64]
 DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."
@@ -171,15 +180,16 @@ def _ends(found: Comparison, setting: Setting) -> Iterator[str]:
     yield f"At the end, {with_size(setting.sizes[-1])}, it is {points(end.difference)}: {end.word}."
 
 
-def _slope(slope: Pair, x90: tuple[float | None, float | None], setting: Setting) -> str:
+def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:
     rises = []
-    for estimate, reached, name in zip((slope.first, slope.second), x90, setting.names, strict=True):
+    both = (slope.first, x90.first), (slope.second, x90.second)
+    for (estimate, reached), name in zip(both, setting.names, strict=True):
         rise = "no rise" if reached is None else f"90% of its rise at {two_digits(reached)}"
         rises.append(f"{points(estimate)} with {name} ({rise})")
     return f"Each doubling of the {CLASS} adds {', '.join(rises)}."
 
 
-def _asymptote(ends: Ends, setting: Setting) -> str:
+def _asymptote(ends: Asymptotes, setting: Setting) -> str:
     if len(setting.sizes) < FEWEST_SIZES:
         return f"Where the curves level off (asymptote) is not estimated: that takes {FEWEST_SIZES} sizes."
     told = [

@@ -18,9 +18,9 @@ from headstart.report.numbers import shown
 from headstart.report.page import as_written
 from headstart.report.parts import PART_WORDS
 from headstart.report.study import charts, differences
-from headstart.report.study.files import read_study
 from headstart.report.study.looks import looks
 from headstart.report.tables import confusion
+from headstart.schema import verdicts
 
 Figures = dict[str, Display]
 
@@ -71,7 +71,7 @@ def _confusion(files: RunFiles) -> list[ConfusionDisplay]:
 
 def of_study(folder: Path) -> Figures:
     """`curves`; `differences`, `classes` and `training`, the first of each, and the others with what they are of."""
-    study = read_study(folder)
+    study = verdicts.read(folder)
     drawn = looks(study)
     words = {name: look.words for name, look in drawn.items()}
     found: Figures = {}

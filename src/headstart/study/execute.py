@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import documents, records
+from headstart import records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
@@ -26,12 +27,13 @@ from headstart.images.looks import Looks, look_at
 from headstart.paths import features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
+from headstart.schema.verdicts import FILE, Verdicts, read
 from headstart.study import tables
 from headstart.study.arms import Arm, arms_of
 from headstart.study.cells import Cell, Where, fit_features
 from headstart.study.facts import about_arm
 from headstart.study.findings import findings
-from headstart.study.folder import PICTURES, RECIPE, VERDICTS, ArmFolder, open_folder, seen, spent
+from headstart.study.folder import PICTURES, RECIPE, ArmFolder, open_folder, seen, spent
 from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
@@ -46,16 +48,24 @@ FORMAT = 2
 
 @dataclass(frozen=True, repr=False)
 class Study:
-    """A finished study: its folder, what is in verdicts.json, and the results of each arm, which no folder brings.
+    """A finished study: its folder, what was found, and the results of each arm, which no folder brings.
 
-    >>> study = Study(Path("studies/first"), {"headline": "Transfer helped."})
+    >>> from headstart.schema.verdicts import AboutStudy, ArmSummary, StudySize, Verdicts
+    >>> arm = ArmSummary(name="pixels", words="raw pixels", transfer=False)
+    >>> about = AboutStudy(sizes=(StudySize("5", 5.0),))
+    >>> study = Study(Path("studies/first"), Verdicts(headline="One arm alone has results.", study=about, arms=(arm,)))
     >>> study.verdicts["headline"]
-    'Transfer helped.'
+    'One arm alone has results.'
     """
 
     folder: Path
-    verdicts: Mapping[str, Any]
+    findings: Verdicts
     results: tuple[ArmResults, ...] = ()
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Any]:
+        """What was found as verdicts.json has it."""
+        return self.findings.to_dict()
 
     def plot(self, chart: str | None = None) -> Display:
         """A chart of the study, drawn: `curves`, `differences`, `classes`, `training`, ...; the first by default.
@@ -67,13 +77,13 @@ class Study:
         return plotted(of_study(self.folder), chart)
 
     def __repr__(self) -> str:
-        return f"Study({str(self.folder)!r}: {self.verdicts['headline']})"
+        return f"Study({str(self.folder)!r}: {self.findings.headline})"
 
     def _repr_html_(self) -> str:
         """The headline and the main chart."""
         from headstart.report.figures import of_study, shown_as
 
-        return shown_as(self.verdicts["headline"], of_study(self.folder))
+        return shown_as(self.findings.headline, of_study(self.folder))
 
 
 def compare(
@@ -97,31 +107,23 @@ def compare(
     results = tuple(work.run(arm) for arm in arms)
     if not any(found.cells for found in results):
         raise UserError(f"No arm of the study worked. {results[0].failed}")
-    verdicts = {
-        "schema": 1,
-        **findings(recipe, drawn, looks, results),
-        "command": command,
-    }
-    verdicts["study"] |= {
-        "name": folder.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - started + spent(folder), 1),
-    }
+    found = findings(recipe, drawn, looks, results)
+    about = replace(
+        found.study,
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - started + spent(folder), 1),
+    )
+    found = replace(found, study=about, command=command)
     tables.write(folder, drawn, results)
     records.write_json(folder / "environment.json", records.environment())
-    records.write_json(folder / VERDICTS, verdicts)
-    return Study(folder, verdicts, results)
+    records.write_json(folder / FILE, found.to_dict())
+    return Study(folder, found, results)
 
 
 def load(folder: Path) -> Study:
     """A finished study from its folder. Raises UserError where it holds none."""
-    path = folder / VERDICTS
-    try:
-        return Study(folder, documents.table(path))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a finished study: it holds no {VERDICTS}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
+    return Study(folder, read(folder))
 
 
 def _check(arms: Sequence[Arm], drawn: Subsets) -> None:

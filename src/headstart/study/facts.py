@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart import documents
 from headstart.backbones import Backbone, BaseBackbone, memory, sidecar
-from headstart.evidence.reasons import Facts
+from headstart.evidence.reasons import ArmFacts
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
 from headstart.images.looks import Looks
@@ -83,14 +83,14 @@ def _origin(weights: Path) -> str:
         return ""
 
 
-def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> Facts:
+def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> ArmFacts:
     """What is known about an arm fitted on `size` labelled pictures a class."""
     arm, cells = found.arm, found.at(size)
     options: Mapping[str, Any] = arm.recipe.head.options
     assert found.source is not None  # it has cells
     learnt, preprocess = source_of(arm, found.source.backbone), found.source.preprocess
     converged = [cell.converged for cell in found.cells.values() if cell.converged is not None]
-    return Facts(
+    return ArmFacts(
         name=arm.name,
         pretrained=arm.transfer,
         grey_share=0.0 if preprocess.grey == "colormap" else looks.grey_share,

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from statistics import median
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
-from headstart.evidence.comparison import Comparison
 from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare, curves_of, per_class
-from headstart.evidence.reasons import Reason, reasons, unlearnt
+from headstart.evidence.reasons import reasons, unlearnt
 from headstart.evidence.training import training_block
-from headstart.evidence.verdict import BETTER, HELPED
 from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
+from headstart.schema.verdicts import (
+    BETTER,
+    HELPED,
+    AboutStudy,
+    ArmSummary,
+    Comparison,
+    ExtractionCost,
+    PerClass,
+    Reason,
+    Reasons,
+    SizeAccuracy,
+    StudySize,
+    TrainingCurve,
+    Verdicts,
+)
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
 
 
-def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequence[ArmResults]) -> dict[str, Any]:
-    """The content of verdicts.json but for when and where; JSON-able."""
+def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequence[ArmResults]) -> Verdicts:
+    """The content of verdicts.json but for when and where."""
     return _Findings(recipe, drawn, looks, results).told()
 
 
-Pair = tuple[ArmResults, ArmResults]
+Arms = tuple[ArmResults, ArmResults]
 
 
-def _pairs(working: Sequence[ArmResults]) -> list[Pair]:
+def _pairs(working: Sequence[ArmResults]) -> list[Arms]:
     """Every pair, those that say whether transfer helped first; transfer arms first, then frozen random weights."""
 
     def rank(found: ArmResults) -> int:
@@ -50,7 +63,7 @@ def _frozen(found: ArmResults) -> bool:
     return found.arm.recipe.method in ("features", "finetune")
 
 
-def _is_transfer(pair: Pair) -> bool:
+def _is_transfer(pair: Arms) -> bool:
     return pair[0].arm.transfer and not pair[1].arm.transfer
 
 
@@ -63,25 +76,23 @@ class _Findings:
     looks: Looks
     results: Sequence[ArmResults]
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Verdicts:
         """Every block."""
         working = [found for found in self.results if found.cells]
         pairs = [pair for pair in _pairs(working) if self.sizes(pair)]
-        told = [self.compared(pair).to_dict() for pair in pairs]
-        return {
-            "headline": _headline(working, told),
-            "study": _about(self.recipe, self.drawn),
-            "arms": [self.arm(found) for found in self.results],
-            "comparisons": told,
-            "training": [block for found in working for block in self.training(found)],
-            "per_class": [self.per_class(pair) for pair in pairs],
-            "reasons": [
-                {"first": comparison["first"], "second": comparison["second"], "reasons": listed}
-                for pair, comparison in zip(pairs, told, strict=True)
-                if (listed := self.reasons(pair, comparison))
-            ],
-            "notes": [*self.drawn.notes, *self.doubts(working), *_notes(self.drawn, self.looks, self.recipe)],
-        }
+        comparisons = [self.compared(pair) for pair in pairs]
+        reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
+        notes = [*self.drawn.notes, *self.doubts(working), *_notes(self.drawn, self.looks, self.recipe)]
+        return Verdicts(
+            headline=_headline(working, comparisons),
+            study=_about(self.recipe, self.drawn),
+            arms=tuple(self.arm(found) for found in self.results),
+            comparisons=tuple(comparisons),
+            training=tuple(curve for found in working if (curve := self.training(found)) is not None),
+            per_class=tuple(self.per_class(pair) for pair in pairs),
+            reasons=tuple(each for each in reasons if each.reasons),
+            notes=tuple(notes),
+        )
 
     def sizes(self, arms: Sequence[ArmResults]) -> tuple[str, ...]:
         """The sizes at which these arms have every repeat."""
@@ -108,7 +119,7 @@ class _Findings:
     def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
         return {}
 
-    def compared(self, pair: Pair) -> Comparison:
+    def compared(self, pair: Arms) -> Comparison:
         """One pair of arms over the sizes that both have."""
         first, second = (found.arm for found in pair)
         return compare(
@@ -120,77 +131,77 @@ class _Findings:
             transfer=_is_transfer(pair),
         )
 
-    def arm(self, found: ArmResults) -> dict[str, Any]:
+    def arm(self, found: ArmResults) -> ArmSummary:
         """The block of an arm, also of one that failed."""
         cells, about = list(found.cells.values()), dict(found.about)
-        extraction, sizes = about.get("extraction"), list(self.drawn.sizes)
+        sizes = list(self.drawn.sizes)
+        extraction = ExtractionCost(**about["extraction"]) if about.get("extraction") else None
         parameters = next((cell.network_parameters for cell in cells), None) or about.get("network_parameters")
-        return {
-            "name": found.arm.name,
-            "words": found.arm.words,
-            "kind": found.arm.recipe.method,
-            "transfer": found.arm.transfer,
-            "backbone": about.get("backbone"),
-            "layer": about.get("layer"),
-            "image_size": about.get("image_size"),
-            "features": cells[0].features if cells else None,
-            "trained_parameters": max((cell.parameters for cell in cells), default=None),
-            "network_parameters": parameters,
-            "extraction": extraction,
-            "fit_s": [median(c.fit_s for c in found.at(size)) if found.at(size) else None for size in sizes],
-            "total_s": round(sum(cell.fit_s for cell in cells) + (extraction["seconds"] if extraction else 0.0), 2),
-            "budget": _budget(found, sizes),
-            "measures": about.get("measures", {}),
-            "curve": self.curve(found),
-            "notes": list(dict.fromkeys(about.get("notes", []))),
-            "failed": found.failed,
-        }
+        return ArmSummary(
+            name=found.arm.name,
+            words=found.arm.words,
+            kind=found.arm.recipe.method,
+            transfer=found.arm.transfer,
+            backbone=about.get("backbone"),
+            layer=about.get("layer"),
+            image_size=about.get("image_size"),
+            features=cells[0].features if cells else None,
+            trained_parameters=max((cell.parameters for cell in cells), default=None),
+            network_parameters=parameters,
+            extraction=extraction,
+            fit_s=tuple(median(c.fit_s for c in found.at(size)) if found.at(size) else None for size in sizes),
+            total_s=round(sum(cell.fit_s for cell in cells) + (extraction.seconds if extraction else 0.0), 2),
+            budget=_budget(found, sizes),
+            measures=about.get("measures", {}),
+            curve=self.curve(found),
+            notes=tuple(dict.fromkeys(about.get("notes", []))),
+            failed=found.failed,
+        )
 
-    def curve(self, found: ArmResults) -> list[dict[str, Any]]:
+    def curve(self, found: ArmResults) -> tuple[SizeAccuracy, ...]:
         """Accuracy with its interval at every size that is complete, and each repeat's."""
         sizes = self.sizes([found])
         boot = self.bootstrap(sizes) if sizes else None
         estimates = curves_of(boot)[boot.answers.arms.index(found.arm.name)] if boot else []
-        return [
-            {
-                "size": size,
-                "n": self.drawn.sizes[size],
-                "accuracy": estimate.value,
-                "low": estimate.low,
-                "high": estimate.high,
-                "repeats": [cell.accuracy for cell in found.at(size)],
-                "learnt": not self.unlearnt(found, size),
-            }
+        return tuple(
+            SizeAccuracy(
+                size=size,
+                n=self.drawn.sizes[size],
+                accuracy=estimate.value,
+                low=estimate.low,
+                high=estimate.high,
+                repeats=tuple(cell.accuracy for cell in found.at(size)),
+                learnt=not self.unlearnt(found, size),
+            )
             for size, estimate in zip(sizes, estimates, strict=True)
-        ]
+        )
 
-    def training(self, found: ArmResults) -> list[dict[str, Any]]:
+    def training(self, found: ArmResults) -> TrainingCurve | None:
         """Accuracy by epoch at the largest size of an arm that trains a network: on validation or on test pictures."""
         sizes = [size for size in self.sizes([found]) if all(cell.history for cell in found.at(size))]
         if not sizes or not found.arm.trained:
-            return []
+            return None
         cells = found.at(sizes[-1])
-        part = "val" if all("val_accuracy" in cell.history[-1] for cell in cells) else "test"
+        part: Literal["val", "test"] = "val" if all("val_accuracy" in cell.history[-1] for cell in cells) else "test"
         key = f"{part}_accuracy"
         rows = [{int(row["epoch"]): row[key] for row in cell.history if key in row} for cell in cells]
         epochs = sorted(set.intersection(*(set(row) for row in rows)))
         if len(epochs) < 2:
-            return []
+            return None
         last = cells[0].history[-1]["epoch"]
         steps = np.array(epochs) * ((cells[0].steps or last) / last)
         accuracy = np.array([[row[epoch] for epoch in epochs] for row in rows])
-        block = training_block(np.array(epochs), steps, accuracy, found.arm.words)
-        return [{"arm": found.arm.name, "size": sizes[-1], "part": part, **block}]
+        curve = training_block(np.array(epochs), steps, accuracy, found.arm.words)
+        return replace(curve, arm=found.arm.name, size=sizes[-1], part=part)
 
-    def per_class(self, pair: Pair) -> dict[str, Any]:
+    def per_class(self, pair: Arms) -> PerClass:
         """Recall of each class by both arms at the largest size that both have."""
         size, labels = self.sizes(pair)[-1], self.drawn.images.labels[self.drawn.test]
         right = np.array([[found.predicted(size, self.recipe.repeats) == labels] for found in pair])
         first, second = (found.arm.name for found in pair)
         answers = Answers((first, second), np.array([self.drawn.sizes[size]]), right)
-        rows = per_class(answers, labels.tolist(), first, second)
-        named = [row | {"class": self.drawn.images.classes[row["class"]]} for row in rows]
-        return {"first": first, "second": second, "size": size, "classes": named}
+        recalls = per_class(answers, labels, self.drawn.images.classes, first, second)
+        return PerClass(first, second, size, tuple(recalls))
 
     def doubts(self, working: Sequence[ArmResults]) -> list[str]:
         """A sentence for each arm that did not learn at some of its sizes."""
@@ -203,17 +214,16 @@ class _Findings:
         accuracy = [float(np.mean([cell.accuracy for cell in found.at(size)])) for size in lost.values()]
         return unlearnt(found.arm.words, tuple(lost), float(np.mean(accuracy))) if lost else None
 
-    def reasons(self, pair: Pair, comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def reasons(self, pair: Arms, comparison: Comparison) -> Reasons:
         """That an arm did not learn, and what may explain a weak verdict of frozen weights; at the smallest size."""
-        told = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
+        listed = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
         if _frozen(pair[0]) and not _frozen(pair[1]):
             known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-            weak = comparison["verdict"]["word"] not in (HELPED, BETTER)
-            told += reasons(known, weak)
-        return [asdict(reason) for reason in told]
+            listed += reasons(known, weak=comparison.verdict.word not in (HELPED, BETTER))
+        return Reasons(comparison.first, comparison.second, tuple(listed))
 
 
-def _headline(working: Sequence[ArmResults], comparisons: Sequence[Mapping[str, Any]]) -> str:
+def _headline(working: Sequence[ArmResults], comparisons: Sequence[Comparison]) -> str:
     """The sentence on the best transfer arm against the best source-free one."""
     best = {
         transfer: max(
@@ -224,25 +234,25 @@ def _headline(working: Sequence[ArmResults], comparisons: Sequence[Mapping[str, 
         for transfer in (True, False)
     }
     names = [found.arm.name for found in (best[True], best[False]) if found is not None]
-    for told in comparisons:
-        if len(names) == 2 and [told["first"], told["second"]] == names:
-            return str(told["sentence"])
+    for each in comparisons:
+        if [each.first, each.second] == names:
+            return each.sentence
     if comparisons:
-        return str(comparisons[0]["sentence"])
+        return comparisons[0].sentence
     return "One arm alone has results: there is nothing to compare."
 
 
-def _about(recipe: StudyRecipe, drawn: Subsets) -> dict[str, Any]:
-    return {
-        "data": recipe.data.source,
-        "seed": recipe.seed,
-        "repeats": recipe.repeats,
-        "classes": list(drawn.images.classes),
-        "n_test": len(drawn.test),
-        "margin": recipe.margin,
-        "head": recipe.head.name,
-        "sizes": [{"name": name, "n": n} for name, n in drawn.sizes.items()],
-    }
+def _about(recipe: StudyRecipe, drawn: Subsets) -> AboutStudy:
+    return AboutStudy(
+        data=recipe.data.source,
+        seed=recipe.seed,
+        repeats=recipe.repeats,
+        classes=tuple(drawn.images.classes),
+        n_test=len(drawn.test),
+        margin=recipe.margin,
+        head=recipe.head.name,
+        sizes=tuple(StudySize(name, n) for name, n in drawn.sizes.items()),
+    )
 
 
 def _budget(found: ArmResults, sizes: Sequence[str]) -> str:

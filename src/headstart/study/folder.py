@@ -18,10 +18,11 @@ from typing import Any
 from headstart import documents, records
 from headstart.errors import UserError
 from headstart.paths import expanded
+from headstart.schema import verdicts
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
-RECIPE, PICTURES, VERDICTS = "study.toml", "pictures.json", "verdicts.json"
+RECIPE, PICTURES = "study.toml", "pictures.json"
 MAX_BYTES = 256 << 20
 """Of a cell, which holds an answer for every test picture."""
 
@@ -73,8 +74,8 @@ def seen(folder: Path, mark: str) -> dict[str, Any] | None:
 def spent(folder: Path) -> float:
     """Seconds that the study in this folder took before."""
     try:
-        return float((_read(folder / VERDICTS) or {})["study"]["seconds"])
-    except (KeyError, TypeError, ValueError):
+        return verdicts.read(folder).study.seconds or 0.0
+    except UserError:
         return 0.0
 
 

@@ -1,8 +1,8 @@
 """The HTML report of a study (`headstart compare`): one self-contained page, written from the folder's files alone.
 
-Read it in this order: `files` (what is read), `words` (numbers and marks), `looks` (how an arm is drawn), `charts`,
-`equivalence` and `reading`, `verdicts` with `differences`, `tables`, `templates/study.html`. Jinja2 escapes everything
-from outside.
+`schema.verdicts` says what the file holds. Read this in the order `words` (numbers and marks), `looks` (how an arm is
+drawn), `charts`, `equivalence` and `reading`, `verdicts` with `differences`, `tables`, `templates/study.html`. Jinja2
+escapes everything from outside.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from headstart.report.study import (
     tables,
     verdicts,
 )
-from headstart.report.study.files import Study, Training, read_study
 from headstart.report.study.words import MARKS, size_words
+from headstart.schema.verdicts import TrainingCurve, Verdicts, read
 
 SECTIONS = {
     "chart": ("curves", "Curves"),
@@ -48,16 +48,16 @@ def write_study_report(folder: Path) -> Path:
         UserError: the folder holds no verdicts.json, or one that cannot be read.
     """
     folder = Path(folder)
-    write_text(folder / "report.html", render(folder, read_study(folder)))
+    write_text(folder / "report.html", render(folder, read(folder)))
     return folder / "report.html"
 
 
-def render(folder: Path, study: Study) -> str:
+def render(folder: Path, study: Verdicts) -> str:
     """The page as text."""
     return page("study.html", view(folder, study))
 
 
-def view(folder: Path, study: Study) -> dict[str, Any]:
+def view(folder: Path, study: Verdicts) -> dict[str, Any]:
     """Everything the template names."""
     drawn = looks.looks(study)
     words = {name: look.words for name, look in drawn.items()}
@@ -92,6 +92,6 @@ def view(folder: Path, study: Study) -> dict[str, Any]:
     return told | {"sections": [link for part, link in SECTIONS.items() if told[part]]}
 
 
-def _sentences(told: list[Training]) -> list[str]:
+def _sentences(told: list[TrainingCurve]) -> list[str]:
     """What is said of each arm that was trained."""
     return [shown(each.sentence, 1000) for each in told if each.sentence]

@@ -9,12 +9,20 @@ from headstart.report.charts.ends import Curve, Sample
 from headstart.report.numbers import percent
 from headstart.report.parts import PART_WORDS
 from headstart.report.study.equivalence import equivalence, equivalence_words
-from headstart.report.study.files import Arm, Comparison, Epoch, Estimate, Point, Study, Training
 from headstart.report.study.looks import Looks
 from headstart.report.study.words import labelled, pictures, points, share_with_interval, size_lines
+from headstart.schema.verdicts import (
+    ArmSummary,
+    Comparison,
+    EpochAccuracy,
+    Estimate,
+    SizeAccuracy,
+    TrainingCurve,
+    Verdicts,
+)
 
 
-def main_chart(study: Study, looks: Looks) -> CurvesDisplay | None:
+def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
     """Accuracy against labelled pictures of a class; None where no arm has any."""
     arms = [arm for arm in study.arms if arm.curve]
     if not arms:
@@ -31,7 +39,7 @@ def main_chart(study: Study, looks: Looks) -> CurvesDisplay | None:
     )
 
 
-def _by_size(study: Study, arm: Arm, looks: Looks) -> Curve:
+def _by_size(study: Verdicts, arm: ArmSummary, looks: Looks) -> Curve:
     """The curve of an arm, with gaps at sizes that it has no accuracy of."""
     found = {point.n: point for point in arm.curve}
     sizes = sorted({size.n for size in study.study.sizes} | set(found))
@@ -53,13 +61,13 @@ def _by_size(study: Study, arm: Arm, looks: Looks) -> Curve:
     )
 
 
-def _sample(x: float, point: Point | Epoch | None, words: str) -> Sample:
+def _sample(x: float, point: SizeAccuracy | EpochAccuracy | None, words: str) -> Sample:
     if point is None:
         return Sample(x, None)
     return Sample(x, point.accuracy, point.low, point.high, f"{words}: {share_with_interval(point, point.accuracy)}")
 
 
-def _bracket(study: Study, compared: Comparison) -> Bracket | None:
+def _bracket(study: Verdicts, compared: Comparison) -> Bracket | None:
     """The difference at the smallest size, where both arms have it."""
     first, second = (study.arm(name).curve[0] for name in (compared.first, compared.second))
     if first.n != second.n or not compared.by_size:
@@ -67,13 +75,13 @@ def _bracket(study: Study, compared: Comparison) -> Bracket | None:
     return Bracket(first.n, (first.accuracy, second.accuracy), f"{points(compared.by_size[0].difference.value)} points")
 
 
-def _arrow(study: Study, compared: Comparison) -> Arrow | None:
+def _arrow(study: Verdicts, compared: Comparison) -> Arrow | None:
     found = equivalence(compared)
     start = next((p for p in study.arm(compared.first).curve if found and p.n == found.n), None)
     return Arrow(found.n, start.accuracy, found.value, equivalence_words(found)) if found and start else None
 
 
-def training_charts(study: Study, looks: Looks) -> list[tuple[CurvesDisplay, list[Training]]]:
+def training_charts(study: Verdicts, looks: Looks) -> list[tuple[CurvesDisplay, list[TrainingCurve]]]:
     """Accuracy against epochs of the arms that were trained, a chart for each size, the largest first."""
     order = {size.name: i for i, size in enumerate(study.study.sizes)}
     told = sorted((each for each in study.training if each.points), key=lambda each: -order.get(each.size, 0))
@@ -81,7 +89,7 @@ def training_charts(study: Study, looks: Looks) -> list[tuple[CurvesDisplay, lis
     return [(_against_epochs(study, looks, group), group) for group in same]
 
 
-def _against_epochs(study: Study, looks: Looks, told: list[Training]) -> CurvesDisplay:
+def _against_epochs(study: Verdicts, looks: Looks, told: list[TrainingCurve]) -> CurvesDisplay:
     n = next((size.n for size in study.study.sizes if size.name == told[0].size), None)
     title = (
         f"Accuracy on the {PART_WORDS[told[0].part]} pictures, with 95% interval: {labelled(study, n, told[0].size)}"
@@ -89,7 +97,7 @@ def _against_epochs(study: Study, looks: Looks, told: list[Training]) -> CurvesD
     return CurvesDisplay(title, "Epoch", [_by_epoch(each, looks) for each in told])
 
 
-def _by_epoch(told: Training, looks: Looks) -> Curve:
+def _by_epoch(told: TrainingCurve, looks: Looks) -> Curve:
     look, last = looks[told.arm], percent(told.points[-1].accuracy)
     samples = [_sample(point.epoch, point, f"{look.words}, epoch {point.epoch:g}") for point in told.points]
     return Curve(look, samples, notes=[f"{last} at the end"], short=last, strong=True)

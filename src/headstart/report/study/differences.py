@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from headstart.report.charts.differences import DifferencesDisplay, Row
 from headstart.report.numbers import percent, plural, shown
-from headstart.report.study.files import ClassGain, Comparison, PerClass, Study, Verdict
 from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at
+from headstart.schema.verdicts import ClassRecall, Comparison, PerClass, Verdict, Verdicts
 
 LISTED_CLASSES = 30
 
 
-def by_size(study: Study, compared: Comparison, about: str = "") -> DifferencesDisplay:
+def by_size(study: Verdicts, compared: Comparison, about: str = "") -> DifferencesDisplay:
     """The difference over all sizes, where there are several, then at each; `about` names the two arms."""
     rows = [_verdict("all sizes", compared.verdict, strong=True)] if len(compared.by_size) != 1 else []
     rows += [_verdict(size_at(study, each.n), each) for each in compared.by_size]
@@ -38,7 +38,7 @@ class ByClass:
     rest: str
 
 
-def by_class(study: Study, words: dict[str, str]) -> list[ByClass]:
+def by_class(study: Verdicts, words: dict[str, str]) -> list[ByClass]:
     """The comparisons of transfer arms with source-free ones, the headline's first, then the others."""
     main, order = study.main(), [(c.first, c.second) for c in study.against_source_free()]
     order.sort(key=lambda pair: main is None or pair != (main.first, main.second))
@@ -47,7 +47,7 @@ def by_class(study: Study, words: dict[str, str]) -> list[ByClass]:
     return [_by_class(study, each, words) for each in told]
 
 
-def _by_class(study: Study, told: PerClass, words: dict[str, str]) -> ByClass:
+def _by_class(study: Verdicts, told: PerClass, words: dict[str, str]) -> ByClass:
     ordered = sorted(told.classes, key=lambda each: -each.difference)
     kept, half = ordered, LISTED_CLASSES // 2
     if len(ordered) > LISTED_CLASSES:
@@ -60,7 +60,7 @@ def _by_class(study: Study, told: PerClass, words: dict[str, str]) -> ByClass:
     return ByClass(title, f"{told.first}-{told.second}", plot, _rest(rest, half, ordered[half : len(ordered) - half]))
 
 
-def _rest(rest: int, half: int, between: Sequence[ClassGain]) -> str:
+def _rest(rest: int, half: int, between: Sequence[ClassRecall]) -> str:
     if not rest:
         return ""
     ends = f"{points(between[-1].difference)} to {points(between[0].difference)} points"
@@ -70,9 +70,9 @@ def _rest(rest: int, half: int, between: Sequence[ClassGain]) -> str:
     )
 
 
-def _class(each: ClassGain) -> Row:
+def _class(each: ClassRecall) -> Row:
     """Its tone tells the sign of the interval."""
-    name, note = shown(each.name), f"{percent(each.second)} → {percent(each.first)}"
+    name, note = shown(each.class_), f"{percent(each.second)} → {percent(each.first)}"
     low, high = (None if end is None else 100 * end for end in (each.low, each.high))
     tone = "gain" if low is not None and low > 0 else "loss" if high is not None and high < 0 else "none"
     return Row(name, 100 * each.difference, low, high, note, tone, words=f"{name}: {note}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.report.study.files import Comparison, Equivalence
 from headstart.report.study.words import about, pictures
+from headstart.schema.verdicts import Comparison, Equivalence
 
 NEAR = 1.5
 """An equivalence of less than this factor makes no arrow that could be seen."""

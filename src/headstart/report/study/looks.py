@@ -7,12 +7,12 @@ from itertools import count
 
 from headstart.report.charts.style import ARMS, DASHES, MARKERS, Look
 from headstart.report.numbers import shown
-from headstart.report.study.files import Arm, Study
+from headstart.schema.verdicts import ArmSummary, Verdicts
 
 Looks = dict[str, Look]
 
 
-def looks(study: Study) -> Looks:
+def looks(study: Verdicts) -> Looks:
     """By the name of the arm. The two arms of the headline have the two colours that differ most."""
     main = study.main()
     first = [main.first, main.second] if main else []
@@ -27,6 +27,6 @@ def looks(study: Study) -> Looks:
     return found
 
 
-def _words(arm: Arm, used: Counter[str]) -> str:
+def _words(arm: ArmSummary, used: Counter[str]) -> str:
     """What sentences call the arm; with its name where another arm is called the same."""
     return shown(arm.words if used[arm.words] == 1 else f"{arm.words} ({arm.name})", 80)

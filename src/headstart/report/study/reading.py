@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from headstart.report.study.equivalence import equivalence, equivalence_words, needed
-from headstart.report.study.files import Comparison, Equivalence, Study
 from headstart.report.study.words import about, labelled, points, points_with_interval, share_with_interval
+from headstart.schema.verdicts import Comparison, Equivalence, Verdicts
 
 Names = tuple[str, str]
 
 
-def how_to_read(study: Study) -> list[tuple[str, str]]:
+def how_to_read(study: Verdicts) -> list[tuple[str, str]]:
     """(Title, sentence), as far as they were measured; empty without a comparison."""
     compared = study.main()
     if compared is None:
@@ -24,7 +24,7 @@ def how_to_read(study: Study) -> list[tuple[str, str]]:
     return [(title, words) for title, words in told.items() if words]
 
 
-def _start(study: Study, compared: Comparison) -> str:
+def _start(study: Verdicts, compared: Comparison) -> str:
     if not compared.by_size:
         return ""
     at = compared.by_size[0]
@@ -33,7 +33,7 @@ def _start(study: Study, compared: Comparison) -> str:
 
 def _slope(compared: Comparison, names: Names) -> str:
     told = compared.slope
-    if not (told and told.first and told.second and told.difference):
+    if told is None:
         return ""
     each = f"{names[0]} {points(told.first.value)}, {names[1]} {points(told.second.value)}"
     between = points_with_interval(told.difference)
@@ -42,15 +42,15 @@ def _slope(compared: Comparison, names: Names) -> str:
 
 def _asymptote(compared: Comparison, names: Names) -> str:
     told = compared.asymptote
-    both = zip(names, (told.first, told.second), strict=True) if told else ()
+    both = zip(names, (told.first, told.second), strict=True)
     each = [f"{words} {share_with_interval(found, found.value)}" for words, found in both if found]
-    if not told or not each:
+    if not each:
         return ""
     between = f"; difference {points_with_interval(told.difference)} points" if told.difference else ""
     return f"Where the fitted curve ends with ever more pictures: {', '.join(each)}{between}."
 
 
-def _equivalence(study: Study, compared: Comparison, names: Names) -> str:
+def _equivalence(study: Verdicts, compared: Comparison, names: Names) -> str:
     found = equivalence(compared)
     if found is None:
         return ""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.report.numbers import NOTHING, count, duration, percent, plural, shown
-from headstart.report.study.files import Arm, Point, Study
 from headstart.report.study.words import interval, pictures, size_words
+from headstart.schema.verdicts import ArmSummary, SizeAccuracy, Verdicts
 
 FILES = {
     "verdicts.json": "every number and sentence of this page",
@@ -25,7 +25,7 @@ KINDS = {"pixels": "raw pixels", "features": "frozen features", "scratch": "from
 
 
 @dataclass(frozen=True)
-class Cell:
+class AccuracyCell:
     """One accuracy with its interval; `best` is the highest of its column."""
 
     accuracy: str
@@ -38,10 +38,10 @@ class AccuracyTable:
     """Arms down, sizes across; None where an arm has no result at a size."""
 
     columns: list[str]
-    rows: list[tuple[str, list[Cell | None], str]]
+    rows: list[tuple[str, list[AccuracyCell | None], str]]
 
 
-def accuracies(study: Study, words: dict[str, str]) -> AccuracyTable:
+def accuracies(study: Verdicts, words: dict[str, str]) -> AccuracyTable:
     """Every accuracy of the study. Where all arms reach the same at a size, none is marked as best."""
     points = {arm.name: {point.n: point for point in arm.curve} for arm in study.arms if arm.curve}
     best = {}
@@ -55,13 +55,13 @@ def accuracies(study: Study, words: dict[str, str]) -> AccuracyTable:
     return AccuracyTable([size_words(size) for size in study.study.sizes], rows)
 
 
-def _cell(point: Point | None, best: float | None) -> Cell | None:
+def _cell(point: SizeAccuracy | None, best: float | None) -> AccuracyCell | None:
     if point is None:
         return None
-    return Cell(percent(point.accuracy), interval(point.low, point.high), point.accuracy == best)
+    return AccuracyCell(percent(point.accuracy), interval(point.low, point.high), point.accuracy == best)
 
 
-def _repeats(points: list[Point]) -> str:
+def _repeats(points: list[SizeAccuracy]) -> str:
     numbers = sorted({len(point.repeats) for point in points})
     return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
@@ -69,31 +69,31 @@ def _repeats(points: list[Point]) -> str:
 COSTS = ("Time", "Trained parameters", "Network parameters", "Features", "Pictures per second")
 
 
-def costs(study: Study, words: dict[str, str]) -> list[tuple[str, str, list[str]]]:
-    """(Arm, kind, cells under `COSTS`)."""
+def costs(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str, list[str]]]:
+    """(ArmSummary, kind, cells under `COSTS`)."""
     return [(words[arm.name], kind(arm), _costs(arm)) for arm in study.arms]
 
 
-def kind(arm: Arm) -> str:
+def kind(arm: ArmSummary) -> str:
     """`transfer, frozen features`."""
     return f"{'transfer' if arm.transfer else 'source-free'}, {KINDS.get(arm.kind, arm.kind)}"
 
 
-def _costs(arm: Arm) -> list[str]:
+def _costs(arm: ArmSummary) -> list[str]:
     speed = arm.extraction.images_per_s if arm.extraction else None
     told = NOTHING if speed is None else count(speed) if speed >= 10 else f"{speed:.1f}"
     return [duration(arm.total_s), *map(count, (arm.trained_parameters, arm.network_parameters, arm.features)), told]
 
 
-def fit_seconds(study: Study, words: dict[str, str]) -> list[tuple[str, list[str]]]:
-    """(Arm, median time of one fit by size); empty where no arm has any."""
+def fit_seconds(study: Verdicts, words: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """(ArmSummary, median time of one fit by size); empty where no arm has any."""
     sizes = len(study.study.sizes)
     rows = [(words[arm.name], [*arm.fit_s, *[None] * sizes][:sizes]) for arm in study.arms if arm.fit_s]
     return [(name, [duration(seconds) for seconds in row]) for name, row in rows if any(s is not None for s in row)]
 
 
-def budgets(study: Study, words: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(Arm, transfer or source-free, what was tried)."""
+def budgets(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(ArmSummary, transfer or source-free, what was tried)."""
     return [
         (words[arm.name], "transfer" if arm.transfer else "source-free", shown(arm.budget, 600))
         for arm in study.arms
@@ -101,7 +101,7 @@ def budgets(study: Study, words: dict[str, str]) -> list[tuple[str, str, str]]:
     ]
 
 
-def facts(study: Study) -> str:
+def facts(study: Verdicts) -> str:
     """What was compared, in two sentences."""
     told, sizes = study.study, study.study.sizes
     span = f"{pictures(sizes[0].n)} labelled pictures of a class"
@@ -113,13 +113,13 @@ def facts(study: Study) -> str:
     return f"{plural(len(study.arms), 'arm')}, {span}, {plural(told.repeats, 'repeat')}. {test}.{took}"
 
 
-def failures(study: Study, words: dict[str, str]) -> list[tuple[str, str]]:
-    """(Arm, why it has no results or not all)."""
+def failures(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str]]:
+    """(ArmSummary, why it has no results or not all)."""
     return [(words[arm.name], shown(arm.failed, 1000)) for arm in study.arms if arm.failed]
 
 
-def notes(study: Study, words: dict[str, str]) -> list[tuple[str, str]]:
-    """(Arm or nothing, note): the study's own, then those of each arm."""
+def notes(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str]]:
+    """(ArmSummary or nothing, note): the study's own, then those of each arm."""
     own = [("", shown(note, 2000)) for note in study.notes]
     return own + [(words[arm.name], shown(note, 2000)) for arm in study.arms for note in arm.notes]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from headstart.report.charts.differences import DifferencesDisplay
 from headstart.report.numbers import plain, shown
 from headstart.report.study.differences import by_size
-from headstart.report.study.files import Comparison, Study
 from headstart.report.study.words import MARKS, Mark, labelled, listed, points_with_interval
+from headstart.schema.verdicts import Comparison, Verdicts
 
 Words = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Cell:
+class VerdictCell:
     """One verdict over all sizes: its mark and the difference in points."""
 
     mark: Mark
@@ -26,10 +26,10 @@ class Overview:
     """Transfer arms down, source-free arms across; None where the study does not compare the two."""
 
     columns: list[str]
-    rows: list[tuple[str, list[Cell | None]]]
+    rows: list[tuple[str, list[VerdictCell | None]]]
 
 
-def overview(study: Study, words: Words) -> Overview | None:
+def overview(study: Verdicts, words: Words) -> Overview | None:
     """The verdict of each transfer arm against each source-free one; None without any."""
     found = {(c.first, c.second): c for c in study.against_source_free()}
     if not found:
@@ -39,14 +39,14 @@ def overview(study: Study, words: Words) -> Overview | None:
     return Overview([words[two] for two in seconds], rows)
 
 
-def _cell(compared: Comparison | None) -> Cell | None:
+def _cell(compared: Comparison | None) -> VerdictCell | None:
     if compared is None:
         return None
-    return Cell(MARKS[compared.verdict.word], points_with_interval(compared.verdict.difference))
+    return VerdictCell(MARKS[compared.verdict.word], points_with_interval(compared.verdict.difference))
 
 
 @dataclass(frozen=True)
-class Card:
+class ComparisonCard:
     """One comparison of a transfer arm with a source-free one."""
 
     title: str
@@ -58,15 +58,15 @@ class Card:
     details: list[str]
 
 
-def cards(study: Study, words: Words) -> list[Card]:
+def cards(study: Verdicts, words: Words) -> list[ComparisonCard]:
     """The headline's comparison first, the others in the order of the file."""
     main = study.main()
     return [_card(study, c, words) for c in sorted(study.against_source_free(), key=lambda c: c is not main)]
 
 
-def _card(study: Study, compared: Comparison, words: Words) -> Card:
+def _card(study: Verdicts, compared: Comparison, words: Words) -> ComparisonCard:
     title = f"{words[compared.first]} against {words[compared.second]}"
-    return Card(
+    return ComparisonCard(
         title=title,
         sentence=shown(compared.sentence, 1000),
         mark=MARKS[compared.verdict.word],
@@ -78,7 +78,7 @@ def _card(study: Study, compared: Comparison, words: Words) -> Card:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairRow:
     """One of the other comparisons in a row of a table: over all sizes, at the smallest, at the largest."""
 
     title: str
@@ -86,19 +86,19 @@ class Pair:
     cells: list[str]
 
 
-def other_pairs(study: Study, words: Words) -> list[Pair]:
+def other_pairs(study: Verdicts, words: Words) -> list[PairRow]:
     """Comparisons of two transfer arms, or of two source-free ones."""
     return [_pair(compared, words) for compared in study.others()]
 
 
-def _pair(compared: Comparison, words: Words) -> Pair:
+def _pair(compared: Comparison, words: Words) -> PairRow:
     ends = [compared.by_size[0], compared.by_size[-1]] if len(compared.by_size) > 1 else []
     told = [points_with_interval(each.difference) for each in (compared.verdict, *ends)]
     title = f"{words[compared.first]} against {words[compared.second]}"
-    return Pair(title, MARKS[compared.verdict.word], told + ["–"] * (3 - len(told)))
+    return PairRow(title, MARKS[compared.verdict.word], told + ["–"] * (3 - len(told)))
 
 
-def reasons(study: Study, words: Words) -> list[tuple[str, list[tuple[str, str]]]]:
+def reasons(study: Verdicts, words: Words) -> list[tuple[str, list[tuple[str, str]]]]:
     """(Comparisons, [(sentence, measured figure)]): comparisons with the same reasons are told once."""
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for told in study.reasons:
@@ -108,7 +108,7 @@ def reasons(study: Study, words: Words) -> list[tuple[str, list[tuple[str, str]]
     return [(listed(pairs), list(rows)) for rows, pairs in found.items()]
 
 
-def margin_words(study: Study) -> str:
+def margin_words(study: Verdicts) -> str:
     """The margin in points: `1 point`, `0.5 points`."""
     told = f"{100 * study.study.margin:g}"
     return f"{told} point{'' if told == '1' else 's'}"

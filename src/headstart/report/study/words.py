@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.report.numbers import NOTHING, percent
-from headstart.report.study.files import Epoch, Estimate, Point, Size, Study
+from headstart.schema.verdicts import EpochAccuracy, Estimate, SizeAccuracy, StudySize, Verdicts
 
 MINUS = "−"
 
@@ -54,7 +54,7 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{percent(low).removesuffix('%')} to {percent(high)}"
 
 
-def share_with_interval(estimate: Estimate | Point | Epoch, value: float) -> str:
+def share_with_interval(estimate: Estimate | SizeAccuracy | EpochAccuracy, value: float) -> str:
     """`93.0% (91.0 to 95.0%)`."""
     told = interval(estimate.low, estimate.high)
     return f"{percent(value)} ({told})" if told else percent(value)
@@ -70,29 +70,29 @@ def about(n: float) -> str:
     return f"{float(f'{n:.2g}'):,.15g}"
 
 
-def size_words(size: Size) -> str:
+def size_words(size: StudySize) -> str:
     """`5`, or for a size that is not named by its number `all (813)`."""
     return size.name if _is_number(size) else f"{size.name} ({pictures(size.n)})"
 
 
-def size_lines(size: Size) -> tuple[str, ...]:
+def size_lines(size: StudySize) -> tuple[str, ...]:
     """The same for the tick of an axis, number and name below each other."""
     return (size.name,) if _is_number(size) else (pictures(size.n), size.name)
 
 
-def size_at(study: Study, n: float | None) -> str:
+def size_at(study: Verdicts, n: float | None) -> str:
     """The words of the size that has `n` pictures of a class."""
     found = next((size for size in study.study.sizes if size.n == n), None)
     return size_words(found) if found else pictures(n)
 
 
-def labelled(study: Study, n: float | None, name: str = "") -> str:
+def labelled(study: Verdicts, n: float | None, name: str = "") -> str:
     """`1 labelled picture of a class`, `all (813) labelled pictures of a class`; by its name where n is not known."""
     told = name if n is None else size_at(study, n)
     return f"{told} labelled {'picture' if n == 1 else 'pictures'} of a class"
 
 
-def _is_number(size: Size) -> bool:
+def _is_number(size: StudySize) -> bool:
     return size.name.replace(",", "") == f"{size.n:g}"
 
 
