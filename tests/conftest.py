@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a worker for each core: threads would wait for each other
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

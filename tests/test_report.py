@@ -28,6 +28,7 @@ from headstart.report.files import read_run
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, shown
 from headstart.report.parts import by_use
 from headstart.report.rates import rate_charts
+from headstart.report.story import steps
 from reading import Page
 
 SECTIONS = [
@@ -108,9 +109,27 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "insects"
 
 
-def test_every_section_is_on_the_page_with_a_heading(run: Path) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its report and pictures, which no test changes."""
+    folder = tmp_path_factory.mktemp("written") / "insects"
+    write_run(folder, refused=[("train/broken.jpg", "truncated", "ends at byte 411")])
+    write_report(folder, picture)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(written: Path) -> Page:
+    return Page(written / "report.html")
+
+
+def story(folder: Path) -> str:
+    """The sentences under “What was done”."""
+    return re.sub(r"\s+", " ", " ".join(text for _, text in steps(read_run(folder))))
+
+
+def test_every_section_is_on_the_page_with_a_heading(page: Page) -> None:
     """Each thing the page promises is a section with its own heading, and every link in the page leads to one."""
-    page = Page(write_report(run, picture))
     sections = {section["id"]: section for section in page.all("section")}
     assert list(sections) == SECTIONS
     headings = {heading.get("id") for heading in page.all("h2")}
@@ -121,9 +140,9 @@ def test_every_section_is_on_the_page_with_a_heading(run: Path) -> None:
     assert all(image["alt"] for image in page.all("img"))
 
 
-def test_the_headline_says_the_test_accuracy_its_interval_and_chance(run: Path) -> None:
+def test_the_headline_says_the_test_accuracy_its_interval_and_chance(page: Page, written: Path) -> None:
     """The headline's figures are those of the test part in scores.json."""
-    page, test = Page(write_report(run)), json.loads((run / "scores.json").read_text())["after"]["test"]
+    test = json.loads((written / "scores.json").read_text())["after"]["test"]
     expected = (
         f"{100 * test['accuracy']:.1f}% of 60 test pictures named correctly (95% interval "
         f"{100 * test['accuracy_low']:.1f} to {100 * test['accuracy_high']:.1f}); guessing: 33.3%."
@@ -170,9 +189,8 @@ def test_pictures_that_were_fitted_on_or_chosen_by_are_never_presented_as_a_test
     assert "No confusion matrix was recorded" in page.text and not page.all("img")
 
 
-def test_parts_that_were_fitted_on_are_set_apart_from_the_test(run: Path) -> None:
+def test_parts_that_were_fitted_on_are_set_apart_from_the_test(page: Page) -> None:
     """The test comes first; what the head was fitted on is last, faint, and said to be no test."""
-    page = Page(write_report(run))
     table = page.source.split('<table class="scores">')[1].split("</table>")[0]
     parts = re.findall(r'<tbody(?: class="(\w+)")?>\s*<tr class="before"><th[^>]*>(\w+)(?:<small>([^<]*))?', table)
     assert parts == [
@@ -204,9 +222,9 @@ def test_which_parts_were_fitted_on_is_listed_or_follows_from_the_counts(
     assert by_use(scores | ({"fitted_on": listed} if listed else {}))["seen"] == seen
 
 
-def test_the_numbers_shown_are_those_in_the_scores(run: Path) -> None:
+def test_the_numbers_shown_are_those_in_the_scores(page: Page, written: Path) -> None:
     """Every score of every part, before and after, every cell of the confusion matrix and every class row is shown."""
-    page, scores = Page(write_report(run)), json.loads((run / "scores.json").read_text())
+    scores = json.loads((written / "scores.json").read_text())
     for block in (scores["before"], scores["after"]):
         for s in block.values():
             for key in ("log_loss", "brier", "macro_f1", "roc_auc", "ece"):
@@ -220,9 +238,9 @@ def test_the_numbers_shown_are_those_in_the_scores(run: Path) -> None:
     assert f"{test['ece']:.3f}" in page.text and f"{test['ece_null_mean']:.3f}" in page.text
 
 
-def test_the_page_tells_what_was_done(run: Path) -> None:
+def test_the_page_tells_what_was_done(page: Page) -> None:
     """The story names the data, the split, the network and layer, the choice on validation and the temperature."""
-    text = Page(write_report(run)).text
+    text = page.text
     for words in (
         "210 pictures in 3 classes (“ant”, “bee”, “cat”) from insects.",
         "1 file could not be used",
@@ -284,9 +302,8 @@ def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
     page.source.encode("utf-8")
 
 
-def test_the_page_needs_nothing_from_outside(run: Path) -> None:
+def test_the_page_needs_nothing_from_outside(page: Page) -> None:
     """No script, no address, no imported or linked file: everything is inside the page."""
-    page = Page(write_report(run, picture))
     assert not page.all("script") and not page.all("link") and not page.all("iframe")
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
     rest = re.sub(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+", "", page.source)
@@ -333,10 +350,9 @@ def test_a_folder_without_scores_is_not_a_finished_run(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
 
-def test_the_most_confident_mistakes_come_first(run: Path) -> None:
+def test_the_most_confident_mistakes_come_first(page: Page, written: Path) -> None:
     """The first examples are the test mistakes in order of falling confidence, and no picture is shown twice."""
-    page = Page(write_report(run, picture))
-    with (run / "predictions.csv").open(newline="") as file:
+    with (written / "predictions.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test" and row["label"] != row["predicted"]]
     rows.sort(key=lambda row: -float(row["confidence"]))
     assert rows, "the simulated classifier must make mistakes for this test to mean anything"
@@ -440,24 +456,25 @@ def test_many_classes_are_told_alike_from_counts_and_from_a_table_of_an_earlier_
     assert listed[0] == listed[1] and "no training: every picture gets" in listed[0]
 
 
-def test_the_reliability_table_agrees_with_the_predictions(run: Path) -> None:
+def test_the_reliability_table_agrees_with_the_predictions(page: Page, written: Path) -> None:
     """Bins hold all test pictures, and the ECE computed from the table equals the one in scores.json."""
-    source = write_report(run).read_text()
+    source = page.source
     section = re.sub(r"<[^>]+>", " ", source.split('id="reliability"')[1].split("</section>")[0])
     rows = re.findall(r"\d+% to \d+%\s+(\d+)\s+([\d.<>]+)%\s+([\d.<>]+)%", section)
     n = [int(row[0]) for row in rows]
     assert sum(n) == 60
     gaps = [int(m) / 60 * abs(float(c.strip("<>")) - float(a.strip("<>"))) / 100 for m, c, a in rows]
-    assert sum(gaps) == pytest.approx(json.loads((run / "scores.json").read_text())["after"]["test"]["ece"], abs=1e-3)
+    assert sum(gaps) == pytest.approx(
+        json.loads((written / "scores.json").read_text())["after"]["test"]["ece"], abs=1e-3
+    )
 
 
-def test_the_chosen_C_is_marked_in_the_history(run: Path) -> None:
+def test_the_chosen_C_is_marked_in_the_history(page: Page, written: Path) -> None:
     """The search is drawn over a logarithmic axis and the chosen value has a mark and a legend."""
-    page = Page(write_report(run))
     assert "inverse penalty C = 0.1, chosen" in page.text
     charts = [svg for svg in page.all("svg") if "against Inverse penalty C" in svg.get("aria-label", "")]
     assert charts and all("marked" in chart["aria-label"] for chart in charts)
-    chart = drawn_history(run)[0]
+    chart = drawn_history(written)[0]
     assert chart.mark == 0.1 and len(chart.marked) == 2 and chart.plot().ax_.get_xscale() == "log"
     assert [at for at, _ in chart.lines[0].points] == [row["C"] for row in HISTORY]
 
@@ -475,18 +492,17 @@ def test_what_a_real_head_searched_is_told_and_drawn(run: Path, name: str, by: s
         scores["run"]["head"], scores["head"] = name, {"name": name, **head.report_}
         records.write_json(run / "scores.json", scores)
         records.write_history(run / "history.csv", head.history_)
-        page = Page(write_report(run))
+        text, drawn = story(run), history(read_run(run))
         if not by:
-            assert "chosen among" not in page.text and "It used the scale of the distances" in page.text
+            assert "chosen among" not in text and "It used the scale of the distances" in text
             continue
         key = next(key for key in ("C", "k", "alpha") if key in head.report_)
         tried = len(head.history_) - 1  # row 0: before training
         assert tried > 2
-        told = re.search(rf"chosen among {tried} (?:values )?by the {by} of ([^.:]*)", page.text)
+        told = re.search(rf"chosen among {tried} (?:values )?by the {by} of ([^.:]*)", text)
         assert told and words in told[1]
-        assert f"{key} = {head.report_[key]:.4g}" in page.text
-        labels_of_charts = [svg.get("aria-label", "") for svg in page.all("svg")]
-        assert any(re.match(f"{by}.* against .*chosen", label.lower()) for label in labels_of_charts)
+        assert f"{key} = {head.report_[key]:.4g}" in text
+        assert drawn and any(re.match(f"{by}.* against .*chosen", chart.words.lower()) for chart in drawn.charts)
 
 
 def test_a_temperature_that_did_harm_is_said_to_have_done_harm(run: Path) -> None:
@@ -496,7 +512,7 @@ def test_a_temperature_that_did_harm_is_said_to_have_done_harm(run: Path) -> Non
     for raw, harmed in ((loss - 0.2, True), (loss + 0.2, False)):
         scores["after"]["test"]["log_loss_uncalibrated"] = raw
         records.write_json(run / "scores.json", scores)
-        text = Page(write_report(run)).text
+        text = story(run)
         assert f"{raw:.4f} without it, {loss:.4f} with it" in text
         assert ("it made the probabilities worse" in text) == harmed
 
@@ -504,7 +520,7 @@ def test_a_temperature_that_did_harm_is_said_to_have_done_harm(run: Path) -> Non
 def test_a_C_that_was_given_is_not_said_to_be_chosen(run: Path) -> None:
     """A history without validation losses, as a head writes when nothing was searched, makes no claim of a choice."""
     records.write_history(run / "history.csv", [{"C": 0.0, "train_log_loss": 1.1}, {"C": 0.1, "train_log_loss": 0.2}])
-    text = Page(write_report(run)).text
+    text = story(run)
     assert "It used the inverse penalty C = 0.1." in text and "was chosen" not in text
 
 
@@ -525,15 +541,16 @@ def test_an_epoch_history_shows_loss_and_accuracy_with_the_kept_epoch(run: Path)
     records.write_history(
         run / "history.csv", [{"epoch": row["epoch"], "train_loss": row["train_loss"]} for row in epochs]
     )
-    assert "without validation pictures, the last weights were kept" in Page(write_report(run)).text
+    assert "without validation pictures, the last weights were kept" in story(run)
 
 
 def test_a_head_without_a_history_says_so(run: Path) -> None:
     """No history, one row, or a row without numbers give a sentence in place of a chart."""
     for rows in ([], [{"C": 1.0, "val_log_loss": 0.5}], [{"C": float("nan"), "val_log_loss": float("inf")}]):
         records.write_history(run / "history.csv", rows)
-        page = Page(write_report(run))
-        assert "no learning history" in page.text and not any(" against " in label for label in charts_of(page))
+        assert history(read_run(run)) is None
+    page = Page(write_report(run))
+    assert "no learning history" in page.text and not any(" against " in label for label in charts_of(page))
 
 
 def test_the_commands_shown_name_this_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,9 +565,8 @@ def test_the_commands_shown_name_this_run(run: Path, monkeypatch: pytest.MonkeyP
     assert "headstart run 'my run/recipe.toml'" in Page(write_report(Path("my run"))).text
 
 
-def test_the_notes_the_recipe_and_the_environment_are_copied_as_they_are(run: Path) -> None:
+def test_the_notes_the_recipe_and_the_environment_are_copied_as_they_are(page: Page) -> None:
     """The recipe keeps its lines; package versions and the processor count are there."""
-    page = Page(write_report(run))
     assert html.escape('version = 1\n\n[data]\nsource = "insects"', quote=False) in html.unescape(page.source)
     assert "numpy 2.4.6" in page.text and "cores 2" in page.text
 
@@ -620,6 +636,15 @@ def write_trained(folder: Path, **changes: Any) -> dict[str, Any]:
     return scores
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a network that was fine-tuned, with its report, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained") / "r"
+    write_trained(folder)
+    write_report(folder)
+    return folder
+
+
 def drawn_history(folder: Path) -> list[LinesDisplay]:
     """The charts of a run's learning history."""
     found = history(read_run(folder))
@@ -633,10 +658,9 @@ def charts_of(page: Page) -> dict[str, str]:
     return {label.split(";")[0].split(".")[0]: label for label in labels}
 
 
-def test_a_trained_network_is_not_said_to_be_unchanged(tmp_path: Path) -> None:
+def test_a_trained_network_is_not_said_to_be_unchanged(trained: Path) -> None:
     """The story names the blocks that were trained, their parameters, the start, the epochs and the blend."""
-    write_trained(tmp_path / "r")
-    text = Page(write_report(tmp_path / "r")).text
+    text = Page(trained / "report.html").text
     assert "which was not changed" not in text and "was fitted" not in text
     for words in (
         "resized to 224 × 224 pixels for mobilenetv2_100 with its ImageNet weights",
@@ -666,12 +690,12 @@ def test_training_from_scratch_claims_no_frozen_part_and_no_weights(tmp_path: Pa
     assert "What training the network changed" not in text and "LP-FT" not in text
 
 
-def test_frozen_and_trained_are_compared_on_the_test_pictures(tmp_path: Path) -> None:
+def test_frozen_and_trained_are_compared_on_the_test_pictures(trained: Path, tmp_path: Path) -> None:
     """Headline, sentence and chart have the frozen accuracy of scores.json; with averaging, that of the plain ones."""
     scores = write_trained(tmp_path / "r")
     test = scores["after"]["test"]
     more = test["correct"] - 45
-    text = Page(write_report(tmp_path / "r")).text
+    text = Page(trained / "report.html").text
     assert "; guessing: 33.3%; with the network frozen: 75.0%." in text
     assert "With the network frozen, 75.0% (62.7 to 84.2%) of the 60 test pictures were named correctly" in text
     assert f"; with it trained, {100 * test['accuracy']:.1f}% (" in text
@@ -711,13 +735,12 @@ def test_what_storing_saved_is_told_as_it_was(
     scores["counts"] |= counts
     scores["timings"]["open_s"] = 1.0
     records.write_json(tmp_path / "r" / "scores.json", scores)
-    assert words in Page(write_report(tmp_path / "r")).text
+    assert words in story(tmp_path / "r")
 
 
-def test_every_setting_of_a_training_is_in_a_table_with_its_source(tmp_path: Path) -> None:
+def test_every_setting_of_a_training_is_in_a_table_with_its_source(trained: Path) -> None:
     """Rules with their papers, what was asked for as asked, and the rest as defaults unless they differ from them."""
-    write_trained(tmp_path / "r")
-    text = Page(write_report(tmp_path / "r")).text
+    text = Page(trained / "report.html").text
     for choice in TRAINING["choices"]:
         value = "yes" if choice["value"] is True else f"{choice['value']:g}"
         assert f" {choice['name']} {value} {choice['source']} " in text
@@ -729,13 +752,12 @@ def test_every_setting_of_a_training_is_in_a_table_with_its_source(tmp_path: Pat
     assert "momentum" not in text, "it is of the optimiser that was not used"
 
 
-def test_the_epochs_are_drawn_from_the_solved_head_on(tmp_path: Path) -> None:
+def test_the_epochs_are_drawn_from_the_solved_head_on(trained: Path) -> None:
     """Epoch 0 is the solved head; the head of zeros is told, not drawn; ticks are whole epochs; one epoch is kept."""
-    write_trained(tmp_path / "r")
-    page = Page(write_report(tmp_path / "r"))
+    page = Page(trained / "report.html")
     labels = charts_of(page)
     assert "epoch 2, kept" in labels["Log loss against Epoch"] and "epoch 2, kept" in labels["Accuracy against Epoch"]
-    charts = drawn_history(tmp_path / "r")
+    charts = drawn_history(trained)
     assert [len(line.points) for chart in charts for line in chart.lines] == [4, 5, 4, 5]
     assert "a head of zeros had 0.693" in page.text and "a head of zeros had 50.0%" in page.text
     assert "Epoch 0 is the head solved on frozen features" in page.text
@@ -743,21 +765,20 @@ def test_the_epochs_are_drawn_from_the_solved_head_on(tmp_path: Path) -> None:
     assert ticks and all(float(tick).is_integer() for tick in ticks)
 
 
-def test_the_schedule_rises_through_the_warm_up_and_marks_an_early_end(tmp_path: Path) -> None:
+def test_the_schedule_rises_through_the_warm_up_and_marks_an_early_end(trained: Path) -> None:
     """The head's rate is highest at a tenth of 10 epochs and ends at 0; the slowest block's is 0.42 of it."""
-    write_trained(tmp_path / "r")
-    page = Page(write_report(tmp_path / "r"))
+    page = Page(trained / "report.html")
     assert "stopped after epoch 4" in charts_of(page)["Learning rate (× 10⁻⁴) against Epoch"]
-    head, block = (line.points for line in rate_charts(read_run(tmp_path / "r"))[0].lines)
+    head, block = (line.points for line in rate_charts(read_run(trained))[0].lines)
     top = max(head, key=lambda point: point[1])
     assert top == (pytest.approx(1, abs=0.1), pytest.approx(3)) and head[-1] == (10, pytest.approx(0, abs=0.01))
     assert max(y for _, y in block) / top[1] == pytest.approx(0.42, abs=0.01)
 
 
-def test_the_rates_that_were_tried_are_drawn_with_the_steepest_marked(tmp_path: Path) -> None:
+def test_the_rates_that_were_tried_are_drawn_with_the_steepest_marked(trained: Path, tmp_path: Path) -> None:
     """Over a logarithmic axis, from learning_rates.csv; without that file there is no such chart and no such claim."""
     write_trained(tmp_path / "r")
-    text = Page(write_report(tmp_path / "r")).text
+    text = Page(trained / "report.html").text
     assert "tried on a copy" not in text and "On a copy" not in text
     rows = [[10.0**p, loss] for p, loss in zip(range(-6, 0), (0.9, 0.88, 0.4, 0.3, 0.29, 0.6), strict=True)]
     records.write_csv(tmp_path / "r" / "learning_rates.csv", ["learning_rate", "loss"], rows)
@@ -794,9 +815,9 @@ def test_names_in_a_training_are_escaped(tmp_path: Path) -> None:
     assert not page.all("script") and page.text.count(evil) >= 4
 
 
-def test_a_run_on_frozen_features_has_nothing_of_a_training(run: Path) -> None:
+def test_a_run_on_frozen_features_has_nothing_of_a_training(page: Page) -> None:
     """No table of settings, no schedule, no comparison."""
-    text = Page(write_report(run)).text
+    text = page.text
     assert "Settings of the training" not in text and "Learning rate" not in text and "network frozen" not in text
 
 

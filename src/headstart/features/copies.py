@@ -139,7 +139,8 @@ def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
     n = len(thumbs)
     if n < 3:
         return np.zeros((0, 2), np.int64), np.zeros(0)
-    floats = thumbs.astype(np.float32)
+    grey = bool((thumbs == thumbs[..., :1]).all())
+    floats = (thumbs[..., :1] if grey else thumbs).astype(np.float32)  # equal channels have the products of one
     coarse, mirrored = (_unit(_cut(side, _CELLS[0], 0.0, 1.0, 0.0, 1.0)) for side in (floats, floats[:, :, ::-1]))
     shows = floats.std(axis=(1, 2)).max(axis=1) > _FLAT
     place = int(np.clip(n // 20, 3, NEIGHBOUR))
@@ -149,7 +150,7 @@ def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
         best = np.maximum(coarse[rows] @ coarse.T, coarse[rows] @ mirrored.T)
         best[np.arange(len(rows)), rows] = -1.0
         most = min(place, n - 1)
-        at = np.argpartition(-best, most - 1, axis=1)[:, :most]
+        at = np.argpartition(best, n - most, axis=1)[:, n - most :]
         close = np.take_along_axis(best, at, axis=1)
         usual[rows] = _distance(close.min(axis=1))
         first, column = np.nonzero(_distance(close) < _HOPEFUL * usual[rows][:, None])
@@ -169,8 +170,9 @@ def _apart(floats: Rows, pairs: Codes) -> NDArray[np.float64]:
         return least
     used, place = np.unique(pairs, return_inverse=True)
     first, second = place.reshape(-1, 2).T
-    whole = _unit(_cut(floats[used], _CELLS[1], 0.0, 1.0, 0.0, 1.0))
-    for seen in (floats[used], floats[used][:, :, ::-1]):
+    floats = floats[used]
+    whole = _unit(_cut(floats, _CELLS[1], 0.0, 1.0, 0.0, 1.0))
+    for seen in (floats, floats[:, :, ::-1]):
         for zoom in _ZOOMS:
             offsets = (0.0,) if zoom == 1.0 else (0.0, (1 - zoom) / 2, 1 - zoom)
             for top in offsets:

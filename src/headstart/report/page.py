@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,30 @@ from headstart.report.charts.style import DARK, LIGHT
 from headstart.report.numbers import shown
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 
 def page(template: str, values: Mapping[str, Any]) -> str:
     """A template of `templates/`, which extends `page.html`, as text; a name that it lacks is an error."""
+    return _templates().get_template(template).render({"light": LIGHT, "dark": DARK, **values})
+
+
+@cache
+def _templates() -> Environment:
+    """The templates, each compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    found = Environment(
         loader=PackageLoader("headstart.report"),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"shown": shown, "drawn": drawn}
-    return environment.get_template(template).render({"light": LIGHT, "dark": DARK, **values})
+    found.filters |= {"shown": shown, "drawn": drawn}
+    return found
 
 
 def drawn(chart: Display) -> Markup:
