@@ -2,7 +2,7 @@
 
     python benchmarks/few_labels.py [--data digits,mnist] [--backbones sprout] [--sizes 1,3,10] [--seeds 10]
 
-For every data set, every backbone and every number of labelled pictures of a class, `seeds` subsets are drawn; all are
+For every data set, every backbone and every number of labelled pictures per class, `seeds` subsets are drawn; all are
 judged on the same test pictures. `default` is what `headstart fit` does: `Learner().fit`. `best` is the setting of
 the highest mean accuracy on the test pictures, known in hindsight, of a grid of scalings x (logistic regression over C,
 ridge, linear discriminants, prototypes, nearest neighbours). As the best of some ninety it flatters itself by what

@@ -72,7 +72,7 @@ def main() -> None:
             for arm in arms:
                 found[arm].append(accuracy(arm, made.weights, asked, seed, folder))
             print(f"seed {seed}  " + "  ".join(f"{arm} {values[-1]:.4f}" for arm, values in found.items()), flush=True)
-    print(f"target {asked.target}, {asked.per_class} labelled pictures a class, percent:")
+    print(f"target {asked.target}, {asked.per_class} labelled pictures per class, percent:")
     for arm, values in found.items():
         print(f"  {arm:<10} {interval(values)}")
     for arm in arms[1:]:

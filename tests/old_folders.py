@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 VERDICTS = """
-{"schema": 1, "headline": "Transfer helped: with 2 labelled pictures a class, sprout, last 1 blocks fine-tuned,
-answers 95.0% of the test pictures right, raw pixels 72.5%; 2 pictures a class do what takes raw pixels at least
+{"schema": 1, "headline": "Transfer helped: with 2 labelled pictures per class, sprout, last 1 blocks fine-tuned,
+answers 95.0% of the test pictures right, raw pixels 72.5%; 2 pictures per class do what takes raw pixels at least
 4.", "study": {"data": "digits", "seed": 0, "repeats": 2, "classes": ["0", "1", "2", "3", "4", "5", "6", "7", "8",
 "9"], "n_test": 40, "margin": 0.01, "head": "logistic", "sizes": [{"name": "2", "n": 2.0}, {"name": "5", "n": 5.0}],
 "name": "trained", "created": "2026-11-26T04:01:25+00:00", "seconds": 119.9}, "arms": [{"name": "pixels", "words":
@@ -39,18 +39,18 @@ false}], "slope": {"first": {"value": 0.02837, "low": -0.09614, "high": 0.1546},
 "difference": {"value": 0.1938, "low": 0.04669, "high": 0.3502}}, "ratio": {"value": 1.25, "low": 1.06, "high":
 1.528}, "equivalence": [{"n": 2.0, "value": null, "low": 3.851, "high": null, "beyond": 5.0, "multiple": null},
 {"n": 5.0, "value": null, "low": 4.333, "high": null, "beyond": 5.0, "multiple": null}], "p": null, "sentence":
-"Transfer helped: with 2 labelled pictures a class, sprout, last 1 blocks fine-tuned, answers 95.0% of the test
-pictures right, raw pixels 72.5%; 2 pictures a class do what takes raw pixels at least 4.", "details": ["At the
-start, with 2 labelled pictures a class, the difference (jumpstart) is +22.5 percentage points (95% interval +15.2
-to +30.7): helped.", "At the end, with 5 labelled pictures a class, it is +16.3 percentage points (95% interval
--15.0 to +49.0): inconclusive.", "Each doubling of the labelled pictures a class adds +2.8 percentage points (95%
+"Transfer helped: with 2 labelled pictures per class, sprout, last 1 blocks fine-tuned, answers 95.0% of the test
+pictures right, raw pixels 72.5%; 2 pictures per class do what takes raw pixels at least 4.", "details": ["At the
+start, with 2 labelled pictures per class, the difference (jumpstart) is +22.5 percentage points (95% interval +15.2
+to +30.7): helped.", "At the end, with 5 labelled pictures per class, it is +16.3 percentage points (95% interval
+-15.0 to +49.0): inconclusive.", "Each doubling of the labelled pictures per class adds +2.8 percentage points (95%
 interval -9.6 to +15.5) with sprout, last 1 blocks fine-tuned (90% of its rise at 5), +7.6 percentage points (95%
 interval -8.4 to +24.6) with raw pixels (90% of its rise at 5).", "Where the curves level off (asymptote) is not
 estimated: that takes 4 sizes.", "Mean accuracy over the logarithm of size (area) is 96.9% (95% interval 90.9 to
 100.0) with sprout, last 1 blocks fine-tuned and 77.5% (95% interval 65.8 to 88.0) with raw pixels: a difference of
 +19.4 percentage points (95% interval +4.7 to +35.0), a transfer ratio of 1.25 (95% interval 1.06 to 1.53).", "What
-sprout, last 1 blocks fine-tuned does with 2 labelled pictures a class takes raw pixels more than 5 (95% interval:
-at least 4).", "What sprout, last 1 blocks fine-tuned does with 5 labelled pictures a class takes raw pixels more
+sprout, last 1 blocks fine-tuned does with 2 labelled pictures per class takes raw pixels more than 5 (95% interval:
+at least 4).", "What sprout, last 1 blocks fine-tuned does with 5 labelled pictures per class takes raw pixels more
 than 5 (95% interval: at least 4).", "The two differ on 21.9% of the test pictures (discordance)."]}], "training":
 [{"arm": "sprout+finetune=1", "size": "5", "part": "test", "points": [{"epoch": 0, "step": 0.0, "accuracy": 0.9875,
 "low": 0.8287, "high": 1.0}, {"epoch": 1, "step": 2.0, "accuracy": 0.9875, "low": 0.8287, "high": 1.0}, {"epoch": 2,

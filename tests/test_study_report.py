@@ -204,7 +204,7 @@ def failed_size(told: Json) -> Json:
     """One arm without results in the middle and at the end."""
     arm = told["arms"][1]
     arm["curve"] = [point for i, point in enumerate(arm["curve"]) if i not in (2, len(arm["curve"]) - 1)]
-    arm["failed"] = "The fit with 5 pictures of a class ran out of memory."
+    arm["failed"] = "The fit with 5 pictures per class ran out of memory."
     return told
 
 

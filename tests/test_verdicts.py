@@ -127,7 +127,7 @@ def setting(s: int = 3, **other: object) -> Setting:
 
 BOTH = "features of sprout answer 90.0% of the test pictures right, raw pixels 60.0%"
 MEAN = (
-    "on average over 5 to 100 labelled pictures a class, features of sprout answer 92.5% of the test pictures right, "
+    "on average over 5 to 100 labelled pictures per class, features of sprout answer 92.5% of the test pictures right, "
     "raw pixels 83.5%"
 )  # (0.91 + 3.3219 x 0.93) / 4.3219 and (0.7 + 3.3219 x 0.875) / 4.3219
 
@@ -137,22 +137,22 @@ def test_helped_names_both_accuracies_and_what_the_pictures_are_worth() -> None:
     sure, unsure = Equivalence(5.0, None, 100.0, None, 100.0), Equivalence(5.0, None, 31.0, None, 100.0)
     doubtful = Equivalence(5.0, 6.0, 4.0, 9.0, None)
     worth = {
-        known: "; 5 pictures a class do what takes raw pixels about 42.",
-        sure: "; 5 pictures a class do what takes raw pixels more than 100.",
-        unsure: "; 5 pictures a class do what takes raw pixels at least 31.",
+        known: "; 5 pictures per class do what takes raw pixels about 42.",
+        sure: "; 5 pictures per class do what takes raw pixels more than 100.",
+        unsure: "; 5 pictures per class do what takes raw pixels at least 31.",
         doubtful: ".",
     }
     for need, end in worth.items():
         found = comparison(HELP, HELP, HELP, HELP, equivalence=(need, need, need))
-        assert sentence(found, setting()) == f"Transfer helped: with 5 labelled pictures a class, {BOTH}{end}"
+        assert sentence(found, setting()) == f"Transfer helped: with 5 labelled pictures per class, {BOTH}{end}"
 
 
 def test_helped_at_one_picture_a_class_is_in_the_singular() -> None:
     need = Equivalence(1.0, None, 100.0, None, 100.0)
     found = comparison(HELP, HELP, HELP, HELP, equivalence=(need, need, need))
     told = sentence(found, setting(sizes=np.array([1.0, 10.0, 100.0])))
-    assert told.startswith("Transfer helped: with 1 labelled picture a class, ")
-    assert told.endswith("; 1 picture a class does what takes raw pixels more than 100.")
+    assert told.startswith("Transfer helped: with 1 labelled picture per class, ")
+    assert told.endswith("; 1 picture per class does what takes raw pixels more than 100.")
 
 
 def test_helped_on_the_whole_alone_is_told_by_the_means() -> None:
@@ -162,25 +162,27 @@ def test_helped_on_the_whole_alone_is_told_by_the_means() -> None:
 def test_helped_at_the_start_and_hurt_at_the_end_says_that_the_curves_cross() -> None:
     for whole in (HELP, HARM, NEITHER, UNSURE):
         assert sentence(comparison(whole, HELP, UNSURE, HARM), setting()) == (
-            "Transfer helped with 5 labelled pictures a class (90.0% of the test pictures right, against 60.0% for raw "
-            "pixels) and hurt with 100 (94.0% against 95.0%): the curves cross."
+            "Transfer helped with 5 labelled pictures per class (90.0% of the test pictures right, against 60.0% for "
+            "raw pixels) and hurt with 100 (94.0% against 95.0%): the curves cross."
         )
     told = sentence(comparison(UNSURE, HARM, UNSURE, HELP), setting(transfer=False))
-    assert told.startswith("Features of sprout are worse than raw pixels with 5 labelled pictures a class (")
+    assert told.startswith("Features of sprout are worse than raw pixels with 5 labelled pictures per class (")
     assert " and better with 100 (" in told
 
 
 def test_an_end_that_says_other_than_the_whole_gets_a_sentence() -> None:
     told = sentence(comparison(HELP, HELP, HELP, NEITHER), setting())
-    assert told.endswith("With 100 labelled pictures a class, there is no measurable difference (94.0% against 95.0%).")
+    assert told.endswith(
+        "With 100 labelled pictures per class, there is no measurable difference (94.0% against 95.0%)."
+    )
     told = sentence(comparison(UNSURE, HELP, UNSURE, UNSURE), setting())
-    assert told.endswith(" With 5 labelled pictures a class, transfer helped (90.0% against 60.0%).")
+    assert told.endswith(" With 5 labelled pictures per class, transfer helped (90.0% against 60.0%).")
     told = sentence(comparison(HELP, HELP, HELP, LESS), setting())
     assert told.endswith("transfer helped by less than the margin (94.0% against 95.0%).")
     told = sentence(comparison(HELP, HELP, HELP, UNSURE), setting())
     assert told.endswith("60.0%."), "an end that says nothing is not told"
     told = sentence(comparison(HELP, UNSURE, HARM, UNSURE), setting())
-    assert told.endswith("With 10 labelled pictures a class, transfer hurt (92.0% against 80.0%).")
+    assert told.endswith("With 10 labelled pictures per class, transfer hurt (92.0% against 80.0%).")
 
 
 def test_below_the_margin_says_so() -> None:
@@ -189,12 +191,12 @@ def test_below_the_margin_says_so() -> None:
     )
     less = spread(-0.009, -0.001)
     assert sentence(comparison(less, less), setting(1)) == (
-        f"Transfer hurt, but by less than the margin of 1 percentage point: with 5 labelled pictures a class, {BOTH}."
+        f"Transfer hurt, but by less than the margin of 1 percentage point: with 5 labelled pictures per class, {BOTH}."
     )
 
 
 def test_hurt_says_so_and_nothing_of_what_pictures_are_worth() -> None:
-    assert sentence(comparison(HARM, HARM), setting(1)) == f"Transfer hurt: with 5 labelled pictures a class, {BOTH}."
+    assert sentence(comparison(HARM, HARM), setting(1)) == f"Transfer hurt: with 5 labelled pictures per class, {BOTH}."
 
 
 def test_no_measurable_difference_says_how_small_it_is_at_most() -> None:
@@ -209,7 +211,7 @@ def test_no_measurable_difference_says_how_small_it_is_at_most() -> None:
 
 def test_inconclusive_gives_the_range_and_what_would_decide() -> None:
     lead = (
-        f"This study cannot tell whether transfer helped: with 5 labelled pictures a class, {BOTH}, and the true "
+        f"This study cannot tell whether transfer helped: with 5 labelled pictures per class, {BOTH}, and the true "
         "difference may lie anywhere from -2.0 to +3.0 percentage points. "
     )
     assert sentence(comparison(UNSURE, UNSURE), setting(1)) == (
@@ -237,7 +239,7 @@ def test_of_two_transfer_arms_it_is_said_which_is_better() -> None:
     names = ("features of a", "b, fine-tuned")
     other = setting(1, transfer=False, names=names)
     assert sentence(comparison(HELP, HELP), other).startswith(
-        "Features of a are better than b, fine-tuned by 3.0 percentage points: with 5 labelled pictures a class, "
+        "Features of a are better than b, fine-tuned by 3.0 percentage points: with 5 labelled pictures per class, "
         "features of a answer 90.0% of the test pictures right, b, fine-tuned 60.0%"
     )
     told = sentence(comparison(HARM, HARM), replace(other, names=names[::-1]))
@@ -264,23 +266,23 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
     ends = Asymptotes(Estimate(0.97, 0.96, 0.98), None)
     told = details(comparison(HELP, HELP, HELP, UNSURE, equivalence=needs, asymptote=ends, p=0.012), setting())
     assert told == [
-        "At the start, with 5 labelled pictures a class, the difference (jumpstart) is +3.0 percentage points (95% "
+        "At the start, with 5 labelled pictures per class, the difference (jumpstart) is +3.0 percentage points (95% "
         "interval +2.0 to +4.0): helped.",
-        "At the end, with 100 labelled pictures a class, it is +0.5 percentage points (95% interval -2.0 to +3.0): "
+        "At the end, with 100 labelled pictures per class, it is +0.5 percentage points (95% interval -2.0 to +3.0): "
         "inconclusive.",
-        "Each doubling of the labelled pictures a class adds +80.0 percentage points (95% interval +75.0 to +85.0) "
+        "Each doubling of the labelled pictures per class adds +80.0 percentage points (95% interval +75.0 to +85.0) "
         "with features of sprout (90% of its rise at 20), +80.0 percentage points (95% interval +75.0 to +85.0) with "
         "raw pixels (no rise).",
         "Where the curves level off (asymptote) is not estimated: that takes 4 sizes.",
         "Mean accuracy over the logarithm of size (area) is 80.0% (95% interval 75.0 to 85.0) with features of sprout "
         "and 80.0% (95% interval 75.0 to 85.0) with raw pixels: a difference of +80.0 percentage points (95% interval "
         "+75.0 to +85.0), a transfer ratio of 1.10 (95% interval 1.00 to 1.20).",
-        "What features of sprout do with 5 labelled pictures a class takes raw pixels about 42, 8.5 times as many (95% "
-        "interval: at least 30 and at most 60).",
-        "What features of sprout do with 10 labelled pictures a class takes raw pixels more than 100 (95% interval: at "
-        "least 31).",
-        "What features of sprout do with 100 labelled pictures a class takes raw pixels fewer than 5 (95% interval: at "
-        "most 5).",
+        "What features of sprout do with 5 labelled pictures per class takes raw pixels about 42, 8.5 times as many "
+        "(95% interval: at least 30 and at most 60).",
+        "What features of sprout do with 10 labelled pictures per class takes raw pixels more than 100 (95% interval: "
+        "at least 31).",
+        "What features of sprout do with 100 labelled pictures per class takes raw pixels fewer than 5 (95% interval: "
+        "at most 5).",
         "The two differ on 10.0% of the test pictures (discordance).",
         "For this one pair of fitted models, McNemar's exact test gives p = 0.012.",
     ]
@@ -290,7 +292,7 @@ def test_details_on_the_asymptote_say_what_is_missing() -> None:
     four = setting(sizes=np.array([5.0, 10.0, 20.0, 100.0]), accuracy=np.full((2, 4), 0.8), repeats=3)
     told = details(comparison(HELP, HELP, HELP, HELP, asymptote=Asymptotes(Estimate(0.97), None)), four)[3]
     assert told == (
-        "With ever more labelled pictures a class, the fitted power laws tend to 97.0% with features of sprout and a "
+        "With ever more labelled pictures per class, the fitted power laws tend to 97.0% with features of sprout and a "
         "point that cannot be told yet with raw pixels (asymptote); an interval takes 5 repeats."
     )
 

@@ -115,7 +115,7 @@ def _sizes(text: str) -> list[int | str]:
 
     found = [size for size in listed(text) if size]
     if not found or not all(size.isdigit() or size == "all" for size in found):
-        raise UserError(f"--sizes {text}: write numbers of labelled pictures of a class, or `all`, as 5,20,all.")
+        raise UserError(f"--sizes {text}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
     return [int(size) if size.isdigit() else size for size in found]
 
 

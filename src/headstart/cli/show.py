@@ -143,7 +143,7 @@ def study_table(verdicts: Verdicts) -> None:
     found = {arm.name: {point.size: point for point in arm.curve} for arm in verdicts.arms}
     best = {size: max((c[size].accuracy for c in found.values() if size in c), default=0.0) for size in sizes}
     table = terminal.table()
-    table.add_column("labelled a class", no_wrap=True)
+    table.add_column("labelled per class", no_wrap=True)
     for size in sizes:
         table.add_column(size, justify="right")
     for name, curve in found.items():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class Answers:
     """Right answers of a arms at s sizes in r repeats on the same m test pictures.
 
-    sizes: (s,) float64, ascending, labelled pictures of a class; right: (a, s, r, m) bool. In a repeat all arms were
+    sizes: (s,) float64, ascending, labelled pictures per class; right: (a, s, r, m) bool. In a repeat all arms were
     fitted on the same labelled pictures, and a smaller size's pictures are among a larger one's. A size with one
     subset only, "all", repeats its answers, so that nothing varies between its repeats. unlearnt: (a, s) bool, where an
     arm answers no better than without looking (`evidence.learnt`); nowhere when left out.

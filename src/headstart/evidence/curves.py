@@ -1,6 +1,6 @@
 """Figures of a learning curve: start, slope, x90, area, asymptote, data equivalence (docs/compare.md).
 
-x is labelled pictures of a class, or updates; accuracies are shares of 0..1, float64, in order of x. Linear figures are
+x is labelled pictures per class, or updates; accuracies are shares of 0..1, float64, in order of x. Linear figures are
 given as coefficients, so that the bootstrap can be exact about them (Taylor and Stone 2009, Torrey and Shavlik 2009).
 """
 

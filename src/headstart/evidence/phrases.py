@@ -6,11 +6,11 @@ from math import floor, log10
 
 from headstart.schema.verdicts import Estimate
 
-CLASS = "labelled pictures a class"
+CLASS = "labelled pictures per class"
 
 
 def with_size(n: float) -> str:
-    """Like: with 5 labelled pictures a class."""
+    """Like: with 5 labelled pictures per class."""
     return f"with {number(n)} {CLASS.replace('pictures', 'picture') if n == 1 else CLASS}"
 
 

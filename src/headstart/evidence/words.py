@@ -150,7 +150,7 @@ def _worth(need: Equivalence, setting: Setting) -> str:
     else:
         many = f"at least {two_digits(need.low)}"
     pictures, verb = ("picture", "does") if need.n == 1 else ("pictures", "do")
-    return f"; {number(need.n)} {pictures} a class {verb} what takes {setting.names[1]} {many}"
+    return f"; {number(need.n)} {pictures} per class {verb} what takes {setting.names[1]} {many}"
 
 
 def details(found: Comparison, setting: Setting) -> list[str]:
@@ -233,7 +233,7 @@ def _verb(sign: int, setting: Setting) -> str:
 
 
 def _at(setting: Setting, i: int) -> str:
-    """With n labelled pictures a class, one arm is right on so many, the other on so many."""
+    """With n labelled pictures per class, one arm is right on so many, the other on so many."""
     return f"{with_size(setting.sizes[i])}, {_answers(setting, setting.accuracy[:, i])}"
 
 

@@ -100,7 +100,7 @@ class Asymptotes:
 
 @dataclass(frozen=True)
 class Reached:
-    """The labelled pictures of a class at which each arm has made 90% of its rise; None where it does not rise."""
+    """The labelled pictures per class at which each arm has made 90% of its rise; None where it does not rise."""
 
     first: float | None
     second: float | None
@@ -108,7 +108,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """How many labelled pictures of a class, `value`, the second arm needs for what the first does with n of them.
+    """How many labelled pictures per class, `value`, the second arm needs for what the first does with n of them.
 
     beyond: the second arm's largest size, where that is not enough (value None then). Neither: its smallest size is
     already more than enough. low, high: 95%; None where the interval leaves the second arm's curve on that side.
@@ -151,7 +151,7 @@ class Comparison(ArmPair):
 
 @dataclass(frozen=True)
 class StudySize:
-    """One size of the study: its name and the labelled pictures of a class."""
+    """One size of the study: its name and the labelled pictures per class."""
 
     name: str
     n: Positive

@@ -40,7 +40,7 @@ class Where:
 
     def failed(self, why: object) -> str:
         """The sentence on why there is no such cell."""
-        return f"{self.size} labelled pictures a class: {why}"
+        return f"{self.size} labelled pictures per class: {why}"
 
 
 @dataclass(frozen=True)

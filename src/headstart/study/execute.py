@@ -174,7 +174,7 @@ class _Work:
                 for cell in cells:
                     found.cells[cell.size, cell.repeat] = cell
                     self._advance(
-                        f"{arm.name}: {cell.size} a class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
+                        f"{arm.name}: {cell.size} per class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
                     )
         except HeadstartError as error:
             found.failed = unloaded(arm.recipe.backbone.name, error)

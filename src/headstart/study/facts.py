@@ -84,7 +84,7 @@ def _origin(weights: Path) -> str:
 
 
 def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> ArmFacts:
-    """What is known about an arm fitted on `size` labelled pictures a class."""
+    """What is known about an arm fitted on `size` labelled pictures per class."""
     arm, cells = found.arm, found.at(size)
     options: Mapping[str, Any] = arm.recipe.head.options
     assert found.source is not None  # it has cells

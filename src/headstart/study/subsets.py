@@ -27,7 +27,7 @@ Cell = tuple[str, int]
 class Subsets:
     """Which pictures each cell learns from. `images` are all that the study uses; `test` (m,) are indices into them.
 
-    `sizes` has, in ascending order, the name of each size and how many labelled pictures of a class it means (a mean
+    `sizes` has, in ascending order, the name of each size and how many labelled pictures per class it means (a mean
     where classes have fewer). `labelled` has indices into `images` for each cell.
     """
 

@@ -23,7 +23,7 @@ from headstart.schema.verdicts import (
 
 
 def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
-    """Accuracy against labelled pictures of a class; None where no arm has any."""
+    """Accuracy against labelled pictures per class; None where no arm has any."""
     arms = [arm for arm in study.arms if arm.curve]
     if not arms:
         return None
@@ -31,7 +31,7 @@ def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
     both = compared is not None and {compared.first, compared.second} <= {arm.name for arm in arms}
     return CurvesDisplay(
         title="Accuracy on the test pictures, with 95% interval",
-        across="Labelled pictures of a class (log scale)",
+        across="Labelled pictures per class (log scale)",
         curves=[_by_size(study, arm, looks) for arm in arms],
         ticks=[(size.n, "\n".join(size_lines(size))) for size in study.study.sizes],
         bracket=_bracket(study, compared) if compared and both else None,

@@ -17,7 +17,7 @@ def by_size(study: Verdicts, compared: Comparison, about: str = "") -> Differenc
     """The difference over all sizes, where there are several, then at each; `about` names the two arms."""
     rows = [_verdict("all sizes", compared.verdict, strong=True)] if len(compared.by_size) != 1 else []
     rows += [_verdict(size_at(study, each.n), each) for each in compared.by_size]
-    title = "Difference in points, by labelled pictures of a class"
+    title = "Difference in points, by labelled pictures per class"
     return DifferencesDisplay(title, rows, margin=100 * compared.margin, about=about)
 
 

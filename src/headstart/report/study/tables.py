@@ -104,9 +104,9 @@ def budgets(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str, str]
 def facts(study: Verdicts) -> str:
     """What was compared, in two sentences."""
     told, sizes = study.study, study.study.sizes
-    span = f"{pictures(sizes[0].n)} labelled pictures of a class"
+    span = f"{pictures(sizes[0].n)} labelled pictures per class"
     if len(sizes) > 1:
-        span = f"{len(sizes)} sizes from {pictures(sizes[0].n)} to {pictures(sizes[-1].n)} labelled pictures of a class"
+        span = f"{len(sizes)} sizes from {pictures(sizes[0].n)} to {pictures(sizes[-1].n)} labelled pictures per class"
     test = f"All were judged on the same {plural(told.n_test, 'test picture')}"
     test += f" of {plural(len(told.classes), 'class', 'classes')}" if told.classes else ""
     took = f" The study took {duration(told.seconds)}." if told.seconds is not None else ""

@@ -61,7 +61,7 @@ def share_with_interval(estimate: Estimate | SizeAccuracy | EpochAccuracy, value
 
 
 def pictures(n: float | None) -> str:
-    """Labelled pictures of a class: `5`, `813`, `2.4`; whole from ten on."""
+    """Labelled pictures per class: `5`, `813`, `2.4`; whole from ten on."""
     return NOTHING if n is None else f"{n:,.0f}" if n >= 10 or n == round(n) else f"{n:.1f}"
 
 
@@ -87,9 +87,9 @@ def size_at(study: Verdicts, n: float | None) -> str:
 
 
 def labelled(study: Verdicts, n: float | None, name: str = "") -> str:
-    """`1 labelled picture of a class`, `all (813) labelled pictures of a class`; by its name where n is not known."""
+    """`1 labelled picture per class`, `all (813) labelled pictures per class`; by its name where n is not known."""
     told = name if n is None else size_at(study, n)
-    return f"{told} labelled {'picture' if n == 1 else 'pictures'} of a class"
+    return f"{told} labelled {'picture' if n == 1 else 'pictures'} per class"
 
 
 def _is_number(size: StudySize) -> bool:
