@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.metrics import counts_of
+from headstart.phrases import NOTHING, joined, percent
 from headstart.report.files import RunFiles
-from headstart.report.numbers import NOTHING, count, decimal, digits_for, percent, shown
+from headstart.report.numbers import count, decimal, digits_for, shown
 from headstart.report.parts import PART_WORDS, USES, by_use, told, use
 
 MATRIX_CLASSES = 30  # a larger matrix is not readable; its worst confusions are listed instead
@@ -64,7 +65,7 @@ def not_tests(files: RunFiles) -> str:
     seen = [PART_WORDS[part] for part in by_use(files.scores).get("seen", [])]
     if not seen:
         return ""
-    return f"The classifier has seen the {' and '.join(seen)} pictures: their figures say nothing of other ones."
+    return f"The classifier has seen the {joined(seen)} pictures: their figures say nothing of other ones."
 
 
 def _score_row(stage: str, s: dict[str, Any]) -> ScoreRow:

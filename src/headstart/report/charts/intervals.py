@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headstart.phrases import percent
 from headstart.report.charts.axes import percents
 from headstart.report.charts.display import Display
 from headstart.report.charts.legend import legend
 from headstart.report.charts.style import colour
-from headstart.report.numbers import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

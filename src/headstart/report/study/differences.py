@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.phrases import percent
 from headstart.report.charts.differences import DifferencesDisplay, Row
-from headstart.report.numbers import percent, plural, shown
+from headstart.report.numbers import plural, shown
 from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at
 from headstart.schema.verdicts import ClassRecall, Comparison, PerClass, Verdict, Verdicts
 
