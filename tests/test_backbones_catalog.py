@@ -117,7 +117,7 @@ def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: P
     rates = [network.images_per_s for network in found.networks]
     assert rates == sorted(rates, reverse=True) and min(rates) > 0
     assert found.networks[0].size == (64, 64) and found.networks[0].parameters
-    assert [failure.label for failure in found.failures] == ["no-such-network"]
+    assert [failure.backbone for failure in found.failures] == ["no-such-network"]
     with pytest.raises(UserError, match="No network could be measured"):
         bench(RankingRequest(str(tmp_path), tuple(parse_list("no-such-network")), 3, engine="torch"))
 

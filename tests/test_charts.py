@@ -19,13 +19,12 @@ from headstart import Recipe, execute
 from headstart.cli import _main
 from headstart.errors import UnknownName, UserError
 from headstart.report.charts.confusion import ConfusionDisplay
-from headstart.report.charts.differences import DifferencesDisplay, Row
+from headstart.report.charts.differences import DifferenceRow, DifferencesDisplay
 from headstart.report.charts.display import Display
-from headstart.report.charts.intervals import IntervalsDisplay
-from headstart.report.charts.intervals import Row as IntervalRow
+from headstart.report.charts.intervals import IntervalRow, IntervalsDisplay
 from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.charts.reliability import Bin, ReliabilityDisplay
-from headstart.report.charts.scatter import Point, RankingDisplay
+from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
 from headstart.report.charts.style import DARK, LIGHT
 from headstart.report.charts.svg import NAMES
 from headstart.report.figures import figures, plotted
@@ -33,8 +32,8 @@ from headstart.study import StudyRecipe, compare
 from test_report import write_run, write_trained
 from test_study_report import FREE, verdicts, write
 
-RECALL = [Row("cat", 3.0, 1.0, 5.0, "90% → 93%", "gain", words="cat: 90% → 93%"),
-          Row("dog & <b>", -2.0, None, None, "2", "none", strong=True, words="dog: $x$")]  # fmt: skip
+RECALL = [DifferenceRow("cat", 3.0, 1.0, 5.0, "90% → 93%", "gain", words="cat: 90% → 93%"),
+          DifferenceRow("dog & <b>", -2.0, None, None, "2", "none", strong=True, words="dog: $x$")]  # fmt: skip
 CHARTS: dict[str, Display] = {
     "lines": LinesDisplay(
         "Loss", "Epoch", [Line("Training $x$", "train", [(0, 1.0), (1, 0.5)]), Line("Test", "test", [(1, 0.7)])],
@@ -45,7 +44,7 @@ CHARTS: dict[str, Display] = {
     "confusion": ConfusionDisplay(np.array([[8, 1], [0, 9]]), ["cat", "dog"]),
     "many classes": ConfusionDisplay(np.eye(120, dtype=np.int64), [f"class {i}" for i in range(120)]),
     "differences": DifferencesDisplay("Points", RECALL, margin=1.0, gap=1),
-    "scatter": RankingDisplay([Point("sprout", 0.9, 0.85, 0.93, 1200.0, "best", True)], 0.8),
+    "scatter": RankingDisplay([ScatterPoint("sprout", 0.9, 0.85, 0.93, 1200.0, "best", True)], 0.8),
 }  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import from_arrays
 from headstart.naming import Named, Network, categories, classify, ids_in, named_by, write
-from headstart.naming.naming import percent
 from headstart.naming.sheet import FIRST, GAP, PAD, ROW, SIDE, _font, contact_sheet, fitted
+from headstart.phrases import percent
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -235,7 +235,14 @@ def test_a_long_name_is_cut_to_its_room() -> None:
 
 
 def test_a_confidence_is_never_rounded_to_none_or_all() -> None:
-    assert [percent(p) for p in (0.0, 0.004, 0.006, 0.5, 0.99, 0.999)] == ["<1%", "<1%", "1%", "50%", "99%", ">99%"]
+    assert [percent(p, 0, whole=False) for p in (0.0, 0.004, 0.006, 0.5, 0.99, 0.999)] == [
+        "<1%",
+        "<1%",
+        "1%",
+        "50%",
+        "99%",
+        ">99%",
+    ]
 
 
 @pytest.mark.parametrize("out", ["names.txt", "names", "names.gif"])

@@ -20,12 +20,13 @@ from headstart import records
 from headstart.errors import Refused, UserError
 from headstart.heads import make_head
 from headstart.metrics import score
+from headstart.phrases import NOTHING, percent
 from headstart.report import write_report
 from headstart.report.charts.lines import LinesDisplay
 from headstart.report.curves import history
 from headstart.report.examples import data_uri
 from headstart.report.files import read_run
-from headstart.report.numbers import NOTHING, count, decimal, duration, percent, shown
+from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.parts import by_use
 from headstart.report.rates import rate_charts
 from headstart.report.story import steps

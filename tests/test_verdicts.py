@@ -15,9 +15,10 @@ from headstart.errors import UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, Spread, Variances
 from headstart.evidence.pairwise import compare
-from headstart.evidence.phrases import percent, signed, two_digits
+from headstart.evidence.phrases import signed, two_digits
 from headstart.evidence.verdict import holm, judge
 from headstart.evidence.words import Setting, details, sentence
+from headstart.phrases import percent
 from headstart.schema.verdicts import (
     Asymptotes,
     ByArm,
@@ -298,7 +299,13 @@ def test_details_on_the_asymptote_say_what_is_missing() -> None:
 
 
 def test_numbers_in_sentences_are_neither_too_exact_nor_rounded_to_what_they_are_not() -> None:
-    assert [percent(x) for x in (1.0, 0.9999, 0.5, 0.0001, 0.0)] == ["100%", "99.9%", "50.0%", "0.1%", "0%"]
+    assert [percent(x, near="within") for x in (1.0, 0.9999, 0.5, 0.0001, 0.0)] == [
+        "100%",
+        "99.9%",
+        "50.0%",
+        "0.1%",
+        "0%",
+    ]
     assert [signed(x) for x in (0.0312, -0.0312, 0.0001, -0.0001)] == ["+3.1", "-3.1", "0.0", "0.0"]
     assert [two_digits(x) for x in (7840.0, 42.4, 5.0, 0.5)] == ["7,800", "42", "5", "0.5"]
 

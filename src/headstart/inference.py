@@ -16,7 +16,6 @@ from headstart import records
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, match_classes, top
 from headstart.errors import DataError
-from headstart.evidence.phrases import percent
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
@@ -26,6 +25,7 @@ from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.metrics import score
 from headstart.paths import expanded, features_dir
+from headstart.phrases import percent
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.seen import Digests, known
@@ -168,8 +168,8 @@ def seen_notes(told: Mapping[str, Any]) -> list[str]:
 
 def _in_short(scores: Mapping[str, Any]) -> str:
     """`84.0% of 380 (79.9 to 87.4)`."""
-    low, high = (percent(scores[f"accuracy_{end}"]).removesuffix("%") for end in ("low", "high"))
-    return f"{percent(scores['accuracy'])} of {scores['n']:,} ({low} to {high})"
+    low, high = (percent(scores[f"accuracy_{end}"], near="within").removesuffix("%") for end in ("low", "high"))
+    return f"{percent(scores['accuracy'], near='within')} of {scores['n']:,} ({low} to {high})"
 
 
 def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled: bool = True) -> Extraction:

@@ -148,7 +148,7 @@ def bench_(
     terminal.console(90).print(table)
     print(f"{found.pictures:,} pictures, {found.engine}; decoding and resizing included, opening the network not.")
     for failed in found.failures:
-        print(f"left out: {failed.label}: {failed.reason}", file=sys.stderr)
+        print(f"left out: {failed.backbone}: {failed.reason}", file=sys.stderr)
 
 
 @app.command()

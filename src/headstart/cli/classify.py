@@ -78,7 +78,8 @@ def classify(
 def _print(found: Named, topk: int) -> None:
     """A table: picture, its class with confidence, the next ones; where it is known, the place of the stated class."""
     from headstart.naming.classes import categories
-    from headstart.naming.naming import percent, ranked
+    from headstart.naming.naming import ranked
+    from headstart.phrases import percent
 
     known, stated = categories(), found.stated
     table = terminal.table()
@@ -91,11 +92,11 @@ def _print(found: Named, topk: int) -> None:
         table.add_column("then")
     for i, (name, ranks) in enumerate(zip(_short(found.images.names), ranked(found, topk), strict=True)):
         places = [k for k, _ in ranks]
-        cells = [name, known[places[0]].name, percent(ranks[0][1])]
+        cells = [name, known[places[0]].name, percent(ranks[0][1], 0, whole=False)]
         if stated is not None:
             cells.append(str(places.index(stated[i]) + 1) if stated[i] in places else "-")
         if topk > 1:
-            cells.append(", ".join(f"{known[k].name} {percent(p)}" for k, p in ranks[1:]))
+            cells.append(", ".join(f"{known[k].name} {percent(p, 0, whole=False)}" for k, p in ranks[1:]))
         table.add_row(*cells)
     terminal.console(118).print(table)
     if stated is not None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +12,11 @@ from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
+from headstart.phrases import p_value
 
 if TYPE_CHECKING:
     from headstart.ranking.files import SavedRanking
+    from headstart.schema.ranking import RankedBackbone
 
 
 def rank(
@@ -91,19 +92,19 @@ def rank(
 
 def tell(saved: SavedRanking) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
-    found = saved.ranking
+    found = saved.content
     table = terminal.table()
     for name in ("backbone", "accuracy", "95% interval", "to best", "p", "images/s", "features", *HINTS, "params"):
         table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
-    for row in (found["baseline"], *found["backbones"]):
-        table.add_row(*_cells(row), style="dim" if row is found["baseline"] else None)
+    for row in (found.baseline, *found.backbones):
+        table.add_row(*_cells(row), style="dim" if row is found.baseline else None)
     terminal.console(118).print(table)
     print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
-    for failed in found["failed"]:
-        print(f"left out: {failed['backbone']}: {flagged(failed['reason'])}", file=sys.stderr)
-    advice = found["advice"]
-    print("\n".join([advice["headline"], *advice["sentences"], *(f"Warning: {w}" for w in advice["warnings"])]))
-    for note in found["notes"]:
+    for failed in found.failed:
+        print(f"left out: {failed.backbone}: {flagged(failed.reason)}", file=sys.stderr)
+    advice = found.advice
+    print("\n".join([advice.headline, *advice.sentences, *(f"Warning: {w}" for w in advice.warnings)]))
+    for note in found.notes:
         print(f"Note: {flagged(note)}")
     print(f"Report: {saved.folder / 'ranking.html'}")
 
@@ -111,19 +112,19 @@ def tell(saved: SavedRanking) -> None:
 HINTS = ("LogME", "H-score", "LEEP")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    tied = row["told_apart"] is False
-    best = row["told_apart"] is None
+def _cells(row: RankedBackbone) -> list[str]:
+    best = row.standing == "best"
+    accuracy = f"{row.accuracy:.4f}"
     return [
-        f"{row['backbone']}{' ~' if tied else ''}",
-        terminal.bold(f"{row['accuracy']:.4f}") if best else f"{row['accuracy']:.4f}",
-        f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}",
-        "best" if best else f"{row['points_to_best']:+.1f}",
-        "" if best else "<0.001" if row["p"] < 0.001 else f"{row['p']:.2g}",
-        "" if row["images_per_s"] is None else f"{row['images_per_s']:,.0f}",
-        f"{row['features']:,}",
-        f"{row['logme']:.3f}",
-        f"{row['h_score']:.3f}",
-        "" if row["leep"] is None else f"{row['leep']:.3f}",
-        "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.1f} M",
+        f"{row.backbone}{' ~' if row.standing == 'tied' else ''}",
+        terminal.bold(accuracy) if best else accuracy,
+        f"{row.accuracy_low:.4f} to {row.accuracy_high:.4f}",
+        "best" if best else f"{row.points_to_best:+.1f}",
+        "" if best else p_value(row.p),
+        "" if row.images_per_s is None else f"{row.images_per_s:,.0f}",
+        f"{row.features:,}",
+        f"{row.logme:.3f}",
+        f"{row.h_score:.3f}",
+        "" if row.leep is None else f"{row.leep:.3f}",
+        "" if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
     ]

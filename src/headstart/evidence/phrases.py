@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import floor, log10
 
+from headstart.phrases import percent
 from headstart.schema.verdicts import Estimate
 
 CLASS = "labelled pictures per class"
@@ -28,14 +29,6 @@ def number(n: float) -> str:
 def two_digits(n: float) -> str:
     """A number of pictures to two significant digits."""
     return f"{round(n, 1 - floor(log10(n))):,.0f}" if n >= 1 else f"{n:.1f}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share in percent; only a whole 1 is written 100% and only a whole 0 is written 0%."""
-    if share in (0.0, 1.0):
-        return f"{share:.0%}"
-    least = 10.0**-digits
-    return f"{min(max(100 * share, least), 100 - least):.{digits}f}%"
 
 
 def margin_in_words(margin: float) -> str:
@@ -64,4 +57,4 @@ def points(estimate: Estimate) -> str:
 
 def share_with_interval(estimate: Estimate) -> str:
     """A share in percent with its interval."""
-    return f"{percent(estimate.value)}{interval(estimate, '.1f', 100)}"
+    return f"{percent(estimate.value, near='within')}{interval(estimate, '.1f', 100)}"

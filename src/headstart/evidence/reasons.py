@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headstart.evidence.overlap import Overlap
-from headstart.evidence.phrases import CLASS, capital, number, percent
+from headstart.evidence.phrases import CLASS, capital, number
+from headstart.phrases import percent
 from headstart.schema.verdicts import Reason
 
 GREY = 0.9  # share of grey pictures from which colour plays no part in the data
@@ -71,10 +72,10 @@ def reasons(facts: ArmFacts, weak: bool) -> tuple[Reason, ...]:
 
 def unlearnt(name: str, sizes: tuple[float, ...], accuracy: float) -> Reason:
     """That an arm (how sentences call it) was no better than guessing at these sizes, where it was right on so many."""
-    listed = ", ".join(number(n) for n in sizes)
+    listed = ", ".join(map(number, sizes))
     sentence = (
-        f"{capital(name)} did not learn with {listed} {CLASS}: {percent(accuracy)} right is no better than without "
-        "looking. Do not conclude from it."
+        f"{capital(name)} did not learn with {listed} {CLASS}: {percent(accuracy, near='within')} right is no better "
+        "than without looking. Do not conclude from it."
     )
     return Reason("unlearnt", accuracy, sentence)
 
@@ -180,8 +181,7 @@ def _crop(facts: ArmFacts) -> Reason | None:
 
 
 def _percent(share: float) -> str:
-    """Rounded down, so that 99.6% is not called all."""
-    return f"{int(100 * share + 1e-9)}%"
+    return percent(share, 0, "down")
 
 
 RULES: tuple[Callable[[ArmFacts], Reason | None], ...] = (

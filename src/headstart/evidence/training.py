@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from headstart.evidence.curves import slope_weights, x90
 from headstart.evidence.interval import over_repeats
-from headstart.evidence.phrases import capital, percent
+from headstart.evidence.phrases import capital
+from headstart.phrases import percent
 from headstart.schema.verdicts import EpochAccuracy, TrainingCurve
 
 Floats = NDArray[np.float64]
@@ -53,10 +54,10 @@ def training_block(epochs: NDArray[np.int64], steps: Floats, accuracy: Floats, n
 
 def training_sentence(found: TrainingCurve, name: str) -> str:
     """The training of one arm in a sentence."""
-    start = f"{capital(name)} began at {percent(found.start.value)} before any update"
+    start = f"{capital(name)} began at {percent(found.start.value, near='within')} before any update"
     if found.x90 is None:
         return f"{start} and had not risen at the end."
     rise = f"made 90% of its rise by update {found.x90:,.0f}"
     if found.asymptote is None:
         return f"{start}, {rise}, and had not levelled off at the end."
-    return f"{start}, {rise}, and levelled off at {percent(found.asymptote.value)}."
+    return f"{start}, {rise}, and levelled off at {percent(found.asymptote.value, near='within')}."

@@ -18,13 +18,13 @@ from headstart.evidence.phrases import (
     interval,
     margin_in_words,
     number,
-    percent,
     points,
     share_with_interval,
     signed,
     two_digits,
     with_size,
 )
+from headstart.phrases import p_words, percent
 from headstart.schema.verdicts import (
     BELOW,
     NONE,
@@ -160,9 +160,11 @@ def details(found: Comparison, setting: Setting) -> list[str]:
         told += [_slope(found.slope, found.x90, setting), _asymptote(found.asymptote, setting)]
     told.append(_area(found, setting))
     told += [_needed(need, setting) for need in found.equivalence] if len(setting.sizes) > 1 else []
-    told.append(f"The two differ on {percent(found.verdict.discordance)} of the test pictures (discordance).")
+    told.append(
+        f"The two differ on {percent(found.verdict.discordance, near='within')} of the test pictures (discordance)."
+    )
     if found.p is not None:
-        told.append(f"For this one pair of fitted models, McNemar's exact test gives p = {found.p:.2g}.")
+        told.append(f"For this one pair of fitted models, McNemar's exact test gives {p_words(found.p, least=0)}.")
     if setting.repeats == 1:
         told.append(
             "There is one repeat: intervals hold for this set of labelled pictures and leave out what others would do."
@@ -257,7 +259,7 @@ def _against(accuracy: Floats) -> tuple[str, str]:
     """Both accuracies in percent, with a second decimal where one would hide that they differ."""
     first, second = accuracy.tolist()
     digits = 1 if first == second or abs(first - second) >= 0.0015 else 2
-    return percent(first, digits), percent(second, digits)
+    return percent(first, digits, near="within"), percent(second, digits, near="within")
 
 
 def _plural(name: str) -> bool:

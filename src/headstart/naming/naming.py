@@ -138,11 +138,6 @@ def ranked(named: Named, topk: int) -> list[list[tuple[int, float]]]:
     return [[(int(k), round(float(p[k]), 6)) for k in ranks] for p, ranks in rows]
 
 
-def percent(p: float) -> str:
-    """A probability in whole per cent; `<1%` and `>99%` where rounding would say none or all."""
-    return "<1%" if p < 0.005 else ">99%" if p > 0.995 else f"{p:.0%}"
-
-
 def _gives(count: int) -> str:
     if not count:
         return "has no classifier with these weights, so it cannot name what a picture shows"

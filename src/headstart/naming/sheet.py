@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from headstart.errors import Refused, UserError
 from headstart.naming.classes import categories
-from headstart.naming.naming import Named, percent, ranked
+from headstart.naming.naming import Named, ranked
+from headstart.phrases import percent
 
 MOST = 400
 """Pictures on one sheet; more are too many to look at."""
@@ -87,7 +88,7 @@ def _tile(photo: Image.Image, ranks: list[tuple[int, float]], stated: int | None
 
 def _line(draw: ImageDraw.ImageDraw, y: int, named: tuple[str, float], first: bool, right: bool) -> None:
     """A class's name, its confidence at the right, and a bar of that length below, which ends above y."""
-    (name, p), share = named, percent(named[1])
+    (name, p), share = named, percent(named[1], 0, whole=False)
     ink, bar = (RIGHT, RIGHT) if right else (INK, BAR) if first else (GREY, REST)
     font = _font(16 if first else 13)
     left = ROOM - font.getlength(share) - 8

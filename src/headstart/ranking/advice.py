@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
+from headstart.phrases import joined, p_words, percent
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference, ordered, speed
+from headstart.schema.ranking import Advice
 from headstart.statistics import wilson
 
 HINTS: dict[str, Callable[[Judged], float | None]] = {
@@ -17,27 +17,6 @@ HINTS: dict[str, Callable[[Judged], float | None]] = {
 }
 MUCH = 1.2
 """A backbone counts as faster from this factor on: below, the measurement's own noise decides."""
-
-
-@dataclass(frozen=True)
-class Advice:
-    """`best` and `fast` are labels, the same one where no faster backbone is as good; the rest are sentences."""
-
-    best: str
-    fast: str
-    headline: str
-    sentences: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {
-            "best": self.best,
-            "fastest_not_worse": self.fast,
-            "headline": self.headline,
-            "sentences": list(self.sentences),
-            "warnings": list(self.warnings),
-        }
 
 
 def advise(pixels: Judged, backbones: Sequence[Judged]) -> Advice:
@@ -55,29 +34,23 @@ def advise(pixels: Judged, backbones: Sequence[Judged]) -> Advice:
     )
 
 
-def percent(share: float) -> str:
-    """`0.9344` -> `93.4%`."""
-    return f"{100 * share:.1f}%"
-
-
-def p_value(p: float) -> str:
-    """`p = 0.031`, `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+def _percent(share: float) -> str:
+    return percent(share, near="rounded")
 
 
 def _headline(best: Judged, n: int) -> str:
     low, high = wilson(int(best.scores.right.sum()), len(best.scores.right))
     what = f"{best.label} is the best of {n} backbones here" if n > 1 else f"{best.label} was the only backbone"
-    interval = f"(95% interval {100 * low:.1f} to {percent(high)})"
-    return f"{what}: {percent(best.scores.accuracy)} right in cross-validation {interval}."
+    interval = f"(95% interval {100 * low:.1f} to {_percent(high)})"
+    return f"{what}: {_percent(best.scores.accuracy)} right in cross-validation {interval}."
 
 
 def _tied(best: Judged, tied: Sequence[Judged]) -> str:
     if not tied:
         return ""
-    named = [f"{each.label} ({percent(each.scores.accuracy)}, {_p(best, each)})" for each in tied[:4]]
+    named = [f"{each.label} ({_percent(each.scores.accuracy)}, {_p(best, each)})" for each in tied[:4]]
     rest = f" and {len(tied) - 4} more" if len(tied) > 4 else ""
-    return f"On {len(best.scores.right):,} pictures it cannot be told apart from {_listed(named)}{rest}."
+    return f"On {len(best.scores.right):,} pictures it cannot be told apart from {joined(named, 'or')}{rest}."
 
 
 def _fast(best: Judged, fast: Judged, n_tied: int, n: int) -> str:
@@ -94,7 +67,7 @@ def _pixels(best: Judged, pixels: Judged) -> str:
     found = difference(best, pixels)
     if found.worse:
         return ""
-    against = f"{percent(pixels.scores.accuracy)} against {percent(best.scores.accuracy)}, {_p(best, pixels)}"
+    against = f"{_percent(pixels.scores.accuracy)} against {_percent(best.scores.accuracy)}, {_p(best, pixels)}"
     return f"Raw pixels are as good, as far as these pictures can tell ({against}): a backbone is not shown to help."
 
 
@@ -107,13 +80,9 @@ def _hint(name: str, best: Judged, ranked: Sequence[Judged]) -> str:
     first = max(scored.values(), key=lambda pair: pair[0])[1]
     if not difference(best, first).worse:
         return ""
-    chosen = f"{first.label} ({percent(first.scores.accuracy)}), which is measurably worse ({_p(best, first)})"
+    chosen = f"{first.label} ({_percent(first.scores.accuracy)}), which is measurably worse ({_p(best, first)})"
     return f"{name[0].upper()}{name[1:]} would have chosen {chosen}: trust the cross-validation."
 
 
 def _p(best: Judged, other: Judged) -> str:
-    return p_value(difference(best, other).p)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    return p_words(difference(best, other).p)

@@ -16,9 +16,10 @@ from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, load
 from headstart.progress import Progress, silent
-from headstart.ranking.candidates import Candidate, Failure, resolve_candidates
+from headstart.ranking.candidates import Candidate, resolve_candidates
 from headstart.ranking.judge import figures
 from headstart.ranking.rank import RankingRequest
+from headstart.schema.ranking import Failure
 
 ROUNDS = 3
 ENOUGH_S = 8.0
@@ -69,7 +70,7 @@ def bench(request: RankingRequest, progress: Progress = silent) -> Bench:
                 found.remove(candidate)
                 failures.append(Failure(candidate.label, unloaded(candidate.spelled["name"], error)))
     if not found:
-        raise UserError(f"No network could be measured. {failures[0].label}: {failures[0].reason}")
+        raise UserError(f"No network could be measured. {failures[0].backbone}: {failures[0].reason}")
     progress("speed", ROUNDS * len(found), ROUNDS * len(found))
     measured = [_measured(candidate, rates[candidate.label]) for candidate in found]
     engine = found[0].source.engine

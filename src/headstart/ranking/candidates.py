@@ -10,6 +10,7 @@ from headstart.backbones import BaseBackbone
 from headstart.backbones.spelling import Spelled, short, spell, unloaded
 from headstart.errors import HeadstartError, UserError
 from headstart.features.source import FeatureSource
+from headstart.schema.ranking import Failure
 
 Resolve = Callable[[Spelled], FeatureSource]
 
@@ -27,14 +28,6 @@ class Candidate:
         """The network."""
         assert self.source.backbone is not None
         return self.source.backbone
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A backbone that could not be ranked, and the sentence that says why."""
-
-    label: str
-    reason: str
 
 
 def labels(asked: Sequence[Spelled]) -> list[str]:

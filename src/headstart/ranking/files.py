@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from headstart.ranking.rank import Ranking, RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.figures import shown_as
 from headstart.report.ranking import chart
+from headstart.schema.ranking import FILE, HintAgreement, RankedBackbone, RankedData, RankingContent, RankingSettings
 from headstart.statistics import wilson
 
-JSON = "ranking.json"
 COLUMNS = (
     "backbone", "accuracy", "accuracy_low", "accuracy_high", "correct", "n", "points_to_best", "only_best", "only_this",
     "p", "told_apart", "on_front", "images_per_s", "features", "logme", "h_score", "leep", "parameters",
@@ -34,114 +35,107 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SavedRanking:
-    """A ranking that was written: its folder, and what is in ranking.json."""
+    """A ranking that was written: its folder, and what was found."""
 
     folder: Path
-    ranking: Mapping[str, Any]
+    content: RankingContent
+
+    @cached_property
+    def ranking(self) -> Mapping[str, Any]:
+        """What was found as ranking.json has it."""
+        return self.content.to_dict()
 
     def plot(self) -> RankingDisplay:
         """Accuracy against speed, drawn.
 
         A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's.
         """
-        return chart(self.ranking).plot()
+        return chart(self.content).plot()
 
     def __repr__(self) -> str:
-        return f"SavedRanking({str(self.folder)!r}: {self.ranking['advice']['headline']})"
+        return f"SavedRanking({str(self.folder)!r}: {self.content.advice.headline})"
 
     def _repr_html_(self) -> str:
         """The headline and the chart."""
-        return shown_as(self.ranking["advice"]["headline"], {"ranking": chart(self.ranking)})
+        return shown_as(self.content.advice.headline, {"ranking": chart(self.content)})
 
 
 def claim(folder: Path) -> Path:
     """The folder, new, empty or an earlier ranking's to write anew. Raises UserError when it holds something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out={folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file():
         raise UserError(f"out={folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
     records.check_writable(folder)
     return folder
 
 
-def write(ranking: Ranking, folder: Path) -> dict[str, Any]:
+def write(ranking: Ranking, folder: Path) -> RankingContent:
     """Write both files and return what is in ranking.json."""
     records.make(folder)
     found = content(ranking)
-    rows = [found["baseline"], *found["backbones"]]
-    records.write_csv(folder / "ranking.csv", COLUMNS, ([_cell(row[c]) for c in COLUMNS] for row in rows))
-    records.write_json(folder / JSON, found)
+    rows = [found.baseline, *found.backbones]
+    records.write_csv(folder / "ranking.csv", COLUMNS, ([_cell(getattr(row, c)) for c in COLUMNS] for row in rows))
+    records.write_json(folder / FILE, found.to_dict())
     return found
 
 
-def content(ranking: Ranking) -> dict[str, Any]:
-    """JSON-able: the request, the pictures, a row for the raw pixels and each backbone, the advice, the notes."""
+def content(ranking: Ranking) -> RankingContent:
+    """The request, the pictures, a row for the raw pixels and each backbone, the advice, the notes."""
     best = ranking.backbones[0]
     images, request = ranking.images, ranking.request
     counts = np.bincount(images.labels, minlength=len(images.classes))
-    return {
-        "schema": 1,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command(request),
-        "data": {
-            "source": request.data,
-            "title": images.title,
-            "n": len(images),
-            "classes": {name: int(n) for name, n in zip(images.classes, counts, strict=True)},
-            "refused": ranking.refused,
-        },
-        "settings": {
-            "folds": request.folds,
-            "seed": request.seed,
-            "limit": request.limit,
-            "image_size": request.image_size,
-            "cores": os.cpu_count(),
-        },
-        "advice": ranking.advice.to_dict(),
-        "baseline": row(ranking, best, ranking.pixels),
-        "backbones": [row(ranking, best, each) for each in ranking.backbones],
-        "failed": [{"backbone": each.label, "reason": each.reason} for each in ranking.failures],
-        "hints": hints(ranking.backbones),
-        "notes": [*ranking.notes, *_notes(ranking)],
-        "seconds": round(ranking.seconds, 2),
-        "environment": records.environment(),
-    }
+    classes = {name: int(n) for name, n in zip(images.classes, counts, strict=True)}
+    return RankingContent(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command(request),
+        data=RankedData(request.data, images.title, len(images), classes, ranking.refused),
+        settings=RankingSettings(request.folds, request.seed, request.limit, request.image_size, os.cpu_count()),
+        advice=ranking.advice,
+        baseline=row(ranking, best, ranking.pixels),
+        backbones=tuple(row(ranking, best, each) for each in ranking.backbones),
+        failed=ranking.failures,
+        hints=hints(ranking.backbones),
+        notes=(*ranking.notes, *_notes(ranking)),
+        seconds=round(ranking.seconds, 2),
+        environment=records.environment(),
+    )
 
 
-def row(ranking: Ranking, best: Judged, judged: Judged) -> dict[str, Any]:
-    """One line of the table. `told_apart`: whether it differs measurably from the best; null for the best itself."""
-    right = judged.scores.right
+def row(ranking: Ranking, best: Judged, judged: Judged) -> RankedBackbone:
+    """One line of the table."""
+    right, cost = judged.scores.right, judged.cost
     low, high = wilson(int(right.sum()), len(right))
     found = difference(best, judged)
-    return {
-        "backbone": judged.label,
-        "accuracy": judged.scores.accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "correct": int(right.sum()),
-        "n": len(right),
-        "points_to_best": found.points,
-        "only_best": found.only_best,
-        "only_this": found.only_this,
-        "p": found.p,
-        "told_apart": None if judged is best else found.measured,
-        "on_front": judged.label in ranking.front if judged.spelled else None,
-        "images_per_s": judged.cost.images_per_s,
-        "features": judged.scores.n_features,
-        "logme": judged.scores.logme,
-        "h_score": judged.scores.h_score,
-        "leep": judged.leep,
-        "parameters": judged.cost.parameters,
-        "multiply_adds": judged.cost.multiply_adds,
-        "height": judged.size[0],
-        "width": judged.size[1],
-        "licence": judged.cost.licence,
-        "written": judged.spelled,
-        "notes": list(judged.notes),
-    }
+    return RankedBackbone(
+        backbone=judged.label,
+        accuracy=judged.scores.accuracy,
+        accuracy_low=low,
+        accuracy_high=high,
+        correct=int(right.sum()),
+        n=len(right),
+        points_to_best=found.points,
+        only_best=found.only_best,
+        only_this=found.only_this,
+        p=found.p,
+        told_apart=None if judged is best else found.measured,
+        on_front=judged.label in ranking.front if judged.spelled else None,
+        images_per_s=cost.images_per_s,
+        features=judged.scores.n_features,
+        logme=judged.scores.logme,
+        h_score=judged.scores.h_score,
+        leep=judged.leep,
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        height=judged.size[0],
+        width=judged.size[1],
+        licence=cost.licence,
+        written=judged.spelled,
+        notes=judged.notes,
+    )
 
 
-def hints(backbones: tuple[Judged, ...]) -> list[dict[str, Any]]:
+def hints(backbones: Sequence[Judged]) -> tuple[HintAgreement, ...]:
     """How far each cheap score orders the backbones as cross-validation does: Kendall's tau, and its first choice."""
     from scipy.stats import kendalltau
 
@@ -152,8 +146,8 @@ def hints(backbones: tuple[Judged, ...]) -> list[dict[str, Any]]:
             continue
         tau = float(kendalltau([v for v, _ in scored], [each.scores.accuracy for _, each in scored]).statistic)
         first = max(scored, key=lambda pair: pair[0])[1].label
-        found.append({"hint": name, "n": len(scored), "tau": tau if np.isfinite(tau) else None, "first": first})
-    return found
+        found.append(HintAgreement(name, len(scored), tau if np.isfinite(tau) else None, first))
+    return tuple(found)
 
 
 def command(request: RankingRequest) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,17 +18,16 @@ from headstart.images import ImageSet, load, select
 from headstart.images.cures import list_cures
 from headstart.images.options import Reading
 from headstart.images.usable import keep_usable
+from headstart.phrases import first_of
 from headstart.progress import Progress, silent
-from headstart.ranking.advice import Advice, advise
-from headstart.ranking.candidates import Candidate, Failure, resolve_candidates
+from headstart.ranking.advice import advise
+from headstart.ranking.candidates import Candidate, resolve_candidates
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.pairwise import front, ordered
 from headstart.ranking.speed import measured
 from headstart.recipe import Recipe
-
-if TYPE_CHECKING:
-    pass
+from headstart.schema.ranking import Advice, Failure
 
 UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
 ALL_SEEN = (
@@ -180,11 +178,10 @@ def _rare(judge: Judge) -> list[str]:
     rare = [judge.images.classes[k] for k in np.flatnonzero((counts > 0) & (counts <= judge.fold.max()))]
     if not rare:
         return []
-    shown = ", ".join(rare[:5]) + (f" and {len(rare) - 5} more" if len(rare) > 5 else "")
-    return [f"Fewer pictures than folds: {shown}; a class with one picture cannot be named correctly."]
+    return [f"Fewer pictures than folds: {first_of(rare, 5)}; a class with one picture cannot be named correctly."]
 
 
 def _none(failures: list[Failure]) -> UserError:
     if not failures:
         return UserError("There is no backbone to rank; name some with `backbones`.")
-    return UserError(f"No backbone could be ranked. {failures[0].label}: {failures[0].reason}")
+    return UserError(f"No backbone could be ranked. {failures[0].backbone}: {failures[0].reason}")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.phrases import percent
 from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
 from headstart.report.head import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
-from headstart.report.numbers import percent, plain
+from headstart.report.numbers import plain
 from headstart.report.parts import PART_WORDS
 from headstart.report.ways import ways_charts
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Refused
+from headstart.phrases import percent
 from headstart.report.files import Prediction
-from headstart.report.numbers import percent, shown
+from headstart.report.numbers import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -21,6 +21,7 @@ from headstart.report.study import charts, differences
 from headstart.report.study.looks import looks
 from headstart.report.tables import confusion
 from headstart.schema import verdicts
+from headstart.schema.ranking import read as read_ranking
 
 Figures = dict[str, Display]
 
@@ -95,7 +96,7 @@ def _add(found: Figures, kind: str, of: str, chart: Display) -> None:
 
 def of_ranking(folder: Path) -> Figures:
     """`ranking`."""
-    return {"ranking": ranking.chart(ranking.read(folder))}
+    return {"ranking": ranking.chart(read_ranking(folder))}
 
 
 def plotted(found: Figures, name: str | None) -> Display:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.phrases import percent
 from headstart.report import training
-from headstart.report.numbers import digits_for, percent, plural, shown
+from headstart.report.numbers import digits_for, plural, shown
 from headstart.report.parts import judged_part, pictures, scored
 
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."

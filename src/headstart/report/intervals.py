@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.report.charts.intervals import IntervalsDisplay, Row, near
+from headstart.report.charts.intervals import IntervalRow, IntervalsDisplay, near
 from headstart.report.files import RunFiles
 from headstart.report.parts import PART_WORDS, told, use
 
@@ -21,7 +21,7 @@ def interval_plots(files: RunFiles) -> list[IntervalsDisplay]:
     return [*plots, IntervalsDisplay("The 95% intervals, enlarged", alone)] if high - low < 0.4 else plots
 
 
-def _part(files: RunFiles, part: str, before: bool) -> Row:
+def _part(files: RunFiles, part: str, before: bool) -> IntervalRow:
     first = (files.before.get(part) or {}).get("accuracy") if before else None
     return _row(PART_WORDS[part].capitalize(), files.after[part], first, use(files.scores, part) == "seen")
 
@@ -31,5 +31,5 @@ def comparison(title: str, scored: Mapping[str, Mapping[str, Any]]) -> Intervals
     return IntervalsDisplay(title, [_row(label, scores) for label, scores in scored.items()])
 
 
-def _row(label: str, scores: Mapping[str, Any], before: float | None = None, seen: bool = False) -> Row:
-    return Row(label, scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"], before, seen)
+def _row(label: str, scores: Mapping[str, Any], before: float | None = None, seen: bool = False) -> IntervalRow:
+    return IntervalRow(label, scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"], before, seen)

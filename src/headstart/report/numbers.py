@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
+from headstart.phrases import NOTHING
 from headstart.visible import visible
-
-NOTHING = "–"
 
 
 def count(n: float | None) -> str:
     """`2000` -> `2,000`."""
     return NOTHING if n is None else f"{round(n):,}"
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share of 0..1 in percent; only a whole 1 is written 100% and only a whole 0 is written 0%."""
-    if share is None or not math.isfinite(share):
-        return NOTHING
-    if min(abs(share), abs(1 - share)) < 1e-9:
-        return f"{share:.0%}"
-    text = f"{100 * share:.{digits}f}"
-    step = f"{10.0**-digits:.{digits}f}"
-    if float(text) == 0.0:
-        return f"<{step}%"
-    return f">{100 - float(step):.{digits}f}%" if float(text) == 100.0 else f"{text}%"
 
 
 def digits_for(n: int) -> int:
@@ -80,8 +65,3 @@ def shown(text: str, limit: int = 120) -> str:
 def plural(n: int, one: str, many: str = "") -> str:
     """`1 picture`, `2,000 pictures`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def joined(items: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headstart import documents
-from headstart.errors import UserError
+from headstart.phrases import NOTHING, p_value, percent
 from headstart.records import write_text
-from headstart.report.charts.scatter import Point, RankingDisplay
-from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
-from headstart.report.page import as_written, page
+from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
+from headstart.report.numbers import count, decimal, duration, plural, shown
+from headstart.report.page import page
+from headstart.schema.ranking import HintAgreement, RankedBackbone, RankingContent, read
 
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
 MEASURED = (
@@ -54,109 +53,87 @@ def write_ranking_report(folder: Path) -> Path:
     Raises UserError: the folder holds no readable ranking.json.
     """
     path = Path(folder) / "ranking.html"
-    found = read(Path(folder))
-    with as_written(Path(folder) / "ranking.json"):
-        text = render(found)
-    write_text(path, text)
+    write_text(path, render(read(Path(folder))))
     return path
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The content of ranking.json. Raises UserError."""
-    try:
-        found = documents.table(folder / "ranking.json")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} holds no ranking that can be read: {error}.") from error
-    if found.get("schema") != 1:
-        raise UserError(f"{folder / 'ranking.json'} is no ranking of this version.")
-    return found
-
-
-def render(found: Mapping[str, Any]) -> str:
+def render(found: RankingContent) -> str:
     """The page as text."""
     return page("ranking.html", view(found))
 
 
-def view(found: Mapping[str, Any]) -> dict[str, Any]:
+def view(found: RankingContent) -> dict[str, Any]:
     """Everything the template names."""
-    advice = found["advice"]
+    advice = found.advice
     return {
-        "title": shown(found["data"]["title"]),
-        "created": shown(found["created"])[:16].replace("T", " "),
-        "headline": shown(advice["headline"], 400),
-        "sentences": [_whole(shown(text, 1000)) for text in advice["sentences"]],
-        "warnings": [_whole(shown(text, 1000)) for text in advice["warnings"]],
+        "title": shown(found.data.title),
+        "created": shown(found.created)[:16].replace("T", " "),
+        "headline": shown(advice.headline, 400),
+        "sentences": [_whole(shown(text, 1000)) for text in advice.sentences],
+        "warnings": [_whole(shown(text, 1000)) for text in advice.warnings],
         "chart": chart(found),
-        "rows": [row(each) for each in (found["baseline"], *found["backbones"])],
-        "hints": [_hint(each) for each in found["hints"]],
+        "rows": [row(each) for each in (found.baseline, *found.backbones)],
+        "hints": [_hint(each) for each in found.hints],
         "measured": [(term, words.format(**_facts(found))) for term, words in MEASURED],
-        "failed": [(shown(each["backbone"]), shown(each["reason"], 1000)) for each in found["failed"]],
-        "notes": [shown(note, 1000) for note in found["notes"]],
-        "command": shown(found["command"], 10_000),
-        "seconds": duration(found["seconds"]),
-        "one_source": any(row["leep"] is None for row in found["backbones"]),
+        "failed": [(shown(each.backbone), shown(each.reason, 1000)) for each in found.failed],
+        "notes": [shown(note, 1000) for note in found.notes],
+        "command": shown(found.command, 10_000),
+        "seconds": duration(found.seconds),
+        "one_source": any(each.leep is None for each in found.backbones),
     }
 
 
-def chart(found: Mapping[str, Any]) -> RankingDisplay:
-    """Accuracy against speed, of the content of ranking.json."""
-    points = [
-        Point(
-            shown(each["backbone"]), each["accuracy"], each["accuracy_low"], each["accuracy_high"],
-            each["images_per_s"], kind(each), each["on_front"],
-        )
-        for each in found["backbones"]
-    ]  # fmt: skip
-    return RankingDisplay(points, found["baseline"]["accuracy"])
+def chart(found: RankingContent) -> RankingDisplay:
+    """Accuracy against speed."""
+    return RankingDisplay([_point(each) for each in found.backbones], found.baseline.accuracy)
 
 
-def kind(row: Mapping[str, Any]) -> str:
-    """`best`, `tied` (cannot be told apart from it) or `worse`."""
-    return "best" if row["told_apart"] is None else "worse" if row["told_apart"] else "tied"
+def _point(each: RankedBackbone) -> ScatterPoint:
+    bounds = each.accuracy_low, each.accuracy_high
+    front = bool(each.on_front)
+    return ScatterPoint(shown(each.backbone), each.accuracy, *bounds, each.images_per_s or 0.0, each.standing, front)
 
 
-def row(found: Mapping[str, Any]) -> dict[str, Any]:
+def row(found: RankedBackbone) -> dict[str, Any]:
     """A line of the table in words."""
-    baseline = not found["written"]
-    place = "baseline" if baseline else kind(found)
-    marks = ["no backbone"] if baseline else [STANDING[place], "on the front" if found["on_front"] else ""]
-    best = found["told_apart"] is None
+    baseline, best = not found.written, found.standing == "best"
+    marks = ["no backbone"] if baseline else [STANDING[found.standing], "on the front" if found.on_front else ""]
     return {
-        "name": shown(found["backbone"]),
-        "place": place,
+        "name": shown(found.backbone),
+        "place": "baseline" if baseline else found.standing,
         "marks": ", ".join(filter(None, marks)),
-        "accuracy": percent(found["accuracy"]),
-        "interval": f"{percent(found['accuracy_low']).removesuffix('%')} to {percent(found['accuracy_high'])}",
-        "points": NOTHING if best else _minus(f"{found['points_to_best']:+.1f}"),
-        "p": NOTHING if best else "<0.001" if found["p"] < 0.001 else f"{found['p']:.2g}",
-        "speed": count(found["images_per_s"]),
+        "accuracy": percent(found.accuracy),
+        "interval": f"{percent(found.accuracy_low).removesuffix('%')} to {percent(found.accuracy_high)}",
+        "points": NOTHING if best else _minus(f"{found.points_to_best:+.1f}"),
+        "p": NOTHING if best else p_value(found.p),
+        "speed": count(found.images_per_s),
         "cells": [
-            count(found["features"]),
-            *(_minus(decimal(found[hint], 3)) for hint in ("logme", "h_score", "leep")),
-            NOTHING if found["parameters"] is None else f"{found['parameters'] / 1e6:.1f} M",
-            NOTHING if found["multiply_adds"] is None else f"{found['multiply_adds'] / 1e9:.2f} G",
-            f"{found['height']} × {found['width']}",
+            count(found.features),
+            *(_minus(decimal(hint, 3)) for hint in (found.logme, found.h_score, found.leep)),
+            NOTHING if found.parameters is None else f"{found.parameters / 1e6:.1f} M",
+            NOTHING if found.multiply_adds is None else f"{found.multiply_adds / 1e9:.2f} G",
+            f"{found.height} × {found.width}",
         ],
-        "licence": shown(found["licence"]) or NOTHING,
+        "licence": shown(found.licence) or NOTHING,
     }
 
 
-def _hint(found: Mapping[str, Any]) -> tuple[str, str, str]:
-    name = found["hint"].removeprefix("the ")
-    return name[0].upper() + name[1:], _minus(decimal(found["tau"], 2)), shown(found["first"])
+def _hint(found: HintAgreement) -> tuple[str, str, str]:
+    name = found.hint.removeprefix("the ")
+    return name[0].upper() + name[1:], _minus(decimal(found.tau, 2)), shown(found.first)
 
 
-def _facts(found: Mapping[str, Any]) -> dict[str, str]:
-    data, settings = found["data"], found["settings"]
-    refused = data["refused"]
+def _facts(found: RankingContent) -> dict[str, str]:
+    data, settings = found.data, found.settings
+    refused = data.refused
     return {
-        "n": plural(data["n"], "labelled picture"),
-        "classes": plural(len(data["classes"]), "class", "classes"),
-        "source": shown(data["title"]),
+        "n": plural(data.n, "labelled picture"),
+        "classes": plural(len(data.classes), "class", "classes"),
+        "source": shown(data.title),
         "refused": f" {plural(refused, 'file')} could not be read and {_were(refused)} left out." if refused else "",
-        "folds": str(settings["folds"]),
-        "cores": plural(settings["cores"] or 1, "core"),
-        "cpu": shown(str(found["environment"].get("cpu", ""))),
+        "folds": str(settings.folds),
+        "cores": plural(settings.cores or 1, "core"),
+        "cpu": shown(str(found.environment.get("cpu", ""))),
     }
 
 

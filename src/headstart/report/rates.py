@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.phrases import percent
 from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
-from headstart.report.numbers import count, duration, percent, shown
+from headstart.report.numbers import count, duration, shown
 from headstart.training.plan import Plan
 
 POINTS = 200

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.metrics import BINS
+from headstart.phrases import percent
 from headstart.report.charts.reliability import Bin, ReliabilityDisplay
 from headstart.report.files import Prediction
-from headstart.report.numbers import count, percent
+from headstart.report.numbers import count
 from headstart.statistics import wilson
 
 

@@ -44,7 +44,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class SettingRow:
     """One row: what it is in words, its name in the recipe, its value, and where that comes from."""
 
     words: str
@@ -53,12 +53,12 @@ class Setting:
     source: str
 
 
-def choices(told: Mapping[str, Any]) -> list[Setting]:
+def choices(told: Mapping[str, Any]) -> list[SettingRow]:
     """The settings that rules of size or the user chose; `told` is the block `training` of scores.json."""
     return [_setting(each["name"], each["value"], str(each["source"])) for each in told.get("choices") or []]
 
 
-def others(told: Mapping[str, Any]) -> list[Setting]:
+def others(told: Mapping[str, Any]) -> list[SettingRow]:
     """The settings that have one default for every size of data."""
     values = {**(told.get("plan") or {}), **{key: told[key] for key in ("gradual", "sampler") if key in told}}
     known = {str(each["name"]) for each in told.get("choices") or []}
@@ -67,8 +67,8 @@ def others(told: Mapping[str, Any]) -> list[Setting]:
     return [_setting(name, value, _source(name, value)) for name, value in values.items() if name not in known]
 
 
-def _setting(name: str, value: Any, source: str) -> Setting:
-    return Setting(WORDS.get(name, shown(name)), shown(name), plain(value), shown(source, 400))
+def _setting(name: str, value: Any, source: str) -> SettingRow:
+    return SettingRow(WORDS.get(name, shown(name)), shown(name), plain(value), shown(source, 400))
 
 
 def _source(name: str, value: Any) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
+from headstart.phrases import joined, p_words, percent
 from headstart.report import training
 from headstart.report.files import RunFiles
 from headstart.report.head import HEAD_WORDS, epochs, head_words
 from headstart.report.headline import class_sizes, quoted
-from headstart.report.numbers import count, decimal, digits_for, duration, joined, percent, plural, shown
+from headstart.report.numbers import count, decimal, digits_for, duration, plural, shown
 from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
 from headstart.report.tables import confusion
 
@@ -180,8 +181,7 @@ def _step(step: dict[str, Any], files: RunFiles) -> str:
     text = f"{percent(step['accuracy'], digits)} {STEP_WORDS[step['step']]}"
     if "mended" not in step:
         return text
-    p = f"p = {step['p']:.2g}" if step["p"] >= 0.001 else "p < 0.001"
-    return f"{text} ({plural(step['mended'], 'mistake')} mended, {count(step['made'])} made, {p})"
+    return f"{text} ({plural(step['mended'], 'mistake')} mended, {count(step['made'])} made, {p_words(step['p'])})"
 
 
 def _size(size: Any) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.metrics import counts_of
+from headstart.phrases import NOTHING, joined, percent
 from headstart.report.files import RunFiles
-from headstart.report.numbers import NOTHING, count, decimal, digits_for, percent, shown
+from headstart.report.numbers import count, decimal, digits_for, shown
 from headstart.report.parts import PART_WORDS, USES, by_use, told, use
 
 MATRIX_CLASSES = 30  # a larger matrix is not readable; its worst confusions are listed instead
@@ -64,7 +65,7 @@ def not_tests(files: RunFiles) -> str:
     seen = [PART_WORDS[part] for part in by_use(files.scores).get("seen", [])]
     if not seen:
         return ""
-    return f"The classifier has seen the {' and '.join(seen)} pictures: their figures say nothing of other ones."
+    return f"The classifier has seen the {joined(seen)} pictures: their figures say nothing of other ones."
 
 
 def _score_row(stage: str, s: dict[str, Any]) -> ScoreRow:
@@ -76,7 +77,7 @@ def _score_row(stage: str, s: dict[str, Any]) -> ScoreRow:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ConfusionCell:
     """One cell of the confusion matrix; `shade` is 0..1, `kind` is right, wrong or none."""
 
     n: int
@@ -86,7 +87,7 @@ class Cell:
     words: str
 
 
-def matrix(files: RunFiles) -> list[tuple[str, list[Cell]]]:
+def matrix(files: RunFiles) -> list[tuple[str, list[ConfusionCell]]]:
     """(True class, cells by predicted class); empty when there are too many classes to read."""
     names, counts = files.classes, confusion(files.after, files)
     if not counts or len(names) > MATRIX_CLASSES:
@@ -97,13 +98,13 @@ def matrix(files: RunFiles) -> list[tuple[str, list[Cell]]]:
     return [(shown(name, 40), _cells(i, row, names)) for i, (name, row) in enumerate(zip(names, rows, strict=True))]
 
 
-def _cells(true: int, row: list[int], names: list[str]) -> list[Cell]:
+def _cells(true: int, row: list[int], names: list[str]) -> list[ConfusionCell]:
     total, cells = max(1, sum(row)), []
     for predicted, n in enumerate(row):
         kind = "none" if n == 0 else "right" if predicted == true else "wrong"
         shade = round(0.08 + 0.82 * (n / total) ** 0.5, 3) if n else 0.0  # the root keeps rare mistakes visible
         words = f"{count(n)} of {count(total)} {shown(names[true], 40)} named {shown(names[predicted], 40)}"
-        cells.append(Cell(n, shade, kind, percent(n / total), words))
+        cells.append(ConfusionCell(n, shade, kind, percent(n / total), words))
     return cells
 
 

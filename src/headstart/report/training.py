@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.report.numbers import count, digits_for, duration, percent, plain, plural, shown
+from headstart.phrases import p_words, percent
+from headstart.report.numbers import count, digits_for, duration, plain, plural, shown
 from headstart.report.parts import TESTS
 
 ASKED = "as asked"
@@ -64,7 +65,7 @@ def _mended(scores: Scores) -> str:
         return ""
     step = steps[1]
     told = f" It mended {plural(step['mended'], 'mistake')} and made {count(step['made'])}"
-    return f"{told}, which chance alone does with p = {step['p']:.2g} (McNemar's exact test)."
+    return f"{told}, which chance alone does with {p_words(step['p'], least=0)} (McNemar's exact test)."
 
 
 def _with_interval(scored: Mapping[str, Any], digits: int) -> str:

@@ -19,7 +19,7 @@ from headstart.images.split import lacking
 from headstart.images.usable import keep_usable
 from headstart.study.recipe import Size, StudyRecipe
 
-Cell = tuple[str, int]
+CellPlace = tuple[str, int]
 """(name of a size, repeat)."""
 
 
@@ -34,10 +34,10 @@ class Subsets:
     images: ImageSet
     test: NDArray[np.int64]
     sizes: Mapping[str, float]
-    labelled: Mapping[Cell, NDArray[np.int64]]
+    labelled: Mapping[CellPlace, NDArray[np.int64]]
     notes: tuple[str, ...] = ()
 
-    def cell(self, cell: Cell) -> tuple[ImageSet, NDArray[np.int64]]:
+    def cell(self, cell: CellPlace) -> tuple[ImageSet, NDArray[np.int64]]:
         """The pictures of a cell with their parts, side by side, and their places in `images`.
 
         All labelled ones are 'train': an arm that held some back to make its choices would have fewer to learn from.
@@ -59,7 +59,7 @@ class Subsets:
         with ThreadPoolExecutor(thread_name_prefix="digest") as pool:
             return list(pool.map(content, range(len(self.images))))
 
-    def mark(self, cell: Cell | None = None) -> str:
+    def mark(self, cell: CellPlace | None = None) -> str:
         """32 hexadecimal digits over content, name and label of the pictures of a cell, or of all, in their order."""
         images = self.images
         rows = range(len(images)) if cell is None else np.concatenate([self.labelled[cell], self.test]).tolist()
@@ -139,9 +139,9 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
 
 def _drawn(
     by_class: list[NDArray[np.int64]], images: ImageSet, sizes: list[Size], recipe: StudyRecipe
-) -> dict[Cell, NDArray[np.int64]]:
+) -> dict[CellPlace, NDArray[np.int64]]:
     """For each cell the first pictures of each class in the repeat's own order, so that sizes are nested."""
-    found: dict[Cell, NDArray[np.int64]] = {}
+    found: dict[CellPlace, NDArray[np.int64]] = {}
     for repeat in range(recipe.repeats):
         orders = [shuffled(rows, images.names, recipe.seed, f"repeat {repeat}") for rows in by_class]
         for size in sizes:

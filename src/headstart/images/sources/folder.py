@@ -20,6 +20,7 @@ from headstart.images.names import check_twins, escape, in_one_form, natural_sor
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, part_of
 from headstart.images.sources.walk import Listing, Parts, name_of, walk
+from headstart.phrases import first_of
 
 EXPECTED = (
     "expected one folder for each class (FOLDER/cat/1.jpg), "
@@ -167,5 +168,4 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [f"'{escape(name)}'" for name in names]
-    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
+    return first_of([f"'{escape(name)}'" for name in names], 10)

@@ -19,7 +19,7 @@ MINUS = "−"
 
 
 @dataclass(frozen=True)
-class Row:
+class DifferenceRow:
     """A difference in points, with its interval where it has one; `note` stands at the right, `tone` is in `TONES`."""
 
     label: str
@@ -40,7 +40,7 @@ class DifferencesDisplay(Display):
     """
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[DifferenceRow]
     margin: float | None = None
     gap: int | None = None
     about: str = ""
@@ -75,7 +75,7 @@ class DifferencesDisplay(Display):
             self._rows(ax, [(y, row) for y, row in zip(places, self.rows, strict=True) if row.tone == tone], tone)
         self._ticks(ax, places)
 
-    def _rows(self, ax: Axes, rows: Sequence[tuple[int, Row]], tone: str) -> None:
+    def _rows(self, ax: Axes, rows: Sequence[tuple[int, DifferenceRow]], tone: str) -> None:
         """The dots and intervals of one tone; the strong ones larger."""
         for strong in (False, True):
             kept = [(y, row) for y, row in rows if row.strong == strong]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headstart.phrases import percent
 from headstart.report.charts.axes import percents
 from headstart.report.charts.display import Display
 from headstart.report.charts.legend import legend
 from headstart.report.charts.style import colour
-from headstart.report.numbers import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ SEEN = 0.45
 
 
 @dataclass(frozen=True)
-class Row:
+class IntervalRow:
     """A share with its interval; `before` where something was scored before, `seen` where it is no test."""
 
     label: str
@@ -43,7 +43,7 @@ class IntervalsDisplay(Display):
     """Rows over one axis of shares; `ends` are those of the axis, as wide as the intervals need where None."""
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[IntervalRow]
     ends: tuple[float, float] | None = None
 
     @property
@@ -69,7 +69,7 @@ class IntervalsDisplay(Display):
             self._row(ax, y, row, SEEN if row.seen else 1.0)
         legend(ax)
 
-    def _row(self, ax: Axes, y: int, row: Row, alpha: float) -> None:
+    def _row(self, ax: Axes, y: int, row: IntervalRow, alpha: float) -> None:
         looks = {"alpha": alpha, "clip_on": False, "zorder": 3}
         if row.before is not None:
             ax.plot([row.before, row.value], [y, y], color=colour("line"), linewidth=2, zorder=2)
@@ -80,7 +80,7 @@ class IntervalsDisplay(Display):
                     label="" if y or row.before is None else "after, with 95% interval", **looks)  # type: ignore[arg-type]  # fmt: skip
 
 
-def near(rows: Sequence[Row]) -> tuple[float, float]:
+def near(rows: Sequence[IntervalRow]) -> tuple[float, float]:
     """Ends of an axis that holds every interval, every accuracy before, and no more."""
     before = [row.before for row in rows if row.before is not None]
     low, high = min([*before, *(row.low for row in rows)]), max([*before, *(row.high for row in rows)])

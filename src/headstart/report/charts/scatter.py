@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from headstart.phrases import percent
 from headstart.report.charts.axes import logarithmic, padded, percents
 from headstart.report.charts.display import SLIM, Display
 from headstart.report.charts.labels import beside, boxes, cut
 from headstart.report.charts.legend import legend
 from headstart.report.charts.style import colour
-from headstart.report.numbers import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
-class Point:
+class ScatterPoint:
     """A backbone: its accuracy with the interval, pictures a second, `kind` (`best`, `tied` with it, or `worse`)."""
 
     name: str
@@ -41,7 +41,7 @@ class Point:
 class RankingDisplay(Display):
     """Backbones and the accuracy of raw pixels; `unnamed_` are those for whose name there was no room."""
 
-    points: Sequence[Point]
+    points: Sequence[ScatterPoint]
     pixels: float
     title: str = "Accuracy and speed"
     unnamed_: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ class RankingDisplay(Display):
         self._settle()
         self._names(ax, front, 26 if slim else 40)
 
-    def _group(self, ax: Axes, words: str, points: Sequence[Point]) -> None:
+    def _group(self, ax: Axes, words: str, points: Sequence[ScatterPoint]) -> None:
         if not points:
             return
         good = points[0].kind != "worse"

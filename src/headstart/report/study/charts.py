@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from headstart.phrases import percent
 from headstart.report.charts.curves import Arrow, Bracket, CurvesDisplay
 from headstart.report.charts.ends import Curve, Sample
-from headstart.report.numbers import percent
 from headstart.report.parts import PART_WORDS
 from headstart.report.study.equivalence import equivalence, equivalence_words
 from headstart.report.study.looks import Looks

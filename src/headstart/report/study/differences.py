@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.report.charts.differences import DifferencesDisplay, Row
-from headstart.report.numbers import percent, plural, shown
+from headstart.phrases import percent
+from headstart.report.charts.differences import DifferenceRow, DifferencesDisplay
+from headstart.report.numbers import plural, shown
 from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at
 from headstart.schema.verdicts import ClassRecall, Comparison, PerClass, Verdict, Verdicts
 
@@ -21,11 +22,11 @@ def by_size(study: Verdicts, compared: Comparison, about: str = "") -> Differenc
     return DifferencesDisplay(title, rows, margin=100 * compared.margin, about=about)
 
 
-def _verdict(label: str, verdict: Verdict, strong: bool = False) -> Row:
+def _verdict(label: str, verdict: Verdict, strong: bool = False) -> DifferenceRow:
     mark, found, note = MARKS[verdict.word], verdict.difference, points_with_interval(verdict.difference)
     low, high = (None if end is None else 100 * end for end in (found.low, found.high))
     words = f"{shown(label)}: {note}, {mark.word}"
-    return Row(shown(label), 100 * found.value, low, high, f"{mark.shape} {note}", mark.tone, strong, words)
+    return DifferenceRow(shown(label), 100 * found.value, low, high, f"{mark.shape} {note}", mark.tone, strong, words)
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def _rest(rest: int, half: int, between: Sequence[ClassRecall]) -> str:
     )
 
 
-def _class(each: ClassRecall) -> Row:
+def _class(each: ClassRecall) -> DifferenceRow:
     """Its tone tells the sign of the interval."""
     name, note = shown(each.class_), f"{percent(each.second)} → {percent(each.first)}"
     low, high = (None if end is None else 100 * end for end in (each.low, each.high))
     tone = "gain" if low is not None and low > 0 else "loss" if high is not None and high < 0 else "none"
-    return Row(name, 100 * each.difference, low, high, note, tone, words=f"{name}: {note}")
+    return DifferenceRow(name, 100 * each.difference, low, high, note, tone, words=f"{name}: {note}")

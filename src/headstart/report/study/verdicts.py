@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.phrases import joined
 from headstart.report.charts.differences import DifferencesDisplay
 from headstart.report.numbers import plain, shown
 from headstart.report.study.differences import by_size
-from headstart.report.study.words import MARKS, Mark, labelled, listed, points_with_interval
+from headstart.report.study.words import MARKS, Mark, labelled, points_with_interval
 from headstart.schema.verdicts import Comparison, Verdicts
 
 Words = dict[str, str]
@@ -105,7 +106,7 @@ def reasons(study: Verdicts, words: Words) -> list[tuple[str, list[tuple[str, st
         rows = tuple((shown(each.sentence, 1000), plain(each.measured)) for each in told.reasons)
         if rows:
             found.setdefault(rows, []).append(f"{words[told.first]} against {words[told.second]}")
-    return [(listed(pairs), list(rows)) for rows, pairs in found.items()]
+    return [(joined(pairs), list(rows)) for rows, pairs in found.items()]
 
 
 def margin_words(study: Verdicts) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.report.numbers import NOTHING, percent
+from headstart.phrases import NOTHING, percent
 from headstart.schema.verdicts import EpochAccuracy, Estimate, SizeAccuracy, StudySize, Verdicts
 
 MINUS = "−"
@@ -94,8 +93,3 @@ def labelled(study: Verdicts, n: float | None, name: str = "") -> str:
 
 def _is_number(size: StudySize) -> bool:
     return size.name.replace(",", "") == f"{size.n:g}"
-
-
-def listed(texts: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
