@@ -186,8 +186,8 @@ def test_openvino_agrees_with_torch_on_real_weights(weights_dir: Path, name: str
         ("vit_tiny_patch16_224", 224, "pooled"),
         ("swin_tiny_patch4_window7_224", 224, "pooled"),
         ("ConvNeXtTiny", 64, "stages.2.blocks.3"),
-        ("InceptionResNetV2", 96, "pooled"),
-        ("NASNetLarge", 96, "cell_8"),
+        pytest.param("InceptionResNetV2", 96, "pooled", marks=pytest.mark.exhaustive),
+        pytest.param("NASNetLarge", 96, "cell_8", marks=pytest.mark.exhaustive),
     ],
 )
 def test_openvino_agrees_with_torch_on_random_weights(name: str, size: int, layer: str) -> None:

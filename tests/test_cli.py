@@ -209,7 +209,9 @@ def test_ctrl_c_and_sigterm_say_that_the_work_is_kept_and_leave_no_folder(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), pytest.param("SIGTERM", 143, marks=pytest.mark.exhaustive)]
+)
 def test_a_study_that_is_stopped_says_one_line_keeps_its_cells_and_leaves_no_worker(
     tmp_path: Path, name: str, code: int
 ) -> None:

@@ -50,7 +50,6 @@ EVERYDAY = [
 LIGHT = [
     Family("AlexNet", 256, (256, 6, 6), 64, 63),
     Family("ResNet50", 2048, (2048, 7, 7), 48, 1),
-    Family("InceptionV3", 2048, (2048, 8, 8), 80, 75),
     Family("Xception", 2048, (2048, 10, 10), 64, 7),
     Family("DenseNet121", 1024, (1024, 7, 7), 48, 29),
     Family("efficientnet_b0", 1280, (1280, 7, 7), 48, 1),
@@ -58,6 +57,7 @@ LIGHT = [
     Family("vit_tiny_patch16_224", 192, (192, 14, 14), 224, None),
 ]
 HEAVY = [
+    Family("InceptionV3", 2048, (2048, 8, 8), 80, 75),
     Family("vit_small_patch16_224", 384, (384, 14, 14), 224, None),
     Family("VGG16", 512, (512, 7, 7), 48, 32),
     Family("VGG19", 512, (512, 7, 7), 48, 32),

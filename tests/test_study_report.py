@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -277,12 +278,23 @@ class Written:
     page: Page
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written]:
+    """The study of a shape with its page, written once."""
+
+    @cache
+    def made(name: str) -> Written:
+        told = SHAPES[name]()
+        folder = write(tmp_path_factory.mktemp(name), told)
+        return Written(folder, told, Page(write_study_report(folder)))
+
+    return made
+
+
 @pytest.fixture(params=SHAPES, scope="module")
-def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+def shape(request: pytest.FixtureRequest, written: Callable[[str], Written]) -> Written:
     """A study of each shape with its page."""
-    told = SHAPES[request.param]()
-    folder = write(tmp_path_factory.mktemp(request.param), told)
-    return Written(folder, told, Page(write_study_report(folder)))
+    return written(request.param)
 
 
 def percent(share: float) -> str:
@@ -373,14 +385,12 @@ def test_a_difference_is_written_in_points_with_its_sign(share: float, text: str
     assert points(share) == text
 
 
-def test_the_best_of_each_size_is_marked_and_ties_of_all_are_not(tmp_path: Path) -> None:
+def test_the_best_of_each_size_is_marked_and_ties_of_all_are_not(written: Callable[[str], Written]) -> None:
     """One star in each column that has a best arm; none where all arms are equal."""
-    told = verdicts()
-    page = Page(write_study_report(write(tmp_path / "one", told)))
+    told, page = written("plain").told, written("plain").page
     best = [max(arm["curve"][i]["accuracy"] for arm in told["arms"]) for i in range(len(SIZES))]
     assert re.findall(r"★</span>&nbsp;([\d.]+%)", page.source) == [percent(share) for share in best]
-    equal = Page(write_study_report(write(tmp_path / "equal", SHAPES["perfect"]())))
-    assert "★</span>&nbsp;" not in equal.source
+    assert "★</span>&nbsp;" not in written("perfect").page.source
 
 
 def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
@@ -453,14 +463,14 @@ def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
     assert len(tails) == 1 and tails[0][-1] == (pytest.approx(chart.ax_.get_xlim()[1]), pytest.approx(first.limit))
 
 
-def test_a_size_that_failed_leaves_a_gap_in_the_line(tmp_path: Path) -> None:
+def test_a_size_that_failed_leaves_a_gap_in_the_line(written: Callable[[str], Written]) -> None:
     """Points on both sides of a failed size are not joined, and the label says where the curve ends."""
-    chart = chart_of(write(tmp_path, SHAPES["missing"]())).plot()
+    chart = chart_of(written("missing").folder).plot()
     pixels = next(curve for curve in chart.curves if curve.look.words == "raw pixels")
     lines = [list(line.get_ydata()) for line in chart.ax_.lines]
     assert [sample.y is None for sample in pixels.samples] == [False, False, True, False, False, False]
     assert any(len(ys) == 6 and np.isnan(ys[2]) and np.isfinite(np.delete(ys, 2)).all() for ys in lines)
-    assert "84.2% at 100" in Page(write_study_report(tmp_path)).text
+    assert "84.2% at 100" in written("missing").page.text
 
 
 def test_what_the_file_does_not_tell_has_no_section(tmp_path: Path) -> None:
@@ -480,10 +490,9 @@ def test_what_the_file_does_not_tell_has_no_section(tmp_path: Path) -> None:
     assert not page.all("pre")
 
 
-def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(tmp_path: Path) -> None:
+def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(written: Callable[[str], Written]) -> None:
     """30 of 100 classes, the largest gain first, and how many are left out between."""
-    told = SHAPES["hundred_classes"]()
-    page = Page(write_study_report(write(tmp_path, told)))
+    told, page = written("hundred_classes").told, written("hundred_classes").page
     figure = page.source.split('<figure class="chart classes">')[1].split("</figure>")[0]
     label = re.search(r'aria-label="([^"]*)"', figure)
     shown = re.findall(r"(class_\d+_of_some_length): ([\d.]+%) → ([\d.]+%)", label[1] if label else "")
@@ -493,11 +502,11 @@ def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(tmp_path: P
     assert "Left out between them: 70 classes" in figure
 
 
-def test_equal_files_give_an_equal_page(tmp_path: Path) -> None:
+def test_equal_files_give_an_equal_page(written: Callable[[str], Written], tmp_path: Path) -> None:
     """Writing the page twice, or in another folder of the same files, changes no byte."""
-    one, two = write(tmp_path / "a" / "study", verdicts()), write(tmp_path / "b" / "study", verdicts())
-    pages = [write_study_report(folder).read_bytes() for folder in (one, two, one)]
-    assert pages[0] == pages[1] == pages[2]
+    first = written("plain")
+    pages = [write_study_report(folder).read_text() for folder in (first.folder, write(tmp_path / "b", verdicts()))]
+    assert pages == [first.page.source] * 2
 
 
 def test_the_files_of_the_folder_are_listed_if_they_are_there(tmp_path: Path) -> None:
@@ -540,9 +549,9 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_every_arm_s_colour_can_be_seen_in_light_and_dark(tmp_path: Path) -> None:
+def test_every_arm_s_colour_can_be_seen_in_light_and_dark(written: Callable[[str], Written]) -> None:
     """A contrast of at least 3 to the page (WCAG 2.2, 1.4.11) for all seven colours in both modes."""
-    source = write_study_report(write(tmp_path, verdicts())).read_text()
+    source = written("plain").page.source
     pages = re.findall(r"--page: (#\w{6})", source)
     colours = re.findall(r"--arm\d: (#\w{6})", source)
     assert len(pages) == 2 and len(colours) == 14
