@@ -470,7 +470,7 @@ def test_resume_needs_a_run_that_was_stopped(base: Run, tmp_path: Path) -> None:
 
 COMMAND = [sys.executable, "-c", "from headstart.cli import main; main()"]
 LONG = [
-    "fit", "digits", "--limit", "150", "--backbone", "sprout", "--weights", "none",
+    "fit", "digits", "--limit", "300", "--backbone", "sprout", "--weights", "none",
     "--image-size", "32", "--method", "finetune",
     "--epochs", "12", "--learning-rate", "1e-5", "--train", "threads=1", "--train", "patience=0", "--engine", "torch",
 ]  # fmt: skip
