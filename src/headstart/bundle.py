@@ -173,6 +173,7 @@ def _source(folder: Path, manifest: Manifest) -> FeatureSource:
         backbone = resolve(str(folder / described.weights))
     else:
         backbone = resolve(described.name, str(folder / described.weights))
+    backbone = backbone.at((preprocess.height, preprocess.width))
     width = probe.width(backbone, manifest.layer, preprocess)
     if width not in (None, manifest.head.config.n_features):
         raise ValueError(

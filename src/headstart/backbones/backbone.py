@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import tensors
-from headstart.backbones import sidecar, sizes
+from headstart.backbones import encoders, sidecar, sizes
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
 from headstart.backbones.sidecar import Sidecar
@@ -103,6 +103,24 @@ class Backbone(BaseBackbone):
         self.check(layer, size)
         return convert(self.features(layer), size)
 
+    def at(self, size: tuple[int, int]) -> Backbone:
+        """See `BaseBackbone.at`: positions are resampled as the library does it, and the answer is remembered."""
+        if self.fixed_size in (None, size):
+            return self
+        from headstart.backbones.resizing import resized
+
+        return resized(self, size)
+
+    def usual_size(self, *, small: bool) -> tuple[int, int]:
+        """See `BaseBackbone.usual_size`."""
+
+        def fits(size: tuple[int, int]) -> bool:
+            from headstart.backbones.resizing import takes
+
+            return takes(self, size)
+
+        return encoders.usual_size(self.architecture, super().usual_size(small=small), small, fits)
+
     def check(self, layer: str, size: tuple[int, int]) -> None:
         """See `BaseBackbone.check`; the answer is remembered. Raises UnknownName with the layers that exist."""
         super().check(layer, size)
@@ -131,7 +149,7 @@ class Backbone(BaseBackbone):
     def _write_weights(self, file: Path) -> int:
         """Write the weights, and say how many classes they have. The network is built only where a copy will not do."""
         path, classes = self.weights.path, self.weights.num_classes
-        copied = path is not None and path.suffix.lower() == ".safetensors"
+        copied = path is not None and path.suffix.lower() == ".safetensors"  # no path: resampled for another size
         if copied:
             shutil.copyfile(weights_path(self.weights), file)
         if copied and classes is not None:

@@ -68,8 +68,12 @@ class TimmSource:
         network: nn.Module = timm.create_model(name, pretrained=False, **classes, **kwargs)
         return network
 
-    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def renamed(
+        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
+    ) -> Mapping[str, torch.Tensor]:
         """See `Source.renamed`: the filter that timm itself applies to the checkpoints of such networks."""
+        if made_for is not None:
+            network.pretrained_model_args = {"img_size": made_for}  # type: ignore[assignment]  # where timm looks
         module = sys.modules[type(network).__module__]
         filters = [found for name in FILTERS if (found := getattr(module, name, None)) is not None]
         for change in filters:
@@ -78,6 +82,10 @@ class TimmSource:
             except Exception:  # made for certain files: any other may fail in any way, and is then left as it is
                 continue
         return state
+
+    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
+        """See `Source.sized`: what timm calls fixed in size takes its size when it is built."""
+        return {"img_size": list(size)}
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""

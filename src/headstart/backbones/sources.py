@@ -43,8 +43,17 @@ class Source(Protocol):
         """The network with random weights; `num_classes` 0 is without classifier, None the library's own number."""
         ...
 
-    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        """A checkpoint with older names under those of `network`, as the library has it; `state` where it has none."""
+    def renamed(
+        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
+    ) -> Mapping[str, torch.Tensor]:
+        """A checkpoint with older names under those of `network`, as the library has it; `state` where it has none.
+
+        Positions are resampled to the network's size; `made_for` is the (height, width) of the checkpoint's pictures.
+        """
+        ...
+
+    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
+        """Arguments that build a network of fixed size for another (height, width); empty where there are none."""
         ...
 
     def pretrained(self, name: str) -> nn.Module:
