@@ -214,13 +214,14 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     wanted = (preprocess.height, preprocess.width)
     own = (backbone.preprocess.height, backbone.preprocess.width)
     backbone = backbone.at(wanted)
+    layer = encoders.usual_layer(backbone.architecture) if chosen.layer == AUTO else chosen.layer
     if wanted != own:
-        backbone.check(chosen.layer, wanted)
+        backbone.check(layer, wanted)
         if size is None and backbone.fixed_size is not None:
             note = encoders.told(backbone.architecture, own, wanted)
             backbone = replace(backbone, notes=(*backbone.notes, note))
     engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
-    return FeatureSource(preprocess, backbone, chosen.layer, engine)
+    return FeatureSource(preprocess, backbone, layer, engine)
 
 
 def sized(backbone: BaseBackbone, preprocess: Preprocess, size: int | None, probe: Probe) -> Preprocess:

@@ -16,6 +16,7 @@ from headstart.backbones.keras import convert, load
 from headstart.backbones.sources import Architecture
 from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UserError, WeightsError
+
 SPARE = 20_000_000
 """Numbers that a network may have beside four times those of its file, such as a classifier that the file lacks."""
 

@@ -29,8 +29,15 @@ class Family(NamedTuple):
 
 
 FAMILIES = (
-    Family("*dinov3*", "pooled", ""),
+    Family("vit_base_*.dino", "cls+mean", "Caron et al. 2021, Emerging properties in self-supervised ViTs, appendix F"),
+    Family("vit_*.dino", "cls", "the same: what its k-nearest neighbours are found by"),
+    Family("vit_*dinov2*", "cls+mean", "Oquab et al. 2024, DINOv2: class token and mean of the patches, side by side"),
+    Family("vit_*dinov3*", "cls", "Simeoni et al. 2025, DINOv3: linear probes on the class token"),
+    Family("vit_*clip*", "pooled", "Radford et al. 2021, CLIP: what enters the projection, appendix A.3"),
+    Family("vit_*siglip*", "pooled", "Zhai et al. 2023, SigLIP: attention pooling, as it was trained"),
+    Family("eva02_*", "pooled", "Fang et al. 2023, EVA-02: the mean of the patches, normalised"),
 )
+"""The first that matches a name counts; all others are probed at `pooled`, where their own classifiers are."""
 
 
 def patch(architecture: str) -> int | None:
@@ -42,6 +49,17 @@ def patch(architecture: str) -> int | None:
     source, _, name = architecture.partition(":")
     found = re.search(r"_patch(\d+)(?:_|\.|$)", name)
     return int(found[1]) if found and source == "timm" and "window" not in name else None
+
+
+def usual_layer(architecture: str) -> str:
+    """The layer that the authors of a network probe with.
+
+    >>> usual_layer("timm:vit_small_patch14_dinov2.lvd142m"), usual_layer("timm:resnet18")
+    ('cls+mean', 'pooled')
+    """
+    source, _, name = architecture.partition(":")
+    found = (family.layer for family in FAMILIES if source == "timm" and fnmatch.fnmatchcase(name, family.pattern))
+    return next(found, "pooled")
 
 
 def usual_size(architecture: str, own: Size, small: bool, fits: Callable[[Size], bool]) -> Size:

@@ -45,6 +45,18 @@ def as_map(tokens: torch.Tensor, prefix: int, height: int, width: int) -> torch.
     return cells.reshape(cells.shape[0], cells.shape[1], height, width)
 
 
+def has_class_token(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the first of the tokens (b, n, c) is the class token: of no place, and learned as one."""
+    stated = getattr(network, "cls_token", getattr(network, "class_token", None))
+    grid = grid_of(network, shape) if isinstance(stated, torch.Tensor) and len(shape) == 3 else None
+    return grid is not None and grid.prefix > 0
+
+
+def class_token(tokens: torch.Tensor) -> torch.Tensor:
+    """Tokens (b, n, c) -> the first (b, c)."""
+    return tokens[:, 0]
+
+
 def _sides(network: nn.Module, cells: int) -> tuple[int, int] | None:
     """Height and width of so many cells: what the patches say, else a square; one cell is no grid."""
     stated = getattr(getattr(network, "patch_embed", None), "grid_size", None)

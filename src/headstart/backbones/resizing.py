@@ -51,9 +51,7 @@ def resized(backbone: Backbone, size: Size) -> Backbone:
     library = Architecture.of(backbone.architecture).library
     mark = fingerprint_of(backbone.architecture, weights.kwargs, weights.num_classes, known["sha256"], library)
     preprocess = backbone.preprocess.resized(size)
-    return replace(
-        backbone, weights=weights, preprocess=preprocess, fingerprint=mark, fixed_size=size, built=network
-    )
+    return replace(backbone, weights=weights, preprocess=preprocess, fingerprint=mark, fixed_size=size, built=network)
 
 
 def takes(backbone: Backbone, size: Size) -> bool:

@@ -1,6 +1,6 @@
 """How a backbone is written on one line, for commands that take several: `NAME[:LAYER][@WEIGHTS]`.
 
-sprout                                  its own weights, the layer `pooled`
+sprout                                  its own weights, the layer its authors probe with
 sprout@none                             random weights
 mobilenetv2_100:last_conv@FILE          a layer, and a weights file
 timm:resnet18                           a name with its source
@@ -46,7 +46,7 @@ def parse_list(text: str) -> list[Spelled]:
 
 def spell(found: Spelled) -> str:
     """The text that `parse` reads back."""
-    layer = "" if found["layer"] == "pooled" else f":{found['layer']}"
+    layer = "" if found["layer"] == "auto" else f":{found['layer']}"
     weights = "" if found["weights"] == "pretrained" else f"@{found['weights']}"
     return f"{found['name']}{layer}{weights}"
 
@@ -64,13 +64,13 @@ def unloaded(name: str, error: HeadstartError) -> str:
 def short(found: Spelled) -> str:
     """A name for tables and charts: without source and folders, and with the weights only where they say more."""
     name = Path(found["name"]).stem if found["name"].lower().endswith(".onnx") else found["name"].rpartition(":")[2]
-    layer = "" if found["layer"] == "pooled" else f":{found['layer']}"
+    layer = "" if found["layer"] == "auto" else f":{found['layer']}"
     weights = found["weights"] if found["weights"] in KINDS else Path(found["weights"]).stem
     return f"{name}{layer}{'' if weights in ('pretrained', name) else f'@{weights}'}"
 
 
 def _layer(name: str, text: str) -> tuple[str, str]:
-    """`timm:resnet18:layer3` -> (`timm:resnet18`, `layer3`); the layer is `pooled` when none is named."""
+    """`timm:resnet18:layer3` -> (`timm:resnet18`, `layer3`); the layer is `auto` when none is named."""
     prefix, colon, rest = name.partition(":")
     source = f"{prefix}:" if colon and (prefix in SOURCES or prefix == "onnx") else ""
     drive = name[:2] if name[1:3] in (":\\", ":/") else ""  # C:\networks\own.onnx
@@ -79,7 +79,7 @@ def _layer(name: str, text: str) -> tuple[str, str]:
         raise UserError(f"The backbone '{text}' has no name; write {FORM}.")
     if colon and not layer:
         raise UserError(f"The backbone '{text}' names no layer behind its colon; write {FORM}.")
-    return f"{source}{drive}{bare}", layer or "pooled"
+    return f"{source}{drive}{bare}", layer or "auto"
 
 
 def _onnx(name: str, weights: str, text: str) -> str:

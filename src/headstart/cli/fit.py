@@ -35,7 +35,12 @@ def fit(
             help="`pretrained`, `none` (random, seeded), or a file: .safetensors, .pth, Keras's .h5 or .keras."
         ),
     ] = "pretrained",
-    layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
+        ),
+    ] = "auto",
     method: Annotated[
         str,
         typer.Option(
