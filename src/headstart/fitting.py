@@ -206,7 +206,7 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
 
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
-    backbone = resolve(chosen.name, weights, seed=recipe.seed)
+    backbone: BaseBackbone = resolve(chosen.name, weights, seed=recipe.seed)
     preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
     preprocess = sized(backbone, preprocess, size, images.probe())
     if size is not None and size < LEAST:

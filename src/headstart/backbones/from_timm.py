@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-HUB = "huggingface.co"
 FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
 """What timm's modules call their renaming of checkpoints."""
 
@@ -38,6 +37,13 @@ class TimmSource:
         if not timm.is_model(base):
             return False
         return not tag or name in timm.list_pretrained(f"{base}.*")
+
+    def tags(self, name: str) -> list[str]:
+        """The tags of pretrained weights that an architecture has."""
+        import timm
+
+        base = name.partition(".")[0]
+        return sorted(each.removeprefix(f"{base}.") for each in timm.list_pretrained(f"{base}.*"))
 
     def facts(self, name: str) -> Facts:
         """See `Source.facts`: timm's pretrained_cfg."""
@@ -92,11 +98,12 @@ class TimmSource:
         import timm
         from timm.models import get_pretrained_cfg
 
-        from headstart.backbones.hub import downloading
+        from headstart.backbones.hub import ADDRESS, downloading
 
         cfg = get_pretrained_cfg(name)
         if cfg is None or not cfg.has_weights:
             raise UserError(f"timm has no ImageNet weights for {name}; give weights=FILE or weights=none.")
-        with downloading(f"timm:{name}", f"https://{HUB}" if cfg.hf_hub_id else cfg.url):
+        url = f"{ADDRESS}/{cfg.hf_hub_id}" if cfg.hf_hub_id else cfg.url
+        with downloading(f"timm:{name}", url, lambda: cfg.license or ""):
             network: nn.Module = timm.create_model(name, pretrained=True)
         return network

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import memory, names, sidecar
+from headstart.backbones import memory, names, pages, sidecar
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint_of
@@ -27,13 +27,17 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
     """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
 
     `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
-    `torchvision:` before it where that matters), or the path of an `.onnx` file. Those of libraries have weights
-    trained on ImageNet (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its
-    sidecar is read by neither torch nor timm.
+    `torchvision:` before it where that matters), a model page (`timm/NAME`, `hf-hub:ORG/NAME`, its address), a folder
+    like one (`local-dir:FOLDER`), or the path of an `.onnx` file. Those of libraries have weights trained on ImageNet
+    (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its sidecar is read by
+    neither torch nor timm.
     Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
     """
+    name = names.pasted(name)
     if name.lower().endswith(".onnx"):
         return _onnx(name, weights)
+    if name.startswith(names.PAGES) and str(weights) in KINDS:
+        return _page(name, str(weights), seed)
     if str(weights) not in KINDS:
         return _file(name, _weights_file(weights))
     own = None if weights == "none" else weights_file(name)
@@ -77,6 +81,26 @@ def _file(name: str, path: Path) -> Backbone:
         "file", path, found.sha256, kwargs=found.kwargs, num_classes=found.num_classes, licence=found.licence
     )
     return _backbone(name, found.architecture, weights, found.preprocess, found.fixed_size)
+
+
+def _page(name: str, weights: str, seed: int) -> Backbone:
+    """A model page or a folder like one; what a page said is remembered while its weights are in the hub's cache."""
+    question = ["page", name]
+    known = memory.recall(question) if name.startswith(names.HUB) and weights != "none" else None
+    path: Path | None
+    if known is not None and Path(known["path"]).is_file():
+        page, path = pages.of(known["page"]), Path(known["path"])
+    else:
+        page = pages.read(name)
+        path = None if weights == "none" else pages.weights(name)
+        if path is not None and name.startswith(names.HUB):
+            memory.remember(question, {"page": pages.to_dict(page), "path": str(path)})
+    if path is None:
+        found = Weights("none", seed=seed, licence="none: random weights")
+    else:
+        found = Weights("file", path, tensors.sha256(path), licence=page.licence)
+    found = replace(found, kwargs=page.kwargs, num_classes=page.num_classes)
+    return _backbone(name, page.architecture, found, page.preprocess, page.fixed_size)
 
 
 def _keras_file(name: str, path: Path) -> Backbone:

@@ -104,7 +104,15 @@ def find(name: str) -> str:
     for source in [prefix] if colon else SOURCES:
         if SOURCES[source].has(rest if colon else name):
             return f"{source}:{rest if colon else name}"
-    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES))
+    bare = rest if colon else name
+    tags = TimmSource().tags(bare) if "." in bare and (not colon or prefix == "timm") else []
+    hint = f"The weights of {bare.partition('.')[0]} have the tags {', '.join(tags)}." if tags else _page(name)
+    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES), hint)
+
+
+def _page(name: str) -> str:
+    """What to write where a name looks like that of a model page."""
+    return f"For a model page write hf-hub:{name}." if name.count("/") == 1 and ":" not in name else ""
 
 
 def known(sources: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ sprout                                  its own weights, the layer its authors p
 sprout@none                             random weights
 mobilenetv2_100:last_conv@FILE          a layer, and a weights file
 timm:resnet18                           a name with its source
+hf-hub:ORG/NAME                         a model page, as its address does
 networks/own.onnx                       an ONNX file; `own.onnx@networks/own.onnx` means the same
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.backbones.names import PAGES, pasted
 from headstart.backbones.resolution import KINDS
 from headstart.backbones.sources import SOURCES
 from headstart.errors import HeadstartError, Offline, UnknownName, UserError
@@ -28,7 +30,7 @@ def parse(text: str) -> Spelled:
     """
     text = text.strip()
     name, at, weights = (text, "", "") if _is_file(text) else text.partition("@")
-    name, layer = _layer(name.strip(), text)
+    name, layer = _layer(pasted(name), text)
     if at and not weights.strip():
         raise UserError(f"The backbone '{text}' names no weights behind its @; write {FORM}.")
     if name.lower().endswith(".onnx"):
@@ -71,10 +73,10 @@ def short(found: Spelled) -> str:
 
 def _layer(name: str, text: str) -> tuple[str, str]:
     """`timm:resnet18:layer3` -> (`timm:resnet18`, `layer3`); the layer is `auto` when none is named."""
-    prefix, colon, rest = name.partition(":")
-    source = f"{prefix}:" if colon and (prefix in SOURCES or prefix == "onnx") else ""
+    source = next((p for p in (*(f"{each}:" for each in (*SOURCES, "onnx")), *PAGES) if name.startswith(p)), "")
+    name = name.removeprefix(source)
     drive = name[:2] if name[1:3] in (":\\", ":/") else ""  # C:\networks\own.onnx
-    bare, colon, layer = (rest if source else name.removeprefix(drive)).partition(":")
+    bare, colon, layer = name.removeprefix(drive).partition(":")
     if not bare:
         raise UserError(f"The backbone '{text}' has no name; write {FORM}.")
     if colon and not layer:
