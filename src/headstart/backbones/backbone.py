@@ -129,10 +129,10 @@ class Backbone(BaseBackbone):
         if tried.failed:
             raise UserError(sizes.sentence(self.name, layer, size, tried))
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
         """See `BaseBackbone.save`; for random weights too. A safetensors file is copied as it is."""
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "backbone.safetensors"
+        file = folder / f"{stem}.safetensors"
         classes = self._write_weights(file)
         described = Sidecar(
             architecture=self.architecture,

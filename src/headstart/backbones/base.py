@@ -38,8 +38,8 @@ class BaseBackbone(ABC):
         """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `check` does."""
 
     @abstractmethod
-    def save(self, folder: Path) -> Path:
-        """Write the weights and their sidecar into `folder`; `resolve(self.name, that file)` is this backbone."""
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
+        """Write the weights and a sidecar into `folder`, called `stem`; `resolve(self.name, that file)` is this one."""
 
     def at(self, size: tuple[int, int]) -> BaseBackbone:
         """The backbone for pictures of (height, width): another one where its network is made for one size alone.

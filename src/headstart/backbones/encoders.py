@@ -41,14 +41,14 @@ FAMILIES = (
 
 
 def patch(architecture: str) -> int | None:
-    """The side of a patch in pixels, of a timm network whose pictures are cut into patches and not into windows.
+    """The side of a patch in pixels, of a timm network whose pictures are cut into patches.
 
     >>> patch("timm:vit_small_patch14_dinov2.lvd142m"), patch("timm:swin_tiny_patch4_window7_224"), patch("timm:vgg16")
-    (14, None, None)
+    (14, 4, None)
     """
     source, _, name = architecture.partition(":")
     found = re.search(r"_patch(\d+)(?:_|\.|$)", name)
-    return int(found[1]) if found and source == "timm" and "window" not in name else None
+    return int(found[1]) if found and source == "timm" else None
 
 
 def usual_layer(architecture: str) -> str:
@@ -65,11 +65,11 @@ def usual_layer(architecture: str) -> str:
 def usual_size(architecture: str, own: Size, small: bool, fits: Callable[[Size], bool]) -> Size:
     """The (height, width) that pays for a network of a fixed size, `own`: for pictures that are `small`, or not.
 
-    That is `own`, except for networks of patches: 224 where `own` is far beyond, and 128 for small pictures, or the
+    That is `own`, except for networks of patches without windows: 224 where `own` is far beyond, and 128 for small pictures, or the
     nearest multiple of a patch. `fits` says whether the network takes a size.
     """
     side = patch(architecture)
-    if side is None or own[0] != own[1]:
+    if side is None or "window" in architecture or own[0] != own[1]:
         return own
     wanted = max(SMALL, FEWEST * side) if small else USUAL if own[0] > FAR else own[0]
     chosen = min(own[0], round(wanted / side) * side)

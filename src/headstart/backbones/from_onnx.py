@@ -44,9 +44,9 @@ class OnnxBackbone(BaseBackbone):
         self.check(layer, size)
         return _convert(self, layer, size)
 
-    def save(self, folder: Path) -> Path:
-        """Copy the file as `backbone.onnx`, with its external data and a sidecar."""
-        return _write(self, folder)
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
+        """Copy the file as `STEM.onnx`, with its external data and a sidecar."""
+        return _write(self, folder / f"{stem}.onnx")
 
 
 def resolve_onnx(path: Path) -> OnnxBackbone:
@@ -126,9 +126,8 @@ def _type(model: Any) -> str:
     return str(model.input(0).get_element_type().to_string())
 
 
-def _write(backbone: OnnxBackbone, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "backbone.onnx"
+def _write(backbone: OnnxBackbone, file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
     source = weights_path(backbone.weights)
     external.copy(source, file)
     beside = sidecar.beside(source)

@@ -68,11 +68,8 @@ class TimmSource:
 
     def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
         """See `Source.build`."""
-        import timm
-
         classes = {} if num_classes is None else {"num_classes": num_classes}
-        network: nn.Module = timm.create_model(name, pretrained=False, **classes, **kwargs)
-        return network
+        return _created(name, {**classes, **kwargs})
 
     def renamed(
         self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
@@ -95,7 +92,6 @@ class TimmSource:
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""
-        import timm
         from timm.models import get_pretrained_cfg
 
         from headstart.backbones.hub import ADDRESS, downloading
@@ -105,5 +101,18 @@ class TimmSource:
             raise UserError(f"timm has no ImageNet weights for {name}; give weights=FILE or weights=none.")
         url = f"{ADDRESS}/{cfg.hf_hub_id}" if cfg.hf_hub_id else cfg.url
         with downloading(f"timm:{name}", url, lambda: cfg.license or ""):
-            network: nn.Module = timm.create_model(name, pretrained=True)
-        return network
+            return _created(name, {}, pretrained=True)
+
+
+def _created(name: str, kwargs: Mapping[str, Any], *, pretrained: bool = False) -> nn.Module:
+    """A network whose positions are worked out when it is built, where timm can also do so for each picture.
+
+    Cut between blocks, positions that depend on a picture's size would have to be carried along with its rows.
+    """
+    import timm
+
+    network: nn.Module = timm.create_model(name, pretrained=pretrained, **kwargs)
+    fixed = getattr(network, "pretrained_cfg", {}).get("fixed_input_size", False)
+    if fixed and getattr(network, "dynamic_img_size", False) and "dynamic_img_size" not in kwargs:
+        network = timm.create_model(name, pretrained=pretrained, dynamic_img_size=False, **kwargs)
+    return network

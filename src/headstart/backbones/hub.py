@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from headstart.backbones.licences import marked
 from headstart.errors import Offline, UserError, WeightsError
 
 ADDRESS = "https://huggingface.co"
+PAGE = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
@@ -65,13 +67,10 @@ def download(repository: str, file: str) -> Path | None:
     Raises as `downloading` does.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
-        validate_repo_id(repository)
-    except HFValidationError as error:
-        raise UserError(f"hf-hub:{repository} is no name of a model page; write hf-hub:ORG/NAME.") from error
+    if not PAGE.fullmatch(repository):
+        raise UserError(f"hf-hub:{repository} is no name of a model page; write hf-hub:ORG/NAME.")
     with downloading(f"hf-hub:{repository}", f"{ADDRESS}/{repository}", lambda: _licence(repository)):
         try:
             return Path(hf_hub_download(repository, file))

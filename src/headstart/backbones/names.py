@@ -75,4 +75,6 @@ def same(name: str, architecture: str) -> bool:
         return True
     prefix, _, bare = architecture.partition(":")
     meant = [architecture, canonical(bare)] if prefix == "keras" else [architecture]
+    if ("." in name) != ("." in architecture):  # the tag of weights may be left out
+        name, meant = name.partition(".")[0], [each.partition(".")[0] for each in meant]
     return any(canonical(name) in (each, each.partition(":")[2]) for each in meant)

@@ -82,13 +82,16 @@ def refusal(backbone: Backbone, size: Size) -> str:
 
 
 def nearest(fits: Callable[[int], bool], side: int, patch: int | None) -> list[int]:
-    """The sides below and above `side` that fit: multiples of a patch or of one of STEPS."""
+    """The nearest sides below and above `side` that fit, where they are multiples of a patch or of one of STEPS."""
+    below: list[int] = []
+    above: list[int] = []
     for step in dict.fromkeys((patch or STEPS[0], *STEPS)):
-        below = (side - 1) // step * step
-        above = (side // step + 1) * step
-        if found := [each for each in (below, above) if each >= LEAST and fits(each)]:
-            return found
-    return []
+        lower, higher = (side - 1) // step * step, (side // step + 1) * step
+        below += [lower] if lower >= LEAST and fits(lower) else []
+        above += [higher] if fits(higher) else []
+        if below and above:
+            break
+    return [*([max(below)] if below else []), *([min(above)] if above else [])]
 
 
 def _for_size(backbone: Backbone, size: Size) -> Weights:

@@ -24,7 +24,7 @@ KINDS = ("pretrained", "imagenet", "none")
 
 
 def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone | OnnxBackbone:
-    """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
+    """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded), or from a file or a folder.
 
     `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
     `torchvision:` before it where that matters), a model page (`timm/NAME`, `hf-hub:ORG/NAME`, its address), a folder
@@ -39,7 +39,7 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
     if name.startswith(names.PAGES) and str(weights) in KINDS:
         return _page(name, str(weights), seed)
     if str(weights) not in KINDS:
-        return _file(name, _weights_file(weights))
+        return _file(name, in_folder(name, weights) if expanded(weights).is_dir() else _weights_file(weights))
     own = None if weights == "none" else weights_file(name)
     if own is not None and weights == "imagenet":
         raise UserError(f"weights=imagenet: {name} was not trained on ImageNet; leave `weights` out for its own.")
@@ -65,6 +65,25 @@ def _weights_file(weights: str | Path) -> Path:
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"weights={path}: there is no such file.")
     raise UnknownName("weights", str(weights), KINDS, hint=f"Or give a file: {', '.join(FORMATS)}.")
+
+
+def in_folder(name: str, folder: str | Path) -> Path:
+    """The weights of the network `name` in a folder of weights files with sidecars. Raises WeightsError."""
+    place = expanded(folder).resolve()
+    files = sorted(file for file in place.iterdir() if file.name.lower().endswith(FORMATS) and sidecar.beside(file))
+    holds = {file: sidecar.architecture(file.with_suffix(".json")) for file in files}
+    if name.startswith(names.PAGES):  # whose file has the page's own name
+        bare = name.rpartition("/")[2]
+        fitting = [file for file in files if file.stem == bare]
+    else:
+        fitting = [file for file in files if names.same(name, holds[file])]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        several = ", ".join(file.name for file in fitting)
+        raise WeightsError(f"weights={folder} holds several files of {name}: {several}; give the one that you want.")
+    held = ", ".join(sorted({each.partition(":")[2] for each in holds.values()})) or "no weights file with a sidecar"
+    raise WeightsError(f"weights={folder} holds no weights of {name}; it holds {held}.")
 
 
 def _file(name: str, path: Path) -> Backbone:

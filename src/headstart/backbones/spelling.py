@@ -100,7 +100,7 @@ def _weights(weights: str, text: str) -> str:
     path = expanded(weights)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"The backbone '{text}': an ONNX file is a whole network; write {path} alone.")
-    if path.is_file():
+    if path.is_file() or path.is_dir():
         return str(path.resolve())
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"The backbone '{text}': there is no weights file {path}.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks, ImageColumn
 from headstart.cli.terminal import print
@@ -92,13 +94,33 @@ def _table(rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(
             row.name, row.alias or "", _millions(row.parameters), _top1(row), f"{row.pooled:,}" if row.pooled else "",
-            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds), row.licence,
+            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds),
+            marked(row.licence),
         )  # fmt: skip
     terminal.console(142).print(table)
     print("params: parameters with the classifier; MACs: multiply-adds of one picture; last_conv: channels x h x w.")
     print(
         "top-1: published ImageNet accuracy of the default weights, @ the size measured at where it is not the input."
     )
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Networks, as --backbone takes them.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; what is in it stays.")],
+) -> None:
+    """Download networks to take along: weights, sidecars with their licences, checksums.
+
+    Example: `headstart backbones fetch vit_small_patch14_dinov2.lvd142m mobilenetv2_100 --out weights`
+    """
+    from headstart.backbones.fetch import Fetched
+    from headstart.backbones.fetch import fetch as fetched
+
+    def tell(found: Fetched) -> None:
+        print(f"{found.file}: {found.file.stat().st_size / 1e6:,.1f} MB, licence {marked(found.licence)}")
+
+    found = fetched(names, out, tell)
+    print(f"Use them with --weights {out}, for example --backbone {found[0].name} --weights {out}")
 
 
 @app.command("bench")
@@ -166,7 +188,7 @@ def show(
 
     found = describe(name)
     row = found.row
-    facts = [f"input {_sides(row.input_size)}", f"licence {row.licence}"]
+    facts = [f"input {_sides(row.input_size)}", f"licence {marked(row.licence)}"]
     if row.parameters and row.multiply_adds:
         facts[1:1] = [f"{_millions(row.parameters)} parameters", f"{_billions(row.multiply_adds)} multiply-adds"]
     print(f"{row.name}: {', '.join(facts)}")

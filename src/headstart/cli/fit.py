@@ -27,12 +27,13 @@ LabelColumn = Annotated[str | None, typer.Option(help="Of a table: the column of
 def fit(
     data: Annotated[str, typer.Argument(help=DATA)],
     backbone: Annotated[
-        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx.")
+        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling, a model page) or FILE.onnx.")
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            help="`pretrained`, `none` (random, seeded), or a file: .safetensors, .pth, Keras's .h5 or .keras."
+            help="`pretrained`, `none` (random, seeded), a file (.safetensors, .pth, Keras's .h5 or .keras), or a "
+            "folder of them (`backbones fetch`)."
         ),
     ] = "pretrained",
     layer: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import documents
+from headstart.backbones.licences import marked
 from headstart.errors import UserError
 from headstart.records import write_text
 from headstart.report.numbers import NOTHING, count, decimal, duration, percent, plural, shown
@@ -120,7 +121,7 @@ def row(found: Mapping[str, Any]) -> dict[str, Any]:
             NOTHING if found["multiply_adds"] is None else f"{found['multiply_adds'] / 1e9:.2f} G",
             f"{found['height']} × {found['width']}",
         ],
-        "licence": shown(found["licence"]) or NOTHING,
+        "licence": shown(marked(found["licence"])) or NOTHING,
     }
 
 
