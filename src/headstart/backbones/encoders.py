@@ -65,8 +65,8 @@ def usual_layer(architecture: str) -> str:
 def usual_size(architecture: str, own: Size, small: bool, fits: Callable[[Size], bool]) -> Size:
     """The (height, width) that pays for a network of a fixed size, `own`: for pictures that are `small`, or not.
 
-    That is `own`, except for networks of patches without windows: 224 where `own` is far beyond, and 128 for small pictures, or the
-    nearest multiple of a patch. `fits` says whether the network takes a size.
+    That is `own`, except for networks of patches without windows: 224 where `own` is far beyond, and 128 for small
+    pictures, or the nearest multiple of a patch. `fits` says whether the network takes a size.
     """
     side = patch(architecture)
     if side is None or "window" in architecture or own[0] != own[1]:

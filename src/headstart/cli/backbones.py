@@ -37,14 +37,52 @@ MaxParams = Annotated[str | None, typer.Option(help="Only networks with at most 
 
 
 @app.callback()
-def default(context: typer.Context, sort: Sort = None, fits: Fits = None, max_params: MaxParams = None) -> None:
-    """List the well-known networks when no command is given."""
-    if context.invoked_subcommand is None:
-        list_(None, sort, fits, max_params)
-    elif (sort, fits, max_params) != (None, None, None):
-        from headstart.errors import UserError
+def default(
+    context: typer.Context,
+    sort: Sort = None,
+    fits: Fits = None,
+    max_params: MaxParams = None,
+    recommend: Annotated[
+        bool, typer.Option("--recommend", help="A short list for your pictures, measured on this machine.")
+    ] = False,
+    images: Annotated[int, typer.Option(min=1, help="With --recommend: how many pictures there are.")] = 1000,
+    size: Annotated[int, typer.Option(min=8, max=4096, help="With --recommend: their side in pixels.")] = 400,
+    no_gpu: Annotated[bool, typer.Option("--no-gpu", help="With --recommend: for a machine without a GPU.")] = False,
+) -> None:
+    """List the well-known networks when no command is given.
 
+    Example: `headstart backbones --recommend --images 2000 --size 400`
+    """
+    from headstart.errors import UserError
+
+    if context.invoked_subcommand is None:
+        _recommend(images, size, gpu=not no_gpu) if recommend else list_(None, sort, fits, max_params)
+    elif recommend:
+        raise UserError("--recommend stands alone: headstart backbones --recommend")
+    elif (sort, fits, max_params) != (None, None, None):
         raise UserError("--sort, --fits and --max-params stand behind the command: headstart backbones list --sort ...")
+
+
+def _recommend(images: int, size: int, *, gpu: bool) -> None:
+    from headstart.cli import show
+    from headstart.ranking.recommend import recommend
+
+    with show.progress_bar() as progress:
+        picks = recommend(images, size, gpu=gpu, progress=progress)
+    table = terminal.table()
+    for column in ("network", "top-1", "images/s", f"{images:,} images", "input", "licence", "why"):
+        side = "left" if column in ("network", "licence", "why") else "right"
+        table.add_column(column, justify=side, no_wrap=column not in ("licence", "why"))
+    for pick in picks:
+        table.add_row(
+            pick.name, "" if pick.top1 is None else f"{pick.top1:.1f}", f"{pick.images_per_s:,.3g}",
+            _duration(pick.seconds), f"{pick.size}x{pick.size}", marked(pick.licence), pick.why,
+        )  # fmt: skip
+    terminal.console(150).print(table)
+    print("top-1: published accuracy on ImageNet in per cent; images/s: measured here with random weights.")
+    for pick in picks:
+        print(f"{pick.name}: {pick.how}; {pick.source}" if pick.how else f"{pick.name}: see {pick.source}")
+    print("Which is best on your pictures only they can say: headstart rank DATA --backbones NAME,NAME")
 
 
 @app.command("list")
