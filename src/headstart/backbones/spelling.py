@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.backbones.encoders import usual_layer
 from headstart.backbones.names import PAGES, pasted
 from headstart.backbones.resolution import KINDS
 from headstart.backbones.sources import SOURCES
@@ -48,7 +49,7 @@ def parse_list(text: str) -> list[Spelled]:
 
 def spell(found: Spelled) -> str:
     """The text that `parse` reads back."""
-    layer = "" if found["layer"] == "auto" else f":{found['layer']}"
+    layer = "" if _usual(found) else f":{found['layer']}"
     weights = "" if found["weights"] == "pretrained" else f"@{found['weights']}"
     return f"{found['name']}{layer}{weights}"
 
@@ -66,9 +67,16 @@ def unloaded(name: str, error: HeadstartError) -> str:
 def short(found: Spelled) -> str:
     """A name for tables and charts: without source and folders, and with the weights only where they say more."""
     name = Path(found["name"]).stem if found["name"].lower().endswith(".onnx") else found["name"].rpartition(":")[2]
-    layer = "" if found["layer"] == "auto" else f":{found['layer']}"
+    layer = "" if _usual(found) else f":{found['layer']}"
     weights = found["weights"] if found["weights"] in KINDS else Path(found["weights"]).stem
     return f"{name}{layer}{'' if weights in ('pretrained', name) else f'@{weights}'}"
+
+
+def _usual(found: Spelled) -> bool:
+    """Whether the layer is that which a network is read at when none is named."""
+    if found["layer"] == "auto" or found["name"].startswith(PAGES):
+        return found["layer"] == "auto"
+    return found["layer"] == usual_layer(f"timm:{found['name'].rpartition(':')[2]}")
 
 
 def _layer(name: str, text: str) -> tuple[str, str]:
