@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from headstart.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from headstart.backbones.resizing import Made
     from headstart.backbones.split import Split
     from headstart.backbones.table import LayerTable
     from headstart.backbones.trainable import TrainableBlock, TrainablePart
@@ -109,7 +110,20 @@ class Backbone(BaseBackbone):
             return self
         from headstart.backbones.resizing import resized
 
-        return resized(self, size)
+        found = resized(self._made(), size, self.network)
+        return replace(
+            self,
+            weights=found.weights,
+            preprocess=self.preprocess.resized(size),
+            fingerprint=found.fingerprint,
+            fixed_size=size,
+            built=found.network,
+        )
+
+    def _made(self) -> Made:
+        from headstart.backbones.resizing import Made
+
+        return Made(self.name, self.architecture, self.weights, self.fixed_size or self._own_size, self.fingerprint)
 
     def usual_size(self, *, small: bool) -> tuple[int, int]:
         """See `BaseBackbone.usual_size`."""
@@ -117,7 +131,7 @@ class Backbone(BaseBackbone):
         def fits(size: tuple[int, int]) -> bool:
             from headstart.backbones.resizing import takes
 
-            return takes(self, size)
+            return takes(self._made(), size)
 
         return encoders.usual_size(self.architecture, super().usual_size(small=small), small, fits)
 

@@ -11,6 +11,9 @@ from math import isqrt
 import torch
 from torch import nn
 
+SPECIAL = ("pooled", "last_conv", "cls", "mean")
+"""Layers that are named by what they are; of several joined by JOIN the rows stand side by side."""
+JOIN = "+"
 PREFIXES = (0, 1, 2)
 """Tokens of no place that a network may have without saying so: none, a class token, DeiT's two."""
 
@@ -55,6 +58,11 @@ def has_class_token(network: nn.Module, shape: tuple[int, ...]) -> bool:
 def class_token(tokens: torch.Tensor) -> torch.Tensor:
     """Tokens (b, n, c) -> the first (b, c)."""
     return tokens[:, 0]
+
+
+def joined_rows(*parts: torch.Tensor) -> torch.Tensor:
+    """Tensors (b, ...) flattened and side by side: (b, d)."""
+    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def _sides(network: nn.Module, cells: int) -> tuple[int, int] | None:

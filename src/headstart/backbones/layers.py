@@ -17,7 +17,7 @@ import torch
 from torch import fx, nn
 
 from headstart.backbones.facts import Layer
-from headstart.backbones.grid import as_map, class_token, grid_of, has_class_token
+from headstart.backbones.grid import JOIN, SPECIAL, as_map, class_token, grid_of, has_class_token, joined_rows
 from headstart.backbones.split import Split, carried_features, cut, trunk_features
 from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
@@ -27,9 +27,6 @@ STAGES = ("blocks", "layers", "stages")
 SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 MOST_CARRIED = 2
 """A block boundary carries few tensors; NASNet's always two."""
-SPECIAL = ("pooled", "last_conv", "cls", "mean")
-"""Layers that are named by what they are."""
-JOIN = "+"
 LACKS = {
     "pooled": "has no vector before its classifier",
     "last_conv": "has neither a map nor a grid of tokens at its end",
@@ -212,11 +209,6 @@ class TracedLayers:
             total += step
             carried.append(total)
         return {path for path, node in t.outputs.items() if carried[order[node]] <= MOST_CARRIED}
-
-
-def joined_rows(*parts: torch.Tensor) -> torch.Tensor:
-    """Tensors (b, ...) flattened and side by side: (b, d)."""
-    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def _channels_first(t: Traced, shape: tuple[int, ...]) -> bool:

@@ -8,8 +8,7 @@ Imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -21,61 +20,74 @@ from headstart.backbones.sources import Architecture
 from headstart.backbones.weights import Weights
 from headstart.errors import UserError
 
-if TYPE_CHECKING:
-    from headstart.backbones.backbone import Backbone
-
 Size = tuple[int, int]
 STEPS = (16, 32, 28, 64, 8)
 """Pixels of which a side may have to be a multiple, beside the side of a patch."""
 LEAST = 8
 
 
-def resized(backbone: Backbone, size: Size) -> Backbone:
-    """The backbone for pictures of (height, width), with weights resampled from its own.
+@dataclass(frozen=True)
+class Made:
+    """A network as it was made, for pictures of (height, width) `size` alone; `mark` is its fingerprint."""
+
+    name: str
+    architecture: str
+    weights: Weights
+    size: Size
+    mark: str
+
+
+@dataclass(frozen=True)
+class Resized:
+    """Weights for another size and their fingerprint; `network` where it had to be built to know them."""
+
+    weights: Weights
+    fingerprint: str
+    network: nn.Module | None
+
+
+def resized(made: Made, size: Size, network: Callable[[], nn.Module]) -> Resized:
+    """What `made` is for pictures of (height, width), its weights resampled; `network` gives it as it was made.
 
     Raises UserError with the nearest sizes that the network takes.
     """
-    assert backbone.fixed_size is not None
-    question = ["resized", backbone.fingerprint, list(size)]
-    known, network = memory.recall(question), None
-    weights = _for_size(backbone, size)
+    question = ["resized", made.mark, list(size)]
+    known, built = memory.recall(question), None
+    weights = _for_size(made, size)
     if known is None:
-        if not takes(backbone, size):
-            raise UserError(refusal(backbone, size))
+        if not takes(made, size):
+            raise UserError(_refusal(made, size))
         with torch.random.fork_rng(devices=[]):
-            network = at_size(backbone.architecture, weights, backbone.network()).float().eval()
-        sha256, classes = content(network)
+            built = at_size(made.architecture, weights, network()).float().eval()
+        sha256, classes = content(built)
         known = {"sha256": sha256, "num_classes": classes}
         memory.remember(question, known)
     weights = replace(weights, sha256=known["sha256"], num_classes=known["num_classes"])
-    library = Architecture.of(backbone.architecture).library
-    mark = fingerprint_of(backbone.architecture, weights.kwargs, weights.num_classes, known["sha256"], library)
-    preprocess = backbone.preprocess.resized(size)
-    return replace(backbone, weights=weights, preprocess=preprocess, fingerprint=mark, fixed_size=size, built=network)
+    library = Architecture.of(made.architecture).library
+    mark = fingerprint_of(made.architecture, weights.kwargs, weights.num_classes, known["sha256"], library)
+    return Resized(weights, mark, built)
 
 
-def takes(backbone: Backbone, size: Size) -> bool:
+def takes(made: Made, size: Size) -> bool:
     """Whether the network can be built for pictures of (height, width), its weights fitted, and run. Remembered."""
-    if size == backbone.fixed_size:
+    if size == made.size:
         return True
-    library = Architecture.of(backbone.architecture).library
-    kwargs, classes = dict(backbone.weights.kwargs), backbone.weights.num_classes
-    question = ["resizes", backbone.architecture, library, kwargs, classes, backbone.fixed_size, list(size)]
+    library = Architecture.of(made.architecture).library
+    kwargs, classes = dict(made.weights.kwargs), made.weights.num_classes
+    question = ["resizes", made.architecture, library, kwargs, classes, list(made.size), list(size)]
     known = memory.recall(question)
     if known is None:
-        known = {"takes": _tried(backbone, size)}
+        known = {"takes": _tried(made, size)}
         memory.remember(question, known)
     return bool(known["takes"])
 
 
-def refusal(backbone: Backbone, size: Size) -> str:
+def _refusal(made: Made, size: Size) -> str:
     """What a user is told of a size that the network does not take."""
-    assert backbone.fixed_size is not None
-    start = f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels"
-    found = nearest(lambda side: takes(backbone, (side, side)), min(size), encoders.patch(backbone.architecture))
+    start = f"{made.name} cannot take pictures of {size[0]}x{size[1]} pixels"
+    found = nearest(lambda side: takes(made, (side, side)), min(size), encoders.patch(made.architecture))
     if not found:
-        height, width = backbone.fixed_size
-        return f"{start}, but those of {height}x{width} pixels only; leave `image_size` out."
+        return f"{start}, but those of {made.size[0]}x{made.size[1]} pixels only; leave `image_size` out."
     which = "size that it takes is" if len(found) == 1 else "sizes that it takes are"
     sides = " and ".join(f"{side}x{side}" for side in found)
     return f"{start}; the nearest {which} {sides}: give {' or '.join(f'image_size={side}' for side in found)}."
@@ -94,21 +106,21 @@ def nearest(fits: Callable[[int], bool], side: int, patch: int | None) -> list[i
     return [*([max(below)] if below else []), *([min(above)] if above else [])]
 
 
-def _for_size(backbone: Backbone, size: Size) -> Weights:
-    own = backbone.weights
-    kwargs = {**own.kwargs, **Architecture.of(backbone.architecture).source.sized(size)}
-    return replace(own, path=None, sha256=None, kwargs=kwargs, before=own, made_for=backbone.fixed_size)
+def _for_size(made: Made, size: Size) -> Weights:
+    own = made.weights
+    kwargs = {**own.kwargs, **Architecture.of(made.architecture).source.sized(size)}
+    return replace(own, path=None, sha256=None, kwargs=kwargs, before=own, made_for=made.size)
 
 
-def _tried(backbone: Backbone, size: Size) -> bool:
-    weights = _for_size(backbone, size)
-    if weights.kwargs == backbone.weights.kwargs:
+def _tried(made: Made, size: Size) -> bool:
+    weights = _for_size(made, size)
+    if weights.kwargs == made.weights.kwargs:
         return False
     for device in ("meta", "cpu"):
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-                own = create(backbone.architecture, backbone.weights)
-                network = at_size(backbone.architecture, weights, own)
+                own = create(made.architecture, made.weights)
+                network = at_size(made.architecture, weights, own)
                 if not _whole(network, size):
                     return False
                 network.eval()(torch.zeros(1, 3, *size))

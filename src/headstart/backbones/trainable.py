@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from headstart.backbones.layers import CUT, SPECIAL, TracedLayers
+from headstart.backbones.grid import SPECIAL
+from headstart.backbones.layers import CUT, TracedLayers
 from headstart.backbones.split import Split, carried, tail_features
 from headstart.backbones.table import LayerTable
 from headstart.errors import UserError

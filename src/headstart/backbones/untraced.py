@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.facts import Layer
-from headstart.backbones.grid import as_map, class_token, grid_of, has_class_token
-from headstart.backbones.layers import JOIN, SPECIAL, joined_rows
+from headstart.backbones.grid import JOIN, SPECIAL, as_map, class_token, grid_of, has_class_token, joined_rows
 from headstart.backbones.split import Split
 from headstart.errors import UnknownName, UserError
 
