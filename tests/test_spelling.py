@@ -25,12 +25,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "name", "weights", "layer"),
     [
-        ("sprout", "sprout", "pretrained", "pooled"),
-        (" sprout@none ", "sprout", "none", "pooled"),
+        ("sprout", "sprout", "pretrained", "auto"),
+        (" sprout@none ", "sprout", "none", "auto"),
         ("MobileNetV2:last_conv", "MobileNetV2", "pretrained", "last_conv"),
-        ("timm:resnet18", "timm:resnet18", "pretrained", "pooled"),
+        ("timm:resnet18", "timm:resnet18", "pretrained", "auto"),
         ("torchvision:squeezenet1_0:features.12@none", "torchvision:squeezenet1_0", "none", "features.12"),
-        ("embedded:sprout", "embedded:sprout", "pretrained", "pooled"),
+        ("embedded:sprout", "embedded:sprout", "pretrained", "auto"),
         ("resnet18.a1_in1k:layer3@imagenet", "resnet18.a1_in1k", "imagenet", "layer3"),
     ],
 )

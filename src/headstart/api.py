@@ -32,7 +32,7 @@ def fit(
     *,
     backbone: Place | None = None,
     weights: Place = "pretrained",
-    layer: str = "pooled",
+    layer: str = "auto",
     method: str = "features",
     training: Mapping[str, Any] | None = None,
     head: str = "logistic",

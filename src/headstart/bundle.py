@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from headstart.manifest import Manifest
 from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 from headstart.shared import replacing_folder
+
+if TYPE_CHECKING:
+    from headstart.backbones import BaseBackbone
 
 
 def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = None) -> Path:
@@ -167,12 +170,14 @@ def _source(folder: Path, manifest: Manifest) -> FeatureSource:
     described = manifest.backbone
     if described is None:
         return FeatureSource(preprocess)
+    backbone: BaseBackbone
     if described.weights == "none":
         backbone = resolve(described.name, "none", seed=described.seed or 0)
     elif described.weights.endswith(".onnx"):
         backbone = resolve(str(folder / described.weights))
     else:
         backbone = resolve(described.name, str(folder / described.weights))
+    backbone = backbone.at((preprocess.height, preprocess.width))
     width = probe.width(backbone, manifest.layer, preprocess)
     if width not in (None, manifest.head.config.n_features):
         raise ValueError(

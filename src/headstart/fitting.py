@@ -35,6 +35,7 @@ from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, Recipe
 
 if TYPE_CHECKING:
+    from headstart.backbones import BaseBackbone
     from headstart.heads.dense import DenseHead
 
 PIXEL_SIDE = 64
@@ -197,32 +198,43 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
 def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     """The backbone and preprocessing that a recipe asks for, with size and range of values settled by these pictures.
 
-    Raises UserError when the network cannot take pictures of that size, with the smallest that works.
+    Raises UserError when the network cannot take pictures of that size, with the sizes that work.
     """
     size, white = recipe.backbone.image_size, images.white()
     if recipe.method == "pixels":
         return FeatureSource(replace(_pixel_preprocess(images, size), white=white))
-    from headstart.backbones import resolve
+    from headstart.backbones import encoders, resolve
 
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
-    backbone = resolve(chosen.name, weights, seed=recipe.seed)
+    backbone: BaseBackbone = resolve(chosen.name, weights, seed=recipe.seed)
     preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
-    if backbone.fixed_size is None:
-        preprocess = sized(preprocess, size, images.probe())
+    preprocess = sized(backbone, preprocess, size, images.probe())
     if size is not None and size < LEAST:
         raise UserError(f"image_size={size} is too small for a network; give {LEAST} or more.")
-    wanted = (preprocess.height, preprocess.width) if size is None else (size, size)
-    if wanted != (backbone.preprocess.height, backbone.preprocess.width):
-        backbone.check(chosen.layer, wanted)
+    wanted = (preprocess.height, preprocess.width)
+    own = (backbone.preprocess.height, backbone.preprocess.width)
+    backbone = backbone.at(wanted)
+    layer = encoders.usual_layer(backbone.architecture) if chosen.layer == AUTO else chosen.layer
+    if wanted != own:
+        backbone.check(layer, wanted)
+        if size is None and backbone.fixed_size is not None:
+            note = encoders.told(backbone.architecture, own, wanted)
+            backbone = replace(backbone, notes=(*backbone.notes, note))
     engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
-    return FeatureSource(preprocess, backbone, chosen.layer, engine)
+    return FeatureSource(preprocess, backbone, layer, engine)
 
 
-def sized(preprocess: Preprocess, size: int | None, probe: Probe) -> Preprocess:
-    """The size rule, or the side that the user asked for; small pictures are shown whole either way."""
+def sized(backbone: BaseBackbone, preprocess: Preprocess, size: int | None, probe: Probe) -> Preprocess:
+    """The size rule, or the side that the user asked for; small pictures are shown whole either way.
+
+    A network that is made for one size keeps it unless another pays (see `backbones.encoders`) or is asked for.
+    """
     chosen = preprocess.for_images(probe)
-    return chosen if size is None else chosen.resized(size)
+    if (own := backbone.fixed_size) is None:
+        return chosen if size is None else chosen.resized(size)
+    wanted = backbone.usual_size(small=chosen != preprocess) if size is None else (size, size)
+    return preprocess if wanted == own else chosen.resized(wanted)
 
 
 def _pixel_preprocess(images: ImageSet, size: int | None) -> Preprocess:

@@ -239,6 +239,7 @@ class Outcome:
             "method": recipe.method,
             "backbone": backbone.name if backbone else None,
             "weights": backbone and ("none" if recipe.method == "scratch" else recipe.backbone.weights),
+            "licence": backbone.weights.licence if backbone else None,
             "layer": source.layer,
             "image_size": [source.preprocess.height, source.preprocess.width],
             "engine": f"{engine.name} ({engine.device}, {engine.precision})" if backbone else None,

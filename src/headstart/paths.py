@@ -14,7 +14,12 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 
 def absolute(name: str | os.PathLike[str]) -> str:
-    """A path that exists becomes absolute, so that a recipe means the same from anywhere; other names stay."""
+    """A path that exists becomes absolute, so that a recipe means the same from anywhere; other names stay.
+
+    So does that behind `local-dir:`, which is a folder whatever it is called.
+    """
+    if str(name).startswith("local-dir:"):
+        return f"local-dir:{expanded(str(name).removeprefix('local-dir:')).absolute()}"
     path = expanded(name)
     return str(path.resolve()) if str(name) and path.exists() else os.fspath(name)
 

@@ -102,8 +102,8 @@ class BackboneRecipe(Section):
     name: str = "mobilenetv2_100"
     weights: str = "pretrained"
     """`pretrained` (its own: ImageNet's for those of libraries), `none` (random, seeded), or a file."""
-    layer: str = "pooled"
-    """`pooled`, `last_conv`, or a named layer."""
+    layer: str = "auto"
+    """`pooled`, `last_conv`, `cls`, `mean`, a named layer, or `A+B`; `auto`: what the network's authors probe with."""
     image_size: int | None = Field(default=None, ge=1)
     """Side of the network's input in pixels; chosen by the size rule when left out."""
     grey: Literal["repeat", "first", "colormap"] | None = None

@@ -7,6 +7,9 @@
     trace         a network as a graph                        table        its layers by name
     split         trunk and tail                              trainable    the part that is trained
     with_weights  the same network with other weights         catalog      the families, with size and cost
+    encoders      size and layer that pay, by family          resizing     the same network for another size
+    pages         model pages and folders like them           hub          downloads
+    fetch         networks to take along                      licences     what a licence asks
 
 Importing this package imports none of the libraries.
 """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import tensors
-from headstart.backbones import sidecar, sizes
+from headstart.backbones import encoders, sidecar, sizes
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
 from headstart.backbones.sidecar import Sidecar
@@ -20,6 +20,7 @@ from headstart.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from headstart.backbones.resizing import Made
     from headstart.backbones.split import Split
     from headstart.backbones.table import LayerTable
     from headstart.backbones.trainable import TrainableBlock, TrainablePart
@@ -103,6 +104,37 @@ class Backbone(BaseBackbone):
         self.check(layer, size)
         return convert(self.features(layer), size)
 
+    def at(self, size: tuple[int, int]) -> Backbone:
+        """See `BaseBackbone.at`: positions are resampled as the library does it, and the answer is remembered."""
+        if self.fixed_size in (None, size):
+            return self
+        from headstart.backbones.resizing import resized
+
+        found = resized(self._made(), size, self.network)
+        return replace(
+            self,
+            weights=found.weights,
+            preprocess=self.preprocess.resized(size),
+            fingerprint=found.fingerprint,
+            fixed_size=size,
+            built=found.network,
+        )
+
+    def _made(self) -> Made:
+        from headstart.backbones.resizing import Made
+
+        return Made(self.name, self.architecture, self.weights, self.fixed_size or self._own_size, self.fingerprint)
+
+    def usual_size(self, *, small: bool) -> tuple[int, int]:
+        """See `BaseBackbone.usual_size`."""
+
+        def fits(size: tuple[int, int]) -> bool:
+            from headstart.backbones.resizing import takes
+
+            return takes(self._made(), size)
+
+        return encoders.usual_size(self.architecture, super().usual_size(small=small), small, fits)
+
     def check(self, layer: str, size: tuple[int, int]) -> None:
         """See `BaseBackbone.check`; the answer is remembered. Raises UnknownName with the layers that exist."""
         super().check(layer, size)
@@ -111,10 +143,10 @@ class Backbone(BaseBackbone):
         if tried.failed:
             raise UserError(sizes.sentence(self.name, layer, size, tried))
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
         """See `BaseBackbone.save`; for random weights too. A safetensors file is copied as it is."""
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "backbone.safetensors"
+        file = folder / f"{stem}.safetensors"
         classes = self._write_weights(file)
         described = Sidecar(
             architecture=self.architecture,
@@ -131,7 +163,7 @@ class Backbone(BaseBackbone):
     def _write_weights(self, file: Path) -> int:
         """Write the weights, and say how many classes they have. The network is built only where a copy will not do."""
         path, classes = self.weights.path, self.weights.num_classes
-        copied = path is not None and path.suffix.lower() == ".safetensors"
+        copied = path is not None and path.suffix.lower() == ".safetensors"  # no path: resampled for another size
         if copied:
             shutil.copyfile(weights_path(self.weights), file)
         if copied and classes is not None:

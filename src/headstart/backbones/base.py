@@ -18,7 +18,7 @@ class BaseBackbone(ABC):
     """See `resolve`. The attributes are known without loading a library.
 
     `name` is what `resolve` takes again, `fingerprint` changes with weights, architecture, its arguments and the
-    library's version, `fixed_size` is the only (height, width) it takes, or None.
+    library's version, `fixed_size` is the only (height, width) it takes as it is, or None; see `at`.
     """
 
     name: str
@@ -38,16 +38,31 @@ class BaseBackbone(ABC):
         """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `check` does."""
 
     @abstractmethod
-    def save(self, folder: Path) -> Path:
-        """Write the weights and their sidecar into `folder`; `resolve(self.name, that file)` is this backbone."""
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
+        """Write the weights and a sidecar into `folder`, called `stem`; `resolve(self.name, that file)` is this one."""
+
+    def at(self, size: tuple[int, int]) -> BaseBackbone:
+        """The backbone for pictures of (height, width): another one where its network is made for one size alone.
+
+        Raises UserError with the sizes to give where it cannot take such pictures whatever the layer.
+        """
+        if self.fixed_size not in (None, size):
+            raise UserError(self._refusal(size))
+        return self
+
+    def usual_size(self, *, small: bool) -> tuple[int, int]:
+        """The (height, width) that pays for a network of fixed size, for `small` pictures or others: see `encoders`."""
+        assert self.fixed_size is not None
+        return self.fixed_size
 
     def check(self, layer: str, size: tuple[int, int]) -> None:
         """Raise UserError when the layer cannot be computed of pictures of (height, width), with the size to give."""
-        if self.fixed_size is not None and size != self.fixed_size:
-            raise UserError(
-                f"{self.name} takes pictures of {_pixels(self.fixed_size)} only, not {_pixels(size)}; "
-                "leave `image_size` out."
-            )
+        if self.fixed_size not in (None, size):
+            raise UserError(self._refusal(size))
+
+    def _refusal(self, size: tuple[int, int]) -> str:
+        own = f"{self.name} takes pictures of {_pixels(self.fixed_size or size)} only"
+        return f"{own}, not {_pixels(size)}; leave `image_size` out."
 
 
 def _pixels(size: tuple[int, int]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,10 +16,6 @@ from headstart.backbones.keras import convert, load
 from headstart.backbones.sources import Architecture
 from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UserError, WeightsError
-
-if TYPE_CHECKING:
-    pass
-
 
 SPARE = 20_000_000
 """Numbers that a network may have beside four times those of its file, such as a classifier that the file lacks."""
@@ -41,7 +37,10 @@ def build_network(architecture: str, weights: Weights) -> Built:
     parsed = Architecture.of(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights.seed)
-        if weights.kind == "imagenet":
+        if weights.before is not None:
+            built = build_network(architecture, weights.before)
+            built = replace(built, network=at_size(architecture, weights, built.network))
+        elif weights.kind == "imagenet":
             built = Built(parsed.source.pretrained(parsed.name))
         elif weights.kind == "none":
             built = Built(create(architecture, weights))
@@ -63,6 +62,22 @@ def create(architecture: str, weights: Weights) -> nn.Module:
         raise WeightsError(
             f"{architecture} cannot be built with the sidecar's kwargs {dict(weights.kwargs)}: {error}."
         ) from error
+
+
+def at_size(architecture: str, weights: Weights, own: nn.Module) -> nn.Module:
+    """The network that `weights` describe, with the weights of `own`, made for `weights.made_for`, resampled.
+
+    Raises UserError where the library does not resample them.
+    """
+    network = create(architecture, replace(weights, num_classes=checkpoint.classes_in(own.state_dict(), own)))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries' own code for resampling
+        state = Architecture.of(architecture).source.renamed(network, own.state_dict(), weights.made_for)
+    needed = network.state_dict()
+    if any(name not in state or state[name].shape != value.shape for name, value in needed.items()):
+        raise UserError(f"{architecture} cannot be resampled for pictures of another size.")
+    network.load_state_dict({name: state[name] for name in needed})
+    return network
 
 
 def _from_file(architecture: str, weights: Weights) -> Built:

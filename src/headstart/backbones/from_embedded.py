@@ -75,9 +75,15 @@ class EmbeddedSource:
         classes: dict[str, type[nn.Module]] = {"sprout": Sprout, "small_cnn": SmallCnn}
         return classes[name](num_classes or 0, **kwargs)
 
-    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def renamed(
+        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
+    ) -> Mapping[str, torch.Tensor]:
         """See `Source.renamed`: there are no older names."""
         return state
+
+    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
+        """See `Source.sized`: there are none."""
+        return {}
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`: the weights in the package."""

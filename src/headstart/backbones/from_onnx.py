@@ -40,13 +40,13 @@ class OnnxBackbone(BaseBackbone):
         return tuple(Layer(name, shape) for name, shape in self.outputs.items())
 
     def openvino_model(self, layer: str, size: tuple[int, int]) -> Any:
-        """See `BaseBackbone.openvino_model`; `layer` is one of the outputs. What a free size takes is found here."""
+        """See `BaseBackbone.openvino_model`; `layer` is an output, or `A+B`. What a free size takes is found here."""
         self.check(layer, size)
         return _convert(self, layer, size)
 
-    def save(self, folder: Path) -> Path:
-        """Copy the file as `backbone.onnx`, with its external data and a sidecar."""
-        return _write(self, folder)
+    def save(self, folder: Path, stem: str = "backbone") -> Path:
+        """Copy the file as `STEM.onnx`, with its external data and a sidecar."""
+        return _write(self, folder / f"{stem}.onnx")
 
 
 def resolve_onnx(path: Path) -> OnnxBackbone:
@@ -79,9 +79,10 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     ov = openvino.load()
     from openvino import opset13 as ops
 
-    if layer not in backbone.outputs:
+    parts = [layer] if layer in backbone.outputs else layer.split("+")
+    if unknown := [part for part in parts if part not in backbone.outputs]:
         listed = ", ".join(map(str, backbone.layers()))
-        raise UnknownName(f"layer of {backbone.name}", layer, backbone.outputs, hint=f"Its outputs are {listed}.")
+        raise UnknownName(f"layer of {backbone.name}", unknown[0], backbone.outputs, hint=f"Its outputs are {listed}.")
     path = weights_path(backbone.weights)
     if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
         raise WeightsError(f"{path} or its external data changed while this program ran; start it again.")
@@ -91,8 +92,9 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     except RuntimeError as error:
         raise UserError(f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels.") from error
     try:
-        value = model.output(layer).get_node().input_value(0)
-        flat = ops.reshape(value, [1, -1], special_zero=False)
+        values = [model.output(part).get_node().input_value(0) for part in parts]
+        rows = [ops.reshape(value, [1, -1], special_zero=False) for value in values]
+        flat = rows[0] if len(rows) == 1 else ops.concat(rows, 1)
         flat.output(0).set_names({"features"})
         return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
     except RuntimeError as error:
@@ -124,9 +126,8 @@ def _type(model: Any) -> str:
     return str(model.input(0).get_element_type().to_string())
 
 
-def _write(backbone: OnnxBackbone, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "backbone.onnx"
+def _write(backbone: OnnxBackbone, file: Path) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
     source = weights_path(backbone.weights)
     external.copy(source, file)
     beside = sidecar.beside(source)

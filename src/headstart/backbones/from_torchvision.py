@@ -64,9 +64,15 @@ class TorchvisionSource:
             _without_classifier(network)
         return network
 
-    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def renamed(
+        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
+    ) -> Mapping[str, torch.Tensor]:
         """See `Source.renamed`: there are no older names."""
         return state
+
+    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
+        """See `Source.sized`: there are none."""
+        return {}
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""

@@ -11,6 +11,9 @@ from math import isqrt
 import torch
 from torch import nn
 
+SPECIAL = ("pooled", "last_conv", "cls", "mean")
+"""Layers that are named by what they are; of several joined by JOIN the rows stand side by side."""
+JOIN = "+"
 PREFIXES = (0, 1, 2)
 """Tokens of no place that a network may have without saying so: none, a class token, DeiT's two."""
 
@@ -43,6 +46,23 @@ def as_map(tokens: torch.Tensor, prefix: int, height: int, width: int) -> torch.
         return tokens.permute(0, 3, 1, 2)
     cells = tokens[:, prefix:].transpose(1, 2)
     return cells.reshape(cells.shape[0], cells.shape[1], height, width)
+
+
+def has_class_token(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the first of the tokens (b, n, c) is the class token: of no place, and learned as one."""
+    stated = getattr(network, "cls_token", getattr(network, "class_token", None))
+    grid = grid_of(network, shape) if isinstance(stated, torch.Tensor) and len(shape) == 3 else None
+    return grid is not None and grid.prefix > 0
+
+
+def class_token(tokens: torch.Tensor) -> torch.Tensor:
+    """Tokens (b, n, c) -> the first (b, c)."""
+    return tokens[:, 0]
+
+
+def joined_rows(*parts: torch.Tensor) -> torch.Tensor:
+    """Tensors (b, ...) flattened and side by side: (b, d)."""
+    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def _sides(network: nn.Module, cells: int) -> tuple[int, int] | None:

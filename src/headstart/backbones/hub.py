@@ -5,12 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from headstart.errors import Offline, UserError
+from headstart.backbones.licences import marked
+from headstart.errors import Offline, UserError, WeightsError
+
+ADDRESS = "https://huggingface.co"
+PAGE = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
@@ -31,10 +37,11 @@ OWN_DISK = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT}
 
 
 @contextlib.contextmanager
-def downloading(what: str, url: str) -> Iterator[None]:
+def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterator[None]:
     """Run a library's own download of `what` from `url`; what it stored before is used without the network.
 
-    Raises Offline when the network does not give it, UserError when the disk does not take it.
+    The hub's own login is used. Raises Offline when the network does not give it, WeightsError when the hub refuses it,
+    with its licence where `licence()` knows it, UserError when the disk does not take it.
     """
     try:
         with _patience(), _hugging_face(url):
@@ -43,13 +50,61 @@ def downloading(what: str, url: str) -> Iterator[None]:
         chain = list(_chain(error))
         if any(isinstance(e, OSError) and e.errno in OWN_DISK for e in chain):
             raise UserError(f"The weights of {what} could not be stored: {_first_line(chain[-1])}.") from error
+        if refused := _refusal(chain, what, url, licence):
+            raise WeightsError(refused) from error
         if any(_is_network(e) for e in chain):
             raise Offline(
-                f"The ImageNet weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
+                f"The weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
                 f"them ({_reason(chain)})",
                 WAY_OUT,
             ) from error
         raise
+
+
+def download(repository: str, file: str) -> Path | None:
+    """A file of a model page `ORG/NAME`, from the hub's cache or the hub; None where the page has no such file.
+
+    Raises as `downloading` does.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    if not PAGE.fullmatch(repository):
+        raise UserError(f"hf-hub:{repository} is no name of a model page; write hf-hub:ORG/NAME.")
+    with downloading(f"hf-hub:{repository}", f"{ADDRESS}/{repository}", lambda: _licence(repository)):
+        try:
+            return Path(hf_hub_download(repository, file))
+        except EntryNotFoundError as error:
+            if isinstance(error, LocalEntryNotFoundError):  # not in the cache, and the hub was not reached
+                raise
+            return None
+
+
+def _licence(repository: str) -> str:
+    """The licence that a model page states, to everybody; empty where it does not say."""
+    from huggingface_hub import model_info
+
+    try:
+        card = model_info(repository, timeout=SECONDS).card_data
+    except Exception:  # whatever goes wrong, the refusal itself is what is told
+        return ""
+    return str(getattr(card, "license_name", None) or getattr(card, "license", None) or "")
+
+
+def _refusal(chain: list[BaseException], what: str, url: str, licence: Callable[[], str]) -> str | None:
+    """What a user is told where the hub knows the weights and does not give them; None for any other failure."""
+    kinds = {type(error).__name__ for error in chain}
+    codes = {getattr(getattr(error, "response", None), "status_code", None) for error in chain}
+    login = "log in with `hf auth login` or set HF_TOKEN"
+    if "GatedRepoError" in kinds or 403 in codes:
+        name = licence()
+        terms = f"the licence {marked(name)}" if name else "their licence"
+        return (
+            f"The hub gives out the weights of {what} to those who accepted {terms}: accept it on {url}, then {login}."
+        )
+    if "RepositoryNotFoundError" in kinds or 401 in codes:
+        return f"The hub has no weights of {what}, or not for everybody: check the name, or {login}."
+    return None
 
 
 @contextlib.contextmanager
@@ -66,7 +121,7 @@ def _patience() -> Iterator[None]:
 @contextlib.contextmanager
 def _hugging_face(url: str) -> Iterator[None]:
     """One attempt to reach the hub; if it fails only its cache is read (huggingface_hub would retry for 50 s)."""
-    if not url.startswith("https://huggingface.co"):
+    if not url.startswith(ADDRESS):
         yield
         return
     from huggingface_hub import constants

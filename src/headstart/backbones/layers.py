@@ -1,21 +1,23 @@
-"""Names of layers: `pooled`, `last_conv`, and the path of any module; which of them are blocks.
+"""Names of layers: `pooled`, `last_conv`, `cls`, `mean`, the path of any module, and `A+B`; which of them are blocks.
 
 `last_conv` is the last map of a convolutional network, (c, h, w): what timm's `forward_features` gives; elsewhere the
 last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells. Of a transformer, `last_conv` is the
 last grid of tokens (c, h, w), without the class token, and `pooled` the vector that enters the classifier, timm's
 `forward_head(pre_logits=True)`. A network of our own names its `pooled_layer` itself: sprout's keeps the quarters of
-the map apart.
+the map apart. `cls` is a transformer's class token as `forward_features` gives it, `mean` the mean over the cells of
+`last_conv`, and `A+B` are two layers or more side by side, each flattened.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 
 import torch
 from torch import fx, nn
 
 from headstart.backbones.facts import Layer
-from headstart.backbones.grid import as_map, grid_of
+from headstart.backbones.grid import JOIN, SPECIAL, as_map, class_token, grid_of, has_class_token, joined_rows
 from headstart.backbones.split import Split, carried_features, cut, trunk_features
 from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
@@ -25,6 +27,12 @@ STAGES = ("blocks", "layers", "stages")
 SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 MOST_CARRIED = 2
 """A block boundary carries few tensors; NASNet's always two."""
+LACKS = {
+    "pooled": "has no vector before its classifier",
+    "last_conv": "has neither a map nor a grid of tokens at its end",
+    "cls": "has no class token at its end",
+    "mean": "has neither a map nor a grid of tokens at its end",
+}
 CUT = "cut:"
 """Before a layer's name: everything that a cut behind it carries, not the layer's output alone."""
 
@@ -35,6 +43,7 @@ class TracedLayers:
     def __init__(self, traced: Traced, name: str) -> None:
         self.traced = traced
         self.name = name
+        self._joined: dict[str, fx.Node] = {}
 
     @cached_property
     def last_conv(self) -> fx.Node | None:
@@ -49,6 +58,37 @@ class TracedLayers:
             node = t.graph.call_function(as_map, (tokens, grid.prefix, grid.height, grid.width))
         t.shapes[node] = (batch, channels, grid.height, grid.width)
         return node
+
+    @cached_property
+    def cls(self) -> fx.Node | None:
+        """The node of the class token (b, c), None for networks without one."""
+        t, tokens = self.traced, self._tokens
+        if self._map is not None or tokens is None or not has_class_token(t.network, t.shapes[tokens]):
+            return None
+        with t.graph.inserting_after(tokens):
+            node = t.graph.call_function(class_token, (tokens,))
+        t.shapes[node] = (t.shapes[tokens][0], t.shapes[tokens][2])
+        return node
+
+    @cached_property
+    def mean(self) -> fx.Node | None:
+        """The node of the mean over the cells of `last_conv` (b, c), None for networks without it."""
+        t, cells = self.traced, self.last_conv
+        if cells is None:
+            return None
+        with t.graph.inserting_after(cells):
+            node = t.graph.call_function(torch.mean, (cells,), {"dim": (2, 3)})
+        t.shapes[node] = t.shapes[cells][:2]
+        return node
+
+    def _join(self, name: str) -> fx.Node:
+        """The node of several layers side by side (b, d)."""
+        t, parts = self.traced, [self.node(part) for part in name.split(JOIN)]
+        order = {node: i for i, node in enumerate(t.graph.nodes)}
+        with t.graph.inserting_after(max(parts, key=order.__getitem__)):
+            joined = t.graph.call_function(joined_rows, tuple(parts))
+        t.shapes[joined] = (t.shapes[parts[0]][0], sum(prod(t.shapes[part][1:]) for part in parts))
+        return joined
 
     @cached_property
     def _tokens(self) -> fx.Node | None:
@@ -94,15 +134,21 @@ class TracedLayers:
 
     def node(self, name: str) -> fx.Node:
         """The node of a layer. Raises UnknownName with what exists and its shapes."""
-        if name == "last_conv" and self.last_conv is None:
-            raise UserError(
-                f"{self.name} has neither a map nor a grid of tokens at its end, so no last_conv. {self.listing()}"
-            )
-        special = {"pooled": self.pooled, "last_conv": self.last_conv}
-        node = special[name] if name in special else self.traced.outputs.get(name)
+        if name in SPECIAL:
+            return self._special(name)
+        node = self.traced.outputs.get(name)
+        if node is None and JOIN in name:
+            if name not in self._joined:
+                self._joined[name] = self._join(name)
+            return self._joined[name]
         if node is None:
-            names = ["pooled", "last_conv", *self.traced.outputs]
-            raise UnknownName(f"layer of {self.name}", name, names, hint=self.listing())
+            raise UnknownName(f"layer of {self.name}", name, [*SPECIAL, *self.traced.outputs], hint=self.listing())
+        return node
+
+    def _special(self, name: str) -> fx.Node:
+        node: fx.Node | None = getattr(self, name)
+        if node is None:
+            raise UserError(f"{self.name} {LACKS[name]}, so no {name}. {self.listing()}")
         return node
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -114,8 +160,9 @@ class TracedLayers:
         return f"Its layers are {', '.join(map(str, self.layers()))}, and any module within them."
 
     def layers(self) -> tuple[Layer, ...]:
-        """`pooled`, `last_conv` where there is one, and the blocks from input to output."""
-        special = [n for n, node in (("pooled", self.pooled), ("last_conv", self.last_conv)) if node is not None]
+        """`pooled`, `last_conv`, `cls` and `mean` where there are any, and the blocks from input to output."""
+        own = SPECIAL if self._map is None else SPECIAL[:2]  # of a map, `mean` would be `pooled` again
+        special = [name for name in own if getattr(self, name) is not None]
         return tuple(Layer(name, self.shape(name)) for name in [*special, *self._blocks])
 
     def modules(self) -> tuple[Layer, ...]:

@@ -1,6 +1,17 @@
-"""Names of backbones: Keras spellings as aliases, and `timm:NAME` or `torchvision:NAME` as the full form."""
+"""Names of backbones: Keras spellings as aliases, `timm:NAME` or `torchvision:NAME` as the full form, and model pages.
+
+Model pages write names in their own ways: `timm/NAME`, `hf-hub:ORG/NAME`, `local-dir:FOLDER`, or their address.
+"""
 
 from __future__ import annotations
+
+import re
+
+from headstart.paths import expanded
+
+HUB, LOCAL = "hf-hub:", "local-dir:"
+PAGES = (HUB, LOCAL)
+ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:models/)?", re.IGNORECASE)
 
 ALIASES: dict[str, str] = {
     "AlexNet": "torchvision:alexnet",
@@ -33,6 +44,22 @@ ALIASES: dict[str, str] = {
 _BY_LOWER = {alias.lower(): architecture for alias, architecture in ALIASES.items()}
 
 
+def pasted(name: str) -> str:
+    """A name as a model page has it -> as it is used here; any other unchanged. Reads no library.
+
+    >>> pasted("https://huggingface.co/timm/resnet18.a1_in1k/tree/main"), pasted("hf-hub:ORG/NAME")
+    ('timm:resnet18.a1_in1k', 'hf-hub:ORG/NAME')
+    """
+    name = name.strip()
+    if address := ADDRESS.match(name):
+        name = HUB + "/".join(re.split(r"[/?#]", name[address.end() :])[:2])
+    name = re.sub("^hf_hub:", HUB, name)
+    if name.startswith(LOCAL):
+        return LOCAL + str(expanded(name.removeprefix(LOCAL)).absolute())
+    bare = name.removeprefix(HUB)
+    return f"timm:{bare.removeprefix('timm/')}" if bare.startswith("timm/") else name
+
+
 def canonical(name: str) -> str:
     """`VGG16` -> `timm:vgg16`; any other name unchanged. Reads no library."""
     return _BY_LOWER.get(name.lower(), name)
@@ -41,8 +68,13 @@ def canonical(name: str) -> str:
 def same(name: str, architecture: str) -> bool:
     """Whether the name a user gave means `architecture`: alias, full form, or the part behind the prefix.
 
-    `keras:NAME` is timm's network of that name as Keras has it: the names of timm's mean it too.
+    `keras:NAME` is timm's network of that name as Keras has it: the names of timm's mean it too. A model page may hold
+    any architecture.
     """
+    if name.startswith(PAGES):
+        return True
     prefix, _, bare = architecture.partition(":")
     meant = [architecture, canonical(bare)] if prefix == "keras" else [architecture]
+    if ("." in name) != ("." in architecture):  # the tag of weights may be left out
+        name, meant = name.partition(".")[0], [each.partition(".")[0] for each in meant]
     return any(canonical(name) in (each, each.partition(":")[2]) for each in meant)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import memory, names, sidecar
+from headstart.backbones import memory, names, pages, sidecar
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint_of
@@ -24,18 +24,22 @@ KINDS = ("pretrained", "imagenet", "none")
 
 
 def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone | OnnxBackbone:
-    """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded) or from a file.
+    """The backbone `name` with weights `pretrained` (its own), `none` (random, seeded), or from a file or a folder.
 
     `name` is `sprout` or `small_cnn`, a Keras spelling (`VGG16`), a name of timm or torchvision (with `timm:` or
-    `torchvision:` before it where that matters), or the path of an `.onnx` file. Those of libraries have weights
-    trained on ImageNet (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its
-    sidecar is read by neither torch nor timm.
+    `torchvision:` before it where that matters), a model page (`timm/NAME`, `hf-hub:ORG/NAME`, its address), a folder
+    like one (`local-dir:FOLDER`), or the path of an `.onnx` file. Those of libraries have weights trained on ImageNet
+    (downloaded once), which `imagenet` names too; `small_cnn` has none. A weights file with its sidecar is read by
+    neither torch nor timm.
     Raises UnknownName, WeightsError, Offline, UserError: see `headstart.errors`.
     """
+    name = names.pasted(name)
     if name.lower().endswith(".onnx"):
         return _onnx(name, weights)
+    if name.startswith(names.PAGES) and str(weights) in KINDS:
+        return _page(name, str(weights), seed)
     if str(weights) not in KINDS:
-        return _file(name, _weights_file(weights))
+        return _file(name, in_folder(name, weights) if expanded(weights).is_dir() else _weights_file(weights))
     own = None if weights == "none" else weights_file(name)
     if own is not None and weights == "imagenet":
         raise UserError(f"weights=imagenet: {name} was not trained on ImageNet; leave `weights` out for its own.")
@@ -63,6 +67,25 @@ def _weights_file(weights: str | Path) -> Path:
     raise UnknownName("weights", str(weights), KINDS, hint=f"Or give a file: {', '.join(FORMATS)}.")
 
 
+def in_folder(name: str, folder: str | Path) -> Path:
+    """The weights of the network `name` in a folder of weights files with sidecars. Raises WeightsError."""
+    place = expanded(folder).resolve()
+    files = sorted(file for file in place.iterdir() if file.name.lower().endswith(FORMATS) and sidecar.beside(file))
+    holds = {file: sidecar.architecture(file.with_suffix(".json")) for file in files}
+    if name.startswith(names.PAGES):  # whose file has the page's own name
+        bare = name.rpartition("/")[2]
+        fitting = [file for file in files if file.stem == bare]
+    else:
+        fitting = [file for file in files if names.same(name, holds[file])]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        several = ", ".join(file.name for file in fitting)
+        raise WeightsError(f"weights={folder} holds several files of {name}: {several}; give the one that you want.")
+    held = ", ".join(sorted({each.partition(":")[2] for each in holds.values()})) or "no weights file with a sidecar"
+    raise WeightsError(f"weights={folder} holds no weights of {name}; it holds {held}.")
+
+
 def _file(name: str, path: Path) -> Backbone:
     beside = sidecar.beside(path)
     if beside is None:
@@ -77,6 +100,26 @@ def _file(name: str, path: Path) -> Backbone:
         "file", path, found.sha256, kwargs=found.kwargs, num_classes=found.num_classes, licence=found.licence
     )
     return _backbone(name, found.architecture, weights, found.preprocess, found.fixed_size)
+
+
+def _page(name: str, weights: str, seed: int) -> Backbone:
+    """A model page or a folder like one; what a page said is remembered while its weights are in the hub's cache."""
+    question = ["page", name]
+    known = memory.recall(question) if name.startswith(names.HUB) and weights != "none" else None
+    path: Path | None
+    if known is not None and Path(known["path"]).is_file():
+        page, path = pages.of(known["page"]), Path(known["path"])
+    else:
+        page = pages.read(name)
+        path = None if weights == "none" else pages.weights(name)
+        if path is not None and name.startswith(names.HUB):
+            memory.remember(question, {"page": pages.to_dict(page), "path": str(path)})
+    if path is None:
+        found = Weights("none", seed=seed, licence="none: random weights")
+    else:
+        found = Weights("file", path, tensors.sha256(path), licence=page.licence)
+    found = replace(found, kwargs=page.kwargs, num_classes=page.num_classes)
+    return _backbone(name, page.architecture, found, page.preprocess, page.fixed_size)
 
 
 def _keras_file(name: str, path: Path) -> Backbone:

@@ -65,6 +65,15 @@ def read(path: Path, weights: Path) -> Sidecar:
     return found
 
 
+def architecture(path: Path) -> str:
+    """What a sidecar says that its weights are of, before anything is checked. Raises WeightsError."""
+    try:
+        found = documents.read(path, MAX_BYTES)
+    except (ValueError, OSError) as error:
+        raise WeightsError(f"The sidecar {path} cannot be used: {str(error).rstrip('.')}.") from error
+    return str(found.get("architecture", "")) if isinstance(found, dict) else ""
+
+
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Shapes = dict[str, Annotated[list[Annotated[int, Field(ge=1, lt=1 << 31)] | str], Field(max_length=8)]]
 

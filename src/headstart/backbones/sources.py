@@ -43,8 +43,17 @@ class Source(Protocol):
         """The network with random weights; `num_classes` 0 is without classifier, None the library's own number."""
         ...
 
-    def renamed(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        """A checkpoint with older names under those of `network`, as the library has it; `state` where it has none."""
+    def renamed(
+        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
+    ) -> Mapping[str, torch.Tensor]:
+        """A checkpoint with older names under those of `network`, as the library has it; `state` where it has none.
+
+        Positions are resampled to the network's size; `made_for` is the (height, width) of the checkpoint's pictures.
+        """
+        ...
+
+    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
+        """Arguments that build a network of fixed size for another (height, width); empty where there are none."""
         ...
 
     def pretrained(self, name: str) -> nn.Module:
@@ -95,7 +104,15 @@ def find(name: str) -> str:
     for source in [prefix] if colon else SOURCES:
         if SOURCES[source].has(rest if colon else name):
             return f"{source}:{rest if colon else name}"
-    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES))
+    bare = rest if colon else name
+    tags = TimmSource().tags(bare) if "." in bare and (not colon or prefix == "timm") else []
+    hint = f"The weights of {bare.partition('.')[0]} have the tags {', '.join(tags)}." if tags else _page(name)
+    raise UnknownName("backbone", name, known([prefix] if colon else SOURCES), hint)
+
+
+def _page(name: str) -> str:
+    """What to write where a name looks like that of a model page."""
+    return f"For a model page write hf-hub:{name}." if name.count("/") == 1 and ":" not in name else ""
 
 
 def known(sources: Iterable[str]) -> list[str]:

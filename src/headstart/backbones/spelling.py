@@ -1,9 +1,10 @@
 """How a backbone is written on one line, for commands that take several: `NAME[:LAYER][@WEIGHTS]`.
 
-sprout                                  its own weights, the layer `pooled`
+sprout                                  its own weights, the layer its authors probe with
 sprout@none                             random weights
 mobilenetv2_100:last_conv@FILE          a layer, and a weights file
 timm:resnet18                           a name with its source
+hf-hub:ORG/NAME                         a model page, as its address does
 networks/own.onnx                       an ONNX file; `own.onnx@networks/own.onnx` means the same
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart.backbones.encoders import usual_layer
+from headstart.backbones.names import PAGES, pasted
 from headstart.backbones.resolution import KINDS
 from headstart.backbones.sources import SOURCES
 from headstart.errors import HeadstartError, Offline, UnknownName, UserError
@@ -28,7 +31,7 @@ def parse(text: str) -> Spelled:
     """
     text = text.strip()
     name, at, weights = (text, "", "") if _is_file(text) else text.partition("@")
-    name, layer = _layer(name.strip(), text)
+    name, layer = _layer(pasted(name), text)
     if at and not weights.strip():
         raise UserError(f"The backbone '{text}' names no weights behind its @; write {FORM}.")
     if name.lower().endswith(".onnx"):
@@ -46,7 +49,7 @@ def parse_list(text: str) -> list[Spelled]:
 
 def spell(found: Spelled) -> str:
     """The text that `parse` reads back."""
-    layer = "" if found["layer"] == "pooled" else f":{found['layer']}"
+    layer = "" if _usual(found) else f":{found['layer']}"
     weights = "" if found["weights"] == "pretrained" else f"@{found['weights']}"
     return f"{found['name']}{layer}{weights}"
 
@@ -64,22 +67,29 @@ def unloaded(name: str, error: HeadstartError) -> str:
 def short(found: Spelled) -> str:
     """A name for tables and charts: without source and folders, and with the weights only where they say more."""
     name = Path(found["name"]).stem if found["name"].lower().endswith(".onnx") else found["name"].rpartition(":")[2]
-    layer = "" if found["layer"] == "pooled" else f":{found['layer']}"
+    layer = "" if _usual(found) else f":{found['layer']}"
     weights = found["weights"] if found["weights"] in KINDS else Path(found["weights"]).stem
     return f"{name}{layer}{'' if weights in ('pretrained', name) else f'@{weights}'}"
 
 
+def _usual(found: Spelled) -> bool:
+    """Whether the layer is that which a network is read at when none is named."""
+    if found["layer"] == "auto" or found["name"].startswith(PAGES):
+        return found["layer"] == "auto"
+    return found["layer"] == usual_layer(f"timm:{found['name'].rpartition(':')[2]}")
+
+
 def _layer(name: str, text: str) -> tuple[str, str]:
-    """`timm:resnet18:layer3` -> (`timm:resnet18`, `layer3`); the layer is `pooled` when none is named."""
-    prefix, colon, rest = name.partition(":")
-    source = f"{prefix}:" if colon and (prefix in SOURCES or prefix == "onnx") else ""
+    """`timm:resnet18:layer3` -> (`timm:resnet18`, `layer3`); the layer is `auto` when none is named."""
+    source = next((p for p in (*(f"{each}:" for each in (*SOURCES, "onnx")), *PAGES) if name.startswith(p)), "")
+    name = name.removeprefix(source)
     drive = name[:2] if name[1:3] in (":\\", ":/") else ""  # C:\networks\own.onnx
-    bare, colon, layer = (rest if source else name.removeprefix(drive)).partition(":")
+    bare, colon, layer = name.removeprefix(drive).partition(":")
     if not bare:
         raise UserError(f"The backbone '{text}' has no name; write {FORM}.")
     if colon and not layer:
         raise UserError(f"The backbone '{text}' names no layer behind its colon; write {FORM}.")
-    return f"{source}{drive}{bare}", layer or "pooled"
+    return f"{source}{drive}{bare}", layer or "auto"
 
 
 def _onnx(name: str, weights: str, text: str) -> str:
@@ -98,7 +108,7 @@ def _weights(weights: str, text: str) -> str:
     path = expanded(weights)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"The backbone '{text}': an ONNX file is a whole network; write {path} alone.")
-    if path.is_file():
+    if path.is_file() or path.is_dir():
         return str(path.resolve())
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"The backbone '{text}': there is no weights file {path}.")

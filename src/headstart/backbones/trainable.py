@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from headstart.backbones.grid import SPECIAL
 from headstart.backbones.layers import CUT, TracedLayers
 from headstart.backbones.split import Split, carried, tail_features
 from headstart.backbones.table import LayerTable
@@ -61,7 +62,7 @@ def blocks_of(network: nn.Module, table: LayerTable, end: str | None = None) -> 
         return _within(network, table, table.features(end))
     found: list[TrainableBlock] = []
     for layer in table.layers():
-        if layer.name in ("pooled", "last_conv"):
+        if layer.name in SPECIAL:
             continue
         weighty = any(p.ndim > 1 for p in network.get_submodule(layer.name).parameters())
         if weighty or not found:

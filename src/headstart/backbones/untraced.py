@@ -1,4 +1,4 @@
-"""Networks that cannot be traced into a graph have `pooled` and `last_conv` alone, by timm's own two methods."""
+"""Networks that cannot be traced into a graph have the layers at their end alone, by timm's own two methods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.facts import Layer
-from headstart.backbones.grid import as_map, grid_of
+from headstart.backbones.grid import JOIN, SPECIAL, as_map, class_token, grid_of, has_class_token, joined_rows
 from headstart.backbones.split import Split
 from headstart.errors import UnknownName, UserError
 
@@ -24,11 +24,18 @@ class Trunk(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
         last = self.network.forward_features(x)
-        if self.layer == "last_conv":
-            return _as_map(self.network, last), last
-        if _is_map(self.network, last):
-            return last.mean(dim=(2, 3)), last
-        return self.network.forward_head(last, pre_logits=True), last
+        parts = [self._part(name, last) for name in self.layer.split(JOIN)]
+        return parts[0] if len(parts) == 1 else joined_rows(*parts), last
+
+    def _part(self, name: str, last: torch.Tensor) -> torch.Tensor:
+        if name == "last_conv":
+            return _as_map(self.network, last)
+        if name == "cls":
+            return class_token(last)
+        if name == "mean" or _is_map(self.network, last):
+            return _as_map(self.network, last).mean(dim=(2, 3))
+        pooled: torch.Tensor = self.network.forward_head(last, pre_logits=True)
+        return pooled
 
 
 class Tail(nn.Module):
@@ -66,7 +73,7 @@ class UntracedLayers:
         self.name = name
 
     def layers(self) -> tuple[Layer, ...]:
-        """`pooled` and, where there is a map or a grid of tokens, `last_conv`."""
+        """`pooled` and, where there is a map or a grid of tokens, `last_conv`; of tokens `cls` and `mean` too."""
         names = ["pooled"]
         with torch.no_grad():
             device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
@@ -74,6 +81,8 @@ class UntracedLayers:
             last = self._trunk("pooled")(picture)[1]
             if _is_map(self.network, last) or grid_of(self.network, tuple(last.shape)) is not None:
                 names.append("last_conv")
+            if "last_conv" in names and not _is_map(self.network, last):
+                names += [*(["cls"] if has_class_token(self.network, tuple(last.shape)) else []), "mean"]
             return tuple(Layer(n, tuple(Trunk(self.network, n)(picture)[0].shape[1:])) for n in names)
 
     def modules(self) -> tuple[Layer, ...]:
@@ -91,9 +100,9 @@ class UntracedLayers:
     def _trunk(self, layer: str) -> Trunk:
         if not hasattr(self.network, "forward_features") or not hasattr(self.network, "forward_head"):
             raise UserError(f"{self.name} can neither be traced nor cut at its classifier; choose another backbone.")
-        if layer not in ("pooled", "last_conv"):
+        if unknown := [part for part in layer.split(JOIN) if part not in SPECIAL]:
             hint = f"{self.name} cannot be traced, so the modules within it are not available as layers."
-            raise UnknownName(f"layer of {self.name}", layer, ["pooled", "last_conv"], hint)
+            raise UnknownName(f"layer of {self.name}", unknown[0], SPECIAL, hint)
         return Trunk(self.network, layer).eval()
 
 

@@ -17,6 +17,8 @@ class Weights:
     """Which weights: `kwargs` and `num_classes` build the architecture they fit (None: the library's own number).
 
     `sha256` is of the file; for `imagenet` of the file that `Backbone.save` writes. `seed` counts for `none` alone.
+    `before` are the weights that these were resampled from, made for pictures of another (height, width), `made_for`:
+    see `resizing`.
     """
 
     kind: Kind
@@ -26,6 +28,8 @@ class Weights:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     num_classes: int | None = None
     licence: str = "unknown"
+    before: Weights | None = None
+    made_for: tuple[int, int] | None = None
 
 
 def weights_path(weights: Weights) -> Path:

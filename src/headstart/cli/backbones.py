@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks, ImageColumn
 from headstart.cli.terminal import print
@@ -35,14 +37,52 @@ MaxParams = Annotated[str | None, typer.Option(help="Only networks with at most 
 
 
 @app.callback()
-def default(context: typer.Context, sort: Sort = None, fits: Fits = None, max_params: MaxParams = None) -> None:
-    """List the well-known networks when no command is given."""
-    if context.invoked_subcommand is None:
-        list_(None, sort, fits, max_params)
-    elif (sort, fits, max_params) != (None, None, None):
-        from headstart.errors import UserError
+def default(
+    context: typer.Context,
+    sort: Sort = None,
+    fits: Fits = None,
+    max_params: MaxParams = None,
+    recommend: Annotated[
+        bool, typer.Option("--recommend", help="A short list for your pictures, measured on this machine.")
+    ] = False,
+    images: Annotated[int, typer.Option(min=1, help="With --recommend: how many pictures there are.")] = 1000,
+    size: Annotated[int, typer.Option(min=8, max=4096, help="With --recommend: their side in pixels.")] = 400,
+    no_gpu: Annotated[bool, typer.Option("--no-gpu", help="With --recommend: for a machine without a GPU.")] = False,
+) -> None:
+    """List the well-known networks when no command is given.
 
+    Example: `headstart backbones --recommend --images 2000 --size 400`
+    """
+    from headstart.errors import UserError
+
+    if context.invoked_subcommand is None:
+        _recommend(images, size, gpu=not no_gpu) if recommend else list_(None, sort, fits, max_params)
+    elif recommend:
+        raise UserError("--recommend stands alone: headstart backbones --recommend")
+    elif (sort, fits, max_params) != (None, None, None):
         raise UserError("--sort, --fits and --max-params stand behind the command: headstart backbones list --sort ...")
+
+
+def _recommend(images: int, size: int, *, gpu: bool) -> None:
+    from headstart.cli import show
+    from headstart.ranking.recommend import recommend
+
+    with show.progress_bar() as progress:
+        picks = recommend(images, size, gpu=gpu, progress=progress)
+    table = terminal.table()
+    for column in ("network", "top-1", "images/s", f"{images:,} images", "input", "licence", "why"):
+        side = "left" if column in ("network", "licence", "why") else "right"
+        table.add_column(column, justify=side, no_wrap=column not in ("licence", "why"))
+    for pick in picks:
+        table.add_row(
+            pick.name, "" if pick.top1 is None else f"{pick.top1:.1f}", f"{pick.images_per_s:,.3g}",
+            _duration(pick.seconds), f"{pick.size}x{pick.size}", marked(pick.licence), pick.why,
+        )  # fmt: skip
+    terminal.console(150).print(table)
+    print("top-1: published accuracy on ImageNet in per cent; images/s: measured here with random weights.")
+    for pick in picks:
+        print(f"{pick.name}: {pick.how}; {pick.source}" if pick.how else f"{pick.name}: see {pick.source}")
+    print("Which is best on your pictures only they can say: headstart rank DATA --backbones NAME,NAME")
 
 
 @app.command("list")
@@ -92,13 +132,33 @@ def _table(rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(
             row.name, row.alias or "", _millions(row.parameters), _top1(row), f"{row.pooled:,}" if row.pooled else "",
-            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds), row.licence,
+            _sides(row.last_conv), _sides(row.input_size), _billions(row.multiply_adds),
+            marked(row.licence),
         )  # fmt: skip
     terminal.console(142).print(table)
     print("params: parameters with the classifier; MACs: multiply-adds of one picture; last_conv: channels x h x w.")
     print(
         "top-1: published ImageNet accuracy of the default weights, @ the size measured at where it is not the input."
     )
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Networks, as --backbone takes them.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; what is in it stays.")],
+) -> None:
+    """Download networks to take along: weights, sidecars with their licences, checksums.
+
+    Example: `headstart backbones fetch vit_small_patch14_dinov2.lvd142m mobilenetv2_100 --out weights`
+    """
+    from headstart.backbones.fetch import Fetched
+    from headstart.backbones.fetch import fetch as fetched
+
+    def tell(found: Fetched) -> None:
+        print(f"{found.file}: {found.file.stat().st_size / 1e6:,.1f} MB, licence {marked(found.licence)}")
+
+    found = fetched(names, out, tell)
+    print(f"Use them with --weights {out}, for example --backbone {found[0].name} --weights {out}")
 
 
 @app.command("bench")
@@ -166,7 +226,7 @@ def show(
 
     found = describe(name)
     row = found.row
-    facts = [f"input {_sides(row.input_size)}", f"licence {row.licence}"]
+    facts = [f"input {_sides(row.input_size)}", f"licence {marked(row.licence)}"]
     if row.parameters and row.multiply_adds:
         facts[1:1] = [f"{_millions(row.parameters)} parameters", f"{_billions(row.multiply_adds)} multiply-adds"]
     print(f"{row.name}: {', '.join(facts)}")

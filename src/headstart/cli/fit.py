@@ -27,15 +27,21 @@ LabelColumn = Annotated[str | None, typer.Option(help="Of a table: the column of
 def fit(
     data: Annotated[str, typer.Argument(help=DATA)],
     backbone: Annotated[
-        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx.")
+        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling, a model page) or FILE.onnx.")
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            help="`pretrained`, `none` (random, seeded), or a file: .safetensors, .pth, Keras's .h5 or .keras."
+            help="`pretrained`, `none` (random, seeded), a file (.safetensors, .pth, Keras's .h5 or .keras), or a "
+            "folder of them (`backbones fetch`)."
         ),
     ] = "pretrained",
-    layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
+        ),
+    ] = "auto",
     method: Annotated[
         str,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
@@ -94,11 +95,23 @@ def tell(saved: SavedRanking) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
     found = saved.content
     table = terminal.table()
-    for name in ("backbone", "accuracy", "95% interval", "to best", "p", "images/s", "features", *HINTS, "params"):
-        table.add_column(name, justify="left" if name == "backbone" else "right", no_wrap=True)
+    for name in (
+        "backbone",
+        "accuracy",
+        "95% interval",
+        "to best",
+        "p",
+        "images/s",
+        "features",
+        *HINTS,
+        "params",
+        "licence",
+    ):
+        side = "left" if name in ("backbone", "licence") else "right"
+        table.add_column(name, justify=side, no_wrap=name != "licence")
     for row in (found.baseline, *found.backbones):
         table.add_row(*_cells(row), style="dim" if row is found.baseline else None)
-    terminal.console(118).print(table)
+    terminal.console(138).print(table)
     print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
     for failed in found.failed:
         print(f"left out: {failed.backbone}: {flagged(failed.reason)}", file=sys.stderr)
@@ -127,4 +140,5 @@ def _cells(row: RankedBackbone) -> list[str]:
         f"{row.h_score:.3f}",
         "" if row.leep is None else f"{row.leep:.3f}",
         "" if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
+        marked(row.licence),
     ]

@@ -109,7 +109,12 @@ def features(
     out: Annotated[Path, typer.Option(help="The .npz or .parquet file to write.")],
     backbone: Annotated[str, typer.Option(help="Network by name, or FILE.onnx.")] = "mobilenetv2_100",
     weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
-    layer: Annotated[str, typer.Option(help="`pooled`, `last_conv` or a layer by name.")] = "pooled",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
+        ),
+    ] = "auto",
     method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
     image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",

@@ -48,8 +48,10 @@ class TorchEngine:
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
         self.busy_s = 0.0
-        module = as_pytorch(backbone).features(layer).to(self._device).eval()
-        self._module = module.to(memory_format=torch.channels_last)
+        self._module = as_pytorch(backbone).features(layer).to(self._device).eval()
+        for tensor in (*self._module.parameters(), *self._module.buffers()):
+            if tensor.ndim == 4:  # `Module.to` would also try the five dimensions of a mask of windows, and fail
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         self._mean = torch.tensor(preprocess.mean, device=self._device).view(1, -1, 1, 1) * 255
         self._std = torch.tensor(preprocess.std, device=self._device).view(1, -1, 1, 1) * 255
 

@@ -5,6 +5,7 @@
     folds       stratified folds, out-of-fold answers              pairwise    order, differences, Pareto front
     speed       pictures per second, measured in turns             advice      the recommendation in words
     files       ranking.csv, ranking.json                      bench      pictures per second from the file on
+    recommend   which to try first, with a reason each
 
 Ranked by cross-validated logistic regression on stored features; LogME, H-score and LEEP stand beside it as hints.
 """

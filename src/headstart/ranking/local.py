@@ -34,7 +34,7 @@ def _file(path: Path) -> Spelled:
         name = sidecar.read(path.with_suffix(".json"), path).architecture
     except WeightsError:
         name = path.stem  # resolving it says what is wrong
-    return {"name": name, "weights": str(path), "layer": "pooled"}
+    return {"name": name, "weights": str(path), "layer": "auto"}
 
 
 def in_caches() -> list[Spelled]:
@@ -67,4 +67,4 @@ def _of_torchvision() -> list[str]:
 
 
 def _own(name: str) -> Spelled:
-    return {"name": name, "weights": "pretrained", "layer": "pooled"}
+    return {"name": name, "weights": "pretrained", "layer": "auto"}

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.licences import marked
 from headstart.phrases import NOTHING, p_value, percent
 from headstart.records import write_text
 from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
@@ -114,7 +115,7 @@ def row(found: RankedBackbone) -> dict[str, Any]:
             NOTHING if found.multiply_adds is None else f"{found.multiply_adds / 1e9:.2f} G",
             f"{found.height} × {found.width}",
         ],
-        "licence": shown(found.licence) or NOTHING,
+        "licence": shown(marked(found.licence)) or NOTHING,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
+from headstart.backbones.licences import marked
 from headstart.phrases import joined, p_words, percent
 from headstart.report import training
 from headstart.report.files import RunFiles
@@ -196,11 +197,12 @@ def _weights(run: dict[str, Any]) -> str:
         return "with random weights"
     if weights == "none":
         return "with random weights (never trained)"
+    licence = f" (licence: {shown(marked(str(run['licence'])))})" if run.get("licence") else ""
     if weights in ("", "imagenet"):
-        return "with its ImageNet weights"
+        return f"with its ImageNet weights{licence}"
     if weights == "pretrained":
-        return "with its pretrained weights"
-    return f"with the weights of {shown(PurePath(weights).name)}"
+        return f"with its pretrained weights{licence}"
+    return f"with the weights of {shown(PurePath(weights).name)}{licence}"
 
 
 TEMPERATURES = {

@@ -104,11 +104,13 @@ def _grey(text: str) -> tuple[str, str | None]:
 
 
 def _way(text: str) -> tuple[str, str | None, int | str | None]:
-    """`NAME@FILE+finetune=2` -> its backbone, `finetune`, 2. A `+` elsewhere belongs to a file's name."""
+    """`NAME@FILE+finetune=2` -> its backbone, `finetune`, 2. A `+` elsewhere belongs to a file's name or a layer."""
     spelled, plus, last = text.rpartition("+")
     way, equals, blocks = last.partition("=")
     if not plus or "/" in last or "@" in last:
         return text, None, None
+    if way not in WAYS and spelling.parse(spelled)["layer"] != "auto":
+        return text, None, None  # two layers side by side
     if way not in WAYS:
         raise UnknownName("way to train an arm", way, WAYS, f"(in {text})")
     if equals and way == "scratch":
