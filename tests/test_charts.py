@@ -165,7 +165,7 @@ def test_a_broken_folder_is_one_sentence(tmp_path: Path) -> None:
     scores = json.loads((tmp_path / "scores.json").read_text())
     scores["after"]["test"]["confusion"] = 7
     (tmp_path / "scores.json").write_text(json.dumps(scores))
-    with pytest.raises(UserError, match=r"scores\.json do not hold what this program writes"):
+    with pytest.raises(UserError, match=r"scores\.json cannot be read \(after\.test\.confusion: "):
         figures(tmp_path)
 
 

@@ -30,6 +30,8 @@ from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.parts import by_use
 from headstart.report.rates import rate_charts
 from headstart.report.story import steps
+from headstart.schema.files import from_json
+from headstart.schema.scores import Scores
 from reading import Page
 
 SECTIONS = [
@@ -220,7 +222,8 @@ def test_which_parts_were_fitted_on_is_listed_or_follows_from_the_counts(
 ) -> None:
     """`fitted_on` in scores.json goes before the counts of rows, which older folders have alone."""
     scores = json.loads((run / "scores.json").read_text()) | {"head": head}
-    assert by_use(scores | ({"fitted_on": listed} if listed else {}))["seen"] == seen
+    scores |= {"fitted_on": listed} if listed else {}
+    assert by_use(from_json(Scores, scores))["seen"] == seen
 
 
 def test_the_numbers_shown_are_those_in_the_scores(page: Page, written: Path) -> None:
@@ -346,7 +349,7 @@ def test_a_folder_without_scores_is_not_a_finished_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no scores\.json"):
         write_report(tmp_path)
     (tmp_path / "scores.json").write_text("{")
-    with pytest.raises(UserError, match=r"scores\.json is not readable"):
+    with pytest.raises(UserError, match=r"scores\.json cannot be read"):
         write_report(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
@@ -846,6 +849,6 @@ def test_scores_that_are_no_strict_json_are_refused(run: Path, text: str) -> Non
     for name in ("scores.json", "environment.json"):
         before = (run / name).read_text() if (run / name).exists() else "{}"
         (run / name).write_text(text)
-        with pytest.raises(UserError, match=rf"{name} is not readable JSON"):
+        with pytest.raises(UserError, match=rf"{name} cannot be read"):
             write_report(run)
         (run / name).write_text(before)

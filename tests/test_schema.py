@@ -9,13 +9,20 @@ from typing import Any
 import pytest
 
 from headstart.errors import UserError
-from headstart.report import write_study_report
+from headstart.report import write_report, write_study_report
+from headstart.report.ranking import write_ranking_report
 from headstart.schema import verdicts
 from headstart.schema.files import from_json, to_json
+from headstart.schema.ranking import RankingContent
+from headstart.schema.scores import Scores
 from headstart.schema.verdicts import Verdicts
-from old_folders import VERDICTS
+from old_folders import RANKING, SCORES, VERDICTS
 
-OLD: dict[str, tuple[type, str]] = {"verdicts.json": (Verdicts, VERDICTS)}
+OLD: dict[str, tuple[type, str]] = {
+    "verdicts.json": (Verdicts, VERDICTS),
+    "ranking.json": (RankingContent, RANKING),
+    "scores.json": (Scores, SCORES),
+}
 
 
 def old(name: str) -> Any:
@@ -44,6 +51,19 @@ def test_a_study_of_before_the_schema_has_its_page(tmp_path: Path) -> None:
     page = write_study_report(tmp_path).read_text()
     assert f"<h1>{study.headline}</h1>" in page
     assert all(reason.sentence in page for block in study.reasons for reason in block.reasons)
+
+
+def test_a_ranking_of_before_the_schema_has_its_page(tmp_path: Path) -> None:
+    (tmp_path / "ranking.json").write_text(json.dumps(old("ranking.json")))
+    page = write_ranking_report(tmp_path).read_text()
+    assert old("ranking.json")["advice"]["headline"] in page
+
+
+def test_a_run_of_before_the_schema_has_its_page(tmp_path: Path) -> None:
+    (tmp_path / "scores.json").write_text(json.dumps(old("scores.json")))
+    page = write_report(tmp_path).read_text()
+    assert "30 test pictures named correctly" in page and "593,098 parameters" in page
+    assert all(note in page for note in old("scores.json")["notes"])
 
 
 def test_text_that_is_no_unicode_and_numbers_that_are_none(tmp_path: Path) -> None:

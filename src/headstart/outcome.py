@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,8 @@ from headstart.images import ImageSet, write_split
 from headstart.images.cures import list_cures
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.metrics import apply_temperature, score
+from headstart.schema.files import from_json
+from headstart.schema.scores import AboutRun, Counts, Leak, PartScores, Scores, Temperature, Timings
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Outcome:
     fitted: Fitted
     logits: NDArray[np.float64]
     augment: Mapping[str, Any] | None = None
-    calibration: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Temperature = field(default_factory=Temperature)
 
     @property
     def images(self) -> ImageSet:
@@ -51,28 +53,23 @@ class Outcome:
         """(n, k) calibrated."""
         return apply_temperature(self.logits, self.fitted.classifier.temperature)
 
-    def scores(self, name: str, started: float) -> dict[str, Any]:
+    def scores(self, name: str, started: float) -> Scores:
         """The content of scores.json but for `memory`; `started` is the `time.perf_counter()` when the run began."""
         head = self.fitted.classifier.head
         backbone = self.fitted.classifier.source.backbone
-        return {
-            "schema": 1,
-            "run": self._about(name),
-            "before": self._before(),
-            "after": self._after(),
-            **({"leaks": self._leaks} if self._leaks else {}),
-            "fitted_on": self._fitted_on(),
-            "calibration": dict(self.calibration),
-            "head": {"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
-            **({"training": self._training(self.fitted.record)} if self.fitted.record else {}),
-            **({"augment": dict(self.augment)} if self.augment else {}),
-            "timings": self._timings(time.perf_counter() - started),
-            "counts": {
-                **asdict(self.fitted.extraction.counts),
-                "refused": self.fitted.extraction.counts.refused + len(self.images.refused),
-                **{part: rows_in(rows) for part, rows in self.parts.items()},
-            },
-            "notes": [
+        return Scores(
+            run=self._about(name),
+            before=self._before(),
+            after=self._after(),
+            leaks=self._leaks or None,
+            fitted_on=tuple(self._fitted_on()),
+            calibration=self.calibration,
+            head={"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
+            training=self._training(self.fitted.record) if self.fitted.record else None,
+            augment=self.augment or None,
+            timings=self._timings(time.perf_counter() - started),
+            counts=self._counts(),
+            notes=(
                 *self.images.notes,
                 *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
                 *(backbone.notes if backbone else ()),
@@ -81,8 +78,13 @@ class Outcome:
                 *self._copies_in_folds(),
                 *self._doubts(),
                 *head.notes_,
-            ],
-        }
+            ),
+        )
+
+    def _counts(self) -> Counts:
+        counts = asdict(self.fitted.extraction.counts)
+        counts["refused"] += len(self.images.refused)
+        return Counts(**counts, **{part: rows_in(rows) for part, rows in self.parts.items()})
 
     def write(self, folder: Path) -> None:
         """Write every file of the run folder but the scores, the bundle and the report."""
@@ -106,13 +108,13 @@ class Outcome:
         )
 
     @cached_property
-    def _leaks(self) -> dict[str, dict[str, Any]]:
+    def _leaks(self) -> dict[str, Leak]:
         """Of each part that was not fitted on: how many copy a picture that was, or nearly, and the score without them.
 
         `same` counts those with the same content; there is no score where no picture is left (decision 0029).
         """
         parts, copies = self.images.parts, self.fitted.extraction.copies
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Leak] = {}
         fitted = np.isin(parts, self._fitted_on())
         for part in PARTS:
             own = parts == part
@@ -123,17 +125,17 @@ class Outcome:
             left = np.flatnonzero(own & ~leaked)
             scored = score(self.images.labels[left], self.probabilities[left], self.images.classes) if len(left) else {}
             kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
-            found[part] = {"copies": int(leaked.sum()), "same": int(same.sum())}
-            found[part] |= {"without": {key: scored[key] for key in kept}} if scored else {}
+            without = {key: scored[key] for key in kept} if scored else None
+            found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without)
         return found
 
     def _told_leaks(self) -> list[str]:
         """A note for each such part, with the accuracy without the copies."""
         told = []
         for part, leak in self._leaks.items():
-            without = leak.get("without")
-            same = f" ({leak['same']:,} the same)" if leak["same"] not in (0, leak["copies"]) else ""
-            what = f"{leak['copies']:,} pictures of {part} copy a training picture{same}"
+            without = leak.without
+            same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
+            what = f"{leak.copies:,} pictures of {part} copy a training picture{same}"
             if without is None:
                 told.append(f"{what}: no other is left, so accuracy there says nothing.")
                 continue
@@ -171,7 +173,7 @@ class Outcome:
             return []
         return [f"{n:,} pictures are copies of others, or nearly: copies were always judged together (in one fold)."]
 
-    def _before(self) -> dict[str, Any]:
+    def _before(self) -> dict[str, PartScores]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""
         train, k = self.parts["train"], len(self.images.classes)
         shares = np.bincount(self.images.labels[train], minlength=k) / rows_in(train)
@@ -179,11 +181,11 @@ class Outcome:
         if self.fitted.folds is not None:
             judged["cv"] = self._crossed
         return {
-            part: score(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)), self.images.classes)
+            part: self._part(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)))
             for part, rows in judged.items()
         }
 
-    def _after(self) -> dict[str, Any]:
+    def _after(self) -> dict[str, PartScores]:
         """Scores with calibrated probabilities; log loss and ECE also without the temperature."""
         found, plain = {}, apply_temperature(self.logits, 1.0)
         for part, rows in self.parts.items():
@@ -191,25 +193,26 @@ class Outcome:
                 found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
         if self.fitted.folds is not None:
             answers, labels = self.fitted.folds.probabilities, self.images.labels[self._crossed]
-            found["cv"] = self._scored(labels, answers, apply_temperature(self.fitted.folds.logits, 1.0))
-            found["cv"] |= self._crossed_interval(answers) | {"folds": len(np.unique(self.fitted.folds.fold))}
+            crossed = self._scored(labels, answers, apply_temperature(self.fitted.folds.logits, 1.0))
+            low, high = self._crossed_interval(answers)
+            folds = len(np.unique(self.fitted.folds.fold))
+            found["cv"] = replace(crossed, accuracy_low=low, accuracy_high=high, folds=folds)
         return found
 
-    def _crossed_interval(self, answers: NDArray[np.float64]) -> dict[str, float]:
+    def _crossed_interval(self, answers: NDArray[np.float64]) -> tuple[float, float]:
         """The interval of a cross-validated accuracy, of out-of-fold probabilities (n, k)."""
         right = answers.argmax(axis=1) == self.images.labels[self._crossed]
-        low, high = interval(right, len(self.images.classes))
-        return {"accuracy_low": low, "accuracy_high": high}
+        return interval(right, len(self.images.classes))
 
     def _scored(
         self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
-    ) -> dict[str, Any]:
+    ) -> PartScores:
         """Scores of calibrated probabilities (m, k), and what they were without the temperature."""
-        classes, raw = self.images.classes, score(labels, plain, self.images.classes)
-        return score(labels, answers, classes) | {
-            "log_loss_uncalibrated": raw["log_loss"],
-            "ece_uncalibrated": raw["ece"],
-        }
+        raw = self._part(labels, plain)
+        return replace(self._part(labels, answers), log_loss_uncalibrated=raw.log_loss, ece_uncalibrated=raw.ece)
+
+    def _part(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PartScores:
+        return from_json(PartScores, score(labels, probabilities, self.images.classes))
 
     def _fitted_on(self) -> list[str]:
         """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
@@ -224,31 +227,33 @@ class Outcome:
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
         if record.frozen_folds is not None:
             answers = apply_temperature(record.frozen_folds, 1.0)
-            scored["cv"] = score(self.images.labels[self._crossed], answers, classes) | self._crossed_interval(answers)
+            scored["cv"] = score(self.images.labels[self._crossed], answers, classes)
+            scored["cv"]["accuracy_low"], scored["cv"]["accuracy_high"] = self._crossed_interval(answers)
         kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
         return {**record.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
 
-    def _about(self, name: str) -> dict[str, Any]:
+    def _about(self, name: str) -> AboutRun:
         source, recipe = self.fitted.classifier.source, self.fitted.recipe
         backbone, engine = source.backbone, source.engine
-        return {
-            "name": name,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "data": recipe.data.source,
-            "test": recipe.data.test,
-            "method": recipe.method,
-            "backbone": backbone.name if backbone else None,
-            "weights": backbone and ("none" if recipe.method == "scratch" else recipe.backbone.weights),
-            "licence": backbone.weights.licence if backbone else None,
-            "layer": source.layer,
-            "image_size": [source.preprocess.height, source.preprocess.width],
-            "engine": f"{engine.name} ({engine.device}, {engine.precision})" if backbone else None,
-            "head": recipe.head.name,
-            "n_features": int(self.fitted.extraction.features.shape[1]),
-            "classes": list(self.images.classes),
-        }
+        weights = "none" if recipe.method == "scratch" else recipe.backbone.weights
+        return AboutRun(
+            name=name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            data=recipe.data.source,
+            test=recipe.data.test,
+            method=recipe.method,
+            backbone=backbone.name if backbone else None,
+            weights=weights if backbone else None,
+            licence=backbone.weights.licence if backbone else None,
+            layer=source.layer,
+            image_size=(source.preprocess.height, source.preprocess.width),
+            engine=f"{engine.name} ({engine.device}, {engine.precision})" if backbone else None,
+            head=recipe.head.name,
+            n_features=int(self.fitted.extraction.features.shape[1]),
+            classes=tuple(self.images.classes),
+        )
 
-    def _timings(self, total_s: float) -> dict[str, float]:
+    def _timings(self, total_s: float) -> Timings:
         done = self.fitted.extraction
         seconds = {
             "decode_s": done.decode_s,
@@ -260,4 +265,4 @@ class Outcome:
             "total_s": total_s,
             "images_per_s": done.images_per_s,
         }
-        return {name: round(value, 3) for name, value in seconds.items()}
+        return Timings(**{name: round(value, 3) for name, value in seconds.items()})

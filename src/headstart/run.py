@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart import bundle, documents, records
+from headstart import bundle, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.division import by_folds
@@ -34,20 +34,20 @@ from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
+from headstart.schema.scores import FILE, Memory, Scores, Temperature, read
 from headstart.stepwise import stepwise_accuracy
 
 if TYPE_CHECKING:
     from headstart.report.charts.display import Display
 
 THUMBNAIL = 150
-SCORES = "scores.json"
 FEWEST_BROUGHT = 20
 """Pictures of a part for the temperature below which it would be a coin's toss."""
 
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A finished run: its folder, what is in scores.json, the classifier, and the views that it was fitted on.
+    """A finished run: its folder, what it came to, the classifier, and the views that it was fitted on.
 
     >>> from tempfile import TemporaryDirectory
     >>> digits = {"source": "digits", "limit": 100}
@@ -62,11 +62,16 @@ class Run:
     """
 
     folder: Path
-    scores: Mapping[str, Any]
+    content: Scores
     classifier: Classifier
     images: ImageSet | None = None
     """The pictures that could be used; None of a run that was loaded from its folder."""
     train_views: Views = NO_VIEWS
+
+    @cached_property
+    def scores(self) -> Mapping[str, Any]:
+        """What it came to, as scores.json has it."""
+        return self.content.to_dict()
 
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
@@ -97,14 +102,14 @@ class Run:
     def __repr__(self) -> str:
         from headstart.report.headline import headline
 
-        return f"Run({str(self.folder)!r}: {headline(self.scores)})"
+        return f"Run({str(self.folder)!r}: {headline(self.content)})"
 
     def _repr_html_(self) -> str:
         """The headline and the main chart."""
         from headstart.report.figures import of_run, shown_as
         from headstart.report.headline import headline
 
-        return shown_as(headline(self.scores), of_run(self.folder))
+        return shown_as(headline(self.content), of_run(self.folder))
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -113,14 +118,7 @@ class Run:
 
 def load(folder: Path) -> Run:
     """A finished run from its folder. Raises UserError where it holds none, BundleError where its bundle is damaged."""
-    path = folder / SCORES
-    try:
-        scores = documents.table(path)
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a finished run: it holds no {SCORES}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    return Run(folder, scores, bundle.load_classifier(folder))
+    return Run(folder, read(folder), bundle.load_classifier(folder))
 
 
 def with_split_beside(recipe: Recipe, path: Path) -> Recipe:
@@ -176,8 +174,8 @@ def execute(
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
     bundle.save(fitted.classifier, folder / "bundle", seen=seen)
     peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
-    scores["memory"] = {"peak_mb": peak_mb}
-    records.write_json(folder / SCORES, scores)
+    scores = replace(scores, memory=Memory(peak_mb))
+    records.write_json(folder / FILE, scores.to_dict())
     fitted.done()
     fitted.views.extractor.close()
     return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0])
@@ -234,7 +232,7 @@ def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord
     return replace(record, report={**record.report, "test": steps})
 
 
-def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, dict[str, Any]]:
+def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, Temperature]:
     """The fitted classifier with its temperature, and the block `calibration` of scores.json.
 
     By a part `calibration` that the data bring; else by the head's own trials; a network's by a part `val`. logits are
@@ -245,7 +243,7 @@ def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, dic
         rows = part_rows(images)[part]
         if rows_in(rows) >= FEWEST_BROUGHT:
             temperature = fit_temperature(logits[rows], images.labels[rows])
-            told = {"temperature": temperature, "n": rows_in(rows), "fitted_on": part}
+            told = Temperature(temperature, rows_in(rows), part)
             return replace(fitted, classifier=replace(fitted.classifier, temperature=temperature)), told
     by = "folds" if fitted.calibrated_on else None
-    return fitted, {"temperature": fitted.classifier.temperature, "n": fitted.calibrated_on, "fitted_on": by}
+    return fitted, Temperature(fitted.classifier.temperature, fitted.calibrated_on, by)

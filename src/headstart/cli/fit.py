@@ -186,11 +186,14 @@ def fit(
 
 def tell(finished: Run) -> None:
     """Print what a finished run comes to, its facts and where the report is."""
+    from dataclasses import replace
+
     from headstart.cli import show
     from headstart.records import peak_memory_mb
+    from headstart.schema.scores import Memory
 
-    show.run_result(finished.scores)
-    show.run_facts({**finished.scores, "memory": {"peak_mb": peak_memory_mb()}})  # with what the report took
+    show.run_result(finished.content)
+    show.run_facts(replace(finished.content, memory=Memory(peak_memory_mb())))  # with what the report took
     print(f"Report: {finished.folder / 'report.html'}")
 
 

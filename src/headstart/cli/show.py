@@ -14,6 +14,7 @@ from headstart.visible import visible
 if TYPE_CHECKING:
     from headstart.images import Refusal
     from headstart.progress import Progress
+    from headstart.schema.scores import Scores
     from headstart.schema.verdicts import SizeAccuracy, Verdicts
 
 STAGES = {
@@ -98,7 +99,7 @@ def progress_bar() -> Iterator[Progress]:
         yield advance
 
 
-def run_result(scores: Mapping[str, Any]) -> None:
+def run_result(scores: Scores) -> None:
     """What a run comes to: the sentence of the report, then the table of scores."""
     from headstart.report.headline import headline
 
@@ -106,7 +107,7 @@ def run_result(scores: Mapping[str, Any]) -> None:
     scores_table(scores)
 
 
-def scores_table(scores: Mapping[str, Any]) -> None:
+def scores_table(scores: Scores) -> None:
     """Accuracy before and after for each part: tests first, faint and last what the classifier was fitted on."""
     from headstart.report.parts import USES, by_use
 
@@ -122,18 +123,18 @@ def scores_table(scores: Mapping[str, Any]) -> None:
     terminal.console(80).print(table)
 
 
-def _score_cells(scores: Mapping[str, Any], part: str, bold: bool) -> list[Any]:
+def _score_cells(scores: Scores, part: str, bold: bool) -> list[Any]:
     """A row of the table of scores; parts that are no test are indented under what they were used for."""
-    after, before = scores["after"][part], (scores.get("before") or {}).get(part)
-    accuracy = f"{after['accuracy']:.4f}"
+    after, before = scores.after[part], scores.before.get(part)
+    accuracy = f"{after.accuracy:.4f}"
     return [
         ("cross-validated" if part == "cv" else part) if bold else f"  {part}",
-        f"{after['n']:,}",
-        f"{before['accuracy']:.4f}" if before else "-",
+        f"{after.n:,}",
+        f"{before.accuracy:.4f}" if before else "-",
         terminal.bold(accuracy) if bold else accuracy,
-        f"{after['accuracy_low']:.4f} to {after['accuracy_high']:.4f}",
-        f"{after['log_loss']:.4f}",
-        f"{after['macro_f1']:.4f}",
+        f"{after.accuracy_low:.4f} to {after.accuracy_high:.4f}",
+        f"{after.log_loss:.4f}",
+        f"{after.macro_f1:.4f}",
     ]
 
 
@@ -160,30 +161,30 @@ def _accuracy(point: SizeAccuracy | None, best: float) -> Any:
     return terminal.bold(shown) if point.accuracy == best else shown
 
 
-def run_facts(scores: Mapping[str, Any]) -> None:
+def run_facts(scores: Scores) -> None:
     """Where the features came from, how fast, with how much memory; and the notes."""
-    counts, timings, trained = scores["counts"], scores["timings"], scores.get("training")
-    what = f"{scores['run']['n_features']:,} features" if not trained else "rows for the network's trained part"
-    twins = f"{counts['repeated']:,} equal to another, " if counts["repeated"] else ""
+    counts, timings, trained = scores.counts, scores.timings, scores.training
+    what = f"{scores.run.n_features:,} features" if not trained else "rows for the network's trained part"
+    twins = f"{counts.repeated:,} equal to another, " if counts.repeated else ""
     print(
-        f"{counts['images']:,} images, {what}: {counts['computed']:,} computed, {counts['reused']:,} reused, {twins}"
-        f"{counts['decoded']:,} decoded, {counts['refused']:,} refused; {timings['images_per_s']:,.0f} images/s."
+        f"{counts.images:,} images, {what}: {counts.computed:,} computed, {counts.reused:,} reused, {twins}"
+        f"{counts.decoded:,} decoded, {counts.refused:,} refused; {timings.images_per_s:,.0f} images/s."
     )
-    opening = f" (of which opening the network {timings['open_s']:.1f} s)" if timings["open_s"] >= 0.1 else ""
-    judged = f"judging {timings['judge_s']:.1f} s, " if "judge_s" in timings else ""
+    opening = f" (of which opening the network {timings.open_s:.1f} s)" if (timings.open_s or 0.0) >= 0.1 else ""
+    judged = f"judging {timings.judge_s:.1f} s, " if timings.judge_s is not None else ""
     print(
-        f"Extraction {timings['extract_s']:.1f} s{opening}, fit {timings['fit_s']:.1f} s, {judged}"
-        f"in all {timings['total_s']:.1f} s; peak memory {scores['memory']['peak_mb']:,.0f} MB."
+        f"Extraction {timings.extract_s:.1f} s{opening}, fit {timings.fit_s:.1f} s, {judged}"
+        f"in all {timings.total_s:.1f} s; peak memory {scores.memory.peak_mb:,.0f} MB."
     )
     if trained:
         _training(scores)
-    if "augment" in scores:
+    if scores.augment:
         _augmentation(scores)
-    for note in scores["notes"]:
+    for note in scores.notes:
         print(f"Note: {flagged(note)}")
 
 
-def _training(scores: Mapping[str, Any]) -> None:
+def _training(scores: Scores) -> None:
     """What was trained, what that gained on the pictures judged, what storing saved, and the chosen numbers."""
     from headstart.report import training
     from headstart.report.parts import ACCURACY_WORDS, judged_part
@@ -191,7 +192,7 @@ def _training(scores: Mapping[str, Any]) -> None:
     part = judged_part(scores)
     found = training.gain(scores, part)
     gained = (
-        f" {ACCURACY_WORDS[part]} {found.frozen['accuracy']:.4f} frozen, {found.trained['accuracy']:.4f} trained: "
+        f" {ACCURACY_WORDS[part]} {found.frozen.accuracy:.4f} frozen, {found.trained.accuracy:.4f} trained: "
         f"{found.points:+.2f} points."
         if found
         else ""
@@ -201,12 +202,12 @@ def _training(scores: Mapping[str, Any]) -> None:
     print(training.chosen(scores))
 
 
-def _augmentation(scores: Mapping[str, Any]) -> None:
+def _augmentation(scores: Scores) -> None:
     """What was drawn, and the accuracy step by step."""
     from headstart.report.numbers import plural
     from headstart.report.parts import ACCURACY_WORDS, judged_part
 
-    told, part = scores["augment"], judged_part(scores)
+    told, part = scores.augment or {}, judged_part(scores)
     views = told["views"]
     many = f"{plural(views, 'view')} of each training picture beside the plain one"
     averaged = f", {told['tta']} views averaged for every answer" if told["tta"] > 1 else ""

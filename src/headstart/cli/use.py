@@ -65,10 +65,13 @@ def _evaluated(found: Mapping[str, Any]) -> str:
     """`84.0% of 500 test pictures of more_photos named correctly (95% interval 80.6 to 87.0); log loss 0.5123, ...`."""
     from headstart.report.headline import between, share_of
     from headstart.report.numbers import plural
+    from headstart.schema.files import from_json
+    from headstart.schema.scores import PartScores
 
+    scores = from_json(PartScores, dict(found))
     what = plural(found["n"], "test picture" if found["part"] == "test" else "picture")
     return (
-        f"{share_of(found, what)} of {found['data']} named correctly{between(found)}; "
+        f"{share_of(scores, what)} of {found['data']} named correctly{between(scores)}; "
         f"log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}."
     )
 

@@ -74,10 +74,10 @@ def view(
     files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
 ) -> dict[str, Any]:
     """Everything the template names."""
-    scored = files.after.get(files.judged) or {}
+    scored = files.after.get(files.judged)
     return {
-        "name": shown(str(files.run.get("name") or files.folder.name)),
-        "created": shown(str(files.run.get("created") or ""))[:19].replace("T", " "),
+        "name": shown(files.run.name or files.folder.name),
+        "created": shown(files.run.created)[:19].replace("T", " "),
         "headline": headline.headline(files.scores),
         "steps": story.steps(files),
         "judged": PART_WORDS.get(files.judged, ""),
@@ -95,16 +95,16 @@ def view(
         "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),
         "reliability": reliability.reliability(files.predictions, PART_WORDS.get(files.judged, "")),
-        "ece": {key: decimal(scored.get(key), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
+        "ece": {key: decimal(getattr(scored, key, None), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
         "history": curves.history(files),
         "training": _trained(files),
         "balance": inventory.balance(files),
         "refusals": inventory.refusals(files),
         "reasons": REASONS,
         "resources": inventory.resources(files),
-        "notes": [shown(str(note), 2000) for note in (files.scores.get("notes") or [])[:NOTES]],
+        "notes": [shown(note, 2000) for note in files.scores.notes[:NOTES]],
         "recipe": _lines(files.recipe[:RECIPE_CHARACTERS]),
-        "head": inventory.details(files.scores.get("head") or {}),
+        "head": inventory.details(files.scores.head),
         "environment": inventory.details({k: v for k, v in files.environment.items() if k != "packages"}),
         "packages": inventory.details(files.environment.get("packages") or {}),
         "use": _use(files),
@@ -113,7 +113,7 @@ def view(
 
 def _trained(files: RunFiles) -> dict[str, Any] | None:
     """What only a run that trained its network has."""
-    told = files.scores.get("training")
+    told = files.scores.training
     if not told:
         return None
     gained = training.gain(files.scores, files.judged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class ContactSheet:
 
 def contact_sheet(files: RunFiles, sheet: Sheet | None) -> ContactSheet | None:
     """The sheet of a run that was trained with an augmentation; None without one, or where no picture can be had."""
-    told = files.scores.get("augment")
+    told = files.scores.augment
     rows = sheet() if told and sheet else ()
     if not told or not rows:
         return None
@@ -70,7 +70,7 @@ def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST if scale > 1.5 else Image.Resampling.LANCZOS)
 
 
-def _words(told: dict[str, Any]) -> str:
+def _words(told: Mapping[str, Any]) -> str:
     """What the sheet shows, and which of the views were used where."""
     name, views, averaged = shown(str(told["name"])), int(told["views"]), int(told["tta"]) - 1
     trained = f"the plain picture and {_numbered(views)}" if views else "other views every epoch"

@@ -51,7 +51,7 @@ def history(files: RunFiles) -> History | None:
 
 
 def _head(files: RunFiles) -> dict[str, Any]:
-    return dict(files.scores.get("head") or {})
+    return dict(files.scores.head)
 
 
 def _table(files: RunFiles, keys: Sequence[str]) -> list[list[str]]:

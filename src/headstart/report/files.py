@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +11,7 @@ from headstart import documents
 from headstart.errors import UserError
 from headstart.records import read_csv
 from headstart.report.parts import judged_part, scored
-
-MAX_BYTES = 256 << 20
-"""Of scores.json, which holds a confusion matrix."""
+from headstart.schema.scores import AboutRun, PartScores, Scores, read
 
 
 class Prediction(NamedTuple):
@@ -39,7 +37,7 @@ class RunFiles:
     """
 
     folder: Path
-    scores: dict[str, Any]
+    scores: Scores
     recipe: str
     environment: dict[str, Any]
     predictions: tuple[Prediction, ...]
@@ -49,24 +47,24 @@ class RunFiles:
     """Learning rates that were tried before a network was trained, and the losses they led to."""
 
     @property
-    def run(self) -> dict[str, Any]:
+    def run(self) -> AboutRun:
         """The `run` block of scores.json."""
-        return dict(self.scores.get("run") or {})
+        return self.scores.run
 
     @property
-    def before(self) -> dict[str, dict[str, Any]]:
+    def before(self) -> Mapping[str, PartScores]:
         """Scores by part before training."""
-        return {part: s for part, s in (self.scores.get("before") or {}).items() if s}
+        return self.scores.before
 
     @property
-    def after(self) -> dict[str, dict[str, Any]]:
+    def after(self) -> dict[str, PartScores]:
         """Scores by part after training; empty parts are absent."""
         return scored(self.scores)
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of the confusion matrix."""
-        return [str(name) for name in self.run.get("classes") or []]
+        return list(self.run.classes)
 
     @property
     def judged(self) -> str:
@@ -78,9 +76,9 @@ def read_run(folder: Path) -> RunFiles:
     """Read a run folder.
 
     Raises:
-        UserError: scores.json is missing or is not JSON, so the folder is not (or not yet) a finished run.
+        UserError: scores.json is missing or is not what a run writes, so the folder is no finished run (or not yet).
     """
-    scores = _scores(folder / "scores.json")
+    scores = read(folder)
     return RunFiles(
         folder=folder,
         scores=scores,
@@ -93,20 +91,11 @@ def read_run(folder: Path) -> RunFiles:
     )
 
 
-def _scores(path: Path) -> dict[str, Any]:
-    try:
-        return documents.table(path, MAX_BYTES)
-    except FileNotFoundError:
-        raise UserError(f"{path.parent} is not a finished run: it holds no scores.json.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}); run the recipe again.") from error
-
-
 def _environment(path: Path) -> dict[str, Any]:
     try:
         return documents.table(path) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable JSON ({error}); run the recipe again.") from error
+        raise UserError(f"{path} cannot be read ({error}); run the recipe again.") from error
 
 
 def _text(path: Path) -> str:

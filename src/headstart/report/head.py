@@ -35,14 +35,14 @@ CRITERIA = {"log_loss": "log loss", "loss": "log loss", "squared_error": "square
 
 def head_words(files: RunFiles) -> str:
     """The head, what was chosen for it and on which pictures it was fitted."""
-    name = str(files.run.get("head"))
+    name = files.run.head
     text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was fitted."
     said = (chosen(files), refitted(files), "" if "epochs" in _choice(files).get("chosen", {}) else epochs(files))
     return " ".join(filter(None, (text, *said)))
 
 
 def _choice(files: RunFiles) -> Mapping[str, Any]:
-    return (files.scores.get("head") or {}).get("choice") or {}
+    return files.scores.head.get("choice") or {}
 
 
 def chosen(files: RunFiles) -> str:
@@ -72,7 +72,7 @@ def _setting(name: str, value: float) -> str:
 
 def _chosen_on_validation(files: RunFiles) -> str:
     """The same of a folder that says no more than the value and the history of its search."""
-    head = files.scores.get("head") or {}
+    head = files.scores.head
     key = next((key for key in CHOICES if isinstance(head.get(key), int | float)), None)
     if key is None:
         return ""
@@ -81,7 +81,7 @@ def _chosen_on_validation(files: RunFiles) -> str:
     tried = len({row[key] for row in files.history if row.get(key, 0) > 0})  # row 0: before training
     if not by or tried < 2 or "val" not in files.after:
         return f"It used the {value}."
-    pictures = plural(files.after["val"]["n"], "validation picture")
+    pictures = plural(files.after["val"].n, "validation picture")
     return f"Its {value} was chosen among {tried} values by the {CRITERIA[by]} on the {pictures}."
 
 
@@ -89,14 +89,14 @@ def refitted(files: RunFiles) -> str:
     """On which pictures the head was fitted after its settings were chosen."""
     tail = ", so the validation scores below are not of unseen pictures." if "val" in files.after else "."
     if _choice(files).get("tried", 0) > 1:
-        n = sum(files.after[part]["n"] for part in fitted_on(files.scores) if part in files.after)
-        views = " and their views" if (files.scores.get("augment") or {}).get("views") else ""
+        n = sum(files.after[part].n for part in fitted_on(files.scores) if part in files.after)
+        views = " and their views" if (files.scores.augment or {}).get("views") else ""
         return f"It was then fitted on all {count(n)} pictures{views}{tail}"
     if not was_refitted(files.scores):
         return ""
     what = "row of training views and validation pictures", "rows of training views and validation pictures"
-    one, many = what if files.scores.get("augment") else ("training and validation picture", "")
-    return f"It was then fitted again on all {plural(files.scores['head']['n_refit'], one, many)}{tail}"
+    one, many = what if files.scores.augment else ("training and validation picture", "")
+    return f"It was then fitted again on all {plural(files.scores.head['n_refit'], one, many)}{tail}"
 
 
 def epochs(files: RunFiles) -> str:
@@ -114,7 +114,7 @@ def epochs(files: RunFiles) -> str:
 
 def best_epoch(files: RunFiles) -> float | None:
     """The epoch whose weights were kept: as the head says, otherwise the one of least validation loss."""
-    said = (files.scores.get("head") or {}).get("best_epoch")
+    said = files.scores.head.get("best_epoch")
     if isinstance(said, int | float):
         return float(said)
     rows = [row for row in files.history if "epoch" in row and "val_loss" in row]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headstart.phrases import percent
 from headstart.report import training
 from headstart.report.numbers import digits_for, plural, shown
 from headstart.report.parts import judged_part, pictures, scored
+from headstart.schema.scores import PartScores, Scores
 
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
 UNSEEN = ", each by a classifier that had not seen it"
 BALANCED = 1.02
 """Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
-Scores = Mapping[str, Any]
 
 
 def headline(scores: Scores) -> str:
@@ -23,23 +20,23 @@ def headline(scores: Scores) -> str:
     if not part:
         return UNTESTED
     s = scored(scores)[part]
-    named = share_of(s, plural(s["n"], "picture") if part == "cv" else pictures(part, s["n"]))
+    named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
     return f"{named} named correctly{how}{between(s)}; {guessing(scores)}{_frozen(scores)}."
 
 
-def share_of(s: Mapping[str, Any], what: str) -> str:
+def share_of(s: PartScores, what: str) -> str:
     """`84.0% of 500 pictures`."""
-    return f"{percent(s['accuracy'], digits_for(s['n']))} of {what}"
+    return f"{percent(s.accuracy, digits_for(s.n))} of {what}"
 
 
-def between(s: Mapping[str, Any]) -> str:
+def between(s: PartScores) -> str:
     """` (95% interval 80.6 to 87.0)`; empty where no interval was recorded."""
-    return f" (95% interval {_ends(s)})" if s.get("accuracy_low") is not None else ""
+    return f" (95% interval {_ends(s)})" if s.accuracy_low is not None else ""
 
 
-def _ends(s: Mapping[str, Any]) -> str:
-    low, high = (percent(s[key], digits_for(s["n"])) for key in ("accuracy_low", "accuracy_high"))
+def _ends(s: PartScores) -> str:
+    low, high = (percent(bound, digits_for(s.n)) for bound in (s.accuracy_low, s.accuracy_high))
     return f"{low.removesuffix('%')} to {high.removesuffix('%')}"
 
 
@@ -60,12 +57,12 @@ def _frozen(scores: Scores) -> str:
     found = training.gain(scores, judged_part(scores))
     if found is None:
         return ""
-    return f"; with the network frozen: {percent(found.frozen['accuracy'], digits_for(found.frozen['n']))}"
+    return f"; with the network frozen: {percent(found.frozen.accuracy, digits_for(found.frozen.n))}"
 
 
-def class_sizes(s: Mapping[str, Any]) -> dict[str, int]:
+def class_sizes(s: PartScores) -> dict[str, int]:
     """Pictures by true class."""
-    return {str(row["class"]): row["n"] for row in s["per_class"]}
+    return {row.class_: row.n for row in s.per_class}
 
 
 def quoted(name: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from headstart.report.charts.intervals import IntervalRow, IntervalsDisplay, near
 from headstart.report.files import RunFiles
 from headstart.report.parts import PART_WORDS, told, use
+from headstart.schema.scores import PartScores
 
 
 def interval_plots(files: RunFiles) -> list[IntervalsDisplay]:
     """Before and after on the whole scale, and, when the intervals are narrow, the same ones enlarged."""
-    parts = [part for part in told(files.scores) if files.after[part].get("accuracy_low") is not None]
+    parts = [part for part in told(files.scores) if files.after[part].accuracy_low is not None]
     if not parts:
         return []
     rows, alone = ([_part(files, part, before) for part in parts] for before in (True, False))
@@ -22,14 +22,16 @@ def interval_plots(files: RunFiles) -> list[IntervalsDisplay]:
 
 
 def _part(files: RunFiles, part: str, before: bool) -> IntervalRow:
-    first = (files.before.get(part) or {}).get("accuracy") if before else None
+    first = files.before[part].accuracy if before and part in files.before else None
     return _row(PART_WORDS[part].capitalize(), files.after[part], first, use(files.scores, part) == "seen")
 
 
-def comparison(title: str, scored: Mapping[str, Mapping[str, Any]]) -> IntervalsDisplay:
+def comparison(title: str, scored: Mapping[str, PartScores]) -> IntervalsDisplay:
     """Accuracies under these labels with their 95% intervals, on a scale as wide as the intervals need."""
     return IntervalsDisplay(title, [_row(label, scores) for label, scores in scored.items()])
 
 
-def _row(label: str, scores: Mapping[str, Any], before: float | None = None, seen: bool = False) -> IntervalRow:
-    return IntervalRow(label, scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"], before, seen)
+def _row(label: str, scores: PartScores, before: float | None = None, seen: bool = False) -> IntervalRow:
+    low, high = scores.accuracy_low, scores.accuracy_high
+    exact = scores.accuracy
+    return IntervalRow(label, exact, exact if low is None else low, exact if high is None else high, before, seen)

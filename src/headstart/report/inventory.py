@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,21 +122,23 @@ COUNTS = (
 
 def resources(files: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     """Time, counts and memory: (title, [(what, value)])."""
-    timings, counts = files.scores.get("timings") or {}, files.scores.get("counts") or {}
-    speed, peak = timings.get("images_per_s"), (files.scores.get("memory") or {}).get("peak_mb")
-    named = {**dict(TIMINGS), **(TRAINED if files.scores.get("training") else {})}
-    time = [(words, duration(timings[key])) for key, words in named.items() if timings.get(key) is not None]
-    if drawn := files.scores.get("augment"):
+    timings, counts = files.scores.timings, files.scores.counts
+    speed, peak = timings.images_per_s, files.scores.memory.peak_mb
+    named = {**dict(TIMINGS), **(TRAINED if files.scores.training else {})}
+    seconds = [(words, getattr(timings, key)) for key, words in named.items()]
+    time = [(words, duration(each)) for words, each in seconds if each is not None]
+    if drawn := files.scores.augment:
         time.append(("Views, from file to row", duration(drawn["seconds"])))
     if speed:
         time.append(("Pictures per second", count(speed) if speed >= 10 else f"{speed:.1f}"))
-    done = [(words, count(counts[key])) for key, words in COUNTS if counts.get(key) is not None]
+    pictures = [(words, getattr(counts, key)) for key, words in COUNTS]
+    done = [(words, count(each)) for words, each in pictures if each is not None]
     if peak:
         done.append(("Peak memory", f"{count(peak)} MB"))
     return [(title, rows) for title, rows in (("Time", time), ("Counts and memory", done)) if rows]
 
 
-def details(block: dict[str, Any]) -> list[tuple[str, str]]:
+def details(block: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Any flat block of JSON as (key, value) text; long values are cut."""
     return [(shown(str(key), 60), _cut(plain(value))) for key, value in block.items()]
 

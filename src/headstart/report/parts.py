@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headstart.report.numbers import plural
+from headstart.schema.scores import PartScores, Scores
 
 PARTS = ("test", "cv", "val", "calibration", "train")
 """In the order in which they are told: what tests the classifier first, what it was fitted on last."""
@@ -27,13 +25,11 @@ TESTS = ("test", "cv")
 """Parts that no choice and no fit has seen: pictures kept apart, or each named by a classifier fitted without it."""
 USES = {"test": "", "choices": "used for choices", "seen": "seen in fitting"}
 """What a part was used for, in words that set it apart from a test."""
-Scores = Mapping[str, Any]
 
 
-def scored(scores: Scores) -> dict[str, dict[str, Any]]:
+def scored(scores: Scores) -> dict[str, PartScores]:
     """The scores after training by part, in the order of `PARTS`; empty parts are absent."""
-    after = scores.get("after") or {}
-    return {part: after[part] for part in PARTS if after.get(part) and after[part].get("n")}
+    return {part: scores.after[part] for part in PARTS if part in scores.after and scores.after[part].n}
 
 
 def judged_part(scores: Scores) -> str:
@@ -43,14 +39,14 @@ def judged_part(scores: Scores) -> str:
 
 def fitted_on(scores: Scores) -> tuple[str, ...]:
     """The parts that the head was fitted on; in folders that do not list them, val where the head was refitted."""
-    if "fitted_on" in scores:
-        return tuple(scores["fitted_on"])
+    if scores.fitted_on is not None:
+        return scores.fitted_on
     return ("train", "val") if refitted(scores) else ("train",)
 
 
 def refitted(scores: Scores) -> bool:
     """Whether the head was fitted again with the validation pictures, after they had served to choose."""
-    head = scores.get("head") or {}
+    head = scores.head
     return (head.get("n_refit") or 0) > (head.get("n_train") or 0)
 
 

@@ -23,7 +23,7 @@ def rate_charts(files: RunFiles) -> list[LinesDisplay]:
 
 
 def _schedule(files: RunFiles) -> LinesDisplay | None:
-    plan = (files.scores.get("training") or {}).get("plan") or {}
+    plan = (files.scores.training or {}).get("plan") or {}
     if not {"epochs", "learning_rate", "warmup"} <= plan.keys():
         return None
     epochs, highest = int(plan["epochs"]), float(plan["learning_rate"])
@@ -61,7 +61,7 @@ def _finder(files: RunFiles) -> LinesDisplay | None:
     points = [(rate, loss) for rate, loss in points if rate > 0 and math.isfinite(loss)]
     if len(points) < 2:
         return None
-    said = (files.scores.get("training") or {}).get("steepest_rate")
+    said = (files.scores.training or {}).get("steepest_rate")
     mark = min((rate for rate, _ in points), key=lambda rate: abs(math.log(rate / said))) if said else None
     words = f"{_rate(said)}, where the loss fell most steeply" if said else ""
     return LinesDisplay(

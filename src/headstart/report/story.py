@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -14,6 +15,7 @@ from headstart.report.headline import class_sizes, quoted
 from headstart.report.numbers import count, decimal, digits_for, duration, plural, shown
 from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
 from headstart.report.tables import confusion
+from headstart.schema.scores import AboutRun
 
 
 def before_words(files: RunFiles) -> str:
@@ -25,7 +27,7 @@ def before_words(files: RunFiles) -> str:
 
 def steps(files: RunFiles) -> list[tuple[str, str]]:
     """(Title, sentences) of each thing that was done, in order."""
-    trained = bool(files.scores.get("training"))
+    trained = bool(files.scores.training)
     told = [
         ("Pictures", _pictures(files)),
         ("Split", _split(files)),
@@ -39,10 +41,11 @@ def steps(files: RunFiles) -> list[tuple[str, str]]:
 
 
 def _pictures(files: RunFiles) -> str:
-    counts, n = files.scores.get("counts") or {}, total(files)
+    n = total(files)
     names = files.classes
     listed = ", ".join(quoted(name) for name in names) if len(names) <= 12 else "listed below"
-    refused = counts.get("refused", len(files.refused))
+    counted = files.scores.counts.refused
+    refused = len(files.refused) if counted is None else counted
     lost = f" {plural(refused, 'file')} could not be used and {'is' if refused == 1 else 'are'} listed below."
     text = f"{plural(n, 'picture')} in {plural(len(names), 'class', 'classes')} ({listed}) from {_sources(files)}."
     return text + (lost if refused else " No file was refused.")
@@ -50,14 +53,14 @@ def _pictures(files: RunFiles) -> str:
 
 def total(files: RunFiles) -> int:
     """Pictures of all parts; those that were judged by cross-validation may be counted under another part too."""
-    sizes = {part: s["n"] for part, s in files.after.items()}
+    sizes = {part: s.n for part, s in files.after.items()}
     crossed = sizes.pop("cv", 0)
     return int(max(crossed, sum(sizes.values())))
 
 
 def _sources(files: RunFiles) -> str:
     """Where the pictures are from, with the separate source of the test part where there is one."""
-    data, test = shown(str(files.run.get("data") or "the data")), files.run.get("test")
+    data, test = shown(files.run.data or "the data"), files.run.test
     return f"{data}, those of the test from {shown(str(test))}" if test else data
 
 
@@ -71,10 +74,10 @@ SET_APART = {
 def _crossed(files: RunFiles) -> str:
     """How cross-validation judged, and what the classifier that is kept was fitted on."""
     s = files.after["cv"]
-    n, folds = count(s["n"]), s.get("folds")
+    n, folds = count(s.n), s.folds
     how, others = (f"{folds}-fold ", f"other {folds - 1}") if folds else ("", "others")
     told = [
-        words.format(pictures(part, files.after[part]["n"])) for part, words in SET_APART.items() if part in files.after
+        words.format(pictures(part, files.after[part].n)) for part, words in SET_APART.items() if part in files.after
     ]
     text = (
         f"The classifier was judged by {how}cross-validation: each of the {n} pictures was named by one that was "
@@ -94,7 +97,7 @@ def _split(files: RunFiles) -> str:
         "calibration": "to set the temperature of the probabilities (calibration)",
         "test": "kept apart for the test",
     }
-    told = [f"{count(files.after[part]['n'])} {words}" for part, words in uses.items() if part in files.after]
+    told = [f"{count(files.after[part].n)} {words}" for part, words in uses.items() if part in files.after]
     if not told:
         return ""
     if not files.judged:
@@ -111,18 +114,18 @@ def _each_class(sizes: dict[str, int]) -> str:
 
 
 def _features(files: RunFiles) -> str:
-    run, counts = files.run, files.scores.get("counts") or {}
-    size, n = _size(run.get("image_size")), plural(run.get("n_features") or 0, "number")
-    if run.get("method") == "pixels":
+    run, counts = files.run, files.scores.counts
+    size, n = _size(run.image_size), plural(run.n_features or 0, "number")
+    if run.method == "pixels":
         at = f", at {size} pixels," if size else ""
         return f"The pixels themselves{at} were the features: {n} per picture, without any pretrained network."
     resized = f"resized to {size} pixels and " if size else ""
-    engine = f" It was run by {shown(str(run['engine']))}." if run.get("engine") else ""
+    engine = f" It was run by {shown(run.engine)}." if run.engine else ""
     text = (
-        f"Each picture was {resized}passed once through {shown(str(run.get('backbone')))} {_weights(run)}, "
-        f"which was not changed; its layer {quoted(str(run.get('layer')))} gave {n} per picture.{engine}"
+        f"Each picture was {resized}passed once through {shown(str(run.backbone))} {_weights(run)}, "
+        f"which was not changed; its layer {quoted(str(run.layer))} gave {n} per picture.{engine}"
     )
-    reused, computed = counts.get("reused") or 0, counts.get("computed") or 0
+    reused, computed = counts.reused or 0, counts.computed or 0
     if not reused:
         return text
     return f"{text} {count(reused)} of {count(reused + computed)} feature rows were reused from the store."
@@ -130,8 +133,8 @@ def _features(files: RunFiles) -> str:
 
 def _network(files: RunFiles) -> str:
     """What the network was before it was trained, and which part of it stayed frozen."""
-    run, told = files.run, files.scores["training"]
-    size, name = _size(run.get("image_size")), shown(str(run.get("backbone")))
+    run, told = files.run, training.told(files.scores)
+    size, name = _size(run.image_size), shown(str(run.backbone))
     text = f"Each picture was resized to {size} pixels for {name} {_weights(run)}."
     if not told["whole"]:
         text += f" Its part before {quoted(str(told['trained_from']))} stayed frozen."
@@ -140,14 +143,14 @@ def _network(files: RunFiles) -> str:
 
 def _training(files: RunFiles) -> str:
     """What was trained, from what start, for how long, and what became of the weights."""
-    told, run = files.scores["training"], files.run
+    told, run = training.told(files.scores), files.run
     on = {choice["name"]: choice["value"] for choice in told["choices"]}
-    name = str(run.get("head"))
+    name = run.head
     start = "was solved on the frozen features first (LP-FT)" if on.get("head_first") else "began at zero"
     head = f"The head, {HEAD_WORDS.get(name, shown(name))}, {start}."
     share = told.get("blend")
     mixed = "" if share in (None, 1) else f" Those used are {share:.0%} of the way from the frozen to these (WiSE-FT)."
-    gives = f"The layer {quoted(str(run.get('layer')))} now gives {count(run.get('n_features'))} numbers per picture."
+    gives = f"The layer {quoted(str(run.layer))} now gives {count(run.n_features)} numbers per picture."
     return f"{training.what(files.scores)} {head} {epochs(files)}{mixed} {gives}"
 
 
@@ -156,7 +159,7 @@ STEP_WORDS = {"plain": "without views", "views": "with views", "averaging": "wit
 
 def _augmentation(files: RunFiles) -> str:
     """What was drawn, and what views and averaging each added on the pictures judged."""
-    told = files.scores.get("augment")
+    told = files.scores.augment
     if not told:
         return ""
     by = f"drawn by {quoted(told['name'])} ({_transforms(told)})"
@@ -172,13 +175,13 @@ def _augmentation(files: RunFiles) -> str:
     return f"{text} {ACCURACY_WORDS[files.judged]}: {steps}. A difference with p over 0.05 may well be chance."
 
 
-def _transforms(told: dict[str, Any]) -> str:
+def _transforms(told: Mapping[str, Any]) -> str:
     return ", ".join(shown(str(transform.get("name"))) for transform in told["transforms"])
 
 
 def _step(step: dict[str, Any], files: RunFiles) -> str:
     """`98.1% with views (31 mistakes mended, 12 made, p = 0.005)`."""
-    digits = digits_for(files.after[files.judged]["n"])
+    digits = digits_for(files.after[files.judged].n)
     text = f"{percent(step['accuracy'], digits)} {STEP_WORDS[step['step']]}"
     if "mended" not in step:
         return text
@@ -191,13 +194,13 @@ def _size(size: Any) -> str:
     return f"{size} × {size}" if size else ""
 
 
-def _weights(run: dict[str, Any]) -> str:
-    weights = str(run.get("weights") or "")
-    if run.get("method") == "scratch":
+def _weights(run: AboutRun) -> str:
+    weights = run.weights or ""
+    if run.method == "scratch":
         return "with random weights"
     if weights == "none":
         return "with random weights (never trained)"
-    licence = f" (licence: {shown(marked(str(run['licence'])))})" if run.get("licence") else ""
+    licence = f" (licence: {shown(marked(run.licence))})" if run.licence else ""
     if weights in ("", "imagenet"):
         return f"with its ImageNet weights{licence}"
     if weights == "pretrained":
@@ -215,17 +218,17 @@ TEMPERATURES = {
 
 
 def _temperature(files: RunFiles) -> str:
-    fitted = files.scores.get("calibration") or {}
-    on = fitted.get("fitted_on")
+    fitted = files.scores.calibration
+    on = fitted.fitted_on
     if not on:
-        few = "choice_told" in (files.scores.get("head") or {}) and not files.scores.get("training")
+        few = "choice_told" in files.scores.head and not files.scores.training
         why = "too few pictures to fit one" if few else "no calibration pictures"
         return f"The probabilities are those of the head, without a temperature ({why})."
-    if on == "folds" and files.scores.get("training"):
+    if on == "folds" and files.scores.training:
         on = "networks"
-    pictures = TEMPERATURES.get(on, "{} pictures").format(count(fitted.get("n") or 0))
+    pictures = TEMPERATURES.get(on, "{} pictures").format(count(fitted.n))
     text = (
-        f"The scores were divided by a temperature of {decimal(fitted.get('temperature'), 3)}, fitted on {pictures}; "
+        f"The scores were divided by a temperature of {decimal(fitted.temperature, 3)}, fitted on {pictures}; "
         "this changes confidences, never the answer."
     )
     return " ".join(filter(None, (text, _what_the_temperature_did(files))))
@@ -233,10 +236,10 @@ def _temperature(files: RunFiles) -> str:
 
 def _what_the_temperature_did(files: RunFiles) -> str:
     """The log loss of the judged part with and without it."""
-    s = files.after.get(files.judged) or {}
-    if s.get("log_loss_uncalibrated") is None:
+    s = files.after.get(files.judged)
+    if s is None or s.log_loss_uncalibrated is None or s.log_loss is None:
         return ""
-    then, now = s["log_loss_uncalibrated"], s["log_loss"]
+    then, now = s.log_loss_uncalibrated, s.log_loss
     worse = "made the probabilities worse" if now > then + 0.0005 else ""
     if files.judged == "cv":
         said = f": they {worse}" if worse else ""
@@ -252,9 +255,9 @@ def _what_the_temperature_did(files: RunFiles) -> str:
 def _result(files: RunFiles) -> str:
     if not files.judged:
         return ""
-    s, took = files.after[files.judged], (files.scores.get("timings") or {}).get("total_s")
-    wrong, crossed = s["n"] - s["correct"], files.judged == "cv"
-    of = plural(s["n"], "picture") if crossed else pictures(files.judged, s["n"])
+    s, took = files.after[files.judged], files.scores.timings.total_s
+    wrong, crossed = s.n - (s.correct or 0), files.judged == "cv"
+    of = plural(s.n, "picture") if crossed else pictures(files.judged, s.n)
     by = " by a classifier that had not seen it" if wrong < 2 else " by classifiers that had not seen them"
     text = f"{count(wrong) if wrong else 'None'} of {of} {'was' if wrong < 2 else 'were'} named wrongly"
     text += f"{by if crossed else ''}."

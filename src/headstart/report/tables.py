@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.metrics import counts_of
 from headstart.phrases import NOTHING, joined, percent
 from headstart.report.files import RunFiles
 from headstart.report.numbers import count, decimal, digits_for, shown
 from headstart.report.parts import PART_WORDS, USES, by_use, told, use
+from headstart.schema.scores import PartScores
 
 MATRIX_CLASSES = 30  # a larger matrix is not readable; its worst confusions are listed instead
 LISTED_CLASSES = 200
@@ -51,7 +51,7 @@ def score_groups(files: RunFiles) -> list[ScoreGroup]:
     return [
         ScoreGroup(
             part=PART_WORDS[part],
-            n=count(files.after[part]["n"]),
+            n=count(files.after[part].n),
             rows=[_score_row(stage, block[part]) for stage, block in stages if part in block],
             use=USES[use(files.scores, part)],
             seen=use(files.scores, part) == "seen",
@@ -68,12 +68,12 @@ def not_tests(files: RunFiles) -> str:
     return f"The classifier has seen the {joined(seen)} pictures: their figures say nothing of other ones."
 
 
-def _score_row(stage: str, s: dict[str, Any]) -> ScoreRow:
-    digits = digits_for(s.get("n") or 0)
-    low, high = s.get("accuracy_low"), s.get("accuracy_high")
+def _score_row(stage: str, s: PartScores) -> ScoreRow:
+    digits = digits_for(s.n)
+    low, high = s.accuracy_low, s.accuracy_high
     interval = NOTHING if low is None else f"{percent(low, digits).removesuffix('%')} to {percent(high, digits)}"
-    cells = [decimal(s.get(key)) for key, _ in SCORE_COLUMNS]
-    return ScoreRow(stage, percent(s.get("accuracy"), digits), interval, cells)
+    cells = [decimal(getattr(s, key)) for key, _ in SCORE_COLUMNS]
+    return ScoreRow(stage, percent(s.accuracy, digits), interval, cells)
 
 
 @dataclass(frozen=True)
@@ -119,18 +119,18 @@ def confusions(files: RunFiles) -> list[tuple[str, str, str, str]]:
     return [(shown(t, 60), shown(p, 60), count(n), percent(share)) for n, share, t, p in pairs[:LISTED_CONFUSIONS]]
 
 
-def confusion(block: Mapping[str, Any], files: RunFiles) -> list[tuple[int, int, int]]:
+def confusion(block: Mapping[str, PartScores], files: RunFiles) -> list[tuple[int, int, int]]:
     """(true, predicted, count) of the judged part in a block of scores, `before` or `after`."""
-    return counts_of((block.get(files.judged) or {}).get("confusion") or [], len(files.classes))
+    judged = block.get(files.judged)
+    return counts_of(judged.confusion, len(files.classes)) if judged else []
 
 
 def per_class(files: RunFiles) -> list[list[str]]:
     """[class, pictures, precision, recall, F1]: in class order while readable, otherwise the worst F1 first."""
-    rows = list((files.after.get(files.judged) or {}).get("per_class") or [])
+    rows = list(files.after[files.judged].per_class) if files.judged else []
     if len(rows) > MATRIX_CLASSES:
-        rows.sort(key=lambda row: (row["f1"] is None, row["f1"] or 0.0, str(row["class"])))
-    keys = ("precision", "recall", "f1")
+        rows.sort(key=lambda row: (row.f1 is None, row.f1 or 0.0, row.class_))
     return [
-        [shown(str(row["class"]), 60), count(row["n"]), *(decimal(row[key], 3) for key in keys)]
+        [shown(row.class_, 60), count(row.n), *(decimal(score, 3) for score in (row.precision, row.recall, row.f1))]
         for row in rows[:LISTED_CLASSES]
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,10 +19,17 @@ MAX_BYTES = 256 << 20
 """A confusion matrix, or the recall of a thousand classes by many pairs of arms, is no small file."""
 
 
+def absent() -> Any:
+    """A field that is None by default; its key is left out of the file then."""
+    return field(default=None, metadata={"absent": True})
+
+
 def to_json(value: Any) -> Any:
     """What JSON can hold: a dataclass as a table of its fields, a tuple as a list; `class_` is the key `class`."""
     if is_dataclass(value):
-        return {each.name.rstrip("_"): to_json(getattr(value, each.name)) for each in fields(value)}
+        told = {each: getattr(value, each.name) for each in fields(value)}
+        there = {each: inner for each, inner in told.items() if inner is not None or "absent" not in each.metadata}
+        return {each.name.rstrip("_"): to_json(inner) for each, inner in there.items()}
     if isinstance(value, Mapping):
         return {key: to_json(inner) for key, inner in value.items()}
     return [to_json(inner) for inner in value] if isinstance(value, list | tuple) else value
