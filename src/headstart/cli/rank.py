@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
@@ -125,6 +124,8 @@ HINTS = ("LogME", "H-score", "LEEP")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
+    from headstart.backbones.licences import marked
+
     tied = row["told_apart"] is False
     best = row["told_apart"] is None
     return [
