@@ -6,6 +6,9 @@ Random weights, small pictures. `test_vit` is timm's smallest; the families them
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -207,6 +210,23 @@ def test_a_frozen_network_in_a_bundle_gives_the_same_features(
     for each in (again, own):
         found = each.network().state_dict()
         assert found.keys() == wanted.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.slow
+def test_a_second_run_at_another_size_needs_no_library(tmp_path: Path) -> None:
+    """What a size comes to is remembered: a run whose features are stored builds no network."""
+    asked = {"data": {"source": "digits"}, "backbone": {"name": "test_vit", "weights": "none", "image_size": 96}}
+    code = (
+        "import sys\nfrom headstart import Recipe\nfrom headstart.fitting import feature_source\n"
+        f"from headstart.images import load\nfeature_source(Recipe.from_dict({asked}), load('digits'))\n"
+        "print([name for name in ('torch', 'timm') if name in sys.modules])"
+    )
+    env = {**os.environ, "HEADSTART_CACHE": str(tmp_path)}
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert said[0].strip() == "['torch', 'timm']" and said[1].strip() == "[]"
 
 
 # Which size pays

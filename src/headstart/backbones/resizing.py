@@ -2,23 +2,23 @@
 
 Learned positions and biases of windows are resampled by the library's own filter of checkpoints; rotary ones are
 computed anew. Whether a size fits is found out on PyTorch's `meta` device, where it costs no memory, and remembered.
-Imports torch.
+What is remembered needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import encoders, memory
-from headstart.backbones.build import at_size, content, create
 from headstart.backbones.fingerprint import fingerprint_of
 from headstart.backbones.sources import Architecture
 from headstart.backbones.weights import Weights
 from headstart.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Size = tuple[int, int]
 STEPS = (16, 32, 28, 64, 8)
@@ -57,15 +57,24 @@ def resized(made: Made, size: Size, network: Callable[[], nn.Module]) -> Resized
     if known is None:
         if not takes(made, size):
             raise UserError(_refusal(made, size))
-        with torch.random.fork_rng(devices=[]):
-            built = at_size(made.architecture, weights, network()).float().eval()
-        sha256, classes = content(built)
-        known = {"sha256": sha256, "num_classes": classes}
+        built, known = _built(made, weights, network())
         memory.remember(question, known)
     weights = replace(weights, sha256=known["sha256"], num_classes=known["num_classes"])
     library = Architecture.of(made.architecture).library
     mark = fingerprint_of(made.architecture, weights.kwargs, weights.num_classes, known["sha256"], library)
     return Resized(weights, mark, built)
+
+
+def _built(made: Made, weights: Weights, own: nn.Module) -> tuple[nn.Module, dict[str, Any]]:
+    """The network with the weights of `own` resampled, and what of it is remembered."""
+    import torch
+
+    from headstart.backbones.build import at_size, content
+
+    with torch.random.fork_rng(devices=[]):
+        network = at_size(made.architecture, weights, own).float().eval()
+    sha256, classes = content(network)
+    return network, {"sha256": sha256, "num_classes": classes}
 
 
 def takes(made: Made, size: Size) -> bool:
@@ -113,6 +122,10 @@ def _for_size(made: Made, size: Size) -> Weights:
 
 
 def _tried(made: Made, size: Size) -> bool:
+    import torch
+
+    from headstart.backbones.build import at_size, create
+
     weights = _for_size(made, size)
     if weights.kwargs == made.weights.kwargs:
         return False

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks, ImageColumn
 from headstart.cli.terminal import print
@@ -64,6 +63,7 @@ def default(
 
 
 def _recommend(images: int, size: int, *, gpu: bool) -> None:
+    from headstart.backbones.licences import marked
     from headstart.cli import show
     from headstart.ranking.recommend import recommend
 
@@ -125,6 +125,8 @@ def list_(
 
 
 def _table(rows: Sequence[Row]) -> None:
+    from headstart.backbones.licences import marked
+
     table = terminal.table()
     for column in ("name", "alias", "params", "top-1", "pooled", "last_conv", "input", "MACs", "licence"):
         side = "left" if column in ("name", "alias", "licence") else "right"
@@ -153,6 +155,7 @@ def fetch(
     """
     from headstart.backbones.fetch import Fetched
     from headstart.backbones.fetch import fetch as fetched
+    from headstart.backbones.licences import marked
 
     def tell(found: Fetched) -> None:
         print(f"{found.file}: {found.file.stat().st_size / 1e6:,.1f} MB, licence {marked(found.licence)}")
@@ -222,6 +225,7 @@ def show(
     """
     from math import prod
 
+    from headstart.backbones.licences import marked
     from headstart.backbones.measure import describe
 
     found = describe(name)

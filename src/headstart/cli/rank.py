@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.backbones.licences import marked
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
@@ -126,6 +125,8 @@ HINTS = ("LogME", "H-score", "LEEP")
 
 
 def _cells(row: RankedBackbone) -> list[str]:
+    from headstart.backbones.licences import marked
+
     best = row.standing == "best"
     accuracy = f"{row.accuracy:.4f}"
     return [
