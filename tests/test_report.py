@@ -31,7 +31,7 @@ from headstart.report.parts import by_use
 from headstart.report.rates import rate_charts
 from headstart.report.story import steps
 from headstart.schema.files import from_json
-from headstart.schema.scores import Scores
+from headstart.schema.scores import RunScores
 from reading import Page
 
 SECTIONS = [
@@ -223,7 +223,7 @@ def test_which_parts_were_fitted_on_is_listed_or_follows_from_the_counts(
     """`fitted_on` in scores.json goes before the counts of rows, which older folders have alone."""
     scores = json.loads((run / "scores.json").read_text()) | {"head": head}
     scores |= {"fitted_on": listed} if listed else {}
-    assert by_use(from_json(Scores, scores))["seen"] == seen
+    assert by_use(from_json(RunScores, scores))["seen"] == seen
 
 
 def test_the_numbers_shown_are_those_in_the_scores(page: Page, written: Path) -> None:

@@ -14,14 +14,14 @@ from headstart.report.ranking import write_ranking_report
 from headstart.schema import verdicts
 from headstart.schema.files import from_json, to_json
 from headstart.schema.ranking import RankingContent
-from headstart.schema.scores import Scores
+from headstart.schema.scores import RunScores
 from headstart.schema.verdicts import Verdicts
 from old_folders import RANKING, SCORES, VERDICTS
 
 OLD: dict[str, tuple[type, str]] = {
     "verdicts.json": (Verdicts, VERDICTS),
     "ranking.json": (RankingContent, RANKING),
-    "scores.json": (Scores, SCORES),
+    "scores.json": (RunScores, SCORES),
 }
 
 

@@ -13,7 +13,7 @@ from headstart.cli import show
 from headstart.recipe import TrainingRecipe
 from headstart.report import settings, write_report
 from headstart.schema.files import from_json
-from headstart.schema.scores import Scores
+from headstart.schema.scores import RunScores
 from headstart.training.plan import Plan
 from test_report import TRAINING, write_run
 
@@ -40,7 +40,7 @@ def test_the_sentence_of_the_report_comes_first_and_fitted_parts_last(
     """The terminal says what the page says; `val 1.0` of a refitted head stands under words that forbid a mistake."""
     scores = write_run(tmp_path / "r")
     headline = re.search("<h1>(.*)</h1>", write_report(tmp_path / "r").read_text())
-    show.run_result(from_json(Scores, scores))
+    show.run_result(from_json(RunScores, scores))
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert headline and lines[0] == headline[1] and lines[1] == ""
     firsts = [line.split()[0] if not line.endswith(":") else line for line in lines[2:]]
@@ -52,7 +52,7 @@ def test_the_sentence_of_the_report_comes_first_and_fitted_parts_last(
 
 def test_a_training_is_told_in_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """What was trained and what it gained, what storing saved, and the numbers that were chosen."""
-    show.run_facts(from_json(Scores, told()))
+    show.run_facts(from_json(RunScores, told()))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and lines[0].startswith("4,000 images, rows for the network's trained part: 4,000 computed")
     assert lines[2] == (
@@ -72,7 +72,7 @@ def test_fresh_views_are_not_said_to_have_been_stored(capsys: pytest.CaptureFixt
     """With other views every epoch only the validation pictures' rows were of use."""
     scores = told(trunk_runs_saved=200)
     scores["augment"] = {"name": "light", "views": 0, "tta": 1, "computed": 0, "reused": 0, "seconds": 0.0, "steps": []}
-    show.run_facts(from_json(Scores, scores))
+    show.run_facts(from_json(RunScores, scores))
     out = capsys.readouterr().out
     assert "For fresh views of training pictures it ran in every epoch. Without stored activations of the others" in out
     assert "it would have run another 200 times" in out
@@ -82,7 +82,7 @@ def test_a_run_on_frozen_features_says_nothing_of_a_training(capsys: pytest.Capt
     """Its rows are features, and no block was trained."""
     scores = told()
     del scores["training"]
-    show.run_facts(from_json(Scores, scores))
+    show.run_facts(from_json(RunScores, scores))
     out = capsys.readouterr().out
     assert "4,000 images, 1,280 features: 4,000 computed" in out and "trained" not in out
 

@@ -22,7 +22,7 @@ from headstart.images.cures import list_cures
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.metrics import apply_temperature, score
 from headstart.schema.files import from_json
-from headstart.schema.scores import AboutRun, Counts, Leak, PartScores, Scores, Temperature, Timings
+from headstart.schema.scores import AboutRun, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Outcome:
         """(n, k) calibrated."""
         return apply_temperature(self.logits, self.fitted.classifier.temperature)
 
-    def scores(self, name: str, started: float) -> Scores:
+    def scores(self, name: str, started: float) -> RunScores:
         """The content of scores.json but for `memory`; `started` is the `time.perf_counter()` when the run began."""
         head = self.fitted.classifier.head
         backbone = self.fitted.classifier.source.backbone
-        return Scores(
+        return RunScores(
             run=self._about(name),
             before=self._before(),
             after=self._after(),
@@ -81,10 +81,10 @@ class Outcome:
             ),
         )
 
-    def _counts(self) -> Counts:
+    def _counts(self) -> PictureCounts:
         counts = asdict(self.fitted.extraction.counts)
         counts["refused"] += len(self.images.refused)
-        return Counts(**counts, **{part: rows_in(rows) for part, rows in self.parts.items()})
+        return PictureCounts(**counts, **{part: rows_in(rows) for part, rows in self.parts.items()})
 
     def write(self, folder: Path) -> None:
         """Write every file of the run folder but the scores, the bundle and the report."""

@@ -34,7 +34,7 @@ from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
-from headstart.schema.scores import FILE, Memory, Scores, Temperature, read
+from headstart.schema.scores import FILE, Memory, RunScores, Temperature, read
 from headstart.stepwise import stepwise_accuracy
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Run:
     """
 
     folder: Path
-    content: Scores
+    content: RunScores
     classifier: Classifier
     images: ImageSet | None = None
     """The pictures that could be used; None of a run that was loaded from its folder."""

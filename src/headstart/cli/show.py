@@ -14,7 +14,7 @@ from headstart.visible import visible
 if TYPE_CHECKING:
     from headstart.images import Refusal
     from headstart.progress import Progress
-    from headstart.schema.scores import Scores
+    from headstart.schema.scores import RunScores
     from headstart.schema.verdicts import SizeAccuracy, Verdicts
 
 STAGES = {
@@ -99,7 +99,7 @@ def progress_bar() -> Iterator[Progress]:
         yield advance
 
 
-def run_result(scores: Scores) -> None:
+def run_result(scores: RunScores) -> None:
     """What a run comes to: the sentence of the report, then the table of scores."""
     from headstart.report.headline import headline
 
@@ -107,7 +107,7 @@ def run_result(scores: Scores) -> None:
     scores_table(scores)
 
 
-def scores_table(scores: Scores) -> None:
+def scores_table(scores: RunScores) -> None:
     """Accuracy before and after for each part: tests first, faint and last what the classifier was fitted on."""
     from headstart.report.parts import USES, by_use
 
@@ -123,7 +123,7 @@ def scores_table(scores: Scores) -> None:
     terminal.console(80).print(table)
 
 
-def _score_cells(scores: Scores, part: str, bold: bool) -> list[Any]:
+def _score_cells(scores: RunScores, part: str, bold: bool) -> list[Any]:
     """A row of the table of scores; parts that are no test are indented under what they were used for."""
     after, before = scores.after[part], scores.before.get(part)
     accuracy = f"{after.accuracy:.4f}"
@@ -161,7 +161,7 @@ def _accuracy(point: SizeAccuracy | None, best: float) -> Any:
     return terminal.bold(shown) if point.accuracy == best else shown
 
 
-def run_facts(scores: Scores) -> None:
+def run_facts(scores: RunScores) -> None:
     """Where the features came from, how fast, with how much memory; and the notes."""
     counts, timings, trained = scores.counts, scores.timings, scores.training
     what = f"{scores.run.n_features:,} features" if not trained else "rows for the network's trained part"
@@ -184,7 +184,7 @@ def run_facts(scores: Scores) -> None:
         print(f"Note: {flagged(note)}")
 
 
-def _training(scores: Scores) -> None:
+def _training(scores: RunScores) -> None:
     """What was trained, what that gained on the pictures judged, what storing saved, and the chosen numbers."""
     from headstart.report import training
     from headstart.report.parts import ACCURACY_WORDS, judged_part
@@ -202,7 +202,7 @@ def _training(scores: Scores) -> None:
     print(training.chosen(scores))
 
 
-def _augmentation(scores: Scores) -> None:
+def _augmentation(scores: RunScores) -> None:
     """What was drawn, and the accuracy step by step."""
     from headstart.report.numbers import plural
     from headstart.report.parts import ACCURACY_WORDS, judged_part

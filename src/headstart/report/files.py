@@ -11,7 +11,7 @@ from headstart import documents
 from headstart.errors import UserError
 from headstart.records import read_csv
 from headstart.report.parts import judged_part, scored
-from headstart.schema.scores import AboutRun, PartScores, Scores, read
+from headstart.schema.scores import AboutRun, PartScores, RunScores, read
 
 
 class Prediction(NamedTuple):
@@ -37,7 +37,7 @@ class RunFiles:
     """
 
     folder: Path
-    scores: Scores
+    scores: RunScores
     recipe: str
     environment: dict[str, Any]
     predictions: tuple[Prediction, ...]

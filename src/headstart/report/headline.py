@@ -6,7 +6,7 @@ from headstart.phrases import percent
 from headstart.report import training
 from headstart.report.numbers import digits_for, plural, shown
 from headstart.report.parts import judged_part, pictures, scored
-from headstart.schema.scores import PartScores, Scores
+from headstart.schema.scores import PartScores, RunScores
 
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
 UNSEEN = ", each by a classifier that had not seen it"
@@ -14,7 +14,7 @@ BALANCED = 1.02
 """Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
 
 
-def headline(scores: Scores) -> str:
+def headline(scores: RunScores) -> str:
     """The accuracy on the pictures that test the classifier, its interval, and what guessing would reach."""
     part = judged_part(scores)
     if not part:
@@ -40,7 +40,7 @@ def _ends(s: PartScores) -> str:
     return f"{low.removesuffix('%')} to {high.removesuffix('%')}"
 
 
-def guessing(scores: Scores) -> str:
+def guessing(scores: RunScores) -> str:
     """What guessing would reach on the judged part: any class where they are balanced, else always the commonest."""
     found = scored(scores)
     judged = found[judged_part(scores)]
@@ -52,7 +52,7 @@ def guessing(scores: Scores) -> str:
     return f"guessing (always {quoted(common)}): {percent(sizes.get(common, 0) / max(1, sum(sizes.values())))}"
 
 
-def _frozen(scores: Scores) -> str:
+def _frozen(scores: RunScores) -> str:
     """What the same network reached before its blocks were trained."""
     found = training.gain(scores, judged_part(scores))
     if found is None:

@@ -10,7 +10,7 @@ from headstart.phrases import p_words, percent
 from headstart.report.numbers import count, digits_for, duration, plain, plural, shown
 from headstart.report.parts import TESTS
 from headstart.schema.files import from_json
-from headstart.schema.scores import PartScores, Scores
+from headstart.schema.scores import PartScores, RunScores
 
 ASKED = "as asked"
 
@@ -32,7 +32,7 @@ class Gain:
         return 100 * (self.trained.accuracy - self.frozen.accuracy)
 
 
-def gain(scores: Scores, part: str = "test") -> Gain | None:
+def gain(scores: RunScores, part: str = "test") -> Gain | None:
     """Frozen against trained on a part; None where one of them is missing (from scratch, no such part)."""
     frozen = ((scores.training or {}).get("frozen") or {}).get(part)
     trained = scores.after.get(part)
@@ -43,7 +43,7 @@ def gain(scores: Scores, part: str = "test") -> Gain | None:
     return Gain(from_json(PartScores, frozen), trained) if frozen and trained else None
 
 
-def gain_words(scores: Scores, part: str, words: str) -> str:
+def gain_words(scores: RunScores, part: str, words: str) -> str:
     """What training added on a part, with intervals; empty where there is nothing to compare."""
     found = gain(scores, part)
     if found is None:
@@ -60,7 +60,7 @@ def gain_words(scores: Scores, part: str, words: str) -> str:
     return text + _mended(scores) if part in TESTS else text
 
 
-def _mended(scores: Scores) -> str:
+def _mended(scores: RunScores) -> str:
     """How many mistakes training mended and made, and whether that is more than chance."""
     steps = (scores.training or {}).get("test") or []
     if len(steps) < 2:
@@ -75,13 +75,13 @@ def _with_interval(scored: PartScores, digits: int) -> str:
     return f"{percent(scored.accuracy, digits)} ({low.removesuffix('%')} to {high})"
 
 
-def told(scores: Scores) -> Mapping[str, Any]:
+def told(scores: RunScores) -> Mapping[str, Any]:
     """What the training tells, of a run that has one."""
     assert scores.training is not None
     return scores.training
 
 
-def what(scores: Scores) -> str:
+def what(scores: RunScores) -> str:
     """Which blocks were trained, and how many parameters that is."""
     report = told(scores)
     first, n = shown(str(report["trained_from"])), report["blocks"]
@@ -91,7 +91,7 @@ def what(scores: Scores) -> str:
     return f"{which} and a new head were trained: {trained} parameters (the network with its own head has {whole})."
 
 
-def saved(scores: Scores) -> str:
+def saved(scores: RunScores) -> str:
     """How often the frozen part ran, and what storing its output saved; the notes say why where it did not."""
     report, stored = told(scores), told(scores)["stored_mb"]
     if report["whole"]:
@@ -102,7 +102,7 @@ def saved(scores: Scores) -> str:
     return f"{_ran(scores)} ({stored:,.1f} MB stored). {_without(scores)}"
 
 
-def _ran(scores: Scores) -> str:
+def _ran(scores: RunScores) -> str:
     computed, reused = scores.counts.computed or 0, scores.counts.reused or 0
     if not computed:
         return f"The output of the frozen part for all {plural(reused, 'picture')} is of an earlier run"
@@ -113,7 +113,7 @@ def _ran(scores: Scores) -> str:
     return f"The frozen part ran once for each picture, {each}"
 
 
-def _without(scores: Scores) -> str:
+def _without(scores: RunScores) -> str:
     runs, each = told(scores)["trunk_runs_saved"], _seconds_each(scores)
     fresh = (scores.augment or {}).get("views") == 0
     anew = "For fresh views of training pictures it ran in every epoch. " if fresh else ""
@@ -122,13 +122,13 @@ def _without(scores: Scores) -> str:
     return f"{anew}Without stored activations{other} it would have run another {count(runs)} times{about}."
 
 
-def _seconds_each(scores: Scores) -> float:
+def _seconds_each(scores: RunScores) -> float:
     """Seconds of wall time for a picture, decoding included; 0 where no picture was computed."""
     timings, computed = scores.timings, scores.counts.computed
     return max(0.0, (timings.extract_s or 0.0) - (timings.open_s or 0.0)) / computed if computed else 0.0
 
 
-def chosen(scores: Scores) -> str:
+def chosen(scores: RunScores) -> str:
     """The settings that are on, those that rules chose and those that were asked for, in one line."""
     report = told(scores)
     rules, asked = [], []

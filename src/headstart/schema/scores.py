@@ -110,7 +110,7 @@ class Timings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class PictureCounts:
     """Pictures: what became of them on the way to features, and how many each part has."""
 
     images: int | None = absent()
@@ -134,7 +134,7 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class RunScores:
     """The file: scores by part before and after training, and all that was told on the way."""
 
     schema: Literal[1] = 1
@@ -148,7 +148,7 @@ class Scores:
     training: Mapping[str, Any] | None = absent()
     augment: Mapping[str, Any] | None = absent()
     timings: Timings = field(default_factory=Timings)
-    counts: Counts = field(default_factory=Counts)
+    counts: PictureCounts = field(default_factory=PictureCounts)
     notes: tuple[str, ...] = ()
     memory: Memory = field(default_factory=Memory)
 
@@ -158,6 +158,6 @@ class Scores:
         return content
 
 
-def read(folder: Path) -> Scores:
+def read(folder: Path) -> RunScores:
     """scores.json of a run's folder. Raises UserError where it is missing or not what a run writes."""
-    return files.read(Scores, folder / FILE, "run", "run the recipe again")
+    return files.read(RunScores, folder / FILE, "run", "run the recipe again")
