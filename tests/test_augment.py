@@ -385,9 +385,9 @@ def test_a_recipe_with_a_file_holds_its_transforms_and_repeats_anywhere(tmp_path
 @pytest.mark.parametrize(
     ("augment", "said"),
     [
-        ({"name": "none", "views": 2, "tta": 1}, "--views 2 needs an augmentation"),
-        ({"name": "none", "views": None, "tta": 2}, "--tta 2 needs an augmentation"),
-        ({"views": 0}, "--views 0 draws fresh views every epoch"),
+        ({"name": "none", "views": 2, "tta": 1}, "views=2 needs an augmentation"),
+        ({"name": "none", "views": None, "tta": 2}, "tta=2 needs an augmentation"),
+        ({"views": 0}, "views=0 draws fresh views every epoch"),
         ({"name": "digit"}, "Unknown augmentation 'digit': did you mean digits"),
         ({"name": "mine.toml"}, r"\[\[augment.transform\]\]"),
         ({"transform": [{"name": "RandomInvert", "p": 2}]}, "p = 2 is not possible"),

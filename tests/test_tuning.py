@@ -711,7 +711,7 @@ MISTAKES = [
     ([*FINETUNE, "--learning-rate", "0"], "training.learning_rate = 0.0 is not possible"),
     ([*FINETUNE, "--learning-rate", "inf"], "training.learning_rate = inf is not possible"),
     ([*FINETUNE, "--learning-rate", "1e30"], "lower learning_rate (now 1e+30)"),
-    ([*FINETUNE, "--resume"], "`resume` needs `out`"),
+    ([*FINETUNE, "--resume"], "--resume needs --out"),
     (["--method", "features", "--epochs", "3"], "epochs: for training a network; add --method finetune"),
     (["--method", "pixels", "--epochs", "3"], "epochs: for training a network; add --method finetune"),
     (["--method", "scratch", "--weights", "own.safetensors"], "leave --weights own.safetensors out"),

@@ -260,7 +260,7 @@ def links(root: Path) -> Iterator[Case]:
     both = {"cat/1.png": "cat", "dog/1.png": "dog"}
     for place, number, answer in ((files, "2 links", both), (folders, "2 links", both), (mixed, "1 link", None)):
         answer = answer or {"cat/2.png": "cat", "dog/1.png": "dog"}
-        yield f"{place.name}, refused", lambda place=place: load(place), said(rf"{number}.*--follow-links")
+        yield f"{place.name}, refused", lambda place=place: load(place), said(rf"{number}.*follow_links=True")
         yield f"{place.name}, followed", lambda place=place: named(load(place, follow_links=True)), answer
 
 

@@ -67,7 +67,7 @@ class AboutRun:
     method: str = ""
     backbone: str | None = None
     weights: str | None = None
-    licence: str | None = None
+    licence: str | None = absent()
     layer: str | None = None
     image_size: tuple[int, ...] | int | None = None
     engine: str | None = None
