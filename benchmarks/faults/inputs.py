@@ -144,8 +144,8 @@ def columns(root: Path) -> Iterator[Case]:
     yield "a comma in labels", text(f"image;label\n{a};daisy,plant\n{b};y\n"), {a: "daisy,plant", b: "y"}
     yield "named columns", text(f"f,k\n{a},x\n{b},y\n", image_column="f", label_column="k"), two
     yield "columns misspelt", text(f"file,k\n{a},x\n", image_column="fiel"), said("did you mean file")
-    yield "another name", text(f"file_name,label\n{a},x\n"), said("--image-column file_name")
-    yield "another label", text(f"image,species\n{a},x\n"), said("--label-column species")
+    yield "another name", text(f"file_name,label\n{a},x\n"), said("image_column=file_name")
+    yield "another label", text(f"image,species\n{a},x\n"), said("label_column=species")
     yield "no header", text(f"{a},x\n{b},y\n"), said("has no header")
     yield "twice a column", text(f"image,label,label\n{a},x,y\n"), said("two columns 'label'")
     yield "an empty label", text(f"image,label\n{a},x\n{b},\n"), said("1 of 2 rows have no label")

@@ -40,17 +40,17 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     listed = list(names)
     if asked is not None:
         if asked not in listed:
-            raise UnknownName("column", asked, listed, f"(in {table}, for --{kind}-column)")
+            raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
         return asked
     alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
     if len(alike) == 1:
         return alike[0]
     plain = {re.sub(r"[-_\s]", "", name).casefold(): name for name in listed}
     near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
-    hint = f" Is it '{near[0]}'? Then add --{kind}-column {_quoted(near[0])}." if near else ""
+    hint = f" Is it '{near[0]}'? Then add {kind}_column={_quoted(near[0])}." if near else ""
     raise DataError(
         f"{table} has no column '{kind}' (needed: image,label; optional: split); its columns are "
-        f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with --{kind}-column.'}"
+        f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with `{kind}_column`.'}"
     )
 
 
