@@ -159,6 +159,7 @@ def test_both_engines_agree_the_store_keeps_and_every_head_learns(
         np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_block_goes_into_a_bundle_that_says_what_the_run_said(
     family: Family, backbone: Backbone, folder: Path, tmp_path: Path
 ) -> None:
