@@ -9,24 +9,14 @@ import pytest
 from PIL import Image
 
 import headstart
+from colours import two_colours
 from headstart.cli import _main
 from headstart.errors import DataError, UserError
 
 
-def colours(folder: Path, n: int = 12) -> Path:
-    """Two classes of noisy one-colour pictures."""
-    rng = np.random.default_rng(0)
-    for name, tint in (("blue", (40, 40, 200)), ("red", (200, 40, 40))):
-        (folder / name).mkdir(parents=True)
-        for i in range(n):
-            pixels = np.clip(rng.normal(tint, 30, (16, 16, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{i}.png")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return colours(tmp_path_factory.mktemp("pictures"))
+    return two_colours(tmp_path_factory.mktemp("pictures"), 12, 16)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +38,7 @@ def test_fit_writes_the_report_and_a_run_is_loaded_again_from_its_folder(run: he
 
 
 def test_predict_takes_paths_pictures_bytes_and_arrays_alike(run: headstart.Run, pictures: Path) -> None:
-    path = pictures / "red" / "3.png"
+    path = pictures / "red" / "03.png"
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     pixels = np.asarray(picture)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from colours import two_colours
 from headstart import Recipe, execute, load_classifier
 from headstart.backbones import Backbone, catalog_rows, resolve
 from headstart.backbones.layers import CUT
@@ -91,13 +91,7 @@ def backbone(family: Family) -> Backbone:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes that differ in colour."""
-    rng, place = np.random.default_rng(0), tmp_path_factory.mktemp("pictures")
-    for name, colour in (("blue", (30, 30, 200)), ("red", (200, 30, 30))):
-        (place / name).mkdir()
-        for i in range(PICTURES):
-            pixels = np.clip(rng.normal(colour, 40, size=(60, 60, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(place / name / f"{i:02d}.png")
-    return place
+    return two_colours(tmp_path_factory.mktemp("pictures"), PICTURES, 60)
 
 
 def noise(size: int) -> torch.Tensor:

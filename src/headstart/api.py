@@ -126,7 +126,7 @@ def carry_out(
     from headstart.report import write_report
     from headstart.run import execute
 
-    finished = execute(recipe, None if out is None else expanded(out), progress, store=store, resume=resume)
+    finished = execute(recipe, out, progress, store=store, resume=resume)
     write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
     return finished
 
@@ -210,7 +210,7 @@ def carry_out_study(
     from headstart.report import write_study_report
     from headstart.study.execute import compare as execute
 
-    found = execute(recipe, None if out is None else expanded(out), progress, store=store, command=command)
+    found = execute(recipe, out, progress, store=store, command=command)
     write_study_report(found.folder)
     return found
 
@@ -358,8 +358,7 @@ def classify(
     from headstart import naming
 
     network = naming.Network(str(backbone), str(weights), engine, device)
-    given = [str(pictures)] if isinstance(pictures, str | Path) else pictures
-    return naming.classify(given, network, Settings(features_dir()), progress, follow_links=follow_links)
+    return naming.classify(pictures, network, Settings(features_dir()), progress, follow_links=follow_links)
 
 
 def load_run(folder: Place) -> Run:

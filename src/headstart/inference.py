@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
@@ -19,8 +17,8 @@ from headstart.errors import DataError
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
-from headstart.images import ImageSet, Limits, Refusal, load
-from headstart.images.cures import cured, list_cures
+from headstart.images import ImageSet, Limits, Refusal, load, load_unlabelled
+from headstart.images.cures import list_cures
 from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.metrics import score
@@ -75,15 +73,8 @@ def predict(
     refused one.
     """
     classifier = load_classifier(run)
-    if isinstance(pictures, str | bytes | os.PathLike | Image.Image):
-        pictures = [pictures]
-    images = load(pictures, labelled=False, limits=_limits(classifier), follow_links=follow_links)
     strict = settings is not None and settings.strict
-    if strict and images.refused:
-        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
-    if not len(images):
-        first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, pictures))}{first}.{cured(images.refused)}")
+    images = load_unlabelled(pictures, limits=_limits(classifier), follow_links=follow_links, strict=strict)
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))

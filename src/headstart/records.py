@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -36,15 +36,16 @@ MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
 
-def claim(folder: Path) -> Path:
-    """The run folder, new or an earlier run's to write anew; it is made when the first file is written.
+def claim(folder: Path, what: str = "run", file: str = "recipe.toml", beside: Collection[str] = (REFUSED,)) -> Path:
+    """The folder, new or an earlier one's to write anew; it is made when the first file is written.
 
-    Raises UserError when it holds something that is not a run, so that nothing of the user's is overwritten.
+    An earlier run (`what`) is known by its `file`, and files that may be there without it are named in `beside`. Raises
+    UserError when the folder holds something else, so that nothing of the user's is overwritten.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out={folder} is a file; name a folder.")
-    if folder.is_dir() and {p.name for p in folder.iterdir()} - {REFUSED} and not (folder / "recipe.toml").is_file():
-        raise UserError(f"out={folder} holds other files and no run; name a new folder or an earlier run's.")
+    if folder.is_dir() and {p.name for p in folder.iterdir()} - {*beside} and not (folder / file).is_file():
+        raise UserError(f"out={folder} holds other files and no {what}; name a new folder or an earlier {what}'s.")
     check_writable(folder)
     return folder
 

@@ -131,7 +131,7 @@ def with_split_beside(recipe: Recipe, path: Path) -> Recipe:
 
 def execute(
     recipe: Recipe,
-    out: Path | None = None,
+    out: Path | str | None = None,
     progress: Progress = silent,
     *,
     store: bool = True,

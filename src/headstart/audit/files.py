@@ -24,11 +24,7 @@ COLUMNS = ("check", "level", "name", "label", "split", "detail", "other", "sugge
 
 def claim(folder: Path) -> Path:
     """The folder, new, empty or an earlier audit's to write anew. Raises UserError when it holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"out={folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / JSON).is_file():
-        raise UserError(f"out={folder} holds other files and no audit; name a new folder or an earlier audit's.")
-    return folder
+    return records.claim(folder, "audit", JSON, beside=())
 
 
 def write(audit: Audit, folder: Path) -> dict[str, Any]:

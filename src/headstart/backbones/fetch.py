@@ -41,8 +41,10 @@ def fetch(
         known = name if name.startswith(PAGES) else backbone.architecture.partition(":")[2]
         found.append(Fetched(known, file, tensors.sha256(file), backbone.weights.licence))
         tell(found[-1])
-    files = sorted(place.glob("*.safetensors"))
-    records.write_text(place / SUMS, "".join(f"{tensors.sha256(file)}  {file.name}\n" for file in files))
+    sums = {each.file: each.sha256 for each in found}
+    files = sorted(place.glob("*.safetensors"))  # with those of earlier calls
+    lines = (f"{sums.get(file) or tensors.sha256(file)}  {file.name}\n" for file in files)
+    records.write_text(place / SUMS, "".join(lines))
     return tuple(found)
 
 

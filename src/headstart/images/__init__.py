@@ -6,7 +6,7 @@ load(data) -> ImageSet -> select -> split -> raw(i) -> digest, decode
 from headstart.images.decode import REASONS, Limits, Raw, decode, digest
 from headstart.images.imageset import ImageSet, Probe, Refusal
 from headstart.images.join import with_test
-from headstart.images.load import load
+from headstart.images.load import load, load_unlabelled
 from headstart.images.select import select
 from headstart.images.sources import SOURCES
 from headstart.images.sources.arrays import from_arrays
@@ -26,6 +26,7 @@ __all__ = [
     "digest",
     "from_arrays",
     "load",
+    "load_unlabelled",
     "select",
     "split",
     "with_test",

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 from typing import Any, Unpack
 
+from PIL import Image
+
 from headstart.errors import DataError, UserError, nearest
+from headstart.images.cures import cured
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions, Reading
@@ -41,6 +44,24 @@ def load(
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
     raise DataError(f"Data of type {type(data).__name__} ('{str(data)[:100]}') are none of these: {kinds}.")
+
+
+def load_unlabelled(
+    pictures: Any, *, limits: Limits = DEFAULT_LIMITS, follow_links: bool = False, strict: bool = False
+) -> ImageSet:
+    """Pictures to be named: paths of files and folders, PIL pictures, encoded bytes or arrays, several of them or one.
+
+    Raises DataError where none is found and, if `strict`, at the first that is refused.
+    """
+    if isinstance(pictures, str | bytes | os.PathLike | Image.Image):
+        pictures = [pictures]
+    images = load(pictures, labelled=False, limits=limits, follow_links=follow_links)
+    if strict and images.refused:
+        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
+    if not len(images):
+        first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
+        raise DataError(f"No picture was found in {', '.join(map(str, pictures))}{first}.{cured(images.refused)}")
+    return images
 
 
 def _target(data: str | os.PathLike[str]) -> Path | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from headstart.backbones import Backbone, OnnxBackbone, resolve
 from headstart.classifier import top
 from headstart.engines import choose
-from headstart.errors import DataError, Offline, UserError
+from headstart.errors import Offline, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.images import ImageSet, Refusal, load
-from headstart.images.cures import cured
+from headstart.images import ImageSet, Refusal, load_unlabelled
 from headstart.metrics import apply_temperature
 from headstart.naming.classes import COUNT, ids_in
 from headstart.progress import Progress, silent
@@ -83,7 +82,7 @@ class Named:
 
 
 def classify(
-    paths: Sequence[str],
+    pictures: Any,
     network: Network,
     settings: Settings | None = None,
     progress: Progress = silent,
@@ -96,12 +95,8 @@ def classify(
     `settings.strict`, at the first refused one.
     """
     source = named_by(network)
-    images = load(list(paths), labelled=False, follow_links=follow_links)
-    if images.refused and settings is not None and settings.strict:
-        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
-    if not len(images):
-        first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, paths))}{first}.{cured(images.refused)}")
+    strict = settings is not None and settings.strict
+    images = load_unlabelled(pictures, follow_links=follow_links, strict=strict)
     extraction = extract(images, source, settings, progress)
     if extraction.features.shape[1] != COUNT:
         raise UserError(f"{network.name} {_gives(extraction.features.shape[1])}; {TRY}.")

@@ -15,7 +15,6 @@ import numpy as np
 
 from headstart import records
 from headstart.backbones.spelling import spell
-from headstart.errors import UserError
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
@@ -62,12 +61,7 @@ class SavedRanking:
 
 def claim(folder: Path) -> Path:
     """The folder, new, empty or an earlier ranking's to write anew. Raises UserError when it holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"out={folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file():
-        raise UserError(f"out={folder} holds other files and no ranking; name a new folder or an earlier ranking's.")
-    records.check_writable(folder)
-    return folder
+    return records.claim(folder, "ranking", FILE, beside=())
 
 
 def write(ranking: Ranking, folder: Path) -> RankingContent:

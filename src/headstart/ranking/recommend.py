@@ -16,7 +16,7 @@ from headstart.backbones import catalog_rows, memory
 from headstart.backbones.sources import Architecture, find
 from headstart.engines import choose
 from headstart.errors import HeadstartError
-from headstart.features.extract import Settings, extract
+from headstart.features.extract import Extractor
 from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, from_arrays
@@ -131,9 +131,9 @@ def _rate(source: FeatureSource, pictures: ImageSet) -> float:
     known = memory.recall(question)
     if known is None:
         rates: list[float] = []
-        while not rates or (len(rates) == 1 and len(pictures) / rates[0] < ENOUGH_S):
-            done = extract(pictures, source, Settings(store=None))
-            rates.append(done.counts.computed / (done.wall_s - done.open_s))
+        with Extractor(source) as extractor:
+            while not rates or (len(rates) == 1 and len(pictures) / rates[0] < ENOUGH_S):
+                rates.append(extractor.extract(pictures).images_per_s)
         known = {"rate": max(rates)}
         memory.remember(question, known)
     return float(known["rate"])

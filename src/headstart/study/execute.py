@@ -87,7 +87,12 @@ class Study:
 
 
 def compare(
-    recipe: StudyRecipe, out: Path | None = None, progress: Progress = silent, *, store: bool = True, command: str = ""
+    recipe: StudyRecipe,
+    out: Path | str | None = None,
+    progress: Progress = silent,
+    *,
+    store: bool = True,
+    command: str = "",
 ) -> Study:
     """Fit every arm on the same subsets, judge them on the same test pictures, and say whether transfer helped.
 

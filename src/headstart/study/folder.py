@@ -27,7 +27,7 @@ MAX_BYTES = 256 << 20
 """Of a cell, which holds an answer for every test picture."""
 
 
-def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
+def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
     """The folder of a study: `out`, or by default one named after the data; results in it that fit are used again.
 
     Raises UserError when `out` holds something else, so that nothing is overwritten.
@@ -36,18 +36,12 @@ def open_folder(out: Path | None, recipe: StudyRecipe) -> Path:
         out = _default(recipe)
         records.check_writable(out)
         return out
-    out = expanded(out)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"out={out} is a file; name a folder.")
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / RECIPE).is_file():
-            raise UserError(f"out={out} holds other files and no study; name a new folder or an earlier study's.")
-        if not StudyRecipe.load(out / RECIPE).grows_into(recipe):
-            raise UserError(
-                f"out={out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
-                "sizes, repeats and the margin may change. Name another folder."
-            )
-    records.check_writable(out)
+    out = records.claim(expanded(out), "study", RECIPE, beside=())
+    if (out / RECIPE).is_file() and not StudyRecipe.load(out / RECIPE).grows_into(recipe):
+        raise UserError(
+            f"out={out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
+            "sizes, repeats and the margin may change. Name another folder."
+        )
     return out
 
 
