@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from headstart.backbones import Backbone, resolve
+from headstart.backbones.grid import SPECIAL
 from headstart.backbones.trainable import TrainableBlock, TrainablePart
 from headstart.backbones.with_weights import tuned
 from headstart.errors import UnknownName, UserError
@@ -139,7 +140,7 @@ def test_trainable_blocks_have_weights_and_run_from_input_to_output(family: Fami
     network, known = made.network(), made.trainable_blocks()
     names = [layer.name for layer in made.layers()]
     assert [layer for block in known for layer in block.layers] == [
-        n for n in names if n not in ("pooled", "last_conv")
+        n for n in names if n not in SPECIAL
     ]
     for i, block in enumerate(known):
         assert any(p.ndim > 1 for n in block.layers for p in network.get_submodule(n).parameters()), block
