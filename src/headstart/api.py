@@ -5,10 +5,11 @@ Paths may be `str` or `Path`. Long work tells `progress` how far it is; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import absolute, expanded, features_dir
 from headstart.progress import Progress, silent
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from headstart.ranking.rank import RankingRequest
     from headstart.recipe import Recipe
     from headstart.run import Run
+    from headstart.serve.limits import Limits
     from headstart.study.execute import Study
     from headstart.study.recipe import StudyRecipe
 
@@ -76,7 +78,6 @@ def fit(
     (True, 100)
     """
     from headstart.augment import for_recipe
-    from headstart.errors import UserError
     from headstart.recipe import TRAINED, Recipe
 
     if training and method not in TRAINED:
@@ -359,6 +360,32 @@ def classify(
 
     network = naming.Network(str(backbone), str(weights), engine, device)
     return naming.classify(pictures, network, Settings(features_dir()), progress, follow_links=follow_links)
+
+
+def serve(
+    run: Place,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    hosts: Sequence[str] = (),
+    limits: Limits | None = None,
+    started: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve a finished run, or its bundle, over HTTP until SIGTERM or Ctrl-C; see `headstart.serve.run.serve`.
+
+    Raises UserError where the extra `serve` is not installed or the port is taken, BundleError for a broken run.
+    """
+    from headstart.bundle import load_classifier
+
+    try:
+        from headstart.serve.limits import Address
+        from headstart.serve.run import serve as serve_classifier
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"Serving needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
+        ) from missing
+    classifier = load_classifier(run)
+    serve_classifier(classifier, expanded(run).resolve().name, Address(host, port, hosts), limits, started)
 
 
 def load_run(folder: Place) -> Run:

@@ -26,6 +26,7 @@ from headstart.cli import (
     rank,
     recipes,
     run,
+    serve,
     stopping,
     use,
 )
@@ -56,6 +57,7 @@ app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(classify.classify)
 app.command()(use.features)
+app.command()(serve.serve)
 app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")

@@ -1,0 +1,45 @@
+"""Answers as JSON, and the status that goes with a picture that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.classifier import Classifier, top
+from headstart.images import Refusal
+from headstart.images.decode import REASONS
+from headstart.serve.batches import Answer
+from headstart.visible import visible
+
+STATUS = {
+    "empty-file": 400,
+    "not-an-image": 415,
+    "format-not-allowed": 415,
+    "unsupported-mode": 415,
+    "too-many-pixels": 413,
+    "too-many-bytes": 413,
+}
+"""By reason; a picture that is damaged is 422."""
+
+
+def answered(classifier: Classifier, name: str | None, answer: Answer, topk: int) -> dict[str, Any]:
+    """The most probable classes of a picture, first the one it is named."""
+    order = [int(k) for k in top(answer.probabilities[None], topk or len(classifier.classes))[0]]
+    probabilities = {classifier.classes[k]: float(answer.probabilities[k]) for k in order}
+    first = classifier.classes[order[0]]
+    return {"name": name, "predicted": first, "confidence": probabilities[first], "probabilities": probabilities}
+
+
+def refused(name: str | None, refusal: Refusal) -> dict[str, Any]:
+    """Why a picture has no answer."""
+    return {"name": name, "reason": refusal.reason, "error": said(refusal)}
+
+
+def said(refusal: Refusal) -> str:
+    """`The file ends before the picture does (image file is truncated).`"""
+    sentence = REASONS[refusal.reason]
+    return f"{sentence.rstrip('.')} ({visible(refusal.detail)})." if refusal.detail else sentence
+
+
+def status(refusal: Refusal) -> int:
+    """The HTTP status for a request of this picture alone."""
+    return STATUS.get(refusal.reason, 422)

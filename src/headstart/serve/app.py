@@ -1,0 +1,236 @@
+"""The HTTP application: what is asked at each address, and how it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headstart.classifier import Classifier
+from headstart.images import Refusal
+from headstart.serve import answers, bodies
+from headstart.serve.batches import Answer, Batches
+from headstart.serve.bodies import NotTaken, Sent
+from headstart.serve.limits import Limits
+from headstart.serve.meters import Meters
+
+PAGE = Path(__file__).parent / "page"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+AGAIN_S = 1
+"""Seconds after which a client may try again."""
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+        },
+    }
+}
+
+
+class Server:
+    """A classifier, its batches, limits and meters: what the addresses of an application share."""
+
+    def __init__(self, classifier: Classifier, title: str, limits: Limits) -> None:
+        self.classifier, self.title, self.limits, self.meters = classifier, title, limits, Meters()
+        self.batches = Batches(classifier, limits.pixels, on_batch=self.meters.batches.observe)
+        self.meters.waiting.set_function(lambda: self.batches.waiting)
+        self.in_flight = 0
+        self.stopping = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether a picture would be answered now."""
+        return self.batches.ready.is_set() and not self.stopping
+
+    async def predict(self, request: Request, topk: int) -> JSONResponse:
+        """The answer to a body of one or several pictures, within the limits."""
+        if self.in_flight >= self.limits.queue:
+            raise self._busy("too many requests are waiting")
+        self.in_flight += 1
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.limits.request_s):
+                sent = await bodies.pictures(request, self.limits)
+                found = await asyncio.gather(*(self._one(picture) for picture in sent))
+        except TimeoutError:
+            raise self._busy(f"it took over {self.limits.request_s:g} s") from None
+        finally:
+            self.in_flight -= 1
+            self.meters.seconds.observe(time.perf_counter() - started)
+        return self._response(sent, found, topk)
+
+    async def _one(self, picture: Sent) -> Answer | Refusal:
+        return await asyncio.wrap_future(self.batches.submit(picture.raw))
+
+    def _response(self, sent: Sequence[Sent], found: Sequence[Answer | Refusal], topk: int) -> JSONResponse:
+        rows = [self._row(picture, answer, topk) for picture, answer in zip(sent, found, strict=True)]
+        failed = [answer for answer in found if isinstance(answer, Refusal)]
+        if len(failed) == len(found):
+            detail = answers.said(failed[0]) if len(found) == 1 else f"None of the {len(found)} pictures can be used."
+            return JSONResponse({"detail": detail, "predictions": rows}, answers.status(failed[0]))
+        return JSONResponse({"predictions": rows})
+
+    def _row(self, picture: Sent, answer: Answer | Refusal, topk: int) -> dict[str, Any]:
+        if isinstance(answer, Refusal):
+            self.meters.pictures.labels(answer.reason).inc()
+            return answers.refused(picture.name, answer)
+        row = answers.answered(self.classifier, picture.name, answer, topk)
+        self.meters.pictures.labels("answered").inc()
+        self.meters.predicted.labels(row["predicted"]).inc()
+        return row
+
+    def _busy(self, why: str) -> NotTaken:
+        return NotTaken(503, f"Not answered: {why}. Try again later.", {"Retry-After": str(AGAIN_S)})
+
+    def metadata(self) -> dict[str, Any]:
+        """What is served."""
+        source = self.classifier.source
+        backbone, preprocess = source.backbone, source.preprocess
+        return {
+            "title": self.title,
+            "headstart": version("headstart"),
+            "classes": list(self.classifier.classes),
+            "backbone": backbone.name if backbone else None,
+            "licence": backbone.weights.licence if backbone else None,
+            "layer": source.layer,
+            "image_size": [preprocess.height, preprocess.width],
+            "limits": {
+                "body_bytes": self.limits.body,
+                "pixels": self.limits.pixels,
+                "pictures": self.limits.pictures,
+                "queue": self.limits.queue,
+                "seconds": self.limits.request_s,
+            },
+        }
+
+
+def application(
+    classifier: Classifier, title: str, limits: Limits | None = None, hosts: Sequence[str] = LOOPBACK
+) -> FastAPI:
+    """The application that serves a classifier; it opens it when it starts and gives it back when it ends.
+
+    Requests that name another host than `hosts` are refused, so that no web page can read what is served on loopback
+    under a name of its own; `("*",)` takes all.
+    """
+    server = Server(classifier, title, limits or Limits())
+
+    @asynccontextmanager
+    async def open_to_close(_: FastAPI) -> AsyncGenerator[None, None]:
+        server.batches.start()
+        yield
+        server.stopping = True
+        await asyncio.to_thread(server.batches.stop)
+
+    app = FastAPIOffline(
+        title=title,
+        version=version("headstart"),
+        description="Names what pictures show. Send a picture to `/predict`, or several as the files of a form.",
+        redoc_url=None,
+        lifespan=open_to_close,
+        static_url="/docs-files",
+        favicon_url="/icon.svg",
+    )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
+    app.add_middleware(_Headers)
+    app.add_exception_handler(NotTaken, _not_taken)
+    app.state.server = server
+    _answer_pictures(app, server)
+    _tell_of_itself(app, server)
+    _show_pages(app)
+    return app
+
+
+def _answer_pictures(app: FastAPI, server: Server) -> None:
+    @app.post("/predict", openapi_extra=BODY, summary="Name the class of one or several pictures")
+    async def predict(
+        request: Request,
+        topk: Annotated[int, Query(ge=0, description="Classes to tell of each picture; 0: all.")] = 5,
+    ) -> JSONResponse:
+        """The body is a picture, or a form with several as its files. Where one of several cannot be used, its place
+        says why; where none can, the status is that of the first: 400, 413, 415 or 422."""
+        with server.meters.in_flight.track_inprogress():
+            try:
+                response = await server.predict(request, topk)
+            except NotTaken as error:
+                server.meters.requests.labels(str(error.status)).inc()
+                raise
+            server.meters.requests.labels(str(response.status_code)).inc()
+            return response
+
+
+def _tell_of_itself(app: FastAPI, server: Server) -> None:
+    @app.get("/health", summary="Whether the server runs")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Whether a picture would be answered now")
+    async def ready() -> JSONResponse:
+        if server.ready:
+            return JSONResponse({"status": "ready"})
+        why = "stopping" if server.stopping else "failed" if server.batches.failure else "opening"
+        return JSONResponse({"status": why}, 503, headers={"Retry-After": str(AGAIN_S)})
+
+    @app.get("/metadata", summary="What is served: classes, network, licence, limits")
+    async def metadata() -> dict[str, Any]:
+        return server.metadata()
+
+    @app.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(server.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _show_pages(app: FastAPI) -> None:
+    files = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
+    for address, name in files.items():
+        app.add_api_route(address, _file(PAGE / name), include_in_schema=False)
+
+
+def _file(path: Path) -> Any:
+    async def send() -> FileResponse:
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+    return send
+
+
+async def _not_taken(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NotTaken)
+    return JSONResponse({"detail": error.detail}, error.status, headers=error.headers)
+
+
+class _Headers:
+    """Every answer is to be taken for what it says it is, and pages load nothing from elsewhere."""
+
+    RULE = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        docs = scope["type"] == "http" and scope["path"].startswith("/docs")
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+                if not docs:  # Swagger's page has a script in itself
+                    extra.append((b"content-security-policy", self.RULE.encode()))
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
