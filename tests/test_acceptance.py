@@ -53,6 +53,7 @@ def test_raw_pixels_tell_7_from_8_in_985_of_1000(data_dir: Path, cache: Path, tm
     assert accuracy(scores) >= 0.985
 
 
+@pytest.mark.exhaustive
 def test_the_flattened_last_convolution_tells_7_from_8_in_998_of_1000_under_4_gb(
     data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_the_flattened_last_convolution_tells_7_from_8_in_998_of_1000_under_4_gb
     assert scores["memory"]["peak_mb"] < 4000
 
 
+@pytest.mark.exhaustive
 def test_all_of_fashion_mnist_reaches_885_of_1000_under_2_gb(
     data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +76,7 @@ def test_all_of_fashion_mnist_reaches_885_of_1000_under_2_gb(
     assert scores["memory"]["peak_mb"] < 2000
 
 
+@pytest.mark.exhaustive
 def test_fine_tuning_three_blocks_on_stored_activations_reaches_985_of_1000(
     data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -91,6 +94,7 @@ def test_fine_tuning_three_blocks_on_stored_activations_reaches_985_of_1000(
     assert scores["training"]["frozen"]["test"]["accuracy"] >= 0.975
 
 
+@pytest.mark.exhaustive
 def test_a_source_model_of_our_own_beats_the_same_network_untrained(
     data_dir: Path, cache: Path, tmp_path: Path
 ) -> None:

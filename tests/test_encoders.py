@@ -1,6 +1,7 @@
 """The contract of today's encoders: each at its own size and at another, by every layer, on the whole way to a bundle.
 
-Random weights, small pictures. `test_vit` is timm's smallest; the families themselves take longer and are marked slow.
+Random weights, small pictures. `test_vit` is timm's smallest; the families themselves take longer and are marked slow,
+some of them exhaustive.
 """
 
 from __future__ import annotations
@@ -41,23 +42,28 @@ class Family(NamedTuple):
 EVERYDAY = [Family("test_vit", 160, 96, 100, (96, 112), True)]
 SLOW = [
     Family("test_maxvit", 160, 128, 100, (96, 128), False),
-    Family("vit_small_patch14_dinov2", 518, 112, 100, (98, 112), True),
     Family("vit_small_patch14_reg4_dinov2", 518, 112, 113, (112, 126), True),
     Family("vit_small_patch16_dinov3", 256, 96, 100, (96, 112), True),
-    Family("vit_base_patch32_clip_224", 224, 96, 100, (96, 128), True),
-    Family("vit_base_patch32_siglip_256", 256, 96, 100, (96, 128), False),
     Family("eva02_tiny_patch14_224", 224, 112, 100, (98, 112), True),
     Family("swin_tiny_patch4_window7_224", 224, 128, 101, (100, 104), False),
-    Family("convnext_atto", 224, 96, None, (), False),
     Family("mobilenetv4_conv_small", 224, 96, None, (), False),
+]
+MORE = [
+    Family("vit_small_patch14_dinov2", 518, 112, 100, (98, 112), True),
+    Family("vit_base_patch32_clip_224", 224, 96, 100, (96, 128), True),
+    Family("vit_base_patch32_siglip_256", 256, 96, 100, (96, 128), False),
+    Family("convnext_atto", 224, 96, None, (), False),
+]
+FAMILIES = [
+    *EVERYDAY,
+    *(pytest.param(f, marks=pytest.mark.slow) for f in SLOW),
+    *(pytest.param(f, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for f in MORE),
 ]
 PICTURES = 8
 """Of each of two classes."""
 
 
-@pytest.fixture(
-    scope="module", params=[*EVERYDAY, *(pytest.param(f, marks=pytest.mark.slow) for f in SLOW)], ids=lambda f: f.name
-)
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda f: f.name)
 def family(request: pytest.FixtureRequest) -> Family:
     found: Family = request.param
     return found

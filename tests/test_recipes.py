@@ -258,6 +258,7 @@ class TestMeasured:
         assert abs(float(first["val_accuracy"]) - 0.5) < 0.05
         assert frozen >= 0.98 and tuned >= frozen - 0.005
 
+    @pytest.mark.exhaustive
     def test_7_or_8_has_an_accuracy_for_each_arm_and_a_verdict_with_reasons(
         self, data_dir: Path, weights_dir: Path, tmp_path: Path
     ) -> None:

@@ -257,6 +257,7 @@ def cells(folder: Path) -> int:
 
 class TestStopped:
     @pytest.mark.slow
+    @pytest.mark.exhaustive
     def test_killed_at_random_moments_it_ends_with_the_same_answers(self, tmp_path: Path) -> None:
         arms = "pixels,scratch,sprout"
         command = [

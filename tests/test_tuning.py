@@ -477,6 +477,7 @@ LONG = [
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_process_killed_three_times_ends_in_the_same_run(tmp_path: Path) -> None:
     """SIGKILL at random moments after the state's folder appears."""
     environment = {**os.environ, "HEADSTART_CACHE": str(tmp_path / "cache")}
