@@ -22,11 +22,15 @@ STATUS = {
 
 
 def answered(classifier: Classifier, name: str | None, answer: Answer, topk: int) -> dict[str, Any]:
-    """The most probable classes of a picture, first the one it is named."""
+    """The most probable classes of a picture in their order, the first of which is the one it is named."""
     order = [int(k) for k in top(answer.probabilities[None], topk or len(classifier.classes))[0]]
-    probabilities = {classifier.classes[k]: float(answer.probabilities[k]) for k in order}
-    first = classifier.classes[order[0]]
-    return {"name": name, "predicted": first, "confidence": probabilities[first], "probabilities": probabilities}
+    listed = [{"class": classifier.classes[k], "probability": float(answer.probabilities[k])} for k in order]
+    return {
+        "name": name,
+        "predicted": listed[0]["class"],
+        "confidence": listed[0]["probability"],
+        "probabilities": listed,  # a list: an object's keys that look like numbers are put in order by JavaScript
+    }
 
 
 def refused(name: str | None, refusal: Refusal) -> dict[str, Any]:

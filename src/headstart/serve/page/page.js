@@ -107,7 +107,7 @@ function card(entry) {
   photo.src = entry.url;
   photo.alt = entry.file.name || "the pasted picture";
   photo.onload = () => photo.classList.toggle("small-picture", Math.max(photo.naturalWidth, photo.naturalHeight) <= 64);
-  photo.onerror = () => { photo.hidden = true; }; // a browser cannot show every format
+  photo.onerror = () => made.classList.add("bare"); // a browser cannot show every format
   made.querySelector("h3").textContent = "…";
   made.querySelector(".file").textContent = entry.file.name || "pasted";
   return made;
@@ -148,7 +148,7 @@ function fillCard(entry) {
   const strange = answer.known === false;
   title.textContent = strange ? "None of these" : answer.predicted;
   if (strange) bars.append(element("li", "It looks like no training picture. If it had to be one of the classes:", "quiet"));
-  for (const [name, p] of Object.entries(answer.probabilities)) bars.append(bar(name, p));
+  for (const one of answer.probabilities) bars.append(bar(one.class, one.probability));
   if (answer.set) bars.append(element("li", `At the coverage that was asked for: ${answer.set.join(", ")}.`, "quiet"));
   const why = made.querySelector(".why");
   why.hidden = !server.explains;

@@ -1,0 +1,213 @@
+"""The server: the classifier's own answers, one clear status for whatever is sent, and an end without loss."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from headstart import Classifier, Predictor
+from headstart.serve.app import LOOPBACK, application
+from headstart.serve.limits import Limits
+from serving import PIXELS, digits_bundle, digits_classifier, png, served
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return digits_classifier()
+
+
+@pytest.fixture(scope="module")
+def client(classifier: Classifier) -> Iterator[TestClient]:
+    limits = Limits(body=200_000, pixels=1_000_000, pictures=40)
+    with TestClient(application(classifier, "digits", limits, hosts=(*LOOPBACK, "testserver"))) as found:
+        while found.get("/ready").status_code != 200:
+            time.sleep(0.05)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return digits_bundle(tmp_path_factory.mktemp("served"))
+
+
+def form(pictures: list[bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", (f"{i}.png", raw)) for i, raw in enumerate(pictures)]
+
+
+def probabilities(row: dict[str, Any]) -> dict[str, float]:
+    return {one["class"]: one["probability"] for one in row["probabilities"]}
+
+
+def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
+    client: TestClient, classifier: Classifier
+) -> None:
+    """Within 1e-5, however many are answered together."""
+    pictures = [png(pixels) for pixels in PIXELS[300:332]]
+    together = client.post("/predict?topk=0", files=form(pictures)).json()["predictions"]
+    alone = [client.post("/predict?topk=0", content=raw).json()["predictions"][0] for raw in pictures[:8]]
+    with Predictor(classifier) as predictor:
+        names = predictor.predict(PIXELS[300:332])
+    assert [row["predicted"] for row in together] == names
+    assert [row["name"] for row in together] == [f"{i}.png" for i in range(32)]
+    for one, among in zip(alone, together, strict=False):
+        a, b = probabilities(one), probabilities(among)
+        assert list(a.values()) == sorted(a.values(), reverse=True)
+        assert max(abs(a[name] - b[name]) for name in classifier.classes) < 1e-5
+
+
+def test_of_several_pictures_each_that_cannot_be_used_says_why_in_its_place(client: TestClient) -> None:
+    good = png(PIXELS[0])
+    answer = client.post("/predict", files=form([good, good[:60], b"hello", good]))
+    rows = answer.json()["predictions"]
+    assert answer.status_code == 200
+    assert [row.get("reason") for row in rows] == [None, "truncated", "not-an-image", None]
+    assert rows[0]["predicted"] == rows[3]["predicted"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "no bytes"),
+        (b"hello, this is no picture", 415, "no picture format"),
+        (b"%PDF-1.7 and so on", 415, "format"),
+        (png(PIXELS[0])[:60], 422, "ends before"),
+        (png(np.zeros((1500, 1500), np.uint8)), 413, "1500x1500"),
+        (bytes(200_001), 413, "0.191 MiB"),
+    ],
+    ids=["empty", "text", "another format", "cut short", "too many pixels", "too long"],
+)
+def test_what_is_no_picture_has_one_status_and_one_sentence(
+    client: TestClient, body: bytes, status: int, said: str
+) -> None:
+    answer = client.post("/predict", content=body)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+    assert "Traceback" not in answer.text and str(Path.cwd()) not in answer.text
+
+
+def test_a_body_without_a_length_is_counted_while_it_comes(client: TestClient) -> None:
+    taken = 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield bytes(50_000)
+
+    assert client.post("/predict", content=parts()).status_code == 413
+
+
+TEXT = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"nothing of a form", "multipart/form-data; boundary=x", 400),
+        (b"nothing of a form", "multipart/form-data", 400),
+        (TEXT, "multipart/form-data; boundary=x", 400),
+    ],
+    ids=["broken", "no boundary", "no file"],
+)  # fmt: skip
+def test_a_form_without_a_picture_is_refused(client: TestClient, body: bytes, kind: str, status: int) -> None:
+    answer = client.post("/predict", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["detail"][:8]) == (status, "The form")
+
+
+def test_a_form_with_more_pictures_than_allowed_is_refused(client: TestClient) -> None:
+    assert client.post("/predict", files=form([b"x"] * 41)).status_code == 413
+
+
+def test_it_tells_of_itself(client: TestClient, classifier: Classifier) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+    told = client.get("/metadata").json()
+    assert (told["classes"], told["backbone"]) == (list(classifier.classes), "sprout")
+    schema = client.get("/openapi.json").json()
+    assert set(schema["paths"]) == {"/predict", "/health", "/ready", "/metadata", "/metrics"}
+
+
+def test_metrics_count_requests_pictures_and_answers(client: TestClient) -> None:
+    def count(line: str) -> float:
+        found = re.search(rf"^{re.escape(line)} (\S+)$", client.get("/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    lines = [
+        'headstart_requests_total{status="200"}',
+        'headstart_pictures_total{outcome="answered"}',
+        'headstart_pictures_total{outcome="not-an-image"}',
+    ]
+    before = [count(line) for line in lines]
+    client.post("/predict", files=form([png(PIXELS[0]), png(PIXELS[1]), b"no picture"]))
+    assert [count(line) - b for line, b in zip(lines, before, strict=True)] == [1, 2, 1]
+    assert count("headstart_requests_in_flight") == 0
+
+
+def test_another_name_for_this_computer_is_refused(client: TestClient) -> None:
+    """So that a page of the web cannot read what is served here under a name of its own."""
+    assert client.get("/metadata", headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def connect(address: str) -> socket.socket:
+    found = urlparse(address)
+    return socket.create_connection((found.hostname, found.port), timeout=20)
+
+
+def begin(address: str, raw: bytes) -> socket.socket:
+    """A request of which half the body is sent."""
+    line = connect(address)
+    line.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n")
+    line.sendall(b"Content-Length: %d\r\n\r\n" % len(raw) + raw[: len(raw) // 2])
+    return line
+
+
+def answer(line: socket.socket) -> tuple[int, dict[str, str], Any]:
+    with line:
+        text = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+    head, _, body = text.partition("\r\n\r\n")
+    first, *fields = head.split("\r\n")
+    return int(first.split()[1]), dict(field.lower().split(": ", 1) for field in fields), json.loads(body)
+
+
+def test_a_full_queue_says_when_to_come_again_and_the_end_answers_what_is_in_flight(bundle: Path) -> None:
+    raw = png(PIXELS[0])
+    with served(bundle, "--queue", "1") as (process, address):
+        slow = begin(address, raw)
+        time.sleep(0.3)
+        status, headers, told = answer(begin(address, raw))
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert "Try again" in told["detail"]
+        process.send_signal(signal.SIGTERM)
+        stopped = time.monotonic()
+        time.sleep(0.3)
+        slow.sendall(raw[len(raw) // 2 :])
+        status, _, told = answer(slow)
+        assert status == 200 and told["predictions"][0]["predicted"] == "0"
+        assert process.wait(10) == 0
+        assert time.monotonic() - stopped < 10
+
+
+def test_a_port_that_is_taken_is_one_sentence(bundle: Path) -> None:
+    from headstart import api
+    from headstart.errors import UserError
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="choose another"):
+        api.serve(bundle, port=taken.getsockname()[1])
+
+
+def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classifier) -> None:
+    app = application(classifier, "digits", Limits(request_s=1e-4), hosts=("*",))
+    with TestClient(app) as client:
+        assert client.post("/predict", content=png(np.zeros((8, 8), np.uint8))).status_code == 503
