@@ -23,7 +23,7 @@ browser_only = pytest.mark.skipif(BROWSER is None, reason="no Chromium is instal
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(digits_bundle(tmp_path_factory.mktemp("page"), method="pixels")) as (_, found):
+    with served(digits_bundle(tmp_path_factory.mktemp("page"), method="pixels", head="logistic")) as (_, found):
         yield found
 
 
@@ -116,7 +116,7 @@ def test_pictures_are_chosen_by_keyboard(page: Any) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "files"
     with page.expect_file_chooser() as waiting:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     waiting.value.set_files([file(1)])
     page.wait_for_selector(".bars .fill")
     assert page.inner_text(".card h3") == NAMES[1]
