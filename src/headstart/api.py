@@ -15,6 +15,7 @@ from headstart.paths import absolute, expanded, features_dir
 from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from headstart.explaining.files import Explanations
     from headstart.inference import Predictions
     from headstart.naming import Named
     from headstart.ranking.files import SavedRanking
@@ -128,7 +129,7 @@ def carry_out(
     from headstart.run import execute
 
     finished = execute(recipe, out, progress, store=store, resume=resume)
-    write_report(finished.folder, finished.thumbnail, finished.contact_sheet)
+    write_report(finished.folder, finished.thumbnail, finished.contact_sheet, finished.explained)
     return finished
 
 
@@ -303,6 +304,49 @@ def predict(
 
     return inference.predict(
         run, pictures, Settings(features_dir(), strict=strict), progress, follow_links=follow_links, coverage=coverage
+    )
+
+
+def explain(
+    run: Place,
+    pictures: Any,
+    out: Place,
+    *,
+    method: str = "auto",
+    check: bool = False,
+    nearest: int = 3,
+    follow_links: bool = False,
+    progress: Progress = silent,
+) -> Explanations:
+    """Show which parts of pictures speak for the class they are given, and the nearest training pictures.
+
+    Writes overlays, a contact sheet and explanations.json to `out`. `method` is `cam` (exact, for linear heads),
+    `gradient` (Captum), `occlusion` (any classifier) or `auto`, the first that there is; with `check` every map has its
+    rank correlation with occlusion. Raises UserError where a method cannot be had; pictures that cannot be read are in
+    `refused`. For many calls, see `headstart.explaining.explainer.Explainer`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> picture = (load_digits().images[:1] * 15).astype("uint8")
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="ridge", limit=100, store=False, out=f"{folder}/run")
+    ...     found = explain(run.folder, picture, f"{folder}/maps", nearest=0)
+    >>> found.pictures[0].predicted, found.pictures[0].map.method
+    ('0', 'cam')
+    """
+    from headstart.explaining import files
+
+    settings = Settings(features_dir())
+    return files.explain(
+        expanded(run),
+        pictures,
+        expanded(out),
+        settings,
+        progress,
+        method=method,
+        check=check,
+        nearest=nearest,
+        follow_links=follow_links,
     )
 
 

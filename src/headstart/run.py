@@ -23,6 +23,8 @@ from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds
 from headstart.errors import Refused, UserError
+from headstart.explaining import nearest
+from headstart.explaining.mistakes import Mistake, explained, mistakes_of
 from headstart.features.extract import Settings
 from headstart.features.views import contact_sheet, views_of
 from headstart.fitted import Fitted, TrainingRecord
@@ -40,6 +42,7 @@ from headstart.stepwise import stepwise_accuracy
 
 if TYPE_CHECKING:
     from headstart.report.charts.display import Display
+    from headstart.report.explained import Explain
 
 THUMBNAIL = 150
 
@@ -66,6 +69,8 @@ class Run:
     images: ImageSet | None = None
     """The pictures that could be used; None of a run that was loaded from its folder."""
     train_views: Views = NO_VIEWS
+    mistakes: tuple[Mistake, ...] = ()
+    """The most confident ones, with their nearest training pictures; none of a run that was loaded."""
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -88,6 +93,13 @@ class Run:
             return []
         train = self.images.take(self.images.parts == "train")
         return contact_sheet(train, self.classifier.source, replace(self.train_views, count=views), pictures)
+
+    def explained(self) -> Explain:
+        """What a report shows of the most confident mistakes: exact maps, where there are any, and nearest pictures."""
+        if self.images is None:
+            return {}
+        images = self.images.read_by(self.classifier.source.preprocess.white)
+        return explained(self.mistakes, self.classifier, images, self.thumbnail)
 
     def plot(self, chart: str | None = None) -> Display:
         """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy`, ...; the first by default.
@@ -148,7 +160,7 @@ def execute(
     >>> with TemporaryDirectory() as folder:
     ...     run = execute(recipe, Path(folder) / "run", store=False)
     ...     sorted(path.name for path in run.folder.iterdir() if path.suffix == ".csv")
-    ['history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
+    ['fitted_on.csv', 'history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
     """
     started = time.perf_counter()
     views_of(recipe)  # choices that do not fit together are refused before anything is read or written
@@ -172,12 +184,15 @@ def execute(
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
     bundle.save(fitted.classifier, folder / "bundle", seen=seen)
+    learnt = np.isin(fitted.images.parts, scores.fitted_on)
+    nearest.write(fitted.images.take(learnt), fitted.extraction.contents[learnt], folder)
     peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
     scores = replace(scores, memory=Memory(peak_mb))
     records.write_json(folder / FILE, scores.to_dict())
     fitted.done()
     fitted.views.extractor.close()
-    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0])
+    mistakes = mistakes_of(fitted, outcome.probabilities, scores.fitted_on)
+    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes)
 
 
 def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:

@@ -20,6 +20,7 @@ from headstart.cli import (
     cache,
     classify,
     compare,
+    explain,
     figures,
     fit,
     pretrain,
@@ -55,6 +56,7 @@ app.command()(rank.rank)
 app.command()(figures.figures)
 app.command()(use.evaluate)
 app.command()(use.predict)
+app.command()(explain.explain)
 app.command()(classify.classify)
 app.command()(use.features)
 app.command()(serve.serve)

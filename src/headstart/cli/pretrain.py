@@ -75,7 +75,7 @@ def pretrain(
     }
     with show.progress_bar() as progress:
         made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
-    write_report(made.run.folder, made.run.thumbnail, made.run.contact_sheet)
+    write_report(made.run.folder, made.run.thumbnail, made.run.contact_sheet, made.run.explained)
     tell(made.run)
     print(f"Weights: {made.weights}")
     print(f"Use them: headstart fit DATA --backbone {architecture} --weights {made.weights}")

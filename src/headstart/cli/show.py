@@ -30,6 +30,7 @@ STAGES = {
     "features": "Trained",
     "look": "Pictures",
     "cells": "Study",
+    "explain": "Maps",
 }
 RATES = {
     "extract": "images/s",
@@ -43,6 +44,7 @@ RATES = {
     "download": "B/s",
     "look": "images/s",
     "cells": "fits/s",
+    "explain": "images/s",
     "folds": "fits/s",
 }
 

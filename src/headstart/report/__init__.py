@@ -30,6 +30,7 @@ from headstart.report import (
     tables,
     training,
 )
+from headstart.report.explained import Explain, explanations
 from headstart.report.files import RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 from headstart.report.page import as_written, page
@@ -46,32 +47,42 @@ NOTES = 100
 
 
 def write_report(
-    folder: Path, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+    folder: Path,
+    thumbnail: Callable[[str], Image | None] | None = None,
+    sheet: contact.Sheet | None = None,
+    explained: Callable[[], Explain] | None = None,
 ) -> Path:
     """Write `report.html` into a run folder and return its path; equal files give an equal page.
 
     `thumbnail` gives the decoded picture of a name in predictions.csv, or None; without it the examples are names only.
-    `sheet` gives rows of plain and augmented pictures; without it the report has no contact sheet.
+    `sheet` gives rows of plain and augmented pictures; without it the report has no contact sheet. `explained` gives
+    maps and nearest training pictures of some of the mistakes.
 
     Raises:
         UserError: the folder holds no readable scores.json, or one that no run writes.
     """
     folder = Path(folder)
     with as_written(folder / "scores.json"):
-        page = render(read_run(folder), thumbnail, sheet)
+        page = render(read_run(folder), thumbnail, sheet, explained)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
 def render(
-    files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+    files: RunFiles,
+    thumbnail: Callable[[str], Image | None] | None = None,
+    sheet: contact.Sheet | None = None,
+    explained: Callable[[], Explain] | None = None,
 ) -> str:
     """The page as text."""
-    return page("report.html", view(files, thumbnail, sheet))
+    return page("report.html", view(files, thumbnail, sheet, explained))
 
 
 def view(
-    files: RunFiles, thumbnail: Callable[[str], Image | None] | None = None, sheet: contact.Sheet | None = None
+    files: RunFiles,
+    thumbnail: Callable[[str], Image | None] | None = None,
+    sheet: contact.Sheet | None = None,
+    explained: Callable[[], Explain] | None = None,
 ) -> dict[str, Any]:
     """Everything the template names."""
     scored = files.after.get(files.judged)
@@ -94,6 +105,7 @@ def view(
         "per_class": tables.per_class(files),
         "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),
+        "explained": explanations(files.predictions, thumbnail, explained() if explained else {}),
         "reliability": reliability.reliability(files.predictions, PART_WORDS.get(files.judged, "")),
         "ece": {key: decimal(getattr(scored, key, None), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
         "history": curves.history(files),

@@ -90,12 +90,12 @@ def _by_turns(rows: Sequence[Prediction]) -> list[Prediction]:
 
 
 def _example(row: Prediction, thumbnail: Thumbnail | None) -> Example:
-    uri, small = data_uri(_picture(row.name, thumbnail))
+    uri, small = data_uri(picture_of(row.name, thumbnail))
     names = shown(row.name), shown(row.label, 40), shown(row.predicted, 40)
     return Example(*names, confidence=percent(min(row.confidence, 0.999999)), right=row.right, uri=uri, small=small)
 
 
-def _picture(name: str, thumbnail: Thumbnail | None) -> Image | None:
+def picture_of(name: str, thumbnail: Thumbnail | None) -> Image | None:
     """The decoded picture; None where it cannot be had (moved, deleted or refused since)."""
     try:
         return None if thumbnail is None else thumbnail(name)
