@@ -20,7 +20,16 @@ from headstart.images import digest, load
 from headstart.report import write_report
 from headstart.run import with_split_beside
 
-FILES = {"recipe.toml", "split.csv", "history.csv", "scores.json", "predictions.csv", "refused.csv", "environment.json"}
+FILES = {
+    "recipe.toml",
+    "split.csv",
+    "fitted_on.csv",
+    "history.csv",
+    "scores.json",
+    "predictions.csv",
+    "refused.csv",
+    "environment.json",
+}
 
 
 CV = {"evaluate": "cv"}

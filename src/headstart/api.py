@@ -336,18 +336,8 @@ def explain(
     """
     from headstart.explaining import files
 
-    settings = Settings(features_dir())
-    return files.explain(
-        expanded(run),
-        pictures,
-        expanded(out),
-        settings,
-        progress,
-        method=method,
-        check=check,
-        nearest=nearest,
-        follow_links=follow_links,
-    )
+    asked = files.Asked(method, check, nearest, follow_links)
+    return files.explain(expanded(run), pictures, expanded(out), asked, Settings(features_dir()), progress)
 
 
 def evaluate(

@@ -62,7 +62,7 @@ class Outcome:
             before=self._before(),
             after=self._after(),
             leaks=self._leaks or None,
-            fitted_on=tuple(self._fitted_on()),
+            fitted_on=tuple(self.fitted_on()),
             calibration=self.calibration,
             head={"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
             training=self._training(self.fitted.record) if self.fitted.record else None,
@@ -115,11 +115,11 @@ class Outcome:
         """
         parts, copies = self.images.parts, self.fitted.extraction.copies
         found: dict[str, Leak] = {}
-        fitted = np.isin(parts, self._fitted_on())
+        fitted = np.isin(parts, self.fitted_on())
         for part in PARTS:
             own = parts == part
             leaked = own & np.isin(copies.near, copies.near[fitted])
-            if part in self._fitted_on() or not leaked.any():
+            if part in self.fitted_on() or not leaked.any():
                 continue
             same = own & np.isin(copies.same, copies.same[fitted])
             left = np.flatnonzero(own & ~leaked)
@@ -222,7 +222,7 @@ class Outcome:
     def _part(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PartScores:
         return from_json(PartScores, score(labels, probabilities, self.images.classes))
 
-    def _fitted_on(self) -> list[str]:
+    def fitted_on(self) -> list[str]:
         """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
         parts = ("train",) if self.fitted.record else ("train", "val")
         return [part for part in parts if rows_in(self.parts[part])]

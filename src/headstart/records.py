@@ -1,6 +1,7 @@
 """The files of a run folder, each written whole or not at all.
 
-recipe.toml  split.csv  history.csv  scores.json  predictions.csv  refused.csv  environment.json  bundle/  report.html
+recipe.toml  split.csv  history.csv  scores.json  predictions.csv  fitted_on.csv  refused.csv  environment.json  bundle/
+report.html
 """
 
 from __future__ import annotations

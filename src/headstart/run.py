@@ -184,14 +184,15 @@ def execute(
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
     bundle.save(fitted.classifier, folder / "bundle", seen=seen)
-    learnt = np.isin(fitted.images.parts, scores.fitted_on)
+    fitted_on = outcome.fitted_on()
+    learnt = np.isin(fitted.images.parts, fitted_on)
     nearest.write(fitted.images.take(learnt), fitted.extraction.contents[learnt], folder)
     peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
     scores = replace(scores, memory=Memory(peak_mb))
     records.write_json(folder / FILE, scores.to_dict())
     fitted.done()
     fitted.views.extractor.close()
-    mistakes = mistakes_of(fitted, outcome.probabilities, scores.fitted_on)
+    mistakes = mistakes_of(fitted, outcome.probabilities, fitted_on)
     return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes)
 
 

@@ -90,7 +90,7 @@ def _print(found: Named, topk: int) -> None:
         table.add_column("place", justify="right", no_wrap=True)
     if topk > 1:
         table.add_column("then")
-    for i, (name, ranks) in enumerate(zip(_short(found.images.names), ranked(found, topk), strict=True)):
+    for i, (name, ranks) in enumerate(zip(short(found.images.names), ranked(found, topk), strict=True)):
         places = [k for k, _ in ranks]
         cells = [name, known[places[0]].name, percent(ranks[0][1], 0, whole=False)]
         if stated is not None:
@@ -103,7 +103,7 @@ def _print(found: Named, topk: int) -> None:
         print("place: where the class that the file name states stands among those named; - is nowhere.")
 
 
-def _short(names: Sequence[str]) -> list[str]:
+def short(names: Sequence[str]) -> list[str]:
     """The names without the folder that all of them are in."""
     shared = os.path.commonpath([Path(name).parent for name in names])
     return [name.removeprefix(f"{shared or '.'}/") for name in names]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
+from headstart.cli.classify import short
 from headstart.cli.fit import FollowLinks
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
@@ -23,8 +24,8 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="`cam` (exact, for linear heads), `gradient` (Captum), `occlusion` (any classifier); `auto`: the first "
-            "of them that there is."
+            help="`cam` (exact, for linear heads), `gradient` (Captum), `occlusion` (any classifier); `auto`: the "
+            "first that there is."
         ),
     ] = "auto",
     check: Annotated[bool, typer.Option(help="Add each map's rank correlation with occlusion; slow.")] = False,
@@ -72,10 +73,10 @@ def _print(found: Explanations, check: bool) -> None:
     if check:
         table.add_column("occlusion agrees", justify="right", no_wrap=True)
     table.add_column("nearest training pictures", overflow="fold")
-    for one in found.pictures:
+    for name, one in zip(short([one.name for one in found.pictures]), found.pictures, strict=True):
         agreement = "-" if one.map.agreement is None else f"{one.map.agreement:.2f}"
         near = ", ".join(f"{n.label} {n.similarity:.2f}" for n in one.nearest)
-        cells = [one.name, one.predicted, percent(one.confidence, 0, whole=False), one.map.method]
+        cells = [name, one.predicted, percent(one.confidence, 0, whole=False), one.map.method]
         table.add_row(*cells, *([agreement] if check else []), near or "-")
     terminal.console(118).print(table)
     print(f"{len(found.pictures):,} explained: {found.folder / 'index.html'}")

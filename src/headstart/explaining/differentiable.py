@@ -89,7 +89,7 @@ def _prototypes(head: PrototypeHead) -> Scores:
 
 def _nearness(head: KNNHead) -> Scores:
     """Minus the mean squared distance to the k nearest training rows of each class."""
-    rows, mean, scale = map(_tensor, (head.features_, head.mean_, head.scale_))
+    rows, mean, scale = _tensor(head.features_), _tensor(head.mean_), _tensor(head.scale_)
     own = [torch.from_numpy(np.flatnonzero(head.codes_ == c)) for c in range(len(head.classes_))]
     unit, k = head.metric == "cosine", int(head.report_["k"])
 

@@ -32,7 +32,7 @@ LEAST_CELLS = 3
 
 @dataclass(frozen=True, eq=False)
 class PictureMap:
-    """What the parts of a picture say for a class: `values` (h, w) float64, above 0 for it, in the `unit` of the method.
+    """What the parts of a picture say for a class: `values` (h, w) float64, above 0 for it, in the unit of the method.
 
     The map lies on `box` (left, top, right, bottom), in pixels of the picture of (width, height) `size`: the rest was
     cropped away and never seen. `agreement` is the rank correlation with occlusion, None where it was not asked for or

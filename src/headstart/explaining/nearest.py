@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +54,15 @@ class TrainingPictures:
     contents: tuple[bytes, ...] = ()
     images: ImageSet | None = None
 
+    @cached_property
+    def seen(self) -> frozenset[bytes]:
+        """The digests, to ask whether a picture is among them."""
+        return frozenset(self.contents)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {} if self.images is None else {name: i for i, name in enumerate(self.images.names)}
+
     def nearest(
         self, features: NDArray[np.floating[Any]], k: int = 3, without: Sequence[bytes | None] = ()
     ) -> list[list[Neighbour]]:
@@ -67,9 +77,8 @@ class TrainingPictures:
         similar = unit(features) @ self.rows.T
         found = []
         for i, row in enumerate(similar):
-            if i < len(without) and without[i] is not None:
-                same = [j for j, content in enumerate(self.contents) if content == without[i]]
-                row[same] = -np.inf
+            if i < len(without) and without[i] in self.seen:
+                row[[content == without[i] for content in self.contents]] = -np.inf
             order = np.argsort(-row, kind="stable")[:k]
             found.append([self._neighbour(int(j), row[j]) for j in order if np.isfinite(row[j])])
         return found
@@ -79,10 +88,10 @@ class TrainingPictures:
 
     def picture(self, name: str, preview: int) -> Image.Image | None:
         """A training picture to be shown at so many pixels; None where it cannot be read any more."""
-        if self.images is None or name not in self.images.names:
+        if self.images is None or name not in self._places:
             return None
         try:
-            return decode(self.images.raw(self.images.names.index(name)), self.images.limits, preview=preview)
+            return decode(self.images.raw(self._places[name]), self.images.limits, preview=preview)
         except Refused:
             return None
 
@@ -91,7 +100,7 @@ def unit(features: NDArray[np.floating[Any]]) -> Rows:
     """Rows (n, d) float32 of length 1; a row of zeros stays."""
     rows = np.asarray(features, dtype=np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    found: Rows = rows / np.where(length > 0, length, 1)
+    found: Rows = rows / np.where(length > 0, length, 1).astype(np.float32)
     return found
 
 
@@ -112,7 +121,7 @@ def training_pictures(
     Features that the store lacks are computed from the pictures; without these, UserError.
     """
     listed, recipe = _listed(run), Recipe.load(run / "recipe.toml")
-    images, why = _images(recipe, [name for name, _, _ in listed])
+    images, why = _images(recipe, classifier.source, [name for name, _, _ in listed])
     rows = _stored(classifier.source, settings, recipe.data.max_pixels, [content for _, _, content in listed])
     if rows is not None:
         names, labels, contents = (tuple(column) for column in zip(*listed, strict=True))
@@ -144,7 +153,7 @@ def _listed(run: Path) -> list[tuple[str, str, bytes]]:
     return found
 
 
-def _images(recipe: Recipe, names: list[str]) -> tuple[ImageSet | None, str]:
+def _images(recipe: Recipe, source: FeatureSource, names: list[str]) -> tuple[ImageSet | None, str]:
     """The listed pictures of the recipe's data, or None and why they cannot be had."""
     try:
         images = pictures(recipe.data, recipe.seed)
@@ -154,7 +163,7 @@ def _images(recipe: Recipe, names: list[str]) -> tuple[ImageSet | None, str]:
     found = [places[name] for name in names if name in places]
     if not found:
         return None, f"{recipe.data.source} holds none of them any more."
-    return images.take(np.array(found)), ""
+    return images.take(np.array(found)).read_by(source.preprocess.white), ""
 
 
 def _stored(

@@ -59,10 +59,10 @@ def sized(image: Image.Image, least: int, most: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
 
 
-def with_legend(drawn: Image.Image, words: str, method: str) -> Image.Image:
+def with_legend(drawn: Image.Image, words: str, found: PictureMap) -> Image.Image:
     """An overlay with a strip below it that says what the colours mean; `words` name the class."""
     font, bar, pad = _font(13), 96, 10
-    told = WORDS[method].format(words)
+    told = WORDS[found.method].format(words) + ("; darker: cropped away, never seen" if _cropped(found) else "")
     width = max(drawn.width, 260)
     lines = _wrapped(told, font, width - 2 * pad)
     strip = Image.new("RGB", (width, 34 + 17 * len(lines)), CARD)
@@ -81,6 +81,11 @@ def with_legend(drawn: Image.Image, words: str, method: str) -> Image.Image:
     whole.paste(drawn, ((width - drawn.width) // 2, 0))
     whole.paste(strip, (0, drawn.height))
     return whole
+
+
+def _cropped(found: PictureMap) -> bool:
+    left, top, right, bottom = found.box
+    return (right - left) * (bottom - top) < 0.99 * found.size[0] * found.size[1]
 
 
 def _box(found: PictureMap, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -116,10 +116,8 @@ def _of_sprout(backbone: BaseBackbone, channels: int) -> Placement:
     """sprout's features: means of the map and of its quarters, through the batch normalisation behind them."""
     from headstart.backbones import as_pytorch
 
-    norm = as_pytorch(backbone).network().get_submodule("norm")
-    weight, bias, mean, var = (
-        t.detach().numpy().astype(np.float64)
-        for t in (norm.weight, norm.bias, norm.running_mean, norm.running_var)  # type: ignore[union-attr]
-    )
-    scale = weight / np.sqrt(var + float(norm.eps))  # type: ignore[arg-type]
+    norm: Any = as_pytorch(backbone).network().get_submodule("norm")
+    tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    weight, bias, mean, var = (t.detach().numpy().astype(np.float64) for t in tensors)
+    scale = weight / np.sqrt(var + norm.eps)
     return Placement(MAP, channels, ((1, 1), (2, 2)), scale, bias - mean * scale)

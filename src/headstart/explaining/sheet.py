@@ -19,7 +19,7 @@ from headstart.report.page import page
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from headstart.explaining.files import Explained
+    from headstart.explaining.explained import Explained
 
 PER_PAGE = 24
 SIDE = 340
