@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -16,9 +17,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from headstart import Classifier, Predictor
-from headstart.serve.app import LOOPBACK, application
+from headstart import Classifier, Predictor, fit, predict
+from headstart.features.extract import Settings
+from headstart.paths import features_dir
+from headstart.serve.app import LOOPBACK, Served, application
 from headstart.serve.limits import Limits
+from headstart.serve.load import load
 from serving import PIXELS, digits_bundle, digits_classifier, png, served
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,7 +36,7 @@ def classifier() -> Classifier:
 @pytest.fixture(scope="module")
 def client(classifier: Classifier) -> Iterator[TestClient]:
     limits = Limits(body=200_000, pixels=1_000_000, pictures=40)
-    with TestClient(application(classifier, "digits", limits, hosts=(*LOOPBACK, "testserver"))) as found:
+    with TestClient(application(Served(classifier, "digits"), limits, hosts=(*LOOPBACK, "testserver"))) as found:
         while found.get("/ready").status_code != 200:
             time.sleep(0.05)
         yield found
@@ -66,6 +70,29 @@ def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
         a, b = probabilities(one), probabilities(among)
         assert list(a.values()) == sorted(a.values(), reverse=True)
         assert max(abs(a[name] - b[name]) for name in classifier.classes) < 1e-5
+
+
+def test_who_asks_gets_a_set_of_classes_a_map_and_the_nearest_training_pictures(tmp_path: Path) -> None:
+    """As the library gives them; a picture of noise is none of the classes."""
+    run = fit("digits", method="pixels", limit=300, out=tmp_path / "run")
+    with TestClient(application(load(run.folder, Settings(features_dir())), hosts=("*",))) as client:
+        raw = png(PIXELS[0])
+        row = client.post("/predict?coverage=0.9&explain=1&topk=0", content=raw).json()["predictions"][0]
+        (found,) = predict(run.folder, [raw], coverage=0.9).rows(1)
+        assert (row["set"], row["known"]) == (found["set"], found["known"])
+        assert row["map"].startswith("data:image/png;base64,") and row["made"] == "cam"
+        assert len(row["nearest"]) == 3 and row["nearest"][0]["class"] == "0"
+        noise = png(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8))
+        assert client.post("/predict", content=noise).json()["predictions"][0]["known"] is False
+        assert "headstart_strangers_total 1.0" in client.get("/metrics").text
+        assert client.get("/metadata").json()["card"].count("<h3>") > 1
+
+
+def test_sets_that_cannot_be_made_are_refused(classifier: Classifier) -> None:
+    without = Served(replace(classifier, conformal=None), "digits")
+    with TestClient(application(without, hosts=("*",))) as client:
+        answer = client.post("/predict?coverage=0.9", content=png(PIXELS[0]))
+    assert answer.status_code == 422 and "coverage" in answer.json()["detail"]
 
 
 def test_of_several_pictures_each_that_cannot_be_used_says_why_in_its_place(client: TestClient) -> None:
@@ -208,6 +235,6 @@ def test_a_port_that_is_taken_is_one_sentence(bundle: Path) -> None:
 
 
 def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classifier) -> None:
-    app = application(classifier, "digits", Limits(request_s=1e-4), hosts=("*",))
+    app = application(Served(classifier, "digits"), Limits(request_s=1e-4), hosts=("*",))
     with TestClient(app) as client:
         assert client.post("/predict", content=png(np.zeros((8, 8), np.uint8))).status_code == 503

@@ -405,24 +405,29 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     hosts: Sequence[str] = (),
+    nearest: bool | None = None,
     limits: Limits | None = None,
     started: Callable[[str], None] = lambda address: None,
+    progress: Progress = silent,
 ) -> None:
     """Serve a finished run, or its bundle, over HTTP until SIGTERM or Ctrl-C; see `headstart.serve.run.serve`.
 
-    Raises UserError where the extra `serve` is not installed or the port is taken, BundleError for a broken run.
+    With `nearest`, who asks why is shown the nearest training pictures; by default where this computer alone may ask.
+    Raises UserError where the extra `serve` is not installed, the port is taken, or `nearest` is True and the training
+    pictures cannot be had; BundleError for a broken run.
     """
-    from headstart.bundle import load_classifier
-
     try:
+        from headstart.serve.app import LOOPBACK
         from headstart.serve.limits import Address
-        from headstart.serve.run import serve as serve_classifier
+        from headstart.serve.load import load
+        from headstart.serve.run import serve as serve_run
     except ModuleNotFoundError as missing:
         raise UserError(
             f"Serving needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
         ) from missing
-    classifier = load_classifier(run)
-    serve_classifier(classifier, expanded(run).resolve().name, Address(host, port, hosts), limits, started)
+    show = host in LOOPBACK if nearest is None else nearest
+    served = load(expanded(run), Settings(features_dir()), progress, nearest=show, needed=bool(nearest))
+    serve_run(served, Address(host, port, hosts), limits, started)
 
 
 def load_run(folder: Place) -> Run:

@@ -202,7 +202,7 @@ class Outcome:
 
     def _strangers(self, part: str) -> float | None:
         """The share of strangers in a part that was not fitted on; None elsewhere, or where none can be told."""
-        if part in self._fitted_on():
+        if part in self.fitted_on():
             return None
         known = self.fitted.classifier.known(self.fitted.extraction.features[self.parts[part]])
         return None if known is None else float(np.mean(~known))

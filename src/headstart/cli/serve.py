@@ -19,6 +19,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name under which a browser may ask for it, where a proxy has one.")
     ] = None,
+    nearest: Annotated[
+        bool | None,
+        typer.Option(help="Show the nearest training pictures to who asks why; by default on this computer alone."),
+    ] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="Pictures with more pixels are refused.")] = 50_000_000,
     max_body: Annotated[int, typer.Option(min=1, help="Bodies of more bytes are refused.")] = 10 * 2**20,
     queue: Annotated[int, typer.Option(min=1, help="Requests at a time; others are told to come again.")] = 64,
@@ -29,11 +33,22 @@ def serve(
     `curl --data-binary @cat.jpg http://127.0.0.1:8000/predict`
     """
     from headstart import api
+    from headstart.cli import show
     from headstart.serve import Limits
 
     limits = Limits(body=max_body, pixels=max_pixels, queue=queue)
     try:
-        api.serve(run, host=host, port=port, hosts=allow_host or (), limits=limits, started=_started)
+        with show.progress_bar() as progress:
+            api.serve(
+                run,
+                host=host,
+                port=port,
+                hosts=allow_host or (),
+                nearest=nearest,
+                limits=limits,
+                started=_started,
+                progress=progress,
+            )
     except KeyboardInterrupt:  # Ctrl-C or SIGTERM, and all that was in flight is answered
         print("Stopped.")
 

@@ -21,16 +21,28 @@ STATUS = {
 """By reason; a picture that is damaged is 422."""
 
 
-def answered(classifier: Classifier, name: str | None, answer: Answer, topk: int) -> dict[str, Any]:
-    """The most probable classes of a picture in their order, the first of which is the one it is named."""
+def answered(
+    classifier: Classifier, name: str | None, answer: Answer, topk: int, coverage: float | None = None
+) -> dict[str, Any]:
+    """The most probable classes of a picture in their order, the first of which is the one it is named.
+
+    `known`, `set` (with a coverage) and `why` are there where there is something to say.
+    """
     order = [int(k) for k in top(answer.probabilities[None], topk or len(classifier.classes))[0]]
     listed = [{"class": classifier.classes[k], "probability": float(answer.probabilities[k])} for k in order]
-    return {
+    row = {
         "name": name,
         "predicted": listed[0]["class"],
         "confidence": listed[0]["probability"],
         "probabilities": listed,  # a list: an object's keys that look like numbers are put in order by JavaScript
     }
+    if answer.known is not None:
+        row["known"] = answer.known
+    if coverage is not None and classifier.conformal is not None:
+        (inside,) = classifier.conformal.sets(answer.probabilities[None], coverage)
+        ranked = top(answer.probabilities[None], len(inside))[0]
+        row["set"] = [classifier.classes[k] for k in ranked if inside[k]]
+    return row | dict(answer.why or {})
 
 
 def refused(name: str | None, refusal: Refusal) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -17,10 +17,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headstart.classifier import Classifier
+from headstart.errors import UserError
+from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal
+from headstart.inference import check_coverage
 from headstart.serve import answers, bodies
 from headstart.serve.batches import Answer, Batches
 from headstart.serve.bodies import NotTaken, Sent
+from headstart.serve.card import card_as_html
 from headstart.serve.limits import Limits
 from headstart.serve.meters import Meters
 
@@ -44,12 +48,29 @@ BODY = {
 }
 
 
+class Served(NamedTuple):
+    """A classifier, the name of its run, its model card (Markdown), and the pictures that it was fitted on."""
+
+    classifier: Classifier
+    title: str
+    card: str = ""
+    training: TrainingPictures | None = None
+
+
+class Asked(NamedTuple):
+    """What is asked beside a picture's class."""
+
+    topk: int = 5
+    coverage: float | None = None
+    explained: bool = False
+
+
 class Server:
     """A classifier, its batches, limits and meters: what the addresses of an application share."""
 
-    def __init__(self, classifier: Classifier, title: str, limits: Limits) -> None:
-        self.classifier, self.title, self.limits, self.meters = classifier, title, limits, Meters()
-        self.batches = Batches(classifier, limits.pixels, on_batch=self.meters.batches.observe)
+    def __init__(self, served: Served, limits: Limits) -> None:
+        self.served, self.classifier, self.limits, self.meters = served, served.classifier, limits, Meters()
+        self.batches = Batches(served.classifier, limits.pixels, served.training, self.meters.batches.observe)
         self.meters.waiting.set_function(lambda: self.batches.waiting)
         self.in_flight = 0
         self.stopping = False
@@ -59,8 +80,12 @@ class Server:
         """Whether a picture would be answered now."""
         return self.batches.ready.is_set() and not self.stopping
 
-    async def predict(self, request: Request, topk: int) -> JSONResponse:
+    async def predict(self, request: Request, asked: Asked) -> JSONResponse:
         """The answer to a body of one or several pictures, within the limits."""
+        try:
+            check_coverage(self.classifier, asked.coverage)
+        except UserError as error:
+            raise NotTaken(422, str(error)) from None
         if self.in_flight >= self.limits.queue:
             raise self._busy("too many requests are waiting")
         self.in_flight += 1
@@ -68,30 +93,32 @@ class Server:
         try:
             async with asyncio.timeout(self.limits.request_s):
                 sent = await bodies.pictures(request, self.limits)
-                found = await asyncio.gather(*(self._one(picture) for picture in sent))
+                found = await asyncio.gather(*(self._one(picture, asked) for picture in sent))
         except TimeoutError:
             raise self._busy(f"it took over {self.limits.request_s:g} s") from None
         finally:
             self.in_flight -= 1
             self.meters.seconds.observe(time.perf_counter() - started)
-        return self._response(sent, found, topk)
+        return self._response(sent, found, asked)
 
-    async def _one(self, picture: Sent) -> Answer | Refusal:
-        return await asyncio.wrap_future(self.batches.submit(picture.raw))
+    async def _one(self, picture: Sent, asked: Asked) -> Answer | Refusal:
+        return await asyncio.wrap_future(self.batches.submit(picture.raw, explained=asked.explained))
 
-    def _response(self, sent: Sequence[Sent], found: Sequence[Answer | Refusal], topk: int) -> JSONResponse:
-        rows = [self._row(picture, answer, topk) for picture, answer in zip(sent, found, strict=True)]
+    def _response(self, sent: Sequence[Sent], found: Sequence[Answer | Refusal], asked: Asked) -> JSONResponse:
+        rows = [self._row(picture, answer, asked) for picture, answer in zip(sent, found, strict=True)]
         failed = [answer for answer in found if isinstance(answer, Refusal)]
         if len(failed) == len(found):
             detail = answers.said(failed[0]) if len(found) == 1 else f"None of the {len(found)} pictures can be used."
             return JSONResponse({"detail": detail, "predictions": rows}, answers.status(failed[0]))
         return JSONResponse({"predictions": rows})
 
-    def _row(self, picture: Sent, answer: Answer | Refusal, topk: int) -> dict[str, Any]:
+    def _row(self, picture: Sent, answer: Answer | Refusal, asked: Asked) -> dict[str, Any]:
         if isinstance(answer, Refusal):
             self.meters.pictures.labels(answer.reason).inc()
             return answers.refused(picture.name, answer)
-        row = answers.answered(self.classifier, picture.name, answer, topk)
+        row = answers.answered(self.classifier, picture.name, answer, asked.topk, asked.coverage)
+        if answer.known is False:
+            self.meters.strangers.inc()
         self.meters.pictures.labels("answered").inc()
         self.meters.predicted.labels(row["predicted"]).inc()
         return row
@@ -104,13 +131,17 @@ class Server:
         source = self.classifier.source
         backbone, preprocess = source.backbone, source.preprocess
         return {
-            "title": self.title,
+            "title": self.served.title,
             "headstart": version("headstart"),
             "classes": list(self.classifier.classes),
             "backbone": backbone.name if backbone else None,
             "licence": backbone.weights.licence if backbone else None,
             "layer": source.layer,
             "image_size": [preprocess.height, preprocess.width],
+            "tells_strangers": self.classifier.novelty is not None and self.classifier.novelty.threshold is not None,
+            "makes_sets": self.classifier.conformal is not None,
+            "explains": True,
+            "card": card_as_html(self.served.card),
             "limits": {
                 "body_bytes": self.limits.body,
                 "pixels": self.limits.pixels,
@@ -121,15 +152,13 @@ class Server:
         }
 
 
-def application(
-    classifier: Classifier, title: str, limits: Limits | None = None, hosts: Sequence[str] = LOOPBACK
-) -> FastAPI:
+def application(served: Served, limits: Limits | None = None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     """The application that serves a classifier; it opens it when it starts and gives it back when it ends.
 
     Requests that name another host than `hosts` are refused, so that no web page can read what is served on loopback
     under a name of its own; `("*",)` takes all.
     """
-    server = Server(classifier, title, limits or Limits())
+    server = Server(served, limits or Limits())
 
     @asynccontextmanager
     async def open_to_close(_: FastAPI) -> AsyncGenerator[None, None]:
@@ -139,7 +168,7 @@ def application(
         await asyncio.to_thread(server.batches.stop)
 
     app = FastAPIOffline(
-        title=title,
+        title=served.title,
         version=version("headstart"),
         description="Names what pictures show. Send a picture to `/predict`, or several as the files of a form.",
         redoc_url=None,
@@ -162,12 +191,16 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
     async def predict(
         request: Request,
         topk: Annotated[int, Query(ge=0, description="Classes to tell of each picture; 0: all.")] = 5,
+        coverage: Annotated[
+            float | None, Query(gt=0, lt=1, description="Tell a set of classes that holds the true one so often.")
+        ] = None,
+        explain: Annotated[bool, Query(description="Tell where the picture speaks for its class.")] = False,
     ) -> JSONResponse:
         """The body is a picture, or a form with several as its files. Where one of several cannot be used, its place
         says why; where none can, the status is that of the first: 400, 413, 415 or 422."""
         with server.meters.in_flight.track_inprogress():
             try:
-                response = await server.predict(request, topk)
+                response = await server.predict(request, Asked(topk, coverage, explain))
             except NotTaken as error:
                 server.meters.requests.labels(str(error.status)).inc()
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from headstart.classifier import Classifier, Predictor
 from headstart.errors import DataError
-from headstart.features.extract import Settings
+from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal, from_arrays
+from headstart.serve.why import Why
 
 MOST = 32
 """Pictures of a batch."""
@@ -28,15 +29,20 @@ log = logging.getLogger(__name__)
 
 
 class Answer(NamedTuple):
-    """Probabilities (k,) and features (d,) of one picture."""
+    """Probabilities (k,) of one picture; `known` is False for a stranger, None where that is not told.
+
+    `why` is its explanation as JSON has it, where one was asked for.
+    """
 
     probabilities: NDArray[np.float64]
-    features: NDArray[np.float32]
+    known: bool | None
+    why: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class _Waiting:
     raw: bytes
+    explained: bool
     future: Future[Answer | Refusal]
 
 
@@ -47,14 +53,19 @@ class Batches:
     """
 
     def __init__(
-        self, classifier: Classifier, max_pixels: int, threads: int = 0, on_batch: Callable[[int], None] | None = None
+        self,
+        classifier: Classifier,
+        max_pixels: int,
+        training: TrainingPictures | None = None,
+        on_batch: Callable[[int], None] = lambda size: None,
     ) -> None:
         self.classifier, self.max_pixels = classifier, max_pixels
         self.ready = threading.Event()
         self.failure: Exception | None = None
         """Why the classifier could not be opened, where it could not."""
-        self._on_batch = on_batch or (lambda size: None)
-        self._predictor = Predictor(classifier, Settings(threads=threads))
+        self._on_batch = on_batch
+        self._predictor = Predictor(classifier)
+        self._why = Why(classifier, self._predictor.extractor, training)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
 
@@ -62,10 +73,10 @@ class Batches:
         """Open the classifier, in the background; `ready` is set when it has answered a first picture."""
         self._thread.start()
 
-    def submit(self, raw: bytes) -> Future[Answer | Refusal]:
+    def submit(self, raw: bytes, *, explained: bool = False) -> Future[Answer | Refusal]:
         """The answer to one encoded picture, or why there is none; a future that is cancelled is skipped."""
         future: Future[Answer | Refusal] = Future()
-        self._queue.put(_Waiting(raw, future))
+        self._queue.put(_Waiting(raw, explained, future))
         return future
 
     def stop(self) -> None:
@@ -113,7 +124,7 @@ class Batches:
             return
         self._on_batch(len(wanted))
         try:
-            found = self._answers([waiting.raw for waiting in wanted])
+            found = self._answers(wanted)
         except Exception as error:
             log.exception("A batch of %d pictures failed.", len(wanted))
             for waiting in wanted:
@@ -122,22 +133,20 @@ class Batches:
         for waiting, answer in zip(wanted, found, strict=True):
             waiting.future.set_result(answer)
 
-    def _answers(self, raws: Sequence[bytes]) -> list[Answer | Refusal]:
+    def _answers(self, wanted: Sequence[_Waiting]) -> list[Answer | Refusal]:
         if self.failure is not None:
             raise self.failure
-        images = from_arrays(raws, white=self.classifier.source.preprocess.white)
+        images = from_arrays([waiting.raw for waiting in wanted], white=self.classifier.source.preprocess.white)
         images = replace(images, limits=replace(images.limits, max_pixels=self.max_pixels))
         try:
             probabilities, extraction = self._predictor.predict_proba(images)
         except DataError as error:  # not one picture could be used
-            return list(_by_name(error.refused, images.names))
-        found: list[Any] = [None] * len(raws)
+            verdicts = {refusal.name: refusal for refusal in error.refused}
+            return [verdicts[name] for name in images.names]
+        known, features = self.classifier.known(extraction.features), extraction.features
+        found: dict[str, Answer | Refusal] = {refusal.name: refusal for refusal in extraction.refused}
         for place, i in enumerate(extraction.kept):
-            found[i] = Answer(probabilities[place], extraction.features[place])
-        refused = {refusal.name: refusal for refusal in extraction.refused}
-        return [answer if answer is not None else refused[images.names[i]] for i, answer in enumerate(found)]
-
-
-def _by_name(refused: Sequence[Refusal], names: Sequence[str]) -> list[Refusal]:
-    known = {refusal.name: refusal for refusal in refused}
-    return [known[name] for name in names]
+            p = probabilities[place]
+            why = self._why.of(images, int(i), p, features[place]) if wanted[i].explained else None
+            found[images.names[i]] = Answer(p, None if known is None else bool(known[place]), why)
+        return [found[name] for name in images.names]

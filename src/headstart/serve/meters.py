@@ -12,7 +12,7 @@ class Meters:
     """Requests by status, pictures by what came of them, answers by class, seconds and sizes of batches."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "headstart_requests", "Requests to name pictures, by status.", ["status"], registry=self.registry

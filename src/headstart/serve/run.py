@@ -8,15 +8,13 @@ from collections.abc import Callable
 
 import uvicorn
 
-from headstart.classifier import Classifier
 from headstart.errors import UserError
-from headstart.serve.app import LOOPBACK, application
+from headstart.serve.app import LOOPBACK, Served, application
 from headstart.serve.limits import Address, Limits
 
 
 def serve(
-    classifier: Classifier,
-    title: str,
+    served: Served,
     address: Address | None = None,
     limits: Limits | None = None,
     started: Callable[[str], None] = lambda url: None,
@@ -29,7 +27,7 @@ def serve(
     limits = limits or Limits()
     listening = _listen(host, port)
     local = host in LOOPBACK
-    app = application(classifier, title, limits, (*LOOPBACK, *names) if local else names or ("*",))
+    app = application(served, limits, (*LOOPBACK, *names) if local else names or ("*",))
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -182,7 +182,7 @@ async function explain(entry, why) {
         [image.src, image.alt] = [one.picture, ""];
         item.append(image);
       }
-      item.append(element("div", one.class), element("div", one.name, "quiet"));
+      item.append(element("div", one.class));
       near.querySelector("ul").append(item);
     }
   }

@@ -1,0 +1,33 @@
+"""What is served, from the folder of a run or of its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.bundle import load_classifier
+from headstart.errors import UserError
+from headstart.explaining.nearest import training_pictures
+from headstart.features.extract import Settings
+from headstart.progress import Progress, silent
+from headstart.serve.app import Served
+
+CARD, MOST = "MODEL_CARD.md", 2**20
+
+
+def load(
+    run: Path, settings: Settings, progress: Progress = silent, *, nearest: bool = True, needed: bool = False
+) -> Served:
+    """The classifier and its card, with the `nearest` training pictures where they can be had, or are `needed`.
+
+    Raises BundleError for a broken run, UserError for pictures that are needed and gone.
+    """
+    classifier, training = load_classifier(run), None
+    if nearest:
+        try:
+            training = training_pictures(run, classifier, settings, progress)
+        except UserError:
+            if needed:
+                raise
+    places = [folder / CARD for folder in (run / "bundle", run)]
+    card = next((path.read_text("utf-8", "replace")[:MOST] for path in places if path.is_file()), "")
+    return Served(classifier, run.resolve().name, card, training)
