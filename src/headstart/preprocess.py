@@ -187,8 +187,8 @@ def false_colours() -> NDArray[np.uint8]:
     return colours
 
 
-_SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
-_WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
+SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
+WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
 _OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white")
 _KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
@@ -221,9 +221,9 @@ def _resize(image: Image.Image, size: tuple[int, int], interpolation: str, box: 
     if interpolation == "nearest":
         return image.resize(size, resampling, box=box)
     left, top, right, bottom = box
-    margin = _SUPPORT * max(1.0, (bottom - top) / size[1]) + 1
+    margin = SUPPORT * max(1.0, (bottom - top) / size[1]) + 1
     first, last = max(math.floor(top - margin), 0), min(math.ceil(bottom + margin), image.height)
-    if last - first < _WORTH_CROPPING * image.height:
+    if last - first < WORTH_CROPPING * image.height:
         image = image.crop((0, first, image.width, last))
         top, bottom = top - first, bottom - first
     narrow = image.resize((size[0], image.height), resampling, box=(left, 0, right, image.height))

@@ -1,0 +1,102 @@
+"""Exports as ONNX, run by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.engines import Picture
+from headstart.errors import UserError
+from headstart.export import pieces
+from headstart.export.formats import Format, Run
+from headstart.export.graph import IR_VERSION, OPSET, Piece, model
+from headstart.exported import GRAPHS, PICTURE, PROBABILITIES
+
+if TYPE_CHECKING:
+    from headstart.classifier import Classifier
+
+MOST_BYTES = 2_000_000_000
+"""Of a network: a file of ONNX holds two GiB."""
+
+
+def trunk(classifier: Classifier) -> Any | None:
+    """The network up to the features as an `onnx.ModelProto`, every name of it beginning with `network/`."""
+    from onnx import compose
+
+    source = classifier.source
+    if source.backbone is None:
+        return None
+    found = source.backbone.onnx_model(source.layer, (source.preprocess.height, source.preprocess.width))
+    if found.ByteSize() > MOST_BYTES:
+        raise UserError(f"{source.backbone.name} is too large for one file of ONNX; use format=openvino.")
+    return compose.add_prefix(found, "network/")
+
+
+def whole(classifier: Classifier, network: Any | None) -> Any:
+    """The graph from the picture to the answers."""
+    between = Piece("between")
+    if network is None:
+        parts, opset, others = [between], OPSET, []
+    else:
+        own = _input(network)
+        element = own.type.tensor_type.elem_type
+        between("Cast", pieces.NETWORK, name=own.name, to=element)
+        last = Piece("last")
+        last("Reshape", f"network/{pieces.FEATURES}", np.array([1, -1]), name=pieces.FEATURES)
+        parts = [between, _Nodes(network), last]
+        opset = next(each.version for each in network.opset_import if each.domain in ("", "ai.onnx"))
+        others = [each for each in network.opset_import if each.domain not in ("", "ai.onnx")]
+    pixels = network is not None and element != 1
+    before = pieces.before(classifier, pixels=pixels)
+    steps = [before, *parts, pieces.behind(classifier)]
+    found = model(steps, pieces.given(), pieces.answered(classifier), opset)
+    found.opset_import.extend(others)
+    found.ir_version = max(IR_VERSION, network.ir_version if network is not None else 0)
+    if network is not None:
+        found.functions.extend(network.functions)
+    return found
+
+
+class _Nodes:
+    """A network's graph as a piece."""
+
+    def __init__(self, network: Any) -> None:
+        self.nodes, self.constants = list(network.graph.node), list(network.graph.initializer)
+
+
+def _input(network: Any) -> Any:
+    """The one input that is no constant."""
+    constants = {each.name for each in network.graph.initializer}
+    return next(each for each in network.graph.input if each.name not in constants)
+
+
+def write(graph: Any, folder: Path) -> None:
+    """Write the graph."""
+    import onnx
+
+    onnx.checker.check_model(graph)
+    onnx.save(graph, folder / GRAPHS["onnx"][0])
+
+
+def run(folder: Path) -> Run:
+    """The graph in a folder, by onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / GRAPHS["onnx"][0], providers=["CPUExecutionProvider"])
+
+    def answer(picture: Picture) -> NDArray[np.float32]:
+        (row,) = session.run([PROBABILITIES], {PICTURE: picture[None]})[0]
+        return np.asarray(row)
+
+    return answer
+
+
+def fed(network: Any, pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What the network by itself is given."""
+    return {_input(network).name: pixels}
+
+
+FORMAT = Format("onnx", trunk, whole, write, run, fed, ("onnx", "onnxruntime"))
