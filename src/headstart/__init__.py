@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headstart.api import classify as classify
     from headstart.api import compare as compare
     from headstart.api import evaluate as evaluate
+    from headstart.api import export as export
     from headstart.api import fit as fit
     from headstart.api import load_run as load_run
     from headstart.api import load_study as load_study
@@ -42,6 +43,7 @@ _HOME = {
     "compare": "api",
     "evaluate": "api",
     "execute": "run",
+    "export": "api",
     "fit": "api",
     "load_classifier": "bundle",
     "load_run": "api",

@@ -81,9 +81,7 @@ class ExportSource(FeatureSource):
         from headstart.engines.openvino import SETTINGS, CompiledEngine
 
         assert self.described is not None
-        return CompiledEngine(
-            openvino.load().Core().compile_model(graph(self.folder, self.described), "CPU", SETTINGS)
-        )
+        return CompiledEngine(openvino.load().Core().compile_model(graph(self.folder, self.described), "CPU", SETTINGS))
 
 
 class AnsweredHead(Head):

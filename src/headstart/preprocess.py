@@ -112,6 +112,12 @@ class Preprocess:
             return image
         return _resize(image, size, self.interpolation, box)
 
+    def normalised(self, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Grey levels (b, c, h, w) as networks take them: minus 255 mean, by 255 std."""
+        mean, std = (255 * np.array(each, np.float32).reshape(1, -1, 1, 1) for each in (self.mean, self.std))
+        found: NDArray[np.float32] = (levels - mean) / std
+        return found
+
     def fingerprint(self) -> str:
         """32 hexadecimal digits that change with any setting, and are the same in every process."""
         return hashlib.blake2b(json.dumps(self.to_dict(), sort_keys=True).encode(), digest_size=16).hexdigest()

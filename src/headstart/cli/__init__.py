@@ -20,6 +20,7 @@ from headstart.cli import (
     cache,
     classify,
     compare,
+    export,
     figures,
     fit,
     pretrain,
@@ -54,6 +55,7 @@ app.command()(rank.rank)
 app.command()(figures.figures)
 app.command()(use.evaluate)
 app.command()(use.predict)
+app.command()(export.export)
 app.command()(classify.classify)
 app.command()(use.features)
 app.command()(pretrain.pretrain)

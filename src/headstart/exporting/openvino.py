@@ -12,12 +12,14 @@ from headstart.backbones import openvino
 from headstart.backbones.from_onnx import takes_pixels
 from headstart.engines import Picture
 from headstart.engines.openvino import SETTINGS
-from headstart.export import pieces
-from headstart.export.formats import Format, Run
 from headstart.exported import GRAPHS, PICTURE, PROBABILITIES
+from headstart.exporting import pieces
+from headstart.exporting.formats import Format, Run
+from headstart.exporting.parity import LOOSE
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier
+    from headstart.preprocess import Preprocess
 
 
 def trunk(classifier: Classifier) -> Any | None:
@@ -31,7 +33,7 @@ def trunk(classifier: Classifier) -> Any | None:
 def whole(classifier: Classifier, network: Any | None) -> Any:
     """The graph from the picture to the answers."""
     if network is None:
-        from headstart.export.onnx import whole as pixels_alone
+        from headstart.exporting.onnx import whole as pixels_alone
 
         return _read(pixels_alone(classifier, None))
     from openvino import opset13 as ops
@@ -73,9 +75,9 @@ def run(folder: Path) -> Run:
     return answer
 
 
-def fed(network: Any, pixels: NDArray[Any]) -> NDArray[Any]:
-    """What the network by itself is given."""
-    return pixels
+def fed(network: Any, levels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[Any]:
+    """What the network by itself is given for grey levels (1, c, h, w)."""
+    return levels if takes_pixels(network, "the network") else preprocess.normalised(levels)
 
 
-FORMAT = Format("openvino", trunk, whole, write, run, fed, ("onnx",))
+FORMAT = Format("openvino", trunk, whole, write, run, fed, LOOSE, ("onnx",))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.export import answer, picture
-from headstart.export.graph import Piece, model, shaped
 from headstart.exported import PICTURE, PROBABILITIES
+from headstart.exporting import answer, picture
+from headstart.exporting.graph import Piece, model, shaped
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.export.graph import Piece
+from headstart.exporting.graph import Piece
 
 Arrays = dict[str, NDArray[Any]]
 FLOAT = 1

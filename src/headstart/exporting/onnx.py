@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from headstart.engines import Picture
 from headstart.errors import UserError
-from headstart.export import pieces
-from headstart.export.formats import Format, Run
-from headstart.export.graph import IR_VERSION, OPSET, Piece, model
 from headstart.exported import GRAPHS, PICTURE, PROBABILITIES
+from headstart.exporting import pieces
+from headstart.exporting.formats import Format, Run
+from headstart.exporting.graph import IR_VERSION, OPSET, Piece, model
+from headstart.exporting.parity import EXACT
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier
+    from headstart.preprocess import Preprocess
 
 MOST_BYTES = 2_000_000_000
 """Of a network: a file of ONNX holds two GiB."""
@@ -94,9 +96,10 @@ def run(folder: Path) -> Run:
     return answer
 
 
-def fed(network: Any, pixels: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """What the network by itself is given."""
-    return {_input(network).name: pixels}
+def fed(network: Any, levels: NDArray[np.uint8], preprocess: Preprocess) -> dict[str, NDArray[Any]]:
+    """What the network by itself is given for grey levels (1, c, h, w)."""
+    own = _input(network)
+    return {own.name: levels if own.type.tensor_type.elem_type != 1 else preprocess.normalised(levels)}
 
 
-FORMAT = Format("onnx", trunk, whole, write, run, fed, ("onnx", "onnxruntime"))
+FORMAT = Format("onnx", trunk, whole, write, run, fed, EXACT, ("onnx", "onnxruntime"))

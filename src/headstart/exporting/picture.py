@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.export.graph import Piece
+from headstart.exporting.graph import Piece
 from headstart.preprocess import CHANNELS, SUPPORT, WORTH_CROPPING, Preprocess, false_colours
 
 FLOAT, INT32, INT64, DOUBLE = 1, 6, 7, 11

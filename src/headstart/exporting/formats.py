@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from headstart.engines import Picture
@@ -15,6 +16,7 @@ from headstart.errors import UserError
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier
+    from headstart.preprocess import Preprocess
 
 Run = Callable[[Picture], NDArray[Any]]
 """(h, w, 3) uint8 -> (k,) probabilities."""
@@ -24,7 +26,8 @@ Run = Callable[[Picture], NDArray[Any]]
 class Format:
     """`trunk` gives the network up to the features, None where the pixels are the features; `whole` the graph with it.
 
-    `write` puts a graph into a folder; `run` opens it there by the format's own runtime. `needs` are packages beside
+    `write` puts a graph into a folder; `run` opens it there by the format's own runtime; `fed` is what the network by
+    itself is given for grey levels (1, c, h, w). A probability may differ by `tolerance`. `needs` are packages beside
     those that Headstart always has.
     """
 
@@ -33,7 +36,8 @@ class Format:
     whole: Callable[[Classifier, Any | None], Any]
     write: Callable[[Any, Path], None]
     run: Callable[[Path], Run]
-    fed: Callable[[Any, NDArray[Any]], Any]
+    fed: Callable[[Any, NDArray[np.uint8], Preprocess], Any]
+    tolerance: float
     needs: tuple[str, ...]
 
     def check(self, precision: str) -> None:
@@ -52,7 +56,7 @@ class Formats(Mapping[str, Format]):
     def __getitem__(self, name: str) -> Format:
         if name not in self._names:
             raise KeyError(name)
-        found: Format = importlib.import_module(f"headstart.export.{name}").FORMAT
+        found: Format = importlib.import_module(f"headstart.exporting.{name}").FORMAT
         return found
 
     def __iter__(self) -> Iterator[str]:
