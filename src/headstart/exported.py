@@ -112,7 +112,7 @@ def load(folder: Path) -> Classifier:
     source = ExportSource(
         Preprocess.from_dict(described.preprocess), layer="pixels", folder=folder, described=described
     )
-    _graph_files(folder, described)
+    graph(folder, described)
     return Classifier(source, AnsweredHead().take(len(described.classes)), tuple(described.classes))
 
 

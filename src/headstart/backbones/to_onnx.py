@@ -22,7 +22,7 @@ def convert(module: nn.Module, size: tuple[int, int], name: str) -> Any:
     import onnx
     import torch
 
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its tracing, and sizes that become constants: they are constant

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from headstart.classifier import Classifier
     from headstart.preprocess import Preprocess
 
+FLOAT = 1
+"""The type of single precision in ONNX."""
 MOST_BYTES = 2_000_000_000
 """Of a network: a file of ONNX holds two GiB."""
 
@@ -39,22 +41,21 @@ def trunk(classifier: Classifier) -> Any | None:
 
 def whole(classifier: Classifier, network: Any | None) -> Any:
     """The graph from the picture to the answers."""
-    between = Piece("between")
+    between, element = Piece("between"), FLOAT
+    steps: list[Any]
     if network is None:
-        parts, opset, others = [between], OPSET, []
+        steps, opset, others = [], OPSET, []
     else:
         own = _input(network)
         element = own.type.tensor_type.elem_type
         between("Cast", pieces.NETWORK, name=own.name, to=element)
         last = Piece("last")
         last("Reshape", f"network/{pieces.FEATURES}", np.array([1, -1]), name=pieces.FEATURES)
-        parts = [between, _Nodes(network), last]
+        steps = [between, _Nodes(network), last]
         opset = next(each.version for each in network.opset_import if each.domain in ("", "ai.onnx"))
         others = [each for each in network.opset_import if each.domain not in ("", "ai.onnx")]
-    pixels = network is not None and element != 1
-    before = pieces.before(classifier, pixels=pixels)
-    steps = [before, *parts, pieces.behind(classifier)]
-    found = model(steps, pieces.given(), pieces.answered(classifier), opset)
+    before, behind = pieces.before(classifier, pixels=element != FLOAT), pieces.behind(classifier)
+    found = model([before, *steps, behind], pieces.given(), pieces.answered(classifier), opset)
     found.opset_import.extend(others)
     found.ir_version = max(IR_VERSION, network.ir_version if network is not None else 0)
     if network is not None:
@@ -99,7 +100,7 @@ def run(folder: Path) -> Run:
 def fed(network: Any, levels: NDArray[np.uint8], preprocess: Preprocess) -> dict[str, NDArray[Any]]:
     """What the network by itself is given for grey levels (1, c, h, w)."""
     own = _input(network)
-    return {own.name: levels if own.type.tensor_type.elem_type != 1 else preprocess.normalised(levels)}
+    return {own.name: levels if own.type.tensor_type.elem_type != FLOAT else preprocess.normalised(levels)}
 
 
 FORMAT = Format("onnx", trunk, whole, write, run, fed, EXACT, ("onnx", "onnxruntime"))

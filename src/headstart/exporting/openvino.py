@@ -64,9 +64,10 @@ def write(graph: Any, folder: Path) -> None:
 
 
 def run(folder: Path) -> Run:
-    """The graph in a folder, by OpenVINO on the CPU."""
+    """The graph in a folder, by OpenVINO on the CPU; the files are read, not mapped, so they may be written anew."""
     core = openvino.load().Core()
-    compiled = core.compile_model(core.read_model(folder / GRAPHS["openvino"][0]), "CPU", SETTINGS)
+    content, weights = ((folder / name).read_bytes() for name in GRAPHS["openvino"])
+    compiled = core.compile_model(core.read_model(model=content, weights=weights), "CPU", SETTINGS)
 
     def answer(picture: Picture) -> NDArray[np.float32]:
         row = compiled({PICTURE: picture[None]})[PROBABILITIES][0]

@@ -22,7 +22,8 @@ MARGIN = 1e-3
 class Parity:
     """Of so many `pictures`: the largest difference of a probability, and how many have the same answer.
 
-    `within` are those whose probabilities differ by no more than `EXACT`; `changed` are those with another answer although the margin between the first two classes is over `MARGIN`.
+    `within` are those whose probabilities differ by no more than `EXACT`; `changed` are those with another answer
+    although the margin between the first two classes is over `MARGIN`.
     """
 
     on: str
@@ -54,7 +55,8 @@ class Parity:
     def told(self) -> str:
         """`200 test pictures: probabilities differ by 3e-07 at most, 200 answers are the same`."""
         differ = f"probabilities differ by {self.largest_difference:.1g} at most"
-        return f"{self.pictures:,} {self.on}: {differ}, {self.same_answer:,} answers are the same"
+        few = "" if self.within == self.pictures else f" (those of {self.within:,} by no more than {EXACT:g})"
+        return f"{self.pictures:,} {self.on}: {differ}{few}, {self.same_answer:,} answers are the same"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -66,6 +66,7 @@ class Quantisation:
 
 def quantised(made_by: Format, network: Any, classifier: Classifier, pictures: ImageSet) -> tuple[Any, int]:
     """The network in int8, and the number of pictures that it was calibrated on; what is around it stays in float32."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF looks for CUDA, which is not needed
     openvino.load()  # takes its telemetry away, which NNCF would use too
     import nncf
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.preprocess import Preprocess
 
-PYTHON_ONNX = '''"""Name what pictures show: python example.py PICTURE...   (needs: pip install onnxruntime numpy pillow)"""
+PYTHON_ONNX = '''"""Name what pictures show: python example.py PICTURE... Needs onnxruntime, numpy and pillow."""
 import json, sys
 from pathlib import Path
 import numpy as np, onnxruntime
@@ -19,7 +19,7 @@ for name in sys.argv[1:]:
     probabilities = session.run(["probabilities"], {"picture": np.asarray(picture)[None]})[0][0]
     print(name, classes[probabilities.argmax()], f"{probabilities.max():.6f}")
 '''
-PYTHON_OPENVINO = '''"""Name what pictures show: python example.py PICTURE...   (needs: pip install openvino numpy pillow)"""
+PYTHON_OPENVINO = '''"""Name what pictures show: python example.py PICTURE... Needs openvino, numpy and pillow."""
 import json, sys
 from pathlib import Path
 import numpy as np, openvino
@@ -76,9 +76,7 @@ def preprocessing(p: Preprocess, kind: str) -> list[str]:
     if p.interpolation == "nearest":
         found.append("A pixel at the edge between two may be taken from the other one.")
     elif kind == "openvino":
-        found.append(
-            "OpenVINO computes in single precision: where a value lies between two grey levels, it may be one off."
-        )
+        found.append("OpenVINO has single precision alone: a value that lies between two grey levels may be one off.")
     else:
         found.append("Grey levels are those of Pillow exactly.")
     return found
