@@ -281,12 +281,15 @@ def predict(
     *,
     strict: bool = False,
     follow_links: bool = False,
+    coverage: float | None = None,
     progress: Progress = silent,
 ) -> Predictions:
     """The classes of pictures by a finished run: paths of files and folders, PIL pictures, encoded bytes or arrays.
 
     A single path or picture is one too. With `strict`, DataError at the first picture that cannot be used; else those
-    are in `refused`. For many calls, `load_classifier` and `Predictor` keep everything open.
+    are in `refused`. `known` of what it returns is False of pictures of none of the classes; with `coverage`, such as
+    0.9, `sets` are the classes that hold the true one with that chance at least. For many calls, `load_classifier` and
+    `Predictor` keep everything open.
 
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
@@ -299,7 +302,7 @@ def predict(
     from headstart import inference
 
     return inference.predict(
-        run, pictures, Settings(features_dir(), strict=strict), progress, follow_links=follow_links
+        run, pictures, Settings(features_dir(), strict=strict), progress, follow_links=follow_links, coverage=coverage
     )
 
 

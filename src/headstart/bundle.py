@@ -3,6 +3,8 @@
     bundle/manifest.json         classes, temperature, averaging, head, layer, preprocessing; size and sha256 of files
     bundle/head.safetensors      the head's arrays
     bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
+    bundle/novelty.safetensors   what tells pictures of none of the classes (see `novelty`)
+    bundle/conformal.safetensors what makes sets of classes (see `conformal`), where there were out-of-fold answers
     bundle/seen.safetensors      digests of the pictures it has seen in fitting (see `seen`), where they were given
 
 The manifest is written last, and the folder is moved into its place whole. Loading checks the manifest against its
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart import documents, exported, tensors
+from headstart import conformal, documents, exported, novelty, tensors
 from headstart import manifest as manifests
 from headstart import seen as digests
 from headstart.augment import NO_VIEWS, Augment, Views
@@ -50,6 +52,10 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
             save_file(arrays, part / manifests.HEAD)
             if seen is not None:
                 digests.write(seen, part)
+            if classifier.novelty is not None:
+                novelty.write(classifier.novelty, part)
+            if classifier.conformal is not None:
+                conformal.write(classifier.conformal, part)
             backbone = _save_backbone(classifier, part)
             known = set(classifier.head.classes_.tolist())
             manifest = {
@@ -63,6 +69,7 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
                 "preprocess": classifier.source.preprocess.to_dict(),
                 "backbone": backbone,
                 "averaging": _averaging(classifier.averaging),
+                "novelty": classifier.novelty and {"threshold": classifier.novelty.threshold},
                 "files": {
                     p.relative_to(part).as_posix(): {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)}
                     for p in sorted(part.rglob("*"))
@@ -131,7 +138,11 @@ def load_classifier(path: Path | str) -> Classifier:
     try:
         head = _head(folder, manifest)
         source = _source(folder, manifest)
-        found = Classifier(source, head, tuple(manifest.classes), manifest.temperature, _views(manifest.averaging))
+        found = Classifier(
+            source, head, tuple(manifest.classes), manifest.temperature, _views(manifest.averaging),
+            None if manifest.novelty is None else novelty.read(folder, manifest.novelty.threshold, head.n_features_in_),
+            conformal.read(folder) if conformal.FILE in manifest.files else None,
+        )  # fmt: skip
         _try(found)
     except (UserError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
         raise BundleError(f"The bundle {folder} cannot be used: {str(error).rstrip('.')}.") from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.augment import NO_VIEWS, Views
+from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.features.extract import Extractor, Settings
 from headstart.features.extraction import Extraction
@@ -23,6 +24,7 @@ from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
 from headstart.images.names import nfc
 from headstart.metrics import apply_temperature, log_softmax
+from headstart.novelty import Novelty
 from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class Classifier:
     """What a run makes and a bundle keeps.
 
     `head.classes_` are indices into `classes`, so a class without training pictures has no column in the head; its
-    probability is 0. `averaging` are the views that are averaged with the plain picture.
+    probability is 0. `averaging` are the views that are averaged with the plain picture. `novelty` tells strangers, and
+    `conformal` makes sets of classes, where there are some.
 
     >>> from sklearn.datasets import load_digits
     >>> from headstart import TransferClassifier
@@ -53,6 +56,17 @@ class Classifier:
     classes: tuple[str, ...]
     temperature: float = 1.0
     averaging: Views = NO_VIEWS
+    novelty: Novelty | None = None
+    conformal: Conformal | None = None
+
+    def known(self, features: NDArray[np.floating[Any]]) -> NDArray[np.bool_] | None:
+        """(n, d) features -> (n,) whether a picture is like those fitted on; else its answer is none of the classes.
+
+        None where there is no threshold: of an older bundle, or where the pictures were too few (see `novelty`).
+        """
+        if self.novelty is None or self.novelty.threshold is None:
+            return None
+        return self.novelty.known(features)
 
     def logits(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """(n, d) features -> (n, k) unnormalised log-probabilities before the temperature, one column per class."""

@@ -23,19 +23,20 @@ from headstart.backbones import external, openvino
 from headstart.backbones.arguments import MAX_CLASSES
 from headstart.classifier import Classifier
 from headstart.documents import Strict
-from headstart.engines import Engine, Picture
+from headstart.engines import Engine, Picture, Row
 from headstart.errors import BundleError, UserError
 from headstart.features.source import FeatureSource
 from headstart.heads.base import Features, Head
-from headstart.manifest import File, Text, checked_preprocess
+from headstart.manifest import File, NoveltyBlock, Text, checked_preprocess
+from headstart.novelty import Novelty
 from headstart.preprocess import Preprocess
 
 NAME = "export.json"
 FORMAT, VERSION = "headstart-export", 1
 GRAPHS = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin")}
 """The files of the graph, by format."""
-PICTURE, PROBABILITIES = "picture", "probabilities"
-"""The graph's input and its first output."""
+PICTURE, PROBABILITIES, STRANGENESS = "picture", "probabilities", "strangeness"
+"""The graph's input, its first output, and the second where strangers can be told."""
 Told = Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
@@ -52,6 +53,7 @@ class Export(Strict):
     input: Told
     outputs: Told
     preprocessing: Annotated[list[Text], Field(default_factory=list)]
+    novelty: NoveltyBlock | None = None
     untrained: Annotated[list[Text], Field(default_factory=list)]
     parity: Told
     quantisation: Told
@@ -80,22 +82,40 @@ class ExportSource(FeatureSource):
         """See `FeatureSource.open`. Raises BundleError where a file was changed or cannot be run."""
         from headstart.engines.openvino import SETTINGS, CompiledEngine
 
+        class AllOutputs(CompiledEngine):
+            """Rows of probabilities and, behind them, the strangeness where the graph gives it."""
+
+            def _finish(self, request: Any) -> Row:
+                row = super()._finish(request)
+                return np.append(row, request.get_output_tensor(1).data.ravel()) if strange else row
+
         assert self.described is not None
-        return CompiledEngine(openvino.load().Core().compile_model(graph(self.folder, self.described), "CPU", SETTINGS))
+        strange = self.described.novelty is not None
+        return AllOutputs(openvino.load().Core().compile_model(graph(self.folder, self.described), "CPU", SETTINGS))
 
 
 class AnsweredHead(Head):
-    """The head of an export: its rows are probabilities already, so its logits are their logarithms."""
+    """The head of an export: its rows begin with probabilities, and its logits are their logarithms."""
 
-    def take(self, classes: int) -> AnsweredHead:
-        """Become a fitted head of so many classes."""
-        self.classes_, self.n_features_in_ = np.arange(classes), classes
+    def take(self, classes: int, others: int) -> AnsweredHead:
+        """Become a fitted head of so many classes, for rows with so many other numbers behind them."""
+        self.classes_, self.n_features_in_ = np.arange(classes), classes + others
         self.history_, self.notes_, self.report_ = [], [], {}
         return self
 
     def _logits(self, X: Features) -> NDArray[np.float64]:
-        logits: NDArray[np.float64] = np.log(np.maximum(X.astype(np.float64), np.finfo(np.float64).tiny))
+        logits: NDArray[np.float64] = np.log(
+            np.maximum(X[:, : len(self.classes_)].astype(np.float64), np.finfo(np.float64).tiny)
+        )
         return logits
+
+
+class AnsweredNovelty(Novelty):
+    """Of an export: the last number of a row is the strangeness itself."""
+
+    def score(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """See `Novelty.score`."""
+        return features[:, -1].astype(np.float32)
 
 
 def is_export(folder: Path) -> bool:
@@ -113,7 +133,9 @@ def load(folder: Path) -> Classifier:
         Preprocess.from_dict(described.preprocess), layer="pixels", folder=folder, described=described
     )
     graph(folder, described)
-    return Classifier(source, AnsweredHead().take(len(described.classes)), tuple(described.classes))
+    head = AnsweredHead().take(len(described.classes), 0 if described.novelty is None else 1)
+    strange = described.novelty and AnsweredNovelty(np.zeros((0, 0), np.float16), described.novelty.threshold)
+    return Classifier(source, head, tuple(described.classes), novelty=strange)
 
 
 def read(folder: Path) -> Export:
@@ -150,6 +172,8 @@ def graph(folder: Path, described: Export) -> Any:
         shape = model.output(PROBABILITIES).get_partial_shape()
         if not model.output(0).get_names() & {PROBABILITIES} or str(shape) != f"[1,{len(described.classes)}]":
             raise ValueError(f"it does not give {len(described.classes)} {PROBABILITIES}")
+        if described.novelty is not None and str(model.output(1).get_partial_shape()) != "[1]":
+            raise ValueError(f"it gives no {STRANGENESS}")
         return model
     except (RuntimeError, ValueError, UserError) as error:
         told = str(error).rstrip(".") if isinstance(error, ValueError | UserError) else "OpenVINO cannot read it"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.augment import Views
 from headstart.classifier import Classifier, full_logits
+from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
 from headstart.engines import choose
 from headstart.errors import UserError
@@ -30,6 +31,7 @@ from headstart.images import ImageSet, Probe
 from headstart.images.parts import part_rows, rows_in
 from headstart.images.usable import keep_usable
 from headstart.learner import Learner, Pictures
+from headstart.novelty import Novelty
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, Recipe
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
+FEWEST_BROUGHT = 20
+"""Pictures of a part for a temperature or a threshold below which it would be a coin's toss."""
 STATE = "training"
 """The folder within a run's in which a training keeps its state until the run is complete."""
 
@@ -62,13 +66,15 @@ def fit_frozen(
     views = ViewExtractor(extractor, progress)
     pictures = labelled(images, extraction, views, train_views)
     fit = learner.fit(pictures, progress)
-    classifier = Classifier(source, fit.head, images.classes, fit.temperature, averaging)
+    novelty = Novelty.fit(pictures.X, pictures.groups, pictures.marks)
+    classifier = Classifier(source, fit.head, images.classes, fit.temperature, averaging, novelty, fit.conformal)
     folds = without_views = None
     if by_folds(recipe, images):
         if averaging:
             judged = images.take(np.arange(len(pictures.y)))
             pictures = replace(pictures, averaged=list(views.each(judged, averaging, "average")))
         folds = learner.cross_validate(pictures, len(images.classes), progress)
+        classifier = replace(classifier, conformal=Conformal.of(folds.probabilities, pictures.y))
     if train_views and (folds is not None or rows_in(part_rows(images)["test"])):
         test = None if folds is not None else extraction.features[part_rows(images)["test"]]
         without_views = _without_views(learner, pictures, test, len(images.classes), progress)
@@ -133,11 +139,24 @@ def train_network(
         with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
             kept.folder.rmdir()
         raise
-    classifier = Classifier(tuned.source, tuned.head, rows.images.classes, averaging=averaging)
     extraction = replace(rows.extraction, features=tuned.features)
+    novelty = _novelty(rows.images, extraction)
+    classifier = Classifier(tuned.source, tuned.head, rows.images.classes, averaging=averaging, novelty=novelty)
     views = replace(rows.views, extractor=Extractor(tuned.source, settings))
     seconds = time.perf_counter() - started
     return Fitted(recipe, classifier, rows.images, extraction, views, seconds, record=tuned.record, done=kept.clear)
+
+
+def _novelty(images: ImageSet, extraction: Extraction) -> Novelty:
+    """Of a trained network: its training pictures to compare with; the threshold is by a part `val` where there is one.
+
+    The features of pictures that it was trained on lie closer together than those of others.
+    """
+    parts = part_rows(images)
+    train, val = parts["train"], parts["val"]
+    held_out = extraction.features[val] if rows_in(val) >= FEWEST_BROUGHT else None
+    near, told = extraction.copies.near[train], marks(extraction.contents[train])
+    return Novelty.fit(extraction.features[train], near, told, held_out)
 
 
 def _divided(recipe: Recipe, given: ImageSet | None) -> ImageSet:

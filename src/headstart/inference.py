@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, match_classes, top
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
@@ -34,18 +34,28 @@ FORMATS = ("csv", "json", "parquet")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predicted classes of the pictures that could be used: `names` (m), `probabilities` (m, k), and the refused."""
+    """Predicted classes of the pictures that could be used: `names` (m), `probabilities` (m, k), and the refused.
+
+    `known` (m,) is False of pictures that are like none that the classifier was fitted on; None where it cannot tell.
+    `sets` (m, k) are the classes in each picture's set, where a coverage was asked for; `notes` say why they are full.
+    """
 
     names: tuple[str, ...]
     probabilities: NDArray[np.float64]
     classes: tuple[str, ...]
     refused: tuple[Refusal, ...]
+    known: NDArray[np.bool_] | None = None
+    sets: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def rows(self, topk: int) -> list[dict[str, Any]]:
-        """One dictionary a picture: name, and the `topk` most probable classes with their probabilities."""
+        """One dictionary a picture: name, and the `topk` most probable classes with their probabilities.
+
+        `known` and `set`, a list of classes from the most probable on, are there where the predictions have them.
+        """
         order = top(self.probabilities, topk)
         found: list[dict[str, Any]] = []
-        for name, p, ranks in zip(self.names, self.probabilities, order, strict=True):
+        for i, (name, p, ranks) in enumerate(zip(self.names, self.probabilities, order, strict=True)):
             row: dict[str, Any] = {
                 "name": name,
                 "predicted": self.classes[ranks[0]],
@@ -53,8 +63,17 @@ class Predictions:
             }
             for place, k in enumerate(ranks[1:], start=2):
                 row[f"predicted_{place}"], row[f"confidence_{place}"] = self.classes[k], round(float(p[k]), 6)
+            if self.known is not None:
+                row["known"] = bool(self.known[i])
+            if self.sets is not None:
+                row["set"] = self.set_of(i)
             found.append(row)
         return found
+
+    def set_of(self, i: int) -> list[str]:
+        """The classes in the set of picture i, from the most probable on."""
+        assert self.sets is not None
+        return [self.classes[k] for k in np.argsort(-self.probabilities[i], kind="stable") if self.sets[i, k]]
 
 
 def predict(
@@ -64,20 +83,52 @@ def predict(
     progress: Progress = silent,
     *,
     follow_links: bool = False,
+    coverage: float | None = None,
 ) -> Predictions:
     """Predict the class of picture files and of all pictures in folders, or of pictures in memory.
 
-    `pictures` are paths, PIL pictures, encoded bytes or arrays, several of them or one path or picture.
+    `pictures` are paths, PIL pictures, encoded bytes or arrays, several of them or one path or picture. With
+    `coverage`, a share such as 0.9, each gets a set of classes that holds the true one with that chance at least.
 
-    Raises BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
+    Raises UserError for a coverage that is none, or where the classifier has no out-of-fold answers to make sets from,
+    BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
     refused one.
     """
     classifier = load_classifier(run)
+    check_coverage(classifier, coverage)
     strict = settings is not None and settings.strict
     images = load_unlabelled(pictures, limits=_limits(classifier), follow_links=follow_links, strict=strict)
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     names = tuple(images.names[i] for i in extraction.kept)
-    return Predictions(names, probabilities, classifier.classes, (*images.refused, *extraction.refused))
+    refused = (*images.refused, *extraction.refused)
+    found = Predictions(names, probabilities, classifier.classes, refused, classifier.known(extraction.features))
+    return found if coverage is None else with_sets(found, classifier, coverage)
+
+
+def check_coverage(classifier: Classifier, coverage: float | None) -> None:
+    """Raise UserError where sets of this coverage cannot be made."""
+    if coverage is None:
+        return
+    if not 0 < coverage < 1:
+        raise UserError(f"coverage={coverage:g} is no share between 0 and 1; give 0.9, for example.")
+    if classifier.conformal is None:
+        raise UserError(
+            "coverage: this run has no answers to pictures that it had not seen, from which sets are made; fit it "
+            "again with evaluate=cv, or with a part `val` or `calibration` in the data."
+        )
+
+
+def with_sets(predictions: Predictions, classifier: Classifier, coverage: float) -> Predictions:
+    """The predictions with sets of this coverage, and a note where the pictures fitted on are too few for them."""
+    conformal = classifier.conformal
+    assert conformal is not None
+    notes, n = predictions.notes, len(conformal.scores)
+    if not conformal.enough(coverage):
+        notes += (
+            f"Every set holds all classes: a coverage of {coverage:g} needs {conformal.needed(coverage):,} pictures "
+            f"with out-of-fold answers, and there are {n:,}.",
+        )
+    return replace(predictions, sets=conformal.sets(predictions.probabilities, coverage), notes=notes)
 
 
 def evaluate(
@@ -91,9 +142,10 @@ def evaluate(
 
     `reading` is how to read them, as `images.load` takes it: follow_links, image_column, label_column.
 
-    Returns `after`'s fields of scores.json, with the data's name, what was refused, and the part that was used. `seen`
-    counts the pictures that the classifier was fitted on, known by their content (None where its bundle does not list
-    them); where there are some, `unseen` has the scores of the others (None where there are none) and a note says so.
+    Returns `after`'s fields of scores.json (`strangers` is None where the classifier cannot tell), with the data's
+    name, what was refused, and the part that was used. `seen` counts the pictures that the classifier was fitted on,
+    known by their content (None where its bundle does not list them); where there are some, `unseen` has the scores of
+    the others (None where there are none) and a note says so.
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
@@ -113,6 +165,8 @@ def evaluate(
     found = score(labels, probabilities, classifier.classes)
     refused = [*images.refused, *extraction.refused]
     told = {"data": data, "part": part, **found}
+    strangers = classifier.known(extraction.features)
+    told["strangers"] = None if strangers is None else float(np.mean(~strangers))
     told |= _recognised(load_seen(run), extraction.contents, labels, probabilities, classifier.classes)
     return told | {
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
@@ -202,13 +256,20 @@ def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
         records.write_json(out, {"predictions": rows, "refused": [vars(r) for r in predictions.refused]})
     elif kind == "csv":
         columns = list(rows[0]) if rows else ["name", "predicted", "confidence"]
-        records.write_csv(out, columns, ([row[c] for c in columns] for row in rows))
+        records.write_csv(out, columns, ([_cell(row[c]) for c in columns] for row in rows))
     else:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         with replacing(out) as part:
             pq.write_table(pa.Table.from_pylist(rows), part)
+
+
+def _cell(value: Any) -> Any:
+    """What a table shows: true and false as JSON writes them, and the classes of a set in a row."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "; ".join(value) if isinstance(value, list) else value
 
 
 def check_scores_out(out: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.classifier import averaged_logits, full_logits
+from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
@@ -90,12 +91,16 @@ class Pictures:
 
 
 class FittedHead(NamedTuple):
-    """A fitted head, the temperature of its probabilities, the pictures that gave that, and the seconds all took."""
+    """A fitted head, the temperature of its probabilities, the pictures that gave that, and the seconds all took.
+
+    `conformal` has the head's own answers to pictures it had not seen; None where nothing was tried.
+    """
 
     head: Head
     temperature: float
     calibrated_on: int
     seconds: float
+    conformal: Conformal | None = None
 
 
 class CrossValidated(NamedTuple):
@@ -150,7 +155,8 @@ class Learner:
             head.fit(X, y, folds=folds)
         progress("fit", epochs, epochs)
         temperature, n = temperature_of(head, y)
-        return FittedHead(head, temperature, n, time.perf_counter() - started)
+        conformal = conformal_of(head, y, temperature)
+        return FittedHead(head, temperature, n, time.perf_counter() - started, conformal)
 
     @single_threaded_blas()
     def cross_validate(
@@ -199,3 +205,12 @@ def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
     if seen is None or n < FEWEST:
         return 1.0, 0
     return 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
+
+
+def conformal_of(head: Head, y: Codes, temperature: float) -> Conformal | None:
+    """The answers of a head's trials to rows with classes y (n,), one for each picture; None where there were none."""
+    if head.out_of_fold_ is None:
+        return None
+    rows, first = np.unique(head.out_of_fold_.rows, return_index=True)
+    answers = apply_temperature(head.out_of_fold_.logits[first], temperature)
+    return Conformal.of(answers, np.searchsorted(head.classes_, y[rows]))

@@ -17,6 +17,7 @@ from headstart.backbones.arguments import MAX_CLASSES
 from headstart.documents import Strict, shown
 from headstart.errors import BundleError, UserError
 from headstart.heads import make_head
+from headstart.novelty import FILE as NOVELTY
 from headstart.preprocess import CHANNELS, Preprocess
 
 NAME = "manifest.json"
@@ -144,6 +145,12 @@ class Averaging(Strict):
     views: Annotated[int, Field(ge=1, lt=1000)]
 
 
+class NoveltyBlock(Strict):
+    """From which cosine distance on, 0 to 2, a picture is of none of the classes; null where pictures were too few."""
+
+    threshold: Annotated[float, Field(ge=-0.01, le=2.01)] | None
+
+
 class Manifest(Strict):
     """See `bundle`. `untrained` are the classes without training pictures, which the head does not know."""
 
@@ -157,6 +164,7 @@ class Manifest(Strict):
     preprocess: Annotated[dict[str, Any], AfterValidator(checked_preprocess)]
     backbone: BackboneBlock | None
     averaging: Averaging | None = None
+    novelty: NoveltyBlock | None = None
     files: dict[Annotated[str, Field(max_length=1000), AfterValidator(_inside)], File]
 
     @model_validator(mode="after")
@@ -192,6 +200,8 @@ class Manifest(Strict):
         needed = [HEAD]
         if self.backbone is not None and self.backbone.weights != "none":
             needed += [self.backbone.weights, str(Path(self.backbone.weights).with_suffix(".json"))]
+        if self.novelty is not None:
+            needed.append(NOVELTY)
         for name in needed:
             if name not in self.files:
                 raise ValueError(f"its files do not list {name}")

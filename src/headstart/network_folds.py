@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import tensors
+from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.features.copies import marks, repeated
 from headstart.features.extract import Settings
@@ -63,7 +64,9 @@ def cross_validated(fitted: Fitted, folder: Path, settings: Settings, progress: 
     )  # fmt: skip
     assert fitted.record is not None
     record = replace(fitted.record, frozen_folds=None if fitted.record.frozen is None else found["frozen"])
-    classifier = replace(fitted.classifier, temperature=_temperature(found["averaged"], y, known))
+    temperature = _temperature(found["averaged"], y, known)
+    conformal = Conformal.of(probabilities, y)
+    classifier = replace(fitted.classifier, temperature=temperature, conformal=conformal)
     answered = int(known.sum())
     return replace(
         fitted, classifier=classifier, folds=crossed, record=record,

@@ -190,7 +190,8 @@ class Outcome:
         found, plain = {}, apply_temperature(self.logits, 1.0)
         for part, rows in self.parts.items():
             if rows_in(rows):
-                found[part] = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
+                scored = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
+                found[part] = replace(scored, strangers=self._strangers(part))
         if self.fitted.folds is not None:
             answers, labels = self.fitted.folds.probabilities, self.images.labels[self._crossed]
             crossed = self._scored(labels, answers, apply_temperature(self.fitted.folds.logits, 1.0))
@@ -198,6 +199,13 @@ class Outcome:
             folds = len(np.unique(self.fitted.folds.fold))
             found["cv"] = replace(crossed, accuracy_low=low, accuracy_high=high, folds=folds)
         return found
+
+    def _strangers(self, part: str) -> float | None:
+        """The share of strangers in a part that was not fitted on; None elsewhere, or where none can be told."""
+        if part in self._fitted_on():
+            return None
+        known = self.fitted.classifier.known(self.fitted.extraction.features[self.parts[part]])
+        return None if known is None else float(np.mean(~known))
 
     def _crossed_interval(self, answers: NDArray[np.float64]) -> tuple[float, float]:
         """The interval of a cross-validated accuracy, of out-of-fold probabilities (n, k)."""

@@ -20,15 +20,16 @@ from PIL import Image
 from headstart import bundle, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
+from headstart.conformal import Conformal
 from headstart.division import by_folds
 from headstart.errors import Refused, UserError
 from headstart.features.extract import Settings
 from headstart.features.views import contact_sheet, views_of
 from headstart.fitted import Fitted, TrainingRecord
-from headstart.fitting import check_unfinished, fit_frozen, train_network
+from headstart.fitting import FEWEST_BROUGHT, check_unfinished, fit_frozen, train_network
 from headstart.images import ImageSet, decode
 from headstart.images.parts import part_rows, rows_in
-from headstart.metrics import fit_temperature
+from headstart.metrics import apply_temperature, fit_temperature
 from headstart.network_folds import cross_validated
 from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from headstart.report.charts.display import Display
 
 THUMBNAIL = 150
-FEWEST_BROUGHT = 20
-"""Pictures of a part for the temperature below which it would be a coin's toss."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -233,7 +232,7 @@ def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord
 
 
 def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, Temperature]:
-    """The fitted classifier with its temperature, and the block `calibration` of scores.json.
+    """The fitted classifier with its temperature and what makes sets, and the block `calibration` of scores.json.
 
     By a part `calibration` that the data bring; else by the head's own trials; a network's by a part `val`. logits are
     (n, k), of all pictures.
@@ -244,6 +243,8 @@ def calibrated(fitted: Fitted, logits: NDArray[np.float64]) -> tuple[Fitted, Tem
         if rows_in(rows) >= FEWEST_BROUGHT:
             temperature = fit_temperature(logits[rows], images.labels[rows])
             told = Temperature(temperature, rows_in(rows), part)
-            return replace(fitted, classifier=replace(fitted.classifier, temperature=temperature)), told
+            conformal = Conformal.of(apply_temperature(logits[rows], temperature), images.labels[rows])
+            classifier = replace(fitted.classifier, temperature=temperature, conformal=conformal)
+            return replace(fitted, classifier=classifier), told
     by = "folds" if fitted.calibrated_on else None
     return fitted, Temperature(fitted.classifier.temperature, fitted.calibrated_on, by)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Z95 = 1.959963984540054
 
@@ -38,3 +42,13 @@ def z_quantile(level: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri((1 + level) / 2))
+
+
+def conformal_quantile(scores: NDArray[np.floating[Any]], share: float) -> float | None:
+    """The number that a new score stays under with a chance of `share` at least, from n scores of its kind.
+
+    It is the k-th smallest, k = ceil((n + 1) share): split conformal (Vovk et al. 2005; Lei et al. 2018). None where
+    k > n: the scores are too few.
+    """
+    k = int(np.ceil((len(scores) + 1) * share - 1e-9))
+    return None if k > len(scores) else float(np.sort(scores)[max(k, 1) - 1])

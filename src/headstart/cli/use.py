@@ -72,8 +72,14 @@ def _evaluated(found: Mapping[str, Any]) -> str:
     what = plural(found["n"], "test picture" if found["part"] == "test" else "picture")
     return (
         f"{share_of(scores, what)} of {found['data']} named correctly{between(scores)}; "
-        f"log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}."
+        f"log loss {found['log_loss']:.4f}, macro F1 {found['macro_f1']:.4f}.{_strangers(found['strangers'])}"
     )
+
+
+def _strangers(share: float | None) -> str:
+    from headstart.phrases import percent
+
+    return "" if share is None else f" Taken for none of these classes: {percent(share)}."
 
 
 def predict(
@@ -81,12 +87,19 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
     topk: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Also name a set of classes that holds the true one with this chance at least, such as 0.9."),
+    ] = None,
     follow_links: FollowLinks = False,
     out: Annotated[
         Path | None, typer.Option(help="Write to a .csv, .json or .parquet file instead of printing.")
     ] = None,
 ) -> None:
     """Name the class of pictures. A picture that cannot be used is one line of reason on standard error.
+
+    A picture that is like none that the run was fitted on is said to be none of these classes; in files, its `known` is
+    false.
 
     Example: `headstart predict runs/first holiday/ cat.jpg --topk 2 --out answers.csv`
     """
@@ -96,12 +109,14 @@ def predict(
     if out is not None:
         inference.check_predictions_out(out)
     with show.progress_bar() as progress:
-        found = api.predict(run, paths, follow_links=follow_links, progress=progress)
+        found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
         inference.write_predictions(found, out, topk)
         print(f"{len(found.names):,} predictions: {out}")
     else:
         _print(found, topk)
+    for note in found.notes:
+        print(f"Note: {note}")
     show.refusals(found.refused)
     if strict and found.refused:
         raise typer.Exit(2)
@@ -165,6 +180,10 @@ def features(
 def _print(found: Predictions, topk: int) -> None:
     from headstart.classifier import top
 
-    for name, p, ranks in zip(found.names, found.probabilities, top(found.probabilities, topk), strict=True):
-        named = "  ".join(f"{found.classes[k]} {p[k]:.4f}" for k in ranks)
+    for i, (name, ranks) in enumerate(zip(found.names, top(found.probabilities, topk), strict=True)):
+        named = "  ".join(f"{found.classes[k]} {found.probabilities[i, k]:.4f}" for k in ranks)
+        if found.known is not None and not found.known[i]:
+            named = f"none of these (most like {named})"
+        if found.sets is not None:
+            named += f"\t{{{', '.join(found.set_of(i))}}}"
         print(f"{name}\t{named}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.exporting.graph import Piece
+from headstart.novelty import Novelty
 
 Arrays = dict[str, NDArray[Any]]
 FLOAT = 1
@@ -26,6 +27,26 @@ def probabilities(g: Piece, features: str, head: Any, temperature: float, classe
     places[np.asarray(head.classes_, dtype=np.int64)] = np.arange(len(head.classes_))
     padded = g("Concat", known, np.zeros((1, 1), np.float32), axis=1)
     return g("Gather", padded, places, axis=1, name="probabilities")
+
+
+def strangeness(g: Piece, features: str, novelty: Novelty) -> str:
+    """float32 (1, d) features -> float32 (1,), named `strangeness`: one minus the cosine to the nearest reference."""
+    if novelty.sketch is not None:
+        signed = g("Mul", features, _float(novelty.sketch.signs))
+        padded = g("Concat", signed, np.zeros((1, 1), np.float32), axis=1)
+        members = g("Gather", padded, _members(novelty.sketch.buckets), axis=1)
+        features = g("ReduceSum", members, np.array([2]), keepdims=0)
+    reference = g("Cast", np.ascontiguousarray(novelty.reference.T), to=FLOAT)
+    nearest, _ = g.several("TopK", 2, g("MatMul", unit(g, features), reference), np.array([1]), axis=1)
+    return g("Reshape", g("Sub", _float(1), nearest), np.array([1]), name="strangeness")
+
+
+def _members(buckets: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(w, m): the features of each bucket, filled up with d, which is the column of zeros behind them."""
+    counts, order = np.bincount(buckets), np.argsort(buckets, kind="stable")
+    found = np.full((len(counts), counts.max()), len(buckets))
+    found[np.arange(counts.max()) < counts[:, None]] = order
+    return found
 
 
 def _float(values: Any) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from headstart import exported, records, tensors
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier
 from headstart.errors import UnknownName, UserError
-from headstart.exported import NAME, PICTURE, PROBABILITIES, AnsweredHead
+from headstart.exported import NAME, PICTURE, PROBABILITIES, STRANGENESS, AnsweredHead
 from headstart.exporting import words
 from headstart.exporting.formats import EXPORTS, Format, Run
 from headstart.exporting.parity import EXACT, Parity
 from headstart.exporting.pictures import OwnPictures, decoded, spread, unresized
+from headstart.exporting.pieces import tells_strangers
 from headstart.exporting.quantise import Quantisation, judged, quantised
 from headstart.images import ImageSet
 from headstart.paths import expanded
@@ -108,11 +109,16 @@ def _compared(
     classifier: Classifier, graph: Run, images: ImageSet, on: str, tolerance: float, progress: Progress = silent
 ) -> Parity:
     ours, extraction = classifier.predict_proba(images, progress=progress)
-    return Parity.of(ours, answers(graph, images.take(extraction.kept)), on, tolerance)
+    theirs = answers(graph, images.take(extraction.kept))
+    parity = Parity.of(ours, theirs[:, : ours.shape[1]], on, tolerance)
+    if classifier.novelty is None or not tells_strangers(classifier):
+        return parity
+    strange = np.abs(classifier.novelty.score(extraction.features) - theirs[:, -1]).max()
+    return replace(parity, strangeness_difference=float(strange))
 
 
 def answers(graph: Run, images: ImageSet) -> NDArray[np.float64]:
-    """Probabilities (n, k) of n pictures by a graph, each by itself."""
+    """The rows (n, k or k + 1) of n pictures by a graph, each by itself."""
     return np.stack([graph(np.asarray(image.convert("RGB"))) for _, image in decoded(images)]).astype(np.float64)
 
 
@@ -128,7 +134,7 @@ def _describe(
     for name, text in words.EXAMPLES[made_by.name].items():
         records.write_text(folder / name, text)
     preprocess, known = classifier.source.preprocess, set(classifier.head.classes_.tolist())
-    backbone = classifier.source.backbone
+    backbone, strange = classifier.source.backbone, tells_strangers(classifier)
     records.write_json(
         folder / NAME,
         {
@@ -139,7 +145,11 @@ def _describe(
             "classes": list(classifier.classes),
             "untrained": [name for i, name in enumerate(classifier.classes) if i not in known],
             "input": {"name": PICTURE, "type": "uint8", "shape": [1, "height", "width", 3]},
-            "outputs": {PROBABILITIES: {"type": "float32", "shape": [1, len(classifier.classes)]}},
+            "outputs": {
+                PROBABILITIES: {"type": "float32", "shape": [1, len(classifier.classes)]},
+                **({STRANGENESS: {"type": "float32", "shape": [1], "known": "up to the threshold"}} if strange else {}),
+            },
+            "novelty": {"threshold": classifier.novelty.threshold} if classifier.novelty and strange else None,
             "preprocessing": words.preprocessing(preprocess, made_by.name),
             "preprocess": preprocess.to_dict(),
             "parity": parity.to_dict(),

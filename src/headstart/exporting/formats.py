@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headstart.preprocess import Preprocess
 
 Run = Callable[[Picture], NDArray[Any]]
-"""(h, w, 3) uint8 -> (k,) probabilities."""
+"""(h, w, 3) uint8 -> (k,) probabilities, with the strangeness behind them where the graph gives it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.engines import Picture
 from headstart.errors import UserError
-from headstart.exported import GRAPHS, PICTURE, PROBABILITIES
+from headstart.exported import GRAPHS, PICTURE
 from headstart.exporting import pieces
 from headstart.exporting.formats import Format, Run
 from headstart.exporting.graph import IR_VERSION, OPSET, Piece, model
@@ -91,8 +91,7 @@ def run(folder: Path) -> Run:
     session = onnxruntime.InferenceSession(folder / GRAPHS["onnx"][0], providers=["CPUExecutionProvider"])
 
     def answer(picture: Picture) -> NDArray[np.float32]:
-        (row,) = session.run([PROBABILITIES], {PICTURE: picture[None]})[0]
-        return np.asarray(row)
+        return np.concatenate([each.ravel() for each in session.run(None, {PICTURE: picture[None]})])
 
     return answer
 

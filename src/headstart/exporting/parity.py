@@ -23,7 +23,7 @@ class Parity:
     """Of so many `pictures`: the largest difference of a probability, and how many have the same answer.
 
     `within` are those whose probabilities differ by no more than `EXACT`; `changed` are those with another answer
-    although the margin between the first two classes is over `MARGIN`.
+    although the margin between the first two classes is over `MARGIN`. Strangeness may differ as probabilities may.
     """
 
     on: str
@@ -33,6 +33,7 @@ class Parity:
     same_answer: int
     changed: int
     tolerance: float
+    strangeness_difference: float = 0.0
 
     @classmethod
     def of(cls, ours: NDArray[Any], theirs: NDArray[Any], on: str, tolerance: float) -> Parity:
@@ -46,7 +47,8 @@ class Parity:
 
     def check(self, what: str) -> None:
         """Raise HeadstartError with the figures where the graph is not the classifier."""
-        if not self.largest_difference <= self.tolerance or self.changed:  # also where it is not a number
+        within = self.largest_difference <= self.tolerance and self.strangeness_difference <= self.tolerance
+        if not within or self.changed:  # also where one is not a number
             raise HeadstartError(
                 f"The {what} does not give what the run gives, so nothing was written: on {self.told()} "
                 f"(allowed are {self.tolerance:g} and the same answer wherever it is clear)."

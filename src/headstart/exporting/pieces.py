@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.exported import PICTURE, PROBABILITIES
+from headstart.exported import PICTURE, PROBABILITIES, STRANGENESS
 from headstart.exporting import answer, picture
 from headstart.exporting.graph import Piece, model, shaped
 
@@ -34,10 +34,17 @@ def before(classifier: Classifier, *, pixels: bool = False) -> Piece:
 
 
 def behind(classifier: Classifier) -> Piece:
-    """float32 `features` (1, d) -> float32 `probabilities` (1, k)."""
+    """float32 `features` (1, d) -> `probabilities` (1, k) and, where there is a threshold, `strangeness` (1,)."""
     g = Piece("behind")
     answer.probabilities(g, FEATURES, classifier.head, classifier.temperature, len(classifier.classes))
+    if classifier.novelty is not None and tells_strangers(classifier):
+        answer.strangeness(g, FEATURES, classifier.novelty)
     return g
+
+
+def tells_strangers(classifier: Classifier) -> bool:
+    """Whether the graph has a second output."""
+    return classifier.novelty is not None and classifier.novelty.threshold is not None
 
 
 def given() -> list[Any]:
@@ -47,7 +54,8 @@ def given() -> list[Any]:
 
 def answered(classifier: Classifier) -> list[Any]:
     """The graph's outputs."""
-    return [shaped(PROBABILITIES, "FLOAT", [1, len(classifier.classes)])]
+    strange = [shaped(STRANGENESS, "FLOAT", [1])] if tells_strangers(classifier) else []
+    return [shaped(PROBABILITIES, "FLOAT", [1, len(classifier.classes)]), *strange]
 
 
 def model_before(classifier: Classifier, *, pixels: bool = False) -> Any:

@@ -90,9 +90,9 @@ def judged(
         picture = np.asarray(image.convert("RGB"))
         for which, run in enumerate((before, after)):
             begun = time.perf_counter()
-            probabilities = run(picture)
+            row = run(picture)
             seconds[which] += time.perf_counter() - begun
-            right[which] += probabilities.argmax() == answers[i]
+            right[which] += row[: len(classifier.classes)].argmax() == answers[i]
         n += 1
         progress("judge", i + 1, len(images))
     accuracy, rate = right / n, n / seconds

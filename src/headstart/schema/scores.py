@@ -35,7 +35,8 @@ class PartScores:
     """The scores of one part: of the n pictures, `correct` were named correctly; accuracy with its 95% interval.
 
     confusion: a row for each true class, or for many classes rows of (true, predicted, count); *_uncalibrated: without
-    the temperature; folds: of a cross-validation.
+    the temperature; folds: of a cross-validation; strangers: the share of pictures taken for none of the classes, which
+    for a part like the training pictures are false alarms.
     """
 
     n: int
@@ -54,6 +55,7 @@ class PartScores:
     log_loss_uncalibrated: float | None = absent()
     ece_uncalibrated: float | None = absent()
     folds: int | None = absent()
+    strangers: float | None = absent()
 
 
 @dataclass(frozen=True, kw_only=True)

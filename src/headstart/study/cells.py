@@ -95,7 +95,8 @@ def fit_features(
     train, test = (part_rows(images)[part] for part in ("train", "test"))
     X, names = features[train], images.names[train]
     marks = [name.encode("utf-8", "surrogatepass") for name in names]  # the same folds for every arm
-    head, _, _, seconds = learner_of(recipe).fit(Pictures(X, images.labels[train], groups=copies[train], marks=marks))
+    pictures = Pictures(X, images.labels[train], groups=copies[train], marks=marks)
+    head, _, _, seconds, _ = learner_of(recipe).fit(pictures)
     logits = Classifier(source, head, images.classes).logits(features[test])
     about = {
         "features": features.shape[1],
