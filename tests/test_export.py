@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from headstart.exporting.parity import Parity
 from headstart.exporting.quantise import Quantisation
 from headstart.heads import HEADS, make_head
 from headstart.metrics import apply_temperature
+from headstart.novelty import Novelty
 from headstart.preprocess import Preprocess
 
 SIZES = [(8, 9), (60, 45), (320, 213), (90, 400)]
@@ -130,10 +132,26 @@ def test_every_head_has_a_graph_with_its_probabilities_and_none_for_classes_with
             assert found[0, 1] == found[0, 3] == 0
 
 
+@pytest.mark.parametrize("width", [20, 2100])
+def test_the_graph_tells_strangers_as_the_bundle_does(width: int) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(1.0, 0.3, (40, width)).astype(np.float32)
+    novelty = Novelty.fit(X)
+    asked = np.concatenate([X[:2] + 0.1, rng.normal(size=(2, width)).astype(np.float32)])
+    g = Piece("behind")
+    answer.strangeness(g, "features", novelty)
+    graph = model([g], [shaped("features", "FLOAT", [1, width])], [shaped("strangeness", "FLOAT", [1])])
+    for row, ours in zip(asked, novelty.score(asked), strict=True):
+        for found in by_both(graph, {"features": row[None]}):
+            assert abs(found[0] - ours) < 1e-5
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_an_export_is_used_as_its_run_is(made: dict[str, Path], run: Path, name: str) -> None:
     ours, theirs = (headstart.predict(folder, small_pictures()) for folder in (run, made[name]))
     np.testing.assert_allclose(theirs.probabilities, ours.probabilities, atol=1e-4)
+    assert ours.known is not None and theirs.known is not None
+    np.testing.assert_array_equal(theirs.known, ours.known)
     told = headstart.evaluate(made[name], "digits")
     assert told["n"] == 1797 and told["seen"] is None
     content = json.loads((made[name] / "export.json").read_text())
@@ -236,3 +254,20 @@ def test_quantising_opens_no_connection_and_tells_what_it_cost(run: Path, tmp_pa
     content = exported.read(tmp_path / "out")
     assert content.precision == "int8" and content.quantisation["drop_points"] <= 10
     assert content.quantisation["images_per_s_int8"] > 0
+
+
+@pytest.mark.slow
+def test_the_page_that_comes_along_says_in_a_browser_what_the_run_says(
+    made: dict[str, Path], run: Path, tmp_path: Path
+) -> None:
+    if not shutil.which("npm") or not Path("/usr/bin/chromium").is_file():
+        pytest.skip("npm or /usr/bin/chromium is missing")
+    files = [tmp_path / f"{i}.png" for i in range(20)]
+    for file, pixels in zip(files, small_pictures()[:20], strict=True):
+        Image.fromarray(pixels).convert("RGB").save(file)
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "export.py"))
+    try:
+        theirs = benchmark["browser"](shutil.copytree(made["onnx"], tmp_path / "page"), files)
+    except subprocess.CalledProcessError:
+        pytest.skip("npm cannot install onnxruntime-web here")
+    np.testing.assert_allclose(theirs, headstart.predict(run, files).probabilities, atol=1e-4)

@@ -134,7 +134,8 @@ def load(folder: Path) -> Classifier:
     )
     graph(folder, described)
     head = AnsweredHead().take(len(described.classes), 0 if described.novelty is None else 1)
-    strange = described.novelty and AnsweredNovelty(np.zeros((0, 0), np.float16), described.novelty.threshold)
+    told = described.novelty
+    strange = None if told is None else AnsweredNovelty(np.zeros((0, 0), np.float16), told.threshold)
     return Classifier(source, head, tuple(described.classes), novelty=strange)
 
 

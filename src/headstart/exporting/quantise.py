@@ -84,18 +84,19 @@ def judged(
 ) -> Quantisation:
     """Both graphs on the same pictures, by turns."""
     images = spread(own.judged, JUDGED_ON)
-    right, seconds, n = np.zeros(2), np.zeros(2), 0
+    right, seconds = np.zeros(2), list[tuple[float, float]]()
     answers = labels(images, classifier)
     for i, image in decoded(images):
-        picture = np.asarray(image.convert("RGB"))
+        picture, took = np.asarray(image.convert("RGB")), [0.0, 0.0]
         for which, run in enumerate((before, after)):
             begun = time.perf_counter()
             row = run(picture)
-            seconds[which] += time.perf_counter() - begun
+            took[which] = time.perf_counter() - begun
             right[which] += row[: len(classifier.classes)].argmax() == answers[i]
-        n += 1
+        seconds.append((took[0], took[1]))
         progress("judge", i + 1, len(images))
-    accuracy, rate = right / n, n / seconds
+    n = len(seconds)
+    accuracy, rate = right / n, 1 / np.median(seconds, axis=0)  # other programs disturb single pictures
     return Quantisation(
         calibrated_on, own.on, n, float(accuracy[0]), float(accuracy[1]), float(rate[0]), float(rate[1])
     )
