@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headstart.api import compare as compare
     from headstart.api import evaluate as evaluate
     from headstart.api import explain as explain
+    from headstart.api import export as export
     from headstart.api import fit as fit
     from headstart.api import load_run as load_run
     from headstart.api import load_study as load_study
@@ -44,6 +45,7 @@ _HOME = {
     "evaluate": "api",
     "execute": "run",
     "explain": "api",
+    "export": "api",
     "fit": "api",
     "load_classifier": "bundle",
     "load_run": "api",

@@ -16,6 +16,7 @@ from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
     from headstart.explaining.files import Explanations
+    from headstart.exporting.execute import Exported
     from headstart.inference import Predictions
     from headstart.naming import Named
     from headstart.ranking.files import SavedRanking
@@ -372,6 +373,36 @@ def evaluate(
         image_column=image_column,
         label_column=label_column,
     )
+
+
+def export(
+    run: Place,
+    out: Place,
+    *,
+    format: str = "onnx",
+    precision: str = "float32",
+    max_drop: float = 1.0,
+    progress: Progress = silent,
+) -> Exported:
+    """Write a finished run as one graph for other programs: a uint8 picture of any size -> probabilities.
+
+    `format` is `onnx` or `openvino`. With `precision` int8 the network is quantised on training pictures, and
+    HeadstartError raised where that costs more than `max_drop` points of accuracy. It is raised, too, where the graph
+    does not give what the run gives on the run's own pictures; nothing is written then. `load_classifier` and `predict`
+    take the folder as they take a run. Raises UserError for what cannot be exported.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = fit("digits", method="pixels", head="prototype", limit=100, store=False, out=f"{folder}/run")
+    ...     found = export(run.folder, f"{folder}/export")
+    ...     sorted(path.name for path in found.folder.iterdir())
+    ['example.html', 'example.py', 'export.json', 'model.onnx']
+    >>> found.parity.pictures, found.parity.same_answer
+    (100, 100)
+    """
+    from headstart.exporting.execute import export as execute
+
+    return execute(expanded(run), expanded(out), format, precision, max_drop, progress)
 
 
 def classify(

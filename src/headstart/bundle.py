@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart import conformal, documents, novelty, tensors
+from headstart import conformal, documents, exported, novelty, tensors
 from headstart import manifest as manifests
 from headstart import seen as digests
 from headstart.augment import NO_VIEWS, Augment, Views
@@ -114,7 +114,7 @@ def _save_backbone(classifier: Classifier, part: Path) -> dict[str, Any] | None:
 
 
 def load_classifier(path: Path | str) -> Classifier:
-    """The classifier in a bundle folder, or in the run folder that holds one.
+    """The classifier in a bundle folder, in the run folder that holds one, or in an export folder.
 
     Raises BundleError with one sentence when a file lacks, was changed, does not fit the others, or is of another
     version; what it returns has been asked for probabilities and gave finite ones.
@@ -131,6 +131,8 @@ def load_classifier(path: Path | str) -> Classifier:
     ['one', 'one', 'one', 'zero']
     """
     folder = _folder(path)
+    if exported.is_export(folder):
+        return exported.load(folder)
     manifest = manifests.read(folder)
     manifests.check_files(folder, manifest)
     try:
@@ -153,6 +155,8 @@ def load_seen(path: Path | str) -> digests.Digests | None:
     Raises BundleError where the list was changed.
     """
     folder = _folder(path)
+    if exported.is_export(folder):
+        return None
     manifest = manifests.read(folder)
     manifests.check_files(folder, manifest, only=digests.FILE)
     if digests.FILE not in manifest.files:

@@ -55,7 +55,8 @@ def _inside(name: str) -> str:
     return name
 
 
-def _preprocess(values: dict[str, Any]) -> dict[str, Any]:
+def checked_preprocess(values: dict[str, Any]) -> dict[str, Any]:
+    """A table that `Preprocess.from_dict` takes."""
     try:
         Preprocess.from_dict(values)
     except UserError as error:
@@ -160,7 +161,7 @@ class Manifest(Strict):
     temperature: Annotated[float, Field(ge=1 / MOST, le=MOST)]
     head: HeadBlock
     layer: Annotated[str, Field(min_length=1, max_length=1000)]
-    preprocess: Annotated[dict[str, Any], AfterValidator(_preprocess)]
+    preprocess: Annotated[dict[str, Any], AfterValidator(checked_preprocess)]
     backbone: BackboneBlock | None
     averaging: Averaging | None = None
     novelty: NoveltyBlock | None = None

@@ -112,6 +112,12 @@ class Preprocess:
             return image
         return _resize(image, size, self.interpolation, box)
 
+    def normalised(self, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Grey levels (b, c, h, w) as networks take them: minus 255 mean, by 255 std."""
+        mean, std = (255 * np.array(each, np.float32).reshape(1, -1, 1, 1) for each in (self.mean, self.std))
+        found: NDArray[np.float32] = (levels - mean) / std
+        return found
+
     def fingerprint(self) -> str:
         """32 hexadecimal digits that change with any setting, and are the same in every process."""
         return hashlib.blake2b(json.dumps(self.to_dict(), sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -187,8 +193,8 @@ def false_colours() -> NDArray[np.uint8]:
     return colours
 
 
-_SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
-_WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
+SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
+WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
 _OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white")
 _KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
@@ -221,9 +227,9 @@ def _resize(image: Image.Image, size: tuple[int, int], interpolation: str, box: 
     if interpolation == "nearest":
         return image.resize(size, resampling, box=box)
     left, top, right, bottom = box
-    margin = _SUPPORT * max(1.0, (bottom - top) / size[1]) + 1
+    margin = SUPPORT * max(1.0, (bottom - top) / size[1]) + 1
     first, last = max(math.floor(top - margin), 0), min(math.ceil(bottom + margin), image.height)
-    if last - first < _WORTH_CROPPING * image.height:
+    if last - first < WORTH_CROPPING * image.height:
         image = image.crop((0, first, image.width, last))
         top, bottom = top - first, bottom - first
     narrow = image.resize((size[0], image.height), resampling, box=(left, 0, right, image.height))

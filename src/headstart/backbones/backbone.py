@@ -104,6 +104,13 @@ class Backbone(BaseBackbone):
         self.check(layer, size)
         return convert(self.features(layer), size)
 
+    def onnx_model(self, layer: str, size: tuple[int, int]) -> Any:
+        """See `BaseBackbone.onnx_model`."""
+        from headstart.backbones.to_onnx import convert
+
+        self.check(layer, size)
+        return convert(self.features(layer), size, self.name)
+
     def at(self, size: tuple[int, int]) -> Backbone:
         """See `BaseBackbone.at`: positions are resampled as the library does it, and the answer is remembered."""
         if self.fixed_size in (None, size):

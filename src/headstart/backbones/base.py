@@ -38,6 +38,10 @@ class BaseBackbone(ABC):
         """An `openvino.Model`: normalised float32 (1, 3, *size) -> (1, d) float32. Raises as `check` does."""
 
     @abstractmethod
+    def onnx_model(self, layer: str, size: tuple[int, int]) -> Any:
+        """An `onnx.ModelProto` that does the same, with the output `features`. Raises as `check` does."""
+
+    @abstractmethod
     def save(self, folder: Path, stem: str = "backbone") -> Path:
         """Write the weights and a sidecar into `folder`, called `stem`; `resolve(self.name, that file)` is this one."""
 

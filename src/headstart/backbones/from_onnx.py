@@ -44,6 +44,13 @@ class OnnxBackbone(BaseBackbone):
         self.check(layer, size)
         return _convert(self, layer, size)
 
+    def onnx_model(self, layer: str, size: tuple[int, int]) -> Any:
+        """See `BaseBackbone.onnx_model`."""
+        from headstart.backbones.to_onnx import cut
+
+        self.check(layer, size)
+        return cut(_unchanged(self), _parts(self, layer))
+
     def save(self, folder: Path, stem: str = "backbone") -> Path:
         """Copy the file as `STEM.onnx`, with its external data and a sidecar."""
         return _write(self, folder / f"{stem}.onnx")
@@ -57,7 +64,7 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
     found = sidecar.read(beside, path) if beside else None
     model = None
     if found is None or not found.inputs or not found.outputs:
-        model = _read(path)
+        model = read(path)
         found = _opened(path, found, model)
     fixed = _picture_size(found.inputs, path)
     described = found.architecture
@@ -79,14 +86,9 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
     ov = openvino.load()
     from openvino import opset13 as ops
 
-    parts = [layer] if layer in backbone.outputs else layer.split("+")
-    if unknown := [part for part in parts if part not in backbone.outputs]:
-        listed = ", ".join(map(str, backbone.layers()))
-        raise UnknownName(f"layer of {backbone.name}", unknown[0], backbone.outputs, hint=f"Its outputs are {listed}.")
-    path = weights_path(backbone.weights)
-    if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
-        raise WeightsError(f"{path} or its external data changed while this program ran; start it again.")
-    model = _read(path)
+    parts = _parts(backbone, layer)
+    path = _unchanged(backbone)
+    model = read(path)
     try:
         model.reshape([1, 3, *size])
     except RuntimeError as error:
@@ -99,6 +101,23 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
         return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
     except RuntimeError as error:
         raise WeightsError(f"{path} cannot be cut at its output {layer}.") from error
+
+
+def _parts(backbone: OnnxBackbone, layer: str) -> list[str]:
+    """The outputs that a layer names. Raises UnknownName."""
+    parts = [layer] if layer in backbone.outputs else layer.split("+")
+    if unknown := [part for part in parts if part not in backbone.outputs]:
+        listed = ", ".join(map(str, backbone.layers()))
+        raise UnknownName(f"layer of {backbone.name}", unknown[0], backbone.outputs, hint=f"Its outputs are {listed}.")
+    return parts
+
+
+def _unchanged(backbone: OnnxBackbone) -> Path:
+    """The file, which is still what the fingerprint was taken of. Raises WeightsError."""
+    path = weights_path(backbone.weights)
+    if _mark(path, tensors.sha256(path)) != backbone.fingerprint:
+        raise WeightsError(f"{path} or its external data changed while this program ran; start it again.")
+    return path
 
 
 def takes_pixels(model: Any, name: object) -> bool:
@@ -131,7 +150,7 @@ def _write(backbone: OnnxBackbone, file: Path) -> Path:
     source = weights_path(backbone.weights)
     external.copy(source, file)
     beside = sidecar.beside(source)
-    found = sidecar.read(beside, source) if beside else _opened(source, None, _read(source))
+    found = sidecar.read(beside, source) if beside else _opened(source, None, read(source))
     described = replace(found, architecture=backbone.architecture, sha256=tensors.sha256(file))
     sidecar.write(described, file)
     return file
@@ -142,7 +161,7 @@ def _mark(path: Path, sha256: str) -> str:
     return fingerprint_of("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
 
 
-def _read(path: Path) -> Any:
+def read(path: Path) -> Any:
     """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
     openvino.load()
     from openvino.frontend import FrontEndManager
@@ -189,7 +208,7 @@ def _outputs(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes without the batch; a network of free size is measured at its preprocessing's size."""
     if all(None not in shape[1:] for shape in found.outputs.values()):
         return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
-    model = _read(path)
+    model = read(path)
     height, width = found.preprocess.height, found.preprocess.width
     try:
         model.reshape([1, 3, height, width])

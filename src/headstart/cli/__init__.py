@@ -21,6 +21,7 @@ from headstart.cli import (
     classify,
     compare,
     explain,
+    export,
     figures,
     fit,
     pretrain,
@@ -57,6 +58,7 @@ app.command()(figures.figures)
 app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(explain.explain)
+app.command()(export.export)
 app.command()(classify.classify)
 app.command()(use.features)
 app.command()(serve.serve)

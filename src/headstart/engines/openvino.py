@@ -34,12 +34,11 @@ DIGEST = 16
 EXTRA_REQUESTS = 2  # beyond the streams: the next pictures wait in the queue while Python handles the last ones
 
 
-class OpenVINOEngine:
-    """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
+class CompiledEngine:
+    """A graph that OpenVINO has compiled, with a picture as its input and a row as its first output. See `Engine`."""
 
-    def __init__(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> None:
-        ov = openvino.load()
-        self._compiled = _compiled(ov.Core(), backbone, layer, preprocess)
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
         streams = int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = streams + EXTRA_REQUESTS
         self.busy_s = 0.0
@@ -77,6 +76,13 @@ class OpenVINOEngine:
     def run(self, batch: Picture) -> Row:
         """See `Engine.run`."""
         return collect(self, batch)
+
+
+class OpenVINOEngine(CompiledEngine):
+    """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
+
+    def __init__(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> None:
+        super().__init__(_compiled(openvino.load().Core(), backbone, layer, preprocess))
 
 
 def _compiled(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Any:

@@ -81,7 +81,9 @@ function finish() {
   $("progress").hidden = true;
   const last = all[all.length - 1];
   if (all.length === 1 && last) return say(last.answer.error ? last.answer.error : verdict(last.answer), Boolean(last.answer.error));
-  say(`${many(named, "picture")} named${failed ? `; ${failed} could not be used` : ""}.`);
+  const strange = all.filter((entry) => entry.answer?.known === false).length;
+  const ends = [strange && `${strange} of them ${strange === 1 ? "is" : "are"} none of these`, failed && `${failed} could not be used`];
+  say([`${many(named, "picture")} named`, ...ends.filter(Boolean)].join("; ") + ".");
 }
 
 function verdict(answer) {

@@ -1,0 +1,78 @@
+"""The pictures that an export is checked on: those of its run, where they can still be read."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headstart.classifier import match_classes
+from headstart.division import prepare
+from headstart.errors import Refused, UserError
+from headstart.images import ImageSet, decode, from_arrays
+from headstart.recipe import Recipe
+from headstart.run import with_split_beside
+
+if TYPE_CHECKING:
+    from headstart.classifier import Classifier
+    from headstart.preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class OwnPictures:
+    """The pictures of a run: `judged` are its test pictures, or all where it has none; `trained` those of training."""
+
+    judged: ImageSet
+    trained: ImageSet
+    on: str
+
+    @classmethod
+    def of(cls, run: Path, classifier: Classifier) -> OwnPictures:
+        """From a run folder, or its bundle folder. Raises UserError where the pictures cannot be had."""
+        folder = run.parent if run.name == "bundle" and not (run / "recipe.toml").is_file() else run
+        path = folder / "recipe.toml"
+        if not path.is_file():
+            raise UserError(
+                f"{run} is a bundle without its run, and an export is checked on the run's pictures: name its folder."
+            )
+        try:
+            images = prepare(with_split_beside(Recipe.load(path), path))
+        except (UserError, OSError) as error:
+            told = str(error).rstrip(".")
+            raise UserError(
+                f"An export is checked on the pictures of its run, which cannot be read: {told}."
+            ) from error
+        images = images.read_by(classifier.source.preprocess.white)
+        trained = images.take(np.flatnonzero(images.parts != "test"))
+        test = np.flatnonzero(images.parts == "test")
+        return cls(images.take(test), trained, "test pictures") if len(test) else cls(trained, trained, "pictures")
+
+
+def spread(images: ImageSet, most: int) -> ImageSet:
+    """At most so many pictures, evenly from all."""
+    return images.take(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).astype(np.int64)))
+
+
+def decoded(images: ImageSet) -> Iterator[tuple[int, Image.Image]]:
+    """(index, picture) of those that can be used, one after the other."""
+    for i in range(len(images)):
+        with contextlib.suppress(Refused):
+            yield i, decode(images.raw(i), images.limits)
+
+
+def unresized(images: ImageSet, preprocess: Preprocess) -> ImageSet:
+    """The pictures at the size of which the crop is the network's input, pixel for pixel."""
+    size = [math.floor(side / preprocess.crop_pct + 1e-6) for side in (preprocess.width, preprocess.height)]
+    return from_arrays([image.resize((size[0], size[1])) for _, image in decoded(images)], white=preprocess.white)
+
+
+def labels(images: ImageSet, classifier: Classifier) -> NDArray[np.int64]:
+    """The classes (n,) of pictures as the classifier numbers them."""
+    return match_classes(images.classes, classifier.classes)[images.labels]

@@ -1,0 +1,273 @@
+"""An export gives what its run gives, in other programs and without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import headstart
+from headstart import exported
+from headstart.backbones import openvino
+from headstart.classifier import full_logits
+from headstart.cli import _main
+from headstart.errors import BundleError, HeadstartError, UserError
+from headstart.exporting import answer, picture, pieces
+from headstart.exporting.formats import EXPORTS
+from headstart.exporting.graph import Piece, model, shaped
+from headstart.exporting.parity import Parity
+from headstart.exporting.quantise import Quantisation
+from headstart.heads import HEADS, make_head
+from headstart.metrics import apply_temperature
+from headstart.novelty import Novelty
+from headstart.preprocess import Preprocess
+
+SIZES = [(8, 9), (60, 45), (320, 213), (90, 400)]
+"""Smaller than the input, larger, with many values between two grey levels, and with rows that are not needed."""
+WITHOUT = """import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names}: raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+"""
+HEAVY = ("torch", "torchvision", "timm", "nncf", "onnx")
+
+
+def by_both(graph: Any, given: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """The first output by onnxruntime and by OpenVINO."""
+    content = graph.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    core = openvino.load().Core()
+    compiled = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return [session.run(None, given)[0], compiled(given)[0].copy()]
+
+
+def small_pictures() -> NDArray[np.uint8]:
+    digits: NDArray[np.uint8] = (load_digits().images[:40] * 15).astype(np.uint8)
+    return digits
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits by sprout."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    headstart.fit("digits", backbone="sprout", limit=60, out=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(run: Path) -> dict[str, Path]:
+    """The run in each format."""
+    return {name: headstart.export(run, run.parent / name, format=name).folder for name in EXPORTS}
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_the_graph_resizes_as_pillow_does_exactly_in_onnx_and_within_a_grey_level_in_openvino(
+    interpolation: Any,
+) -> None:
+    preprocess = Preprocess(48, 40, 0.9, interpolation)
+    g = Piece("before")
+    g("Identity", picture.network_input(g, "picture", preprocess), name="network")
+    graph = model([g], pieces.given(), [shaped("network", "FLOAT", [1, 3, 48, 40])])
+    rng = np.random.default_rng(0)
+    for width, height in SIZES:
+        pixels = rng.integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+        ours = preprocess.apply(Image.fromarray(pixels[0])).astype(float)
+        exact, near = (found[0].transpose(1, 2, 0) for found in by_both(graph, {"picture": pixels}))
+        np.testing.assert_array_equal(exact, ours)
+        assert np.abs(near - ours).max() <= 2 and (np.abs(near - ours) > 1).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"grey": "first"}, {"grey": "colormap"}, {"color": "L", "mean": (0.5,), "std": (0.2,)}, {"crop_pct": 1.0}],
+)
+def test_the_graph_shows_grey_pictures_as_the_policy_says(settings: dict[str, Any]) -> None:
+    preprocess = replace(Preprocess(32, 32), **settings)
+    g = Piece("before")
+    g("Identity", picture.network_input(g, "picture", preprocess), name="network")
+    graph = model([g], pieces.given(), [shaped("network", "FLOAT", [1, len(preprocess.mean), 32, 32])])
+    grey = Image.fromarray(small_pictures()[0])
+    given = np.asarray(grey.convert("RGB"))[None]
+    for found in by_both(graph, {"picture": given}):
+        assert np.abs(found[0].transpose(1, 2, 0) - preprocess.apply(grey)).max() <= (
+            5 if settings.get("grey") == "colormap" else 1  # one grey level is up to five in false colours
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *((name, {"epochs": 1} if name in ("mlp", "linear") else {}) for name in HEADS),
+        ("logistic", {"normalise": True}),
+        ("knn", {"metric": "euclidean", "class_weight": "balanced"}),
+        ("prototype", {"normalise": "l2"}),
+    ],
+)
+def test_every_head_has_a_graph_with_its_probabilities_and_none_for_classes_without_pictures(
+    name: str, settings: dict[str, Any]
+) -> None:
+    rng, codes = np.random.default_rng(0), np.arange(60) % 3
+    X = (rng.normal(size=(60, 20)) + codes[:, None]).astype(np.float32)
+    head = make_head(name, **settings).fit(X, np.array([0, 2, 4])[codes])
+    g = Piece("behind")
+    answer.probabilities(g, "features", head, 1.7, 5)
+    graph = model([g], [shaped("features", "FLOAT", [1, 20])], [shaped("probabilities", "FLOAT", [1, 5])])
+    expected = apply_temperature(full_logits(head, X[:4], 5), 1.7)
+    for row, ours in zip(X[:4], expected, strict=True):
+        for found in by_both(graph, {"features": row[None]}):
+            np.testing.assert_allclose(found[0], ours, atol=2e-6)
+            assert found[0, 1] == found[0, 3] == 0
+
+
+@pytest.mark.parametrize("width", [20, 2100])
+def test_the_graph_tells_strangers_as_the_bundle_does(width: int) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(1.0, 0.3, (40, width)).astype(np.float32)
+    novelty = Novelty.fit(X)
+    asked = np.concatenate([X[:2] + 0.1, rng.normal(size=(2, width)).astype(np.float32)])
+    g = Piece("behind")
+    answer.strangeness(g, "features", novelty)
+    graph = model([g], [shaped("features", "FLOAT", [1, width])], [shaped("strangeness", "FLOAT", [1])])
+    for row, ours in zip(asked, novelty.score(asked), strict=True):
+        for found in by_both(graph, {"features": row[None]}):
+            assert abs(found[0] - ours) < 1e-5
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_is_used_as_its_run_is(made: dict[str, Path], run: Path, name: str) -> None:
+    ours, theirs = (headstart.predict(folder, small_pictures()) for folder in (run, made[name]))
+    np.testing.assert_allclose(theirs.probabilities, ours.probabilities, atol=1e-4)
+    assert ours.known is not None and theirs.known is not None
+    np.testing.assert_array_equal(theirs.known, ours.known)
+    told = headstart.evaluate(made[name], "digits")
+    assert told["n"] == 1797 and told["seen"] is None
+    content = json.loads((made[name] / "export.json").read_text())
+    assert content["parity"]["largest_difference"] < 1e-4 and content["parity"]["changed"] == 0
+    assert content["classes"] == list("0123456789")
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_example_that_comes_along_needs_the_runtime_alone(
+    made: dict[str, Path], run: Path, name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "digit.png"
+    Image.fromarray(small_pictures()[3]).save(file)
+    without = WITHOUT.format(names=("headstart", *HEAVY))
+    code = f"{without}import runpy; sys.argv = ['', {str(file)!r}]; runpy.run_path({str(made[name] / 'example.py')!r})"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    ours = headstart.predict(run, file).rows(1)[0]
+    assert printed.split()[1] == ours["predicted"] and abs(float(printed.split()[2]) - ours["confidence"]) < 1e-4
+
+
+def test_predicting_with_an_export_imports_no_pytorch(made: dict[str, Path], tmp_path: Path) -> None:
+    Image.fromarray(small_pictures()[3]).save(tmp_path / "digit.png")
+    code = WITHOUT.format(names=HEAVY) + (
+        "from headstart.cli import main\n"
+        f"sys.argv = ['headstart', 'predict', {str(made['openvino'])!r}, {str(tmp_path)!r}]\nmain()"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and found.stdout.split()[1] == "3", found.stderr
+
+
+def test_an_export_that_was_changed_or_describes_another_graph_is_refused(
+    made: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made["onnx"], tmp_path / "changed")
+    graph = folder / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"x")
+    with pytest.raises(BundleError, match=r"model\.onnx was changed"):
+        headstart.load_classifier(folder)
+    graph.unlink()
+    with pytest.raises(BundleError, match=r"lacks model\.onnx"):
+        headstart.load_classifier(folder)
+    folder = shutil.copytree(made["openvino"], tmp_path / "described")
+    content = json.loads((folder / "export.json").read_text())
+    for change, told in (
+        ({"classes": ["a", "b"]}, "does not give 2 probabilities"),
+        ({"kind": "onnx"}, r"do not list model\.onnx"),
+        ({"version": 2}, "reads version 1"),
+        ({"more": 1}, "'more'"),
+        ({"preprocess": {}}, "lacks 'size'"),
+    ):
+        (folder / "export.json").write_text(json.dumps({**content, **change}))
+        with pytest.raises(BundleError, match=told):
+            headstart.predict(folder, small_pictures()[:1])
+
+
+def test_a_graph_that_gives_something_else_or_loses_too_much_is_refused_with_the_figures() -> None:
+    ours = np.array([[0.9, 0.1], [0.2, 0.8]])
+    Parity.of(ours, ours + [[9e-5, -9e-5]], "pictures", 1e-4).check("graph")
+    for theirs in (ours + [[2e-4, -2e-4]], ours[:, ::-1], ours * np.nan):
+        with pytest.raises(HeadstartError, match="nothing was written"):
+            Parity.of(ours, theirs, "pictures", 1e-4).check("graph")
+    cost = Quantisation(300, "test pictures", 100, 0.9, 0.88, 50.0, 80.0)
+    cost.check(2)
+    with pytest.raises(HeadstartError, match=r"int8 loses 2.00 points, more than max_drop=1.*50 and 80 images/s"):
+        cost.check(1)
+
+
+def test_what_cannot_be_exported_is_told_before_any_work(
+    made: dict[str, Path], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").touch()
+    out = str(tmp_path / "out")
+    for arguments, told in (
+        ([str(run), "--format", "onx", "--out", out], "did you mean onnx?"),
+        ([str(run), "--precision", "int9", "--out", out], "did you mean int8?"),
+        ([str(run), "--out", str(tmp_path)], "holds other files and no export"),
+        ([str(made["onnx"]), "--out", out], "an export already"),
+        ([str(shutil.copytree(run / "bundle", tmp_path / "alone")), "--out", out], "a bundle without its run"),
+    ):
+        assert _main(["export", *arguments]) == 2
+        assert told in capsys.readouterr().err
+    with pytest.raises(UserError, match="averages 3 views"):
+        folder = headstart.fit("digits", method="pixels", head="prototype", limit=60, augment="light", tta=3,
+                               out=tmp_path / "run", store=False).folder  # fmt: skip
+        headstart.export(folder, out)
+
+
+@pytest.mark.slow
+def test_quantising_opens_no_connection_and_tells_what_it_cost(run: Path, tmp_path: Path) -> None:
+    code = (
+        "import socket, sys\n"
+        "def refused(*a, **k): print('CONNECTED', a); raise OSError\n"
+        "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refused\n"
+        "import headstart\n"
+        f"headstart.export({str(run)!r}, {str(tmp_path / 'out')!r}, format='openvino', precision='int8', max_drop=10)\n"
+        "print('TELEMETRY', sys.modules.get('openvino_telemetry'))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "CONNECTED" not in found.stdout and "TELEMETRY None" in found.stdout, found.stderr
+    content = exported.read(tmp_path / "out")
+    assert content.precision == "int8" and content.quantisation["drop_points"] <= 10
+    assert content.quantisation["images_per_s_int8"] > 0
+
+
+@pytest.mark.slow
+def test_the_page_that_comes_along_says_in_a_browser_what_the_run_says(
+    made: dict[str, Path], run: Path, tmp_path: Path
+) -> None:
+    if not shutil.which("npm") or not Path("/usr/bin/chromium").is_file():
+        pytest.skip("npm or /usr/bin/chromium is missing")
+    files = [tmp_path / f"{i}.png" for i in range(20)]
+    for file, pixels in zip(files, small_pictures()[:20], strict=True):
+        Image.fromarray(pixels).convert("RGB").save(file)
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "export.py"))
+    try:
+        theirs = benchmark["browser"](shutil.copytree(made["onnx"], tmp_path / "page"), files)
+    except subprocess.CalledProcessError:
+        pytest.skip("npm cannot install onnxruntime-web here")
+    np.testing.assert_allclose(theirs, headstart.predict(run, files).probabilities, atol=1e-4)
