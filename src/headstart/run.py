@@ -71,6 +71,8 @@ class Run:
     train_views: Views = NO_VIEWS
     mistakes: tuple[Mistake, ...] = ()
     """The most confident ones, with their nearest training pictures; none of a run that was loaded."""
+    opened: bool = False
+    """Whether the run had its network open: one whose features are stored opens none, for maps neither."""
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -99,7 +101,7 @@ class Run:
         if self.images is None:
             return {}
         images = self.images.read_by(self.classifier.source.preprocess.white)
-        return explained(self.mistakes, self.classifier, images, self.thumbnail)
+        return explained(self.mistakes, self.classifier if self.opened else None, images, self.thumbnail)
 
     def plot(self, chart: str | None = None) -> Display:
         """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy`, ...; the first by default.
@@ -193,7 +195,8 @@ def execute(
     fitted.done()
     fitted.views.extractor.close()
     mistakes = mistakes_of(fitted, outcome.probabilities, fitted_on)
-    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes)
+    opened = bool(fitted.extraction.counts.computed or fitted.record or fitted.classifier.source.backbone is None)
+    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes, opened)
 
 
 def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:

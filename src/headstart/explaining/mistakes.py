@@ -71,10 +71,13 @@ def _training(fitted: Fitted, rows: NDArray[np.int64]) -> TrainingPictures:
 
 
 def explained(
-    mistakes: Sequence[Mistake], classifier: Classifier, images: ImageSet, thumbnail: Thumbnail
+    mistakes: Sequence[Mistake], classifier: Classifier | None, images: ImageSet, thumbnail: Thumbnail
 ) -> Mapping[str, Shown]:
-    """What a report shows of them, by name; maps only where they are exact, so that no report waits for gradients."""
-    maps = _maps(mistakes, classifier, images, thumbnail)
+    """What a report shows of them, by name; maps only where they are exact, so that no report waits for gradients.
+
+    Without a classifier there are neighbours alone.
+    """
+    maps = {} if classifier is None else _maps(mistakes, classifier, images, thumbnail)
     return {
         m.name: Shown(maps.get(m.name), [Near.of(n.name, n.label, n.similarity, thumbnail(n.name)) for n in m.nearest])
         for m in mistakes
