@@ -139,9 +139,7 @@ def test_trainable_blocks_have_weights_and_run_from_input_to_output(family: Fami
     made = backbone(family.name)
     network, known = made.network(), made.trainable_blocks()
     names = [layer.name for layer in made.layers()]
-    assert [layer for block in known for layer in block.layers] == [
-        n for n in names if n not in SPECIAL
-    ]
+    assert [layer for block in known for layer in block.layers] == [n for n in names if n not in SPECIAL]
     for i, block in enumerate(known):
         assert any(p.ndim > 1 for n in block.layers for p in network.get_submodule(n).parameters()), block
         if i in (0, len(known) // 2, len(known) - 1):

@@ -1,0 +1,85 @@
+"""Power: how often a gain would be found with other numbers of repeats and of test pictures (decision 0040)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+
+from headstart.evidence.multiple import ALPHA
+from headstart.evidence.variance import Spread, Variances
+from headstart.schema.verdicts import Plan
+
+ENOUGH = 0.8
+REPEATS = (3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100)
+MOST = 10_000_000  # test pictures: more are none that anybody has
+
+
+def scaled(found: Spread, repeats: int, pictures: int, caution: float = 1.0) -> Spread:
+    """The spread to be expected with other numbers; caution: times that the subsets' variance may be larger."""
+    known, r, m = found.variances, found.subsets, found.pictures
+    by_picture, by_answer = known.alone * m, known.rest * r * m
+    by_subset = max(0.0, caution * known.subsets - known.rest) * r
+    rest = by_answer / (repeats * pictures)
+    parts = Variances(by_picture / pictures + rest, by_subset / repeats + rest, rest, known.pool * caution)
+    return replace(found, variances=parts, pictures=pictures, subsets=repeats)
+
+
+def power(found: Spread, gain: float, alpha: float = ALPHA) -> float:
+    """How often a true gain would be found, with a spread like this one."""
+    from scipy.special import ndtr
+
+    error = found.variances.total**0.5
+    return float(ndtr((gain - found.half(1 - alpha)) / error)) if error else 1.0
+
+
+def caution_for(subsets: int) -> float:
+    """How many times as large the subsets' variance may be as it came out, in one study of five."""
+    from scipy.special import chdtri
+
+    return float((subsets - 1) / chdtri(subsets - 1, 0.8)) if subsets > 1 else np.inf
+
+
+def pictures_needed(found: Spread, gain: float, alpha: float = ALPHA) -> int | None:
+    """The test pictures with which the gain is found in four of five studies; None where more repeats are needed.
+
+    Unlike n = d (2.8 / gain)^2 of d discordant pictures, it counts what subsets bring, and cautiously.
+    """
+    if found.subsets < 2:
+        return None
+    caution = caution_for(found.subsets)
+    if power(scaled(found, found.subsets, MOST, caution), gain, alpha) < ENOUGH:
+        return None
+    low, high = 2, MOST
+    while high - low > 1:
+        middle = int((low * high) ** 0.5)
+        middle = min(max(middle, low + 1), high - 1)
+        enough = power(scaled(found, found.subsets, middle, caution), gain, alpha) >= ENOUGH
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def plan(found: Spread, gain: float, alpha: float = ALPHA) -> Plan:
+    """What would find the gain: repeats on as many test pictures, and the gain that each number of repeats finds."""
+    finds = [(r, gain_found(scaled(found, r, found.pictures), alpha)) for r in REPEATS]
+    enough = next((r for r, least in finds if least <= gain), None)
+    more = None
+    if enough is None:
+        most = REPEATS[-1]
+        sized = (int(found.pictures * 2**k) for k in range(1, 14))
+        more = next((m for m in sized if power(scaled(found, most, m), gain, alpha) >= ENOUGH), None)
+    return Plan(gain=gain, pictures=found.pictures, repeats=enough, more_pictures=more, finds=tuple(finds))
+
+
+def gain_found(found: Spread, alpha: float = ALPHA) -> float:
+    """The least gain that is found in four of five studies."""
+    from scipy.special import ndtri
+
+    return float(found.half(1 - alpha) + ndtri(ENOUGH) * found.variances.total**0.5)
+
+
+def rounded_up(n: float) -> int:
+    """To two digits, so that it is not taken for exact."""
+    unit = 10 ** max(0, len(str(int(n))) - 2)
+    return int(ceil(n / unit) * unit)
