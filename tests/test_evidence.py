@@ -241,7 +241,7 @@ def test_subsets_of_a_small_pool_make_the_interval_wider() -> None:
         found = Bootstrap.of(Answers(("first", "second"), SIZES[:1], right, pool=pool)).spread(weights).variances
         spreads.append(found)
     assert spreads[0].pool == 0
-    assert spreads[1].pool == pytest.approx(5 * 4 * (spreads[0].subsets - spreads[0].rest))
+    assert spreads[1].pool == pytest.approx(5 * 4 * spreads[0].subsets)
 
 
 def test_one_subset_of_all_pictures_has_the_spread_of_the_largest_size_before_it() -> None:
@@ -314,7 +314,7 @@ def test_a_comparison_is_json_with_the_keys_of_verdicts_json() -> None:
     told = to_json(compare(answers(), "first", "second"))
     assert json.loads(json.dumps(told)) == told
     assert " ".join(told) == (
-        "first second margin verdict by_size slope x90 asymptote area ratio equivalence p sentence details"
+        "first second margin verdict by_size slope x90 asymptote area ratio equivalence p sentence details parts"
     )
     assert " ".join(told["verdict"]) == "word difference low90 high90 discordance needed more_repeats n unlearnt"
     assert " ".join(told["equivalence"][0]) == "n value low high beyond multiple"

@@ -16,7 +16,7 @@ from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.multiple import errors, holm, steps, together
 from headstart.evidence.pairwise import compare
 from headstart.evidence.phrases import signed, two_digits
-from headstart.evidence.power import plan, power, scaled
+from headstart.evidence.power import plan, power, scaled, told
 from headstart.evidence.variance import Spread, Variances
 from headstart.evidence.verdict import judge
 from headstart.evidence.words import Setting, details, sentence
@@ -418,13 +418,24 @@ def test_one_set_of_pictures_never_says_that_transfer_helped() -> None:
 
 
 def test_a_plan_finds_the_gain_that_it_says() -> None:
-    """With as many repeats as it says the power is 80%, and with fewer it is less."""
-    found = Spread(0.01, Variances(2e-5, 6e-5, 1e-5), 2_000, 5)
-    told = plan(found, 0.03)
-    assert told.repeats is not None and power(scaled(found, told.repeats, 2_000), 0.03) >= 0.8
-    fewer = [r for r, _ in told.finds if r < told.repeats]
-    assert power(scaled(found, fewer[-1], 2_000), 0.03) < 0.8
-    assert [least for _, least in told.finds] == sorted((least for _, least in told.finds), reverse=True)
+    """Its repeats have a power of 80% and more, as far as the pilot tells; the more repeats, the less is found."""
+    found = Spread(0.01, Variances(2e-5, 1.2e-4, 1e-5), 2_000, 5)
+    planned = plan(found, 0.03)
+    assert planned.repeats == next(r for r, least in planned.finds if least <= 0.03)
+    assert power(scaled(found, planned.repeats, 2_000), 0.03) >= 0.8
+    assert power(scaled(found, 5, 2_000), 0.03) < 0.8
+    assert [least for _, least in planned.finds] == sorted((least for _, least in planned.finds), reverse=True)
+    assert told(planned)[0] == (
+        f"A true difference of 3 percentage points is found in 4 studies of 5 with {planned.repeats} repeats."
+    )
+
+
+def test_a_plan_says_when_repeats_are_not_enough() -> None:
+    few = plan(Spread(0.0, Variances(4e-4, 1e-6, 1e-6), 100, 5), 0.01)
+    assert few.repeats is None and few.more_pictures is not None and few.more_pictures > 1_000
+    assert told(few)[0].startswith("A true difference of 1 percentage point takes more test pictures than 100: about ")
+    none = plan(Spread(0.0, Variances(4e-4, 1e-1, 1e-6), 100, 5), 0.01)
+    assert told(none)[0] == "No number of test pictures finds a true difference of 1 percentage point with 100 repeats."
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from headstart.schema.verdicts import (
     Comparison,
     Equivalence,
     Estimate,
+    Parts,
     Reached,
     Verdict,
 )
@@ -177,7 +178,13 @@ class _Two:
             p=exact,
             one_set=self.one_set or None,
             without_failed=without.plain(self.area, margin, alpha) if without else None,
+            parts=self.parts(),
         )
+
+    def parts(self) -> Parts:
+        """Where the variance of the difference over all sizes comes from."""
+        found = self.boot.spread(self.coefficients(self.area))
+        return Parts(**asdict(found.variances), n=found.pictures)
 
     def by_size(self, whole: Verdict, margin: float, alpha: float) -> list[Verdict]:
         """The verdict of each size, with intervals that hold all together.

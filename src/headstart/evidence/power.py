@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 
 import numpy as np
 
+from headstart.errors import UserError
 from headstart.evidence.multiple import ALPHA
 from headstart.evidence.variance import Spread, Variances
-from headstart.schema.verdicts import Plan
+from headstart.schema.verdicts import Comparison, Plan
 
 ENOUGH = 0.8
+SURE, PLANNED = 0.8, 0.65  # of the variance that subsets bring: when advice is given, when a study is planned
 REPEATS = (3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100)
 MOST = 10_000_000  # test pictures: more are none that anybody has
 
@@ -34,11 +35,11 @@ def power(found: Spread, gain: float, alpha: float = ALPHA) -> float:
     return float(ndtr((gain - found.half(1 - alpha)) / error)) if error else 1.0
 
 
-def caution_for(subsets: int) -> float:
-    """How many times as large the subsets' variance may be as it came out, in one study of five."""
+def caution_for(subsets: int, sure: float) -> float:
+    """How many times as large the subsets' variance may be as it came out: not larger in a share `sure` of studies."""
     from scipy.special import chdtri
 
-    return float((subsets - 1) / chdtri(subsets - 1, 0.8)) if subsets > 1 else np.inf
+    return float((subsets - 1) / chdtri(subsets - 1, sure)) if subsets > 1 else np.inf
 
 
 def pictures_needed(found: Spread, gain: float, alpha: float = ALPHA) -> int | None:
@@ -48,7 +49,7 @@ def pictures_needed(found: Spread, gain: float, alpha: float = ALPHA) -> int | N
     """
     if found.subsets < 2:
         return None
-    caution = caution_for(found.subsets)
+    caution = caution_for(found.subsets, SURE)
     if power(scaled(found, found.subsets, MOST, caution), gain, alpha) < ENOUGH:
         return None
     low, high = 2, MOST
@@ -60,16 +61,41 @@ def pictures_needed(found: Spread, gain: float, alpha: float = ALPHA) -> int | N
     return high
 
 
+def spread_of(found: Comparison, repeats: int) -> Spread:
+    """The spread of a comparison's difference over all sizes. Raises UserError where its file does not tell."""
+    if found.parts is None or repeats < 2:
+        raise UserError("This study does not tell how much subsets differ: it takes two repeats and more.")
+    parts = found.parts
+    known = Variances(parts.pictures, parts.subsets, parts.rest, parts.pool)
+    return Spread(found.verdict.difference.value, known, parts.n, repeats)
+
+
 def plan(found: Spread, gain: float, alpha: float = ALPHA) -> Plan:
-    """What would find the gain: repeats on as many test pictures, and the gain that each number of repeats finds."""
-    finds = [(r, gain_found(scaled(found, r, found.pictures), alpha)) for r in REPEATS]
+    """What would find the gain in four studies of five: so many repeats, or else more test pictures as well."""
+    caution = caution_for(found.subsets, PLANNED)
+    finds = [(r, gain_found(scaled(found, r, found.pictures, caution), alpha)) for r in REPEATS]
     enough = next((r for r, least in finds if least <= gain), None)
     more = None
     if enough is None:
-        most = REPEATS[-1]
-        sized = (int(found.pictures * 2**k) for k in range(1, 14))
-        more = next((m for m in sized if power(scaled(found, most, m), gain, alpha) >= ENOUGH), None)
+        sized = (found.pictures * 2**k for k in range(1, 14))
+        more = next((m for m in sized if gain_found(scaled(found, REPEATS[-1], m, caution), alpha) <= gain), None)
     return Plan(gain=gain, pictures=found.pictures, repeats=enough, more_pictures=more, finds=tuple(finds))
+
+
+def told(found: Plan) -> list[str]:
+    """The plan in sentences, the answer first."""
+    points, most = f"{100 * found.gain:g} percentage point{'' if found.gain == 0.01 else 's'}", REPEATS[-1]
+    if found.repeats is not None:
+        answer = f"A true difference of {points} is found in 4 studies of 5 with {found.repeats} repeats."
+    elif found.more_pictures is not None:
+        answer = (
+            f"A true difference of {points} takes more test pictures than {found.pictures:,}: about "
+            f"{found.more_pictures:,}, with {most} repeats."
+        )
+    else:
+        answer = f"No number of test pictures finds a true difference of {points} with {most} repeats."
+    each = ", ".join(f"{r} repeats find {100 * least:.1f}" for r, least in found.finds)
+    return [answer, f"On {found.pictures:,} test pictures, in percentage points: {each}."]
 
 
 def gain_found(found: Spread, alpha: float = ALPHA) -> float:
@@ -77,9 +103,3 @@ def gain_found(found: Spread, alpha: float = ALPHA) -> float:
     from scipy.special import ndtri
 
     return float(found.half(1 - alpha) + ndtri(ENOUGH) * found.variances.total**0.5)
-
-
-def rounded_up(n: float) -> int:
-    """To two digits, so that it is not taken for exact."""
-    unit = 10 ** max(0, len(str(int(n))) - 2)
-    return int(ceil(n / unit) * unit)

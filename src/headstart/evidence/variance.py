@@ -197,23 +197,13 @@ def _by_size(answers: Answers, coefficients: Floats) -> Floats:
     return found
 
 
-def _left_over(answers: Answers, coefficients: Floats, size: int) -> float:
-    """The part of it that is no effect of the subset."""
-    moved = np.zeros_like(coefficients)
-    moved[:, size] = coefficients[:, size]
-    z = table(answers, moved)
-    z -= z.mean(axis=0)
-    z -= z.mean(axis=1)[:, None]
-    r, g = z.shape
-    return float((z**2).sum() / ((r - 1) * (g - 1) * g))
-
-
 def _shared(answers: Answers, coefficients: Floats) -> float:
-    """The variance of what subsets of one pool have in common, over sizes in step with each other."""
-    share, each = answers.overlap, _by_size(answers, coefficients)
-    used: list[int] = np.flatnonzero(share * each).tolist()
-    alone = [max(0.0, float(each[size]) - _left_over(answers, coefficients, size)) for size in used]
-    common = float(np.sqrt(alone) @ np.sqrt(share / (1 - share))[used])
+    """The variance of what subsets of one pool have in common, over sizes in step with each other.
+
+    What is left over is not taken off: where subsets lie close together by chance, they would seem to share nothing.
+    """
+    share = answers.overlap
+    common = float(np.sqrt(_by_size(answers, coefficients)) @ np.sqrt(share / (1 - share)))
     return common * common
 
 

@@ -157,12 +157,24 @@ class ArmPair:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Where the variance of a difference comes from (`evidence.variance`), and how many test pictures told it."""
+
+    pictures: float
+    subsets: float
+    rest: float
+    pool: float
+    n: int
+
+
+@dataclass(frozen=True)
 class Comparison(ArmPair):
     """Everything that a study says of `first` against `second`.
 
     Figures over sizes are over those that have several sets of labelled pictures. by_size: verdicts whose intervals
     hold all together; one_set: there is one set of labelled pictures, and all is said of it alone; without_failed: the
-    verdict over all sizes without the repeats in which a fit failed.
+    verdict over all sizes without the repeats in which a fit failed; parts: of the variance of the
+    difference over all sizes.
     """
 
     margin: float
@@ -179,6 +191,7 @@ class Comparison(ArmPair):
     details: tuple[str, ...] = ()
     one_set: bool | None = absent()
     without_failed: Verdict | None = absent()  # noqa: RUF009
+    parts: Parts | None = absent()  # noqa: RUF009
 
 
 @dataclass(frozen=True)

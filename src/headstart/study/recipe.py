@@ -24,7 +24,7 @@ class StudyRecipe(Document):
     arms: list[str] = Field(default=list(ARMS), min_length=1)
     sizes: list[Size] = Field(default=list(SIZES), min_length=1)
     """Labelled pictures of each class, all of which every arm is fitted on; `all` there are."""
-    repeats: int = Field(default=5, ge=1)
+    repeats: int = Field(default=10, ge=1)
     """Subsets drawn at each size; `all` has one."""
     primary: list[str] | None = None
     """The claim that the study is about: a transfer arm and the source-free arms that it is compared with, by name.
