@@ -286,9 +286,9 @@ def test_of_one_set_of_labelled_pictures_nothing_is_said_of_transfer() -> None:
         NEITHER: f"{here} and raw pixels do alike: 90% against 60% {ONE}.",
         UNSURE: f"{here} and raw pixels differ no more than chance allows: 90% against 60% {ONE}, p = 0.012.",
     }
-    for found, told in lead.items():
+    for found, first in lead.items():
         one = one_set(comparison(found, found, p=0.012))
-        assert sentence(one, setting(1, repeats=1)) == f"{told}{last}would tell."
+        assert sentence(one, setting(1, repeats=1)) == f"{first}{last}would tell."
         assert details(one, setting(1, repeats=1))[-1].startswith("Intervals hold for this set")
         assert one.verdict.sign == 0, "it is no verdict on transfer"
     assert one_set(comparison(HARM, HARM)).verdict.word == "behind with this set"
@@ -435,7 +435,7 @@ def test_a_plan_says_when_repeats_are_not_enough() -> None:
     assert few.repeats is None and few.more_pictures is not None and few.more_pictures > 1_000
     assert told(few)[0].startswith("A true difference of 1 percentage point takes more test pictures than 100: about ")
     none = plan(Spread(0.0, Variances(4e-4, 1e-1, 1e-6), 100, 5), 0.01)
-    assert told(none)[0] == "No number of test pictures finds a true difference of 1 percentage point with 100 repeats."
+    assert told(none)[0] == "Neither 100 repeats nor more test pictures find a true difference of 1 percentage point."
 
 
 @pytest.mark.slow

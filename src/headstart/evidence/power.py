@@ -79,7 +79,14 @@ def plan(found: Spread, gain: float, alpha: float = ALPHA) -> Plan:
     if enough is None:
         sized = (found.pictures * 2**k for k in range(1, 14))
         more = next((m for m in sized if gain_found(scaled(found, REPEATS[-1], m, caution), alpha) <= gain), None)
-    return Plan(gain=gain, pictures=found.pictures, repeats=enough, more_pictures=more, finds=tuple(finds))
+    return Plan(
+        gain=gain,
+        pictures=found.pictures,
+        repeats=enough,
+        more_pictures=more,
+        finds=tuple(finds),
+        overlap=found.variances.pool > 0,
+    )
 
 
 def told(found: Plan) -> list[str]:
@@ -93,7 +100,8 @@ def told(found: Plan) -> list[str]:
             f"{found.more_pictures:,}, with {most} repeats."
         )
     else:
-        answer = f"No number of test pictures finds a true difference of {points} with {most} repeats."
+        few = ": there are too few labelled pictures to draw other subsets from" if found.overlap else ""
+        answer = f"Neither {most} repeats nor more test pictures find a true difference of {points}{few}."
     each = ", ".join(f"{r} repeats find {100 * least:.1f}" for r, least in found.finds)
     return [answer, f"On {found.pictures:,} test pictures, in percentage points: {each}."]
 

@@ -225,7 +225,7 @@ class Plan:
     """What would find a gain (a share) in four studies of five, on so many test pictures (near copies counted once).
 
     repeats: None where not even `finds`' last number does; more_pictures: the test pictures that would, with that many
-    repeats, None where none would; finds: (repeats, the least gain that they find).
+    repeats, None where none would; finds: (repeats, the least gain that they find); overlap: subsets overlap.
     """
 
     gain: float
@@ -233,6 +233,7 @@ class Plan:
     repeats: int | None
     more_pictures: int | None
     finds: tuple[tuple[int, float], ...]
+    overlap: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
 from headstart.phrases import joined
 from headstart.schema.verdicts import (
-    BETTER,
-    HELPED,
+    BELOW,
     AboutStudy,
     ArmPair,
     ArmSummary,
@@ -281,7 +280,8 @@ class _Findings:
         listed = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
         if _frozen(pair[0]) and not _frozen(pair[1]):
             known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-            listed += reasons(known, weak=comparison.verdict.word not in (HELPED, BETTER))
+            weak = comparison.verdict.claim < 1 or comparison.verdict.word.endswith(BELOW)
+            listed += reasons(known, weak=weak)
         return Reasons(comparison.first, comparison.second, tuple(listed))
 
 
