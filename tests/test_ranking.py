@@ -30,7 +30,7 @@ from headstart.ranking.files import SavedRanking, claim, content, write
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local_backbones
-from headstart.ranking.pairwise import difference, front, ordered
+from headstart.ranking.pairwise import difference, front, ordered, regret
 from headstart.ranking.rank import Ranking, RankingRequest, rank
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.ranking import chart, render, write_ranking_report
@@ -47,10 +47,10 @@ def names(n: int) -> tuple[str, ...]:
 
 
 def judged(
-    label: str, right: int, speed: float | None = 10.0, logme: float = 0.0, spelled: str | None = None
+    label: str, right: int, speed: float | None = 10.0, logme: float = 0.0, spelled: str | None = None, n: int = N
 ) -> Judged:
-    """A backbone that names the first `right` of N pictures correctly."""
-    scores = Scores(np.arange(N) < right, 4, logme, 0.0)
+    """A backbone that names the first `right` of n pictures correctly."""
+    scores = Scores(np.arange(n) < right, 4, logme, 0.0)
     return Judged(label, label if spelled is None else spelled, (32, 32), scores, None, Cost(images_per_s=speed))
 
 
@@ -167,15 +167,31 @@ def test_a_difference_is_paired() -> None:
     assert far.p == pytest.approx(2 / 2**12)
 
 
-def test_the_fastest_that_is_not_measurably_worse_is_recommended() -> None:
+def test_what_is_not_shown_to_be_worse_is_not_thereby_as_good() -> None:
+    """3 points less on 100 pictures, p = 0.25: neither worse nor as good can be said."""
     found = advise(pixels(50), [judged("best", 95, 10), judged("fast", 92, 40), judged("faster", 70, 400)])
-    assert (found.best, found.fastest_not_worse) == ("best", "fast")
+    assert (found.best, found.fastest_not_worse) == ("best", "best")
     assert found.headline == (
         "best is the best of 3 backbones here: 95.0% right in cross-validation (95% interval 88.8 to 97.8%)."
     )
     assert "cannot be told apart from fast (92.0%, p = 0.25)" in found.sentences[0]
-    assert "fast is 4.0 times as fast and not measurably worse" in found.sentences[1]
+    assert found.sentences[1].startswith("None of them is shown to be as good within 2 points: use best")
     assert found.warnings == ()
+
+
+def test_the_fastest_that_is_shown_to_be_as_good_is_recommended() -> None:
+    many = [judged("best", 1_905, 10, n=2_000), judged("fast", 1_903, 40, n=2_000), judged("worse", 1_820, 99, n=2_000)]
+    found = advise(judged("raw pixels", 900, n=2_000), many)
+    assert found.fastest_not_worse == "fast"
+    assert "fast is 4.0 times as fast and less than 2 points worse, with 95% confidence" in found.sentences[1]
+
+
+def test_those_that_cannot_be_told_apart_come_the_fastest_first_with_the_regret_to_be_expected() -> None:
+    near = [judged("a", 90, 10), judged("b", 89, 5), judged("c", 88, 80)]
+    found = advise(pixels(10), near)
+    assert "from c (88.0%, p = 0.5) or b (89.0%, p = 1), the fastest first" in found.sentences[0]
+    assert found.sentences[-1].startswith("Choosing by 100 pictures costs ")
+    assert 0 < regret(near) < 3 and regret(near[:1]) == 0
 
 
 def test_a_little_faster_is_not_faster() -> None:

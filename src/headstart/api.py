@@ -139,7 +139,7 @@ def compare(
     *,
     arms: Sequence[str] = ("pixels", "scratch", "sprout"),
     sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
-    repeats: int = 5,
+    repeats: int = 10,
     seed: int = 0,
     test: Place | None = None,
     limit_test: int | None = None,
@@ -173,6 +173,53 @@ def compare(
     >>> [arm["name"] for arm in study.verdicts["arms"]]
     ['pixels', 'sprout']
     """
+    recipe = study_recipe(
+        data,
+        arms=arms,
+        sizes=sizes,
+        repeats=repeats,
+        seed=seed,
+        test=test,
+        limit_test=limit_test,
+        margin=margin,
+        classes=classes,
+        limit=limit,
+        image_size=image_size,
+        head=head,
+        head_options=head_options,
+        training=training,
+        augment=augment,
+        device=device,
+        follow_links=follow_links,
+        image_column=image_column,
+        label_column=label_column,
+    )
+    return carry_out_study(recipe, out, progress, store=store, command=command)
+
+
+def study_recipe(
+    data: Place,
+    *,
+    arms: Sequence[str],
+    sizes: Sequence[int | str],
+    repeats: int,
+    seed: int = 0,
+    test: Place | None = None,
+    limit_test: int | None = None,
+    margin: float = 0.01,
+    classes: Sequence[str] | None = None,
+    limit: int | None = None,
+    image_size: int | None = None,
+    head: str = "logistic",
+    head_options: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    augment: Place = "auto",
+    device: str = "auto",
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> StudyRecipe:
+    """The recipe of a study as `compare` takes it. Raises UserError and its kinds."""
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
 
@@ -198,7 +245,7 @@ def compare(
         "training": dict(training or {}),
         "augment": for_recipe(str(augment)),
     }
-    return carry_out_study(StudyRecipe.from_dict(recipe, "compare"), out, progress, store=store, command=command)
+    return StudyRecipe.from_dict(recipe, "compare")
 
 
 def carry_out_study(

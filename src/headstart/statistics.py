@@ -15,9 +15,13 @@ def wilson(correct: float, n: float) -> tuple[float, float]:
     """Wilson's 95% interval of a proportion (Wilson 1927); (0, 1) when n = 0."""
     if n == 0:
         return 0.0, 1.0
-    share, z2 = correct / n, Z95**2 / n
-    centre = (share + z2 / 2) / (1 + z2)
-    half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
+    return wilson_of(correct / n, Z95**2 / n)
+
+
+def wilson_of(share: float, unit: float) -> tuple[float, float]:
+    """Wilson's interval around a share; `unit` is z squared over n, with any z and any number of answers n > 0."""
+    centre = (share + unit / 2) / (1 + unit)
+    half = math.sqrt(unit * share * (1 - share) + unit**2 / 4) / (1 + unit)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 

@@ -14,7 +14,9 @@ from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
+    from headstart.progress import Progress
     from headstart.study.execute import Study
+    from headstart.study.recipe import StudyRecipe
 
 
 def compare(
@@ -27,7 +29,7 @@ def compare(
         ),
     ] = "pixels,scratch,sprout",
     sizes: Annotated[str, typer.Option(help="Labelled pictures of each class, and `all`.")] = "5,10,20,50,100",
-    repeats: Annotated[int, typer.Option(min=1, help="Subsets drawn at each size; 5 or more for honest bands.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Subsets drawn at each size; --plan says how many.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of test part, subsets and training.")] = 0,
     test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test.")] = None,
     limit_test: Annotated[int | None, typer.Option(help="At most this many test pictures (stratified).")] = None,
@@ -56,6 +58,9 @@ def compare(
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say how many repeats would find --margin, from a pilot of a few fits.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
     ] = None,
@@ -76,7 +81,7 @@ def compare(
     from headstart.cli import show
 
     with show.progress_bar() as progress:
-        study = api.compare(
+        asked = api.study_recipe(
             data,
             arms=[arm for arm in listed(arms) if arm],
             sizes=_sizes(sizes),
@@ -96,12 +101,24 @@ def compare(
             follow_links=follow_links,
             image_column=image_column,
             label_column=label_column,
-            out=out,
-            store=store,
-            command=typed(),
-            progress=progress,
         )
-    tell(study)
+        if not plan:
+            study = api.carry_out_study(asked, out, progress, store=store, command=typed())
+        else:
+            told = planned(asked, out, progress, store=store)
+    if plan:
+        print("\n".join(told))
+    else:
+        tell(study)
+
+
+def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store: bool) -> list[str]:
+    """What would find the margin, in sentences."""
+    from headstart.evidence import power
+    from headstart.study.planning import PILOT, plan
+
+    found, words = plan(recipe, out, progress, store=store)
+    return [*power.told(found), f"From a pilot of {PILOT} repeats, {words}; a study in the same folder uses it again."]
 
 
 def typed() -> str:

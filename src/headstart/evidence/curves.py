@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 RISE = 0.9
 FEWEST_SIZES = 4
 FEWEST_SUBSETS = 5
+UNTOLD = 0.025  # of the draws: where more of them cannot tell an asymptote, the interval has no upper end
 POWERS = np.geomspace(0.1, 3.0, 69)  # the exponents c that are tried
 
 

@@ -39,6 +39,9 @@ from headstart.schema.verdicts import (
 
 Floats = NDArray[np.float64]
 DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."
+HERE = "With this set of labelled pictures"
+PER_CLASS = "pictures per class"
+FAR = 0.03  # of accuracies in a headline: no decimal then
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Setting:
     """What sentences need beside the figures.
 
     names: how the two arms are called, like "features of sprout", "raw pixels"; transfer: whether the first transfers
-    and the second does not; sizes (s,); accuracy (2, s), mean over repeats; n_test: test pictures.
+    and the second does not; sizes (s,); accuracy (2, s), mean over repeats; n_test: test pictures; drawn: the sizes, by
+    number, that the verdict over all sizes is about, all of them when left out.
     """
 
     names: tuple[str, str]
@@ -55,23 +59,50 @@ class Setting:
     accuracy: Floats
     n_test: int
     repeats: int
+    drawn: tuple[int, ...] = ()
+
+    @property
+    def over(self) -> list[int]:
+        """The sizes that the verdict over all sizes is about."""
+        return list(self.drawn) or list(range(len(self.sizes)))
 
 
 def sentence(found: Comparison, setting: Setting) -> str:
-    """The finding for a person without statistics; followed by a second sentence where one alone would mislead."""
+    """The finding for a person without statistics: a headline, and after it what it leaves out.
+
+    Its figures are those of the verdict over all sizes. A size is named only where its own verdict, which allows for
+    there being several, says something else.
+    """
+    if found.one_set:
+        return " ".join(_of_one_set(found, setting))
     crossing = _crossing(found, setting)
-    parts = [crossing] if crossing else [_finding(found, setting), *_elsewhere(found, setting)]
-    if setting.repeats == 1:
-        parts.append("This holds for the one set of labelled pictures that was drawn; others may differ.")
-    return " ".join(parts)
+    return crossing or " ".join([*_finding(found, setting), *_elsewhere(found, setting)])
+
+
+def _of_one_set(found: Comparison, setting: Setting) -> Iterator[str]:
+    """What one set of labelled pictures shows, and that it shows no more."""
+    verdict, (first, second) = found.verdict, setting.names
+    chance = f", {p_words(found.p, least=0)}" if found.p is not None else ""
+    if verdict.unlearnt:
+        yield f"{HERE}, nothing can be told: {_behind(verdict, setting)} did not learn. {DOUBT}"
+    elif verdict.word == NONE:
+        yield f"{HERE}, {first} and {second} do alike: {_figures(setting, 'against')}."
+    elif not verdict.claim:
+        yield f"{HERE}, {first} and {second} differ no more than chance allows: {_figures(setting, 'against')}{chance}."
+    else:
+        ahead, less = "ahead of" if verdict.claim > 0 else "behind", verdict.word.endswith(BELOW)
+        by = f", by less than {margin_in_words(found.margin)}" if less else ""
+        yield f"{HERE}, {first} {_is(first)} {ahead} {second}{by}: {_figures(setting, 'against')}{chance}."
+    yield "Other sets may say otherwise: more repeats would tell."
 
 
 def _crossing(found: Comparison, setting: Setting) -> str | None:
-    """The sentence for curves that cross, at the first size with each sign of the difference."""
+    """The sentence for curves that cross, at the outermost sizes with each sign of the difference."""
     signs = [verdict.sign for verdict in found.by_size]
     if 1 not in signs or -1 not in signs:
         return None
-    one, other = sorted((signs.index(1), signs.index(-1)))
+    one = min(signs.index(1), signs.index(-1))
+    other = max(i for i, sign in enumerate(signs) if sign == -signs[one])
     first, then = (_against(setting.accuracy[:, i]) for i in (one, other))
     opposite = {1: "helped", -1: "hurt"} if setting.transfer else {1: "better", -1: "worse"}
     return (
@@ -81,39 +112,46 @@ def _crossing(found: Comparison, setting: Setting) -> str | None:
     )
 
 
-def _finding(found: Comparison, setting: Setting) -> str:
-    """The sentence on all sizes together."""
-    verdict, margin = found.verdict, margin_in_words(found.margin)
+def _finding(found: Comparison, setting: Setting) -> Iterator[str]:
+    """The sentences on all sizes together."""
+    verdict, (first, second) = found.verdict, setting.names
     if verdict.word == OPEN:
-        return _open(found, setting)
+        yield from _open(found, setting)
+        return
     if verdict.word == NONE:
-        between = f"There is no measurable difference between {setting.names[0]} and {setting.names[1]}"
+        between = f"There is no measurable difference between {first} and {second}"
         lead = "Transfer made no measurable difference" if setting.transfer else between
-        close = f"any true difference is most likely below {margin}"
-        same = "both are right on the same test pictures"
-        return f"{lead}: {_average(setting)}, and {close if verdict.discordance else same}."
-    lead = _verb(verdict.sign, setting)
-    if verdict.word.endswith(BELOW):
-        return f"{lead}, but by less than the margin of {margin}: {_average(setting)}."
-    at = next((i for i, each in enumerate(found.by_size) if each.word == verdict.word), None)
-    difference = (verdict if at is None else found.by_size[at]).difference.value
-    by = "" if setting.transfer else f" by {100 * abs(difference):.1f} percentage points"
-    if at is None:
-        return f"{lead}{by}: {_average(setting)}."
-    return f"{lead}{by}: {_at(setting, at)}{_worth(found.equivalence[at], setting)}."
+        yield f"{lead}: {_figures(setting, 'against')}."
+        close = f"Any true difference is most likely below {margin_in_words(found.margin)}"
+        yield f"{close if verdict.discordance else 'Both are right on the same test pictures'}."
+        return
+    less = f", but by less than {margin_in_words(found.margin)}" if verdict.word.endswith(BELOW) else ""
+    yield f"{_verb(verdict.sign, setting)}{less}: {_figures(setting, 'instead of')}."
+    if worth := "" if less or verdict.sign < 0 else _worth(found.equivalence[0], setting):
+        yield worth
+    elif setting.transfer:
+        yield f"Compared: {first} with {second}."
 
 
-def _open(found: Comparison, setting: Setting) -> str:
-    """The sentence of an inconclusive verdict, with what would decide."""
-    verdict = found.verdict
+def _open(found: Comparison, setting: Setting) -> Iterator[str]:
+    """The sentences of an inconclusive verdict, with what would decide."""
+    verdict, (first, second) = found.verdict, setting.names
+    question = "whether transfer helped" if setting.transfer else f"{first} from {second}"
+    lead = f"This study cannot tell {question}"
     if verdict.unlearnt:
-        behind = setting.names[int(verdict.difference.value > 0)]
-        question = "whether transfer helped" if setting.transfer else "which arm is better"
-        return f"This study cannot tell {question}: {_average(setting)}, but {behind} did not learn. {DOUBT}"
-    question = "whether transfer helped" if setting.transfer else f"{setting.names[0]} from {setting.names[1]}"
-    low, high = signed(verdict.difference.low or 0.0), signed(verdict.difference.high or 0.0)
-    told = f"This study cannot tell {question}: {_average(setting)}, and the true difference may lie anywhere from "
-    return f"{told}{low} to {high} percentage points. {_decide(verdict, found.margin, setting.n_test)}"
+        yield f"{lead}: {_behind(verdict, setting)} did not learn. {DOUBT}"
+    elif verdict.failing:
+        yield f"{lead}: a few fits that failed would decide."
+        yield "The verdict is not the same with and without them, or too few repeats are left."
+    else:
+        yield f"{lead}: {_figures(setting, 'against')}."
+        low, high = signed(verdict.difference.low or 0.0), signed(verdict.difference.high or 0.0)
+        yield f"The true difference may lie anywhere from {low} to {high} percentage points."
+        yield _decide(verdict, found.margin, setting.n_test)
+
+
+def _behind(verdict: Verdict, setting: Setting) -> str:
+    return setting.names[int(verdict.difference.value > 0)]
 
 
 def _decide(verdict: Verdict, margin: float, n_test: int) -> str:
@@ -140,7 +178,7 @@ def _elsewhere(found: Comparison, setting: Setting) -> Iterator[str]:
 
 
 def _worth(need: Equivalence, setting: Setting) -> str:
-    """What the labelled pictures are worth: only where even the interval's lower bound says more than n."""
+    """What the fewest labelled pictures are worth: only where even the interval's lower bound says more than n."""
     if need.low is None or need.low <= need.n:
         return ""
     if need.value is not None:
@@ -149,8 +187,9 @@ def _worth(need: Equivalence, setting: Setting) -> str:
         many = f"more than {number(need.beyond)}"
     else:
         many = f"at least {two_digits(need.low)}"
-    pictures, verb = ("picture", "does") if need.n == 1 else ("pictures", "do")
-    return f"; {number(need.n)} {pictures} per class {verb} what takes {setting.names[1]} {many}"
+    first, second = setting.names
+    needs, does = ("need" if _plural(second) else "needs"), ("do" if _plural(first) else "does")
+    return f"{capital(second)} {needs} {many} {PER_CLASS} for what {first} {does} with {number(need.n)}."
 
 
 def details(found: Comparison, setting: Setting) -> list[str]:
@@ -159,16 +198,14 @@ def details(found: Comparison, setting: Setting) -> list[str]:
     if found.slope:
         told += [_slope(found.slope, found.x90, setting), _asymptote(found.asymptote, setting)]
     told.append(_area(found, setting))
-    told += [_needed(need, setting) for need in found.equivalence] if len(setting.sizes) > 1 else []
+    told += [_needed(need, setting) for need in found.equivalence] if len(setting.over) > 1 else []
     told.append(
         f"The two differ on {percent(found.verdict.discordance, near='within')} of the test pictures (discordance)."
     )
     if found.p is not None:
         told.append(f"For this one pair of fitted models, McNemar's exact test gives {p_words(found.p, least=0)}.")
-    if setting.repeats == 1:
-        told.append(
-            "There is one repeat: intervals hold for this set of labelled pictures and leave out what others would do."
-        )
+    if found.one_set:
+        told.append("Intervals hold for this set of labelled pictures and leave out what others would do.")
     return told
 
 
@@ -192,14 +229,14 @@ def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:
 
 
 def _asymptote(ends: Asymptotes, setting: Setting) -> str:
-    if len(setting.sizes) < FEWEST_SIZES:
-        return f"Where the curves level off (asymptote) is not estimated: that takes {FEWEST_SIZES} sizes."
+    if len(setting.over) < FEWEST_SIZES or setting.repeats < FEWEST_SUBSETS:
+        wanted = f"{FEWEST_SIZES} sizes and {FEWEST_SUBSETS} repeats"
+        return f"Where the curves level off (asymptote) is not estimated: that takes {wanted}."
     told = [
         f"{share_with_interval(end)} with {name}" if end else f"a point that cannot be told yet with {name}"
         for end, name in zip((ends.first, ends.second), setting.names, strict=True)
     ]
-    bounded = "" if setting.repeats >= FEWEST_SUBSETS else f"; an interval takes {FEWEST_SUBSETS} repeats"
-    return f"With ever more {CLASS}, the fitted power laws tend to {' and '.join(told)} (asymptote){bounded}."
+    return f"With ever more {CLASS}, the fitted power laws tend to {' and '.join(told)} (asymptote)."
 
 
 def _area(found: Comparison, setting: Setting) -> str:
@@ -208,7 +245,7 @@ def _area(found: Comparison, setting: Setting) -> str:
     worth = (
         "no transfer ratio" if ratio is None else f"a transfer ratio of {ratio.value:.2f}{interval(ratio, '.2f', 1)}"
     )
-    over = "Mean accuracy over the logarithm of size (area)" if len(setting.sizes) > 1 else "Accuracy"
+    over = "Mean accuracy over the logarithm of size (area)" if len(setting.over) > 1 else "Accuracy"
     return f"{over} is {means}: a difference of {points(area.difference)}, {worth}."
 
 
@@ -231,34 +268,32 @@ def _verb(sign: int, setting: Setting) -> str:
     if setting.transfer:
         return "Transfer helped" if sign > 0 else "Transfer hurt"
     first, second = setting.names
-    return f"{capital(first)} {'are' if _plural(first) else 'is'} {'better' if sign > 0 else 'worse'} than {second}"
+    return f"{capital(first)} {_is(first)} {'better' if sign > 0 else 'worse'} than {second}"
 
 
-def _at(setting: Setting, i: int) -> str:
-    """With n labelled pictures per class, one arm is right on so many, the other on so many."""
-    return f"{with_size(setting.sizes[i])}, {_answers(setting, setting.accuracy[:, i])}"
+def _is(name: str) -> str:
+    return "are" if _plural(name) else "is"
 
 
-def _average(setting: Setting) -> str:
-    """The same over all sizes."""
-    if len(setting.sizes) == 1:
-        return _at(setting, 0)
-    span = f"{number(setting.sizes[0])} to {number(setting.sizes[-1])} {CLASS}"
-    return f"on average over {span}, {_answers(setting, setting.accuracy @ area_weights(setting.sizes))}"
+def _figures(setting: Setting, between: str) -> str:
+    """Like: 85% instead of 68%, averaged over 2–50 pictures per class."""
+    over = setting.over
+    sizes = setting.sizes[over]
+    first, second = _against(setting.accuracy[:, over] @ area_weights(sizes), whole=True)
+    if len(over) == 1:
+        one = PER_CLASS.replace("pictures", "picture") if sizes[0] == 1 else PER_CLASS
+        return f"{first} {between} {second} with {number(sizes[0])} {one}"
+    return f"{first} {between} {second}, averaged over {number(sizes[0])}–{number(sizes[-1])} {PER_CLASS}"
 
 
-def _answers(setting: Setting, accuracy: Floats) -> str:
-    first, second = _against(accuracy)
-    name = setting.names[0]
-    subject = f"{name}," if "," in name else name
-    verb = "answer" if _plural(name) else "answers"
-    return f"{subject} {verb} {first} of the test pictures right, {setting.names[1]} {second}"
+def _against(accuracy: Floats, whole: bool = False) -> tuple[str, str]:
+    """Both accuracies in percent, with a second decimal where one would hide that they differ.
 
-
-def _against(accuracy: Floats) -> tuple[str, str]:
-    """Both accuracies in percent, with a second decimal where one would hide that they differ."""
+    whole: without a decimal where they lie far apart.
+    """
     first, second = accuracy.tolist()
     digits = 1 if first == second or abs(first - second) >= 0.0015 else 2
+    digits = 0 if whole and abs(first - second) >= FAR else digits
     return percent(first, digits, near="within"), percent(second, digits, near="within")
 
 

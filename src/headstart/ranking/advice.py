@@ -1,4 +1,4 @@
-"""The recommendation: the best, the fastest that is as good as far as can be told, and reasons for doubt."""
+"""The recommendation: the best, those that cannot be told apart, the fastest that is shown to be as good, doubts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from headstart.phrases import joined, p_words, percent
 from headstart.ranking.judge import Judged
-from headstart.ranking.pairwise import difference, ordered, speed
+from headstart.ranking.pairwise import MARGIN, difference, ordered, regret, speed
 from headstart.schema.ranking import Advice
 from headstart.statistics import wilson
 
@@ -23,13 +23,14 @@ def advise(pixels: Judged, backbones: Sequence[Judged]) -> Advice:
     """From the judged backbones, at least one, and the raw pixels."""
     ranked = ordered(backbones)
     best = ranked[0]
-    tied = [each for each in ranked[1:] if not difference(best, each).worse]
-    fast = max([best, *(each for each in tied if speed(each) >= MUCH * speed(best))], key=speed)
+    tied = sorted((each for each in ranked[1:] if not difference(best, each).worse), key=speed, reverse=True)
+    good = [each for each in ranked[1:] if difference(best, each).as_good]
+    fast = max([best, *(each for each in good if speed(each) >= MUCH * speed(best))], key=speed)
     return Advice(
         best.label,
         fast.label,
         _headline(best, len(ranked)),
-        tuple(filter(None, (_tied(best, tied), _fast(best, fast, len(tied), len(ranked))))),
+        tuple(filter(None, (_tied(best, tied), _fast(best, fast, tied, good), _regret(ranked, tied)))),
         tuple(filter(None, (_pixels(best, pixels), *(_hint(name, best, ranked) for name in HINTS)))),
     )
 
@@ -50,17 +51,31 @@ def _tied(best: Judged, tied: Sequence[Judged]) -> str:
         return ""
     named = [f"{each.label} ({_percent(each.scores.accuracy)}, {_p(best, each)})" for each in tied[:4]]
     rest = f" and {len(tied) - 4} more" if len(tied) > 4 else ""
-    return f"On {len(best.scores.right):,} pictures it cannot be told apart from {joined(named, 'or')}{rest}."
+    order = ", the fastest first" if len(tied) > 1 else ""
+    n = len(best.scores.right)
+    return f"On {n:,} pictures it cannot be told apart from {joined(named, 'or')}{rest}{order}."
 
 
-def _fast(best: Judged, fast: Judged, n_tied: int, n: int) -> str:
-    if n == 1:
-        return ""
-    if fast is best:
-        none = "No backbone that is as good is clearly faster" if n_tied else "Every other backbone is measurably worse"
-        return f"{none}; use {best.label}."
-    times = speed(fast) / speed(best)
-    return f"{fast.label} is {times:.1f} times as fast and not measurably worse: use it where speed matters."
+def _fast(best: Judged, fast: Judged, tied: Sequence[Judged], good: Sequence[Judged]) -> str:
+    margin = f"{MARGIN:g} points"
+    if fast is not best:
+        times = speed(fast) / speed(best)
+        return (
+            f"{fast.label} is {times:.1f} times as fast and less than {margin} worse, with 95% confidence: use it "
+            "where speed matters."
+        )
+    if good:
+        return f"No backbone that is as good within {margin} is clearly faster; use {best.label}."
+    if tied:
+        return f"None of them is shown to be as good within {margin}: use {best.label}, or rank on more pictures."
+    return ""
+
+
+def _regret(ranked: Sequence[Judged], tied: Sequence[Judged]) -> str:
+    if not tied:
+        return f"Every other backbone is measurably worse; use {ranked[0].label}." if len(ranked) > 1 else ""
+    n, points = len(ranked[0].scores.right), regret(ranked)
+    return f"Choosing by {n:,} pictures costs {points:.1f} points on average against the truly best."
 
 
 def _pixels(best: Judged, pixels: Judged) -> str:

@@ -77,7 +77,7 @@ class RankingSettings:
 
 @dataclass(frozen=True)
 class Advice:
-    """`best` and `fastest_not_worse` are backbones, the same where no faster one is as good; the rest are sentences."""
+    """`best` and `fastest_not_worse` are backbones, the same where none faster is shown as good; else sentences."""
 
     best: str
     fastest_not_worse: str

@@ -11,15 +11,22 @@ from pydantic import Field
 
 from headstart.errors import UserError
 from headstart.schema import files
+from headstart.schema.files import absent
 
 FILE = "verdicts.json"
 AGAIN = "run `headstart compare` again"
 Word = Literal[
     "helped", "helped, below the margin", "hurt", "hurt, below the margin", "no measurable difference", "inconclusive",
     "better", "better, below the margin", "worse", "worse, below the margin",
+    "ahead with this set", "ahead with this set, below the margin",
+    "behind with this set", "behind with this set, below the margin",
 ]  # fmt: skip
 HELPED, HURT = "helped", "hurt"
 BETTER, WORSE = "better", "worse"  # the same of two arms that do not differ in transfer
+AHEAD, BEHIND = (
+    "ahead with this set",
+    "behind with this set",
+)  # of one set of labelled pictures, which tells of no other
 BELOW = ", below the margin"
 NONE: Literal["no measurable difference"] = "no measurable difference"
 OPEN: Literal["inconclusive"] = "inconclusive"
@@ -45,10 +52,13 @@ class Verdict:
     """What the difference of two accuracies says.
 
     word: helped, hurt (each also ", below the margin"), no measurable difference, or inconclusive; of arms that do not
-    differ in transfer better and worse in place of helped and hurt; discordance: share
-    of test pictures on which the two differ; needed: for inconclusive, the test pictures that would decide;
-    more_repeats: subsets bring more of the variance than test pictures; n: the size, None for all sizes together;
-    unlearnt: it would be helped or hurt, but the arm that is behind did not learn, so nothing can be concluded.
+    differ in transfer better and worse in place of helped and hurt; where there was one set of labelled pictures, of
+    which alone it speaks, ahead and behind. difference: with its interval of `level`, 95% when left out; low90, high90:
+    of the interval that a verdict of no difference rests on, which errs on one side as often as that errs on both.
+    discordance: share of test pictures on which the two differ; needed: for inconclusive, the test pictures that would
+    find a difference of the margin four times in five; more_repeats: no number of them would, so repeats are needed; n:
+    the size, None for all sizes together; unlearnt: it would be helped or hurt, but the arm that is behind did not
+    learn, so nothing can be concluded; failing: nor can it where a few fits that failed decide.
     """
 
     word: Word
@@ -60,10 +70,17 @@ class Verdict:
     more_repeats: bool = False
     n: float | None = None
     unlearnt: bool = False
+    level: float | None = absent()
+    failing: bool | None = absent()
+
+    @property
+    def claim(self) -> int:
+        """1 where the first arm is said to be better, -1 the second: in general, or with one set of pictures."""
+        return self.sign or self.word.startswith(AHEAD) - self.word.startswith(BEHIND)
 
     @property
     def sign(self) -> int:
-        """1 for helped or better, -1 for hurt or worse, below the margin or not; else 0."""
+        """1 for helped or better, -1 for hurt or worse, below the margin or not; else 0, as for one set of pictures."""
         return self.word.startswith((HELPED, BETTER)) - self.word.startswith((HURT, WORSE))
 
     def without_transfer(self) -> Verdict:
@@ -74,6 +91,14 @@ class Verdict:
         """The verdict, or inconclusive where the arm that is behind did not learn (`first`, `second`: this one)."""
         behind = second if self.sign > 0 else first
         return replace(self, word=OPEN, unlearnt=True) if self.sign and behind else self
+
+    def if_none_failed(self) -> Verdict:
+        """Inconclusive, because fits that failed would decide."""
+        return replace(self, word=OPEN, failing=True)
+
+    def of_one_set(self) -> Verdict:
+        """The same said of one set of labelled pictures alone: ahead, behind."""
+        return replace(self, word=cast(Word, self.word.replace(HELPED, AHEAD).replace(HURT, BEHIND)))
 
     def at(self, n: float) -> Verdict:
         """The same verdict, of the size n."""
@@ -132,8 +157,25 @@ class ArmPair:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Where the variance of a difference comes from (`evidence.variance`), and how many test pictures told it."""
+
+    pictures: float
+    subsets: float
+    rest: float
+    pool: float
+    n: int
+
+
+@dataclass(frozen=True)
 class Comparison(ArmPair):
-    """Everything that a study says of `first` against `second`."""
+    """Everything that a study says of `first` against `second`.
+
+    Figures over sizes are over those that have several sets of labelled pictures. by_size: verdicts whose intervals
+    hold all together; one_set: there is one set of labelled pictures, and all is said of it alone; without_failed: the
+    verdict over all sizes without the repeats in which a fit failed; parts: of the variance of the
+    difference over all sizes.
+    """
 
     margin: float
     verdict: Verdict
@@ -147,6 +189,9 @@ class Comparison(ArmPair):
     p: float | None
     sentence: str = ""
     details: tuple[str, ...] = ()
+    one_set: bool | None = absent()
+    without_failed: Verdict | None = absent()  # noqa: RUF009
+    parts: Parts | None = absent()  # noqa: RUF009
 
 
 @dataclass(frozen=True)
@@ -159,7 +204,7 @@ class StudySize:
 
 @dataclass(frozen=True, kw_only=True)
 class AboutStudy:
-    """What was studied, on what, and when."""
+    """What was studied, on what, and when; primary: the pairs that the claim named beforehand is about."""
 
     data: str = ""
     seed: int | None = None
@@ -172,6 +217,23 @@ class AboutStudy:
     name: str = ""
     created: str = ""
     seconds: float | None = None
+    primary: tuple[ArmPair, ...] | None = absent()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would find a gain (a share) in four studies of five, on so many test pictures (near copies counted once).
+
+    repeats: None where not even `finds`' last number does; more_pictures: the test pictures that would, with that many
+    repeats, None where none would; finds: (repeats, the least gain that they find); overlap: subsets overlap.
+    """
+
+    gain: float
+    pictures: int
+    repeats: int | None
+    more_pictures: int | None
+    finds: tuple[tuple[int, float], ...]
+    overlap: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ Any of those with a NAME may end in +grey=POLICY: how grey pictures fill three c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,26 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
     random = " (random weights)" if backbone["weights"] == "none" else ""
     words = f"features of {name.removesuffix('@none')}{random}{said}"
     return _made(study, f"{name}{end}", words, "features", backbone)
+
+
+def primary_of(study: StudyRecipe, arms: Sequence[Arm], before: Sequence[str] = ()) -> list[str]:
+    """The names of the arms of the primary claim: as asked, as named `before`, or by the order of the arms.
+
+    A transfer arm first, then source-free ones; empty where the study has not both. Raises UserError for an arm that
+    is not in the study, or of the wrong kind.
+    """
+    names = {arm.name: arm for arm in arms}
+    if study.primary:
+        for i, name in enumerate(study.primary):
+            if name not in names:
+                raise UnknownName("arm", name, names, "(in primary)")
+            if names[name].transfer != (i == 0):
+                raise UserError("primary: name one transfer arm, then the source-free arms to compare it with.")
+        return list(study.primary)
+    first = next((name for name in before[:1] if name in names), None)
+    first = first or next((arm.name for arm in arms if arm.transfer), None)
+    others = [arm.name for arm in arms if not arm.transfer]
+    return [first, *others] if first and others else []
 
 
 def rewritten(text: str, backbone: dict[str, str]) -> str:

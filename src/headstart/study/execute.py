@@ -29,14 +29,14 @@ from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.schema.verdicts import FILE, Verdicts, read
 from headstart.study import tables
-from headstart.study.arms import Arm, arms_of
+from headstart.study.arms import Arm, arms_of, primary_of
 from headstart.study.cells import Cell, Where, fit_features
 from headstart.study.facts import about_arm
 from headstart.study.findings import findings
-from headstart.study.folder import PICTURES, RECIPE, ArmFolder, open_folder, seen, spent
+from headstart.study.folder import PICTURES, RECIPE, ArmFolder, claimed, open_folder, seen, spent
 from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
-from headstart.study.results import ArmResults
+from headstart.study.results import ArmResults, near_copies
 from headstart.study.subsets import Subsets, subsets
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def compare(
     started = time.perf_counter()
     arms = arms_of(recipe)
     folder = open_folder(out, recipe)
+    recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, claimed(folder)) or None})
     drawn = subsets(recipe)
     _check(arms, drawn)
     records.make(folder)
@@ -219,7 +220,8 @@ class _Work:
             return
         self.progress("cells", self.done, self.total)
         extraction = self._extracted(arm, source)
-        found.about = about_arm(arm, source, self.drawn, extraction)
+        near = near_copies(extraction.copies.near[self.drawn.test])
+        found.about = about_arm(arm, source, self.drawn, extraction) | {"near": near}
         kept.keep_about(found.about)
         for where in pending:
             images, rows = self.drawn.cell((where.size, where.repeat))

@@ -10,19 +10,21 @@ from statistics import median
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.learnt import has_learnt
-from headstart.evidence.pairwise import compare, curves_of, per_class
+from headstart.evidence.pairwise import Pair, compare_all, curves_of, per_class
 from headstart.evidence.reasons import reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
+from headstart.phrases import joined
 from headstart.schema.verdicts import (
-    BETTER,
-    HELPED,
+    BELOW,
     AboutStudy,
+    ArmPair,
     ArmSummary,
     Comparison,
     ExtractionCost,
@@ -36,7 +38,7 @@ from headstart.schema.verdicts import (
 )
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
-from headstart.study.results import ArmResults
+from headstart.study.results import ArmResults, grouped
 from headstart.study.subsets import Subsets
 
 
@@ -46,6 +48,7 @@ def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequenc
 
 
 Arms = tuple[ArmResults, ArmResults]
+OVERLAP = 0.2  # of the pool: subsets that take more of it are said to overlap
 
 
 def _pairs(working: Sequence[ArmResults]) -> list[Arms]:
@@ -80,12 +83,16 @@ class _Findings:
         """Every block."""
         working = [found for found in self.results if found.cells]
         pairs = [pair for pair in _pairs(working) if self.sizes(pair)]
-        comparisons = [self.compared(pair) for pair in pairs]
+        pairs.sort(key=lambda pair: not self.is_primary(pair))
+        primary = sum(map(self.is_primary, pairs))
+        comparisons = self.compared(pairs, primary)
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
-        notes = [*self.drawn.notes, *self.doubts(working), *_notes(self.drawn, self.looks, self.recipe)]
+        claim = _claim(pairs, primary)
+        notes = [*claim, *self.drawn.notes, *self.doubts(working), *self.cautions(working)]
+        notes += _notes(self.drawn, self.looks, self.recipe)
         return Verdicts(
-            headline=_headline(working, comparisons),
-            study=_about(self.recipe, self.drawn),
+            headline=_headline(comparisons, primary),
+            study=_about(self.recipe, self.drawn, pairs[:primary]),
             arms=tuple(self.arm(found) for found in self.results),
             comparisons=tuple(comparisons),
             training=tuple(curve for found in working if (curve := self.training(found)) is not None),
@@ -105,9 +112,17 @@ class _Findings:
             arms = [found for found in self.results if set(sizes) <= set(self.sizes([found]))]
             labels = self.drawn.images.labels[self.drawn.test]
             right = [[found.predicted(size, self.recipe.repeats) == labels for size in sizes] for found in arms]
-            unlearnt = np.array([[self.unlearnt(found, size) for size in sizes] for found in arms])
-            names, n = tuple(found.arm.name for found in arms), np.array([self.drawn.sizes[size] for size in sizes])
-            self._bootstraps[sizes] = Bootstrap.of(Answers(names, n, np.array(right), unlearnt))
+            answers = Answers(
+                arms=tuple(found.arm.name for found in arms),
+                sizes=np.array([self.drawn.sizes[size] for size in sizes]),
+                right=np.array(right),
+                unlearnt=np.array([[self.unlearnt(found, size) for size in sizes] for found in arms]),
+                single=np.array([size == "all" for size in sizes]),
+                pool=self.drawn.pool,
+                groups=self.groups,
+                failed=np.array([[self.failed(found, size) for size in sizes] for found in arms]),
+            )
+            self._bootstraps[sizes] = Bootstrap.of(answers)
         return self._bootstraps[sizes]
 
     def unlearnt(self, found: ArmResults, size: str) -> bool:
@@ -119,17 +134,37 @@ class _Findings:
     def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
         return {}
 
-    def compared(self, pair: Arms) -> Comparison:
-        """One pair of arms over the sizes that both have."""
-        first, second = (found.arm for found in pair)
-        return compare(
-            self.bootstrap(self.sizes(pair)),
-            first.name,
-            second.name,
-            margin=self.recipe.margin,
-            names=(first.words, second.words),
-            transfer=_is_transfer(pair),
-        )
+    @cached_property
+    def groups(self) -> NDArray[np.int64] | None:
+        """Near copies among the test pictures."""
+        return grouped(self.results, len(self.drawn.test))
+
+    def failed(self, found: ArmResults, size: str) -> NDArray[np.bool_]:
+        """(r,) the fits of an arm at a size that failed where most did not: they stopped early or stayed at chance."""
+        cells = found.at(size)
+        labels = self.drawn.images.labels[self.drawn.test]
+        middle = float(np.median([cell.accuracy for cell in cells])) / 2
+        stuck = [
+            cell.converged is False
+            or (cell.accuracy < middle and not has_learnt(labels, np.array([cell.predicted], dtype=np.int64)))
+            for cell in cells
+        ]
+        lost = np.array(stuck) if 2 * sum(stuck) < len(stuck) else np.zeros(len(stuck), np.bool_)
+        return np.resize(lost, self.recipe.repeats)
+
+    def is_primary(self, pair: Arms) -> bool:
+        """Whether the claim that was named beforehand is about this pair."""
+        names = self.recipe.primary or []
+        return pair[0].arm.name in names[:1] and pair[1].arm.name in names[1:]
+
+    def compared(self, pairs: Sequence[Arms], primary: int) -> list[Comparison]:
+        """Each pair of arms over the sizes that both have."""
+        boots = [self.bootstrap(self.sizes(pair)) for pair in pairs]
+        named = [
+            Pair(one.arm.name, other.arm.name, (one.arm.words, other.arm.words), _is_transfer((one, other)))
+            for one, other in pairs
+        ]
+        return compare_all(boots, named, primary, self.recipe.margin)
 
     def arm(self, found: ArmResults) -> ArmSummary:
         """The block of an arm, also of one that failed."""
@@ -199,7 +234,7 @@ class _Findings:
         size, labels = self.sizes(pair)[-1], self.drawn.images.labels[self.drawn.test]
         right = np.array([[found.predicted(size, self.recipe.repeats) == labels] for found in pair])
         first, second = (found.arm.name for found in pair)
-        answers = Answers((first, second), np.array([self.drawn.sizes[size]]), right)
+        answers = Answers((first, second), np.array([self.drawn.sizes[size]]), right, groups=self.groups)
         recalls = per_class(answers, labels, self.drawn.images.classes, first, second)
         return PerClass(first, second, size, tuple(recalls))
 
@@ -207,6 +242,32 @@ class _Findings:
         """A sentence for each arm that did not learn at some of its sizes."""
         told = {found.arm.words: self.doubt(found, self.sizes([found])) for found in working}
         return [reason.sentence for reason in told.values() if reason is not None]
+
+    def cautions(self, working: Sequence[ArmResults]) -> list[str]:
+        """What intervals and verdicts allow for: fits that failed, subsets that overlap, near copies."""
+        told = []
+        for found in working:
+            sizes = self.sizes([found])
+            lost = {size: int(self.failed(found, size).sum()) for size in sizes if size != "all"}
+            listed = ", ".join(f"{many} with {size}" for size, many in lost.items() if many)
+            if listed:
+                told.append(
+                    f"Fits of {found.arm.words} that failed where others did not: {listed} per class. A verdict stands "
+                    "only if it is the same without these repeats."
+                )
+        shares = {name: n / self.drawn.pool for name, n in self.drawn.sizes.items() if self.drawn.pool}
+        overlapping = [name for name, share in shares.items() if name != "all" and share > OVERLAP]
+        if overlapping and self.recipe.repeats > 1:
+            told.append(
+                f"Subsets of {', '.join(overlapping)} per class overlap, because there are no more than "
+                f"{self.drawn.pool:,.0f} to draw from: their intervals are wider for it."
+            )
+        if self.groups is not None:
+            alike = int((np.bincount(self.groups)[self.groups] > 1).sum())
+            told.append(
+                f"{alike:,} test pictures are near copies of others; intervals count each group as one picture."
+            )
+        return told
 
     def doubt(self, found: ArmResults, sizes: Sequence[str]) -> Reason | None:
         """That an arm did not learn, where it did not."""
@@ -219,30 +280,34 @@ class _Findings:
         listed = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
         if _frozen(pair[0]) and not _frozen(pair[1]):
             known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-            listed += reasons(known, weak=comparison.verdict.word not in (HELPED, BETTER))
+            weak = comparison.verdict.claim < 1 or comparison.verdict.word.endswith(BELOW)
+            listed += reasons(known, weak=weak)
         return Reasons(comparison.first, comparison.second, tuple(listed))
 
 
-def _headline(working: Sequence[ArmResults], comparisons: Sequence[Comparison]) -> str:
-    """The sentence on the best transfer arm against the best source-free one."""
-    best = {
-        transfer: max(
-            (found for found in working if found.arm.transfer == transfer),
-            key=lambda found: float(np.mean([cell.accuracy for cell in found.cells.values()])),
-            default=None,
-        )
-        for transfer in (True, False)
-    }
-    names = [found.arm.name for found in (best[True], best[False]) if found is not None]
-    for each in comparisons:
-        if [each.first, each.second] == names:
-            return each.sentence
+def _headline(comparisons: Sequence[Comparison], primary: int) -> str:
+    """The sentence on the primary claim: against the source-free arm that is hardest to beat, of those that learnt."""
+    named = comparisons[:primary]
+    sure = [each for each in named if not each.verdict.unlearnt] or named
+    if sure:
+        return min(sure, key=lambda each: each.verdict.difference.value).sentence
     if comparisons:
         return comparisons[0].sentence
     return "One arm alone has results: there is nothing to compare."
 
 
-def _about(recipe: StudyRecipe, drawn: Subsets) -> AboutStudy:
+def _claim(pairs: Sequence[Arms], primary: int) -> list[str]:
+    """What was claimed before the data were seen."""
+    if not primary or len(pairs) < 2:
+        return []
+    others = joined([pair[1].arm.words for pair in pairs[:primary]])
+    return [
+        f"The claim, named beforehand, is {pairs[0][0].arm.words} against {others}, over all sizes. Single sizes "
+        "and other pairs are judged more strictly, so that all verdicts together err in 5% of studies."
+    ]
+
+
+def _about(recipe: StudyRecipe, drawn: Subsets, primary: Sequence[Arms]) -> AboutStudy:
     return AboutStudy(
         data=recipe.data.source,
         seed=recipe.seed,
@@ -252,6 +317,7 @@ def _about(recipe: StudyRecipe, drawn: Subsets) -> AboutStudy:
         margin=recipe.margin,
         head=recipe.head.name,
         sizes=tuple(StudySize(name, n) for name, n in drawn.sizes.items()),
+        primary=tuple(ArmPair(one.arm.name, other.arm.name) for one, other in primary) or None,
     )
 
 
@@ -266,11 +332,15 @@ def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     if looks.refused:
         notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
     notes += list_cures([*drawn.images.refused, *looks.refused])
-    if recipe.repeats < 5:
-        few = "1 subset a size makes" if recipe.repeats == 1 else f"{recipe.repeats} subsets a size make"
-        notes.append(f"{few} wide intervals; repeats=5 or more narrows them.")
-    if "all" in drawn.sizes:
-        notes.append("There is one subset of all labelled pictures: the interval there is that of the test pictures.")
+    if recipe.repeats == 1:
+        notes.append("1 subset a size says nothing of other labelled pictures; repeats=5 or more does.")
+    elif recipe.repeats < 5:
+        notes.append(f"{recipe.repeats} subsets a size make wide intervals; repeats=5 or more narrows them.")
+    if "all" in drawn.sizes and len(drawn.sizes) > 1 and recipe.repeats > 1:
+        notes.append(
+            "There is one subset of all labelled pictures: it is left out of the verdict over all sizes, and how much "
+            "another would differ is taken from the largest size before it."
+        )
     notes.append(
         "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is there to be looked at: it "
         "chose nothing."

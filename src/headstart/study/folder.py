@@ -65,6 +65,14 @@ def seen(folder: Path, mark: str) -> dict[str, Any] | None:
     return found if found is not None and found.get("mark") == mark else None
 
 
+def claimed(folder: Path) -> list[str]:
+    """The arms of the claim that the study in this folder was about before; none where there is no study."""
+    try:
+        return StudyRecipe.load(folder / RECIPE).primary or []
+    except UserError:
+        return []
+
+
 def spent(folder: Path) -> float:
     """Seconds that the study in this folder took before."""
     try:

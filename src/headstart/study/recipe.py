@@ -24,8 +24,13 @@ class StudyRecipe(Document):
     arms: list[str] = Field(default=list(ARMS), min_length=1)
     sizes: list[Size] = Field(default=list(SIZES), min_length=1)
     """Labelled pictures of each class, all of which every arm is fitted on; `all` there are."""
-    repeats: int = Field(default=5, ge=1)
+    repeats: int = Field(default=10, ge=1)
     """Subsets drawn at each size; `all` has one."""
+    primary: list[str] | None = None
+    """The claim that the study is about: a transfer arm and the source-free arms that it is compared with, by name.
+
+    By default the first transfer arm and every source-free one; a folder keeps what was named first.
+    """
     seed: int = Field(default=0, ge=0, lt=2**63)
     limit_test: int | None = Field(default=None, ge=2)
     """At most this many test pictures (stratified)."""
@@ -41,6 +46,6 @@ class StudyRecipe(Document):
     """How arms that train a network vary their pictures."""
 
     def grows_into(self, other: StudyRecipe) -> bool:
-        """Whether results of this study can be used in the other: only arms, sizes, repeats and margin may differ."""
-        free = {"arms", "sizes", "repeats", "margin"}
+        """Whether results of this study can be used in another: arms, sizes, repeats, margin and claim may differ."""
+        free = {"arms", "sizes", "repeats", "margin", "primary"}
         return self.model_dump(exclude=free) == other.model_dump(exclude=free)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,3 +36,21 @@ class ArmResults:
         """(r, m) class indices; the one subset of `all` is repeated."""
         found = np.array([cell.predicted for cell in self.at(size)], dtype=np.int64)
         return np.repeat(found, repeats, axis=0) if len(found) == 1 < repeats else found
+
+
+def near_copies(group: NDArray[np.int64]) -> list[list[int]]:
+    """The groups of near copies among the test pictures: their places, of groups of two and more; `group` (m,)."""
+    number, counts = np.unique(group, return_counts=True)
+    return [np.flatnonzero(group == each).tolist() for each in number[counts > 1]]
+
+
+def grouped(results: Sequence[ArmResults], m: int) -> NDArray[np.int64] | None:
+    """A number (m,) that near copies among the test pictures share; None where there are none, or none are known."""
+    known = next((found.about["near"] for found in results if found.about.get("near")), None)
+    if not known:
+        return None
+    group = np.arange(m)
+    for places in known:
+        if max(places) < m:
+            group[places] = places[0]
+    return group

@@ -28,7 +28,8 @@ class Subsets:
     """Which pictures each cell learns from. `images` are all that the study uses; `test` (m,) are indices into them.
 
     `sizes` has, in ascending order, the name of each size and how many labelled pictures per class it means (a mean
-    where classes have fewer). `labelled` has indices into `images` for each cell.
+    where classes have fewer). `labelled` has indices into `images` for each cell. `pool`: labelled pictures per class
+    that the subsets were drawn from.
     """
 
     images: ImageSet
@@ -36,6 +37,7 @@ class Subsets:
     sizes: Mapping[str, float]
     labelled: Mapping[CellPlace, NDArray[np.int64]]
     notes: tuple[str, ...] = ()
+    pool: float | None = None
 
     def cell(self, cell: CellPlace) -> tuple[ImageSet, NDArray[np.int64]]:
         """The pictures of a cell with their parts, side by side, and their places in `images`.
@@ -113,7 +115,8 @@ def subsets(recipe: StudyRecipe) -> Subsets:
     meant = {str(size): len(drawn[str(size), 0]) / len(images.classes) for size in sizes}
     chosen = where[[place[name] for name in test.names]].astype(np.int64)
     told = lacking(test, ["test"], set(images.parts.tolist()))
-    return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes, *told))
+    per_class = len(pool) / len(images.classes)
+    return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes, *told), per_class)
 
 
 def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], list[str]]:

@@ -22,7 +22,7 @@ from headstart.report.study import (
     tables,
     verdicts,
 )
-from headstart.report.study.words import MARKS, size_words
+from headstart.report.study.words import MARKS, UNLISTED, size_words
 from headstart.schema.verdicts import TrainingCurve, Verdicts, read
 
 SECTIONS = {
@@ -69,7 +69,7 @@ def view(folder: Path, study: Verdicts) -> dict[str, Any]:
         "more": shown(rest, 1000),
         "facts": tables.facts(study),
         "overview": verdicts.overview(study, words),
-        "shapes": [mark for word, mark in MARKS.items() if not word.startswith(("better", "worse"))],
+        "shapes": [mark for word, mark in MARKS.items() if not word.startswith(UNLISTED)],
         "chart": charts.main_chart(study, drawn),
         "how_to_read": reading.how_to_read(study),
         "cards": verdicts.cards(study, words),

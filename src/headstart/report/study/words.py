@@ -28,9 +28,17 @@ MARKS = {
     "better, below the margin": Mark("better, below the margin", "△", "gain"),
     "worse": Mark("worse", "▼", "loss"),
     "worse, below the margin": Mark("worse, below the margin", "▽", "loss"),
+    "ahead with this set": Mark("ahead with this set", "▲", "gain"),
+    "ahead with this set, below the margin": Mark("ahead with this set, below the margin", "△", "gain"),
+    "behind with this set": Mark("behind with this set", "▼", "loss"),
+    "behind with this set, below the margin": Mark("behind with this set, below the margin", "▽", "loss"),
     "no measurable difference": Mark("no measurable difference", "=", "none"),
     "inconclusive": Mark("inconclusive", "?", "none"),
 }
+
+
+UNLISTED = ("better", "worse", "ahead", "behind")
+"""Beginnings of words whose shapes others have in the legend."""
 
 
 def points(share: float) -> str:

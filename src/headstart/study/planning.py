@@ -1,0 +1,46 @@
+"""How many repeats and test pictures a study needs: from a pilot of a few fits, which the study itself uses again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.errors import UserError
+from headstart.evidence import power
+from headstart.progress import Progress, silent
+from headstart.schema.verdicts import Plan
+from headstart.study.arms import Arm, arms_of, primary_of
+from headstart.study.execute import compare
+from headstart.study.recipe import StudyRecipe
+
+PILOT = 5
+"""Repeats of the pilot: fewer do not tell how much subsets differ."""
+
+
+def plan(
+    recipe: StudyRecipe, out: Path | str | None = None, progress: Progress = silent, *, store: bool = True
+) -> tuple[Plan, str]:
+    """What finds the recipe's margin in four studies of five, and the pair of arms that tells it, in words.
+
+    The pilot is a study in `out` of the first transfer arm and the source-free one that is quickest to fit. Raises
+    UserError where the recipe has not both.
+    """
+    arms = arms_of(recipe)
+    names = primary_of(recipe, arms)
+    if not names:
+        raise UserError("A plan takes a transfer arm and a source-free one, as --arms pixels,sprout.")
+    two = _quickest([arm for arm in arms if arm.name in names])
+    sizes = [size for size in recipe.sizes if size != "all"] or recipe.sizes
+    texts = [text for text, arm in zip(recipe.arms, arms, strict=True) if arm in two]
+    update = {"arms": texts, "repeats": PILOT, "sizes": sizes, "primary": None}
+    study = compare(recipe.model_copy(update=update), out, progress, store=store)
+    if not study.findings.comparisons:
+        raise UserError(f"The pilot has nothing to compare. {study.findings.headline}")
+    found = study.findings.comparisons[0]
+    words = " against ".join(study.findings.arm(name).words for name in (found.first, found.second))
+    return power.plan(power.spread_of(found, PILOT), recipe.margin), words
+
+
+def _quickest(arms: list[Arm]) -> list[Arm]:
+    """The first transfer arm and the source-free one that trains no network, where there is one."""
+    free = sorted((arm for arm in arms if not arm.transfer), key=lambda arm: arm.trained)
+    return [next(arm for arm in arms if arm.transfer), free[0]]
