@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import socket
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -238,3 +239,19 @@ def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classi
     app = application(Served(classifier, "digits"), Limits(request_s=1e-4), hosts=("*",))
     with TestClient(app) as client:
         assert client.post("/predict", content=png(np.zeros((8, 8), np.uint8))).status_code == 503
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_hostile_files_get_a_status_of_their_own_never_a_traceback_or_a_path(
+    client: TestClient, data_dir: Path
+) -> None:
+    """Every fifth of the hostile files; `benchmarks/serve.py` sends all of them."""
+    with tarfile.open(data_dir / "hard_images.tar.xz") as archive:
+        for file in [one for one in archive if one.isfile()][::5]:
+            opened = archive.extractfile(file)
+            assert opened is not None
+            answer = client.post("/predict", content=opened.read(200_000))
+            assert answer.status_code in (200, 400, 413, 415, 422), (file.name, answer.text)
+            assert "Traceback" not in answer.text and "site-packages" not in answer.text
+            assert file.name not in answer.text
