@@ -98,9 +98,11 @@ class TrainingPictures:
 
 def unit(features: NDArray[np.floating[Any]]) -> Rows:
     """Rows (n, d) float32 of length 1; a row of zeros stays."""
-    rows = np.asarray(features, dtype=np.float32)
+    rows: Rows = np.array(features, dtype=np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(length > 0, length, 1), dtype=np.float32)
+    length[length == 0] = 1
+    rows /= length
+    return rows
 
 
 def write(images: ImageSet, contents: NDArray[np.uint8], folder: Path) -> None:
