@@ -26,8 +26,11 @@ def convert(module: nn.Module, size: tuple[int, int], name: str) -> Any:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its tracing, and sizes that become constants: they are constant
+            example = torch.zeros(1, 3, *size)
+            trace: Any = torch.jit.trace
+            traced = trace(module, example)  # first by itself: there a size is a number, not a tensor
             torch.onnx.export(
-                module, (torch.zeros(1, 3, *size),), file, dynamo=False, opset_version=OPSET,
+                traced, (example,), file, dynamo=False, opset_version=OPSET,
                 input_names=["network"], output_names=["features"],
             )  # fmt: skip
     except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
