@@ -29,6 +29,7 @@ from headstart.statistics import t_quantile, wilson_of, z_quantile
 Floats = NDArray[np.float64]
 BEND, LESS, CAUTION = 1.25, 0.36, 1.04  # by numerical integration over all shares of the variance, 2 to 20 repeats
 LEAST = 0.7  # of the width from pictures alone: subsets that agree by chance make an interval no narrower
+ONE_ARM = 0.5  # of the one picture more: with it, accuracies of 0.9 to 0.99 on 50 pictures are held in 92 to 99.5%
 SMALLEST_P = 1e-12
 
 
@@ -179,15 +180,16 @@ def combined(coefficients: Floats, values: Floats) -> Floats:
 
 
 def _one_more(coefficients: Floats, columns: Floats) -> float:
-    """The variance of one more picture, on which the arms differ as much as on the others; of one arm alone none.
+    """The variance of one more picture, on which the arms differ as much as on the others.
 
-    How much is known the less, the fewer differ: one on which they differ wholly is added to them.
+    How much is known the less, the fewer differ: one on which they differ wholly is added to them. Of one arm: on which
+    it is wrong, or right, whichever is rarer.
     """
-    if not coefficients.min() < 0 < coefficients.max():
-        return 0.0
-    most = float(np.abs(coefficients).sum()) / 2
-    like = (float((columns**2).sum()) + most**2) / (float(np.abs(columns).sum()) + most)
-    return (like / (len(columns) + 2)) ** 2
+    two = coefficients.min() < 0 < coefficients.max()
+    most = float(np.abs(coefficients).sum()) / (2 if two else 1)
+    rare = columns if two or columns.mean() < most / 2 else most - columns
+    like = (float((rare**2).sum()) + most**2) / (float(np.abs(rare).sum()) + most)
+    return ((1 if two else ONE_ARM) * like / (len(columns) + 2)) ** 2
 
 
 def _by_size(answers: Answers, coefficients: Floats) -> Floats:
