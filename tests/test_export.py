@@ -73,7 +73,9 @@ def made(run: Path) -> dict[str, Path]:
     return {name: headstart.export(run, run.parent / name, format=name).folder for name in EXPORTS}
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize(
+    "interpolation", ["bilinear", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bicubic", "lanczos"))]
+)
 def test_the_graph_resizes_as_pillow_does_exactly_in_onnx_and_within_a_grey_level_in_openvino(
     interpolation: Any,
 ) -> None:
