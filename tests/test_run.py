@@ -356,8 +356,8 @@ def test_predictions_are_written_in_three_formats_with_equal_content(network_run
     else:
         read = json.loads(out.read_text())["predictions"] if kind == "json" else rows(out)
     expected = found.rows(2)
-    assert [{k: str(v) for k, v in row.items()} for row in read] == [
-        {k: str(v) for k, v in row.items()} for row in expected
+    assert [{k: str(v).lower() for k, v in row.items()} for row in read] == [
+        {k: str(v).lower() for k, v in row.items()} for row in expected
     ]
 
 

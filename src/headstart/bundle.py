@@ -5,6 +5,7 @@
     bundle/backbone.safetensors  the backbone's weights, with backbone.json beside them (or backbone.onnx)
     bundle/novelty.safetensors   what tells pictures of none of the classes (see `novelty`)
     bundle/conformal.safetensors what makes sets of classes (see `conformal`), where there were out-of-fold answers
+    bundle/golden.safetensors    drawn pictures with the probabilities that are expected of it (see `golden`)
     bundle/seen.safetensors      digests of the pictures it has seen in fitting (see `seen`), where they were given
 
 The manifest is written last, and the folder is moved into its place whole. Loading checks the manifest against its
@@ -19,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart import conformal, documents, exported, novelty, tensors
+from headstart import conformal, documents, exported, golden, novelty, tensors
 from headstart import manifest as manifests
 from headstart import seen as digests
 from headstart.augment import NO_VIEWS, Augment, Views
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, HeadstartError, UserError
+from headstart.features.extract import Extractor
 from headstart.features.source import FeatureSource
 from headstart.heads import HEADS, Head
 from headstart.manifest import Manifest
@@ -37,10 +39,16 @@ if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
 
 
-def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = None) -> Path:
+def save(
+    classifier: Classifier,
+    folder: Path,
+    seen: digests.Digests | None = None,
+    extractor: Extractor | None = None,
+) -> Path:
     """Write the bundle to `folder`, replacing what is there, and return the folder.
 
     `seen` (n, 16) are digests of the pictures that it was fitted on, so that `inference.evaluate` knows them again.
+    `extractor` is of the classifier's source, where one is open: the golden pictures go through it.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -56,6 +64,7 @@ def save(classifier: Classifier, folder: Path, seen: digests.Digests | None = No
                 novelty.write(classifier.novelty, part)
             if classifier.conformal is not None:
                 conformal.write(classifier.conformal, part)
+            golden.write(classifier.made_golden(extractor), part)
             backbone = _save_backbone(classifier, part)
             known = set(classifier.head.classes_.tolist())
             manifest = {
@@ -142,6 +151,7 @@ def load_classifier(path: Path | str) -> Classifier:
             source, head, tuple(manifest.classes), manifest.temperature, _views(manifest.averaging),
             None if manifest.novelty is None else novelty.read(folder, manifest.novelty.threshold, head.n_features_in_),
             conformal.read(folder) if conformal.FILE in manifest.files else None,
+            golden.read(folder, len(manifest.classes)) if golden.FILE in manifest.files else None,
         )  # fmt: skip
         _try(found)
     except (UserError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:

@@ -8,19 +8,22 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from headstart.augment import NO_VIEWS, Views
 from headstart.conformal import Conformal
+from headstart.engines import Engine
 from headstart.errors import DataError
 from headstart.features.extract import Extractor, Settings
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
+from headstart.golden import AT_OPENING, Golden
 from headstart.images import ImageSet
 from headstart.images.names import nfc
 from headstart.metrics import apply_temperature, log_softmax
@@ -37,7 +40,7 @@ class Classifier:
 
     `head.classes_` are indices into `classes`, so a class without training pictures has no column in the head; its
     probability is 0. `averaging` are the views that are averaged with the plain picture. `novelty` tells strangers, and
-    `conformal` makes sets of classes, where there are some.
+    `conformal` makes sets of classes, where there are some; `golden` has what the classifier of a bundle must compute.
 
     >>> from sklearn.datasets import load_digits
     >>> from headstart import TransferClassifier
@@ -58,6 +61,35 @@ class Classifier:
     averaging: Views = NO_VIEWS
     novelty: Novelty | None = None
     conformal: Conformal | None = None
+    golden: Golden | None = None
+
+    def check(self, engine: Engine) -> None:
+        """Raise BundleError unless an engine gives the first golden pictures the probabilities that are expected.
+
+        Of a classifier from a bundle; one that has just been fitted has no such pictures.
+        """
+        if self.golden is not None:
+            self.golden.check(
+                lambda pictures: self.probabilities(self._rows(engine, pictures)), self.classes, count=AT_OPENING
+            )
+
+    def _rows(self, engine: Engine, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """(h, w, 3) uint8 pictures -> (n, d) features by an open engine."""
+        prepared = [self.source.preprocess.apply(Image.fromarray(picture)) for picture in pictures]
+        return engine.run(np.stack(prepared))
+
+    def made_golden(self, extractor: Extractor | None = None) -> Golden:
+        """The golden pictures with the probabilities that this classifier gives them now, in float32.
+
+        By an open `extractor` of its source, where there is one: their rows come from its store if they are there.
+        """
+        from headstart.images import from_arrays
+
+        exact = replace(self.source, engine=replace(self.source.engine, precision="float32"))
+        if extractor is None or extractor.source != exact:
+            with Extractor(exact) as own:
+                return self.made_golden(own)
+        return Golden.made(lambda pictures: extractor.extract(from_arrays(pictures)).features, self.probabilities)
 
     def known(self, features: NDArray[np.floating[Any]]) -> NDArray[np.bool_] | None:
         """(n, d) features -> (n,) whether a picture is like those fitted on; else its answer is none of the classes.
@@ -111,7 +143,7 @@ class Predictor:
     """
 
     def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:
-        self.classifier, self.extractor = classifier, Extractor(classifier.source, settings)
+        self.classifier, self.extractor = classifier, Extractor(classifier.source, settings, classifier.check)
 
     def predict_proba(self, images: ImageSet, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:
         """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart import bundle, records
+from headstart import bundle, card, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
@@ -185,13 +185,14 @@ def execute(
     records.make(folder)
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
-    bundle.save(fitted.classifier, folder / "bundle", seen=seen)
+    bundle.save(fitted.classifier, folder / "bundle", seen, fitted.views.extractor)
     fitted_on = outcome.fitted_on()
     learnt = np.isin(fitted.images.parts, fitted_on)
     nearest.write(fitted.images.take(learnt), fitted.extraction.contents[learnt], folder)
     peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
     scores = replace(scores, memory=Memory(peak_mb))
     records.write_json(folder / FILE, scores.to_dict())
+    card.write(folder / "bundle", scores)
     fitted.done()
     fitted.views.extractor.close()
     mistakes = mistakes_of(fitted, outcome.probabilities, fitted_on)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,10 +66,16 @@ class Extractor:
     """A feature source held open: engine, threads and stores are opened when they are first needed, and then reused.
 
     For one thread at a time. What it holds is given back by `close`, at the end of a `with`, or with the object.
+    An engine that is opened is shown to `accept` first, which may refuse it by an error.
     """
 
-    def __init__(self, source: FeatureSource, settings: Settings | None = None) -> None:
-        self.source, self.settings = source, settings or Settings()
+    def __init__(
+        self,
+        source: FeatureSource,
+        settings: Settings | None = None,
+        accept: Callable[[Engine], None] | None = None,
+    ) -> None:
+        self.source, self.settings, self.accept = source, settings or Settings(), accept
         self._stores: dict[str, FeatureStore] = {}
         self._give_back = weakref.finalize(self, _close, self._stores)
 
@@ -89,7 +95,10 @@ class Extractor:
     @cached_property
     def engine(self) -> Engine:
         """The engine; opened here the first time, which may take seconds."""
-        return self.source.open()
+        opened = self.source.open()
+        if self.accept is not None:
+            self.accept(opened)
+        return opened
 
     @property
     def is_open(self) -> bool:
@@ -123,8 +132,8 @@ class Extractor:
             vars(self).pop(name, None)
         _close(self._stores)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[FeatureSource, Settings]]:
-        return type(self), (self.source, self.settings)  # a copy opens for itself what it needs
+    def __reduce__(self) -> tuple[type[Self], tuple[FeatureSource, Settings, Callable[[Engine], None] | None]]:
+        return type(self), (self.source, self.settings, self.accept)  # a copy opens for itself what it needs
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from headstart.backbones.licences import marked
+from headstart.novelty import ALARMS
 from headstart.phrases import joined, p_words, percent
 from headstart.report import training
 from headstart.report.files import RunFiles
@@ -35,6 +36,7 @@ def steps(files: RunFiles) -> list[tuple[str, str]]:
         ("Views", _augmentation(files)),
         ("Training", _training(files)) if trained else ("Head", head_words(files)),
         ("Probabilities", _temperature(files)),
+        ("None of these", _strangers(files)),
         ("Result", _result(files)),
     ]
     return [(title, text) for title, text in told if text]
@@ -250,6 +252,17 @@ def _what_the_temperature_did(files: RunFiles) -> str:
     said = f": it {worse}" if worse else ""
     part = PART_WORDS[files.judged]
     return f"Log loss on the {part} pictures: {decimal(then)} without it, {decimal(now)} with it{said}."
+
+
+def _strangers(files: RunFiles) -> str:
+    """How many of the test pictures were taken for none of the classes, where the classifier can tell."""
+    test = files.after.get("test")
+    if test is None or test.strangers is None:
+        return ""
+    return (
+        f"{percent(test.strangers, digits_for(test.n))} of the test pictures were taken for none of the classes: no "
+        f"training picture is like them. The threshold is set for about {percent(ALARMS, 0)} of pictures like those."
+    )
 
 
 def _result(files: RunFiles) -> str:
