@@ -23,6 +23,7 @@ from headstart.study.execute import Study, compare
 from headstart.study.planning import plan
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import subsets
+from headstart.study.why import why
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NEAREST = {"head": {"name": "prototype"}}
@@ -262,6 +263,19 @@ class TestClaim:
         assert len(list((tmp_path / "study").rglob("2-*.json"))) == 10
         with pytest.raises(UserError, match="a transfer arm and a source-free one"):
             plan(recipe(), tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) -> None:
+    """Digits are grey, so how they are shown makes a difference; pixels are no frozen features."""
+    asked = recipe(arms=["pixels", "sprout"], sizes=[2], data={"limit": 300})
+    told = why(asked, compare(asked, tmp_path / "study"))
+    assert [each.partition(":")[0] for each in told] == [
+        "With pictures shown at 96 pixels", "With grey in one channel (if pictures are grey)",
+        "With grey in false colours (if pictures are grey)",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="frozen features"):
+        why(recipe(), compare(recipe(), tmp_path / "other"))
 
 
 class TestPictures:
