@@ -35,7 +35,7 @@ class Population:
     whole: the last size is `all`, one subset; pool: labelled pictures per class that subsets are drawn from; cluster:
     test pictures come in groups of so many near copies; failing: chance that a fit of the second arm stays at chance;
     counted: its accuracy is so much higher otherwise that with those fits it is `second`; arms: how many, half of them
-    transfer arms, equal to `first`.
+    transfer arms, equal to `first`; start: the place of the smallest size among `SIZES`.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Population:
     failing: float = 0.0
     counted: bool = False
     arms: int = 2
+    start: int = 0
 
     @property
     def truths(self) -> Floats:
@@ -76,7 +77,7 @@ class Population:
     @property
     def sizes(self) -> Floats:
         """(s,) labelled pictures per class."""
-        return np.array(SIZES[: len(self.first)])
+        return np.array(SIZES[self.start : self.start + len(self.first)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ HARD = [
     Population("all alone", 500, 5, (0.9,), (0.9,), own=0.1, whole=True),
     Population("overlapping subsets, 5 sizes", 500, 5, RISING, RISING, own=0.1, pool=120),
     Population("overlapping subsets, 2,000 pictures", 2_000, 5, RISING, RISING, own=0.2, noise=0.4, pool=120),
-    Population("overlapping subsets, 1 size", 2_000, 5, (0.85,), (0.85,), own=0.2, noise=0.4, pool=6),
+    Population("overlapping subsets, 1 size", 2_000, 5, (0.85,), (0.85,), own=0.2, noise=0.4, pool=120, start=4),
     Population("near copies of 5", 500, 5, (0.9,), (0.9,), cluster=5),
     Population("near copies of 10, 5 sizes", 500, 5, RISING, RISING, own=0.1, cluster=10),
     Population("fits that fail, 1 size", 500, 5, (0.85,), (0.85,), own=0.1, failing=0.1),
@@ -210,6 +211,7 @@ BETTER = [
     Population("+3 points, 5 sizes, steady", 500, 10, ABOVE, RISING),
     Population("3 points, subsets rule, 5 repeats", 2_000, 5, (0.90,), (0.87,), own=0.1),
     Population("3 points, subsets rule, 10 repeats", 2_000, 10, (0.90,), (0.87,), own=0.1),
+    Population("3 points, 5 sizes, two source-free arms", 2_000, 5, ABOVE, RISING, arms=3),
     Population("+2 near the top", 500, 5, (0.99,), (0.97,)),
     Population("steeper curve", 500, 10, RISING, (0.40, 0.55, 0.70, 0.82, 0.90), own=0.1),
     Population("steeper curve, all last", 500, 5, ABOVE, RISING, own=0.1, whole=True),

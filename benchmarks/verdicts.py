@@ -10,6 +10,7 @@ Each line is one population (`benchmarks/populations.py`). Printed are the perce
     any        any of them
     covered    the interval over all sizes holds the truth; all of the intervals by size hold theirs; those of one
                arm's accuracies, on average
+    found      the sizes at which the first pair's verdict says rightly which arm is better, on average
     helped, hurt, none, open    the first pair's verdict
 
 The first lines are exact: coverage under normal errors for every share of subsets in the variance. Exit status 1 where
@@ -81,7 +82,20 @@ def figures(population: Population, number: int, seed: int, draws: int = DRAWS) 
     return {name: tally.share(name) for name in COLUMNS}
 
 
-COLUMNS = ("verdict", "sizes", "sentence", "any", "covered", "covered by size", "covered arm", HELPED, HURT, NONE, OPEN)
+COLUMNS = (
+    "verdict",
+    "sizes",
+    "sentence",
+    "any",
+    "covered",
+    "covered by size",
+    "covered arm",
+    "found",
+    HELPED,
+    HURT,
+    NONE,
+    OPEN,
+)
 
 
 def judged(tally: Tally, population: Population, found: list[Comparison]) -> None:
@@ -99,6 +113,8 @@ def judged(tally: Tally, population: Population, found: list[Comparison]) -> Non
     tally.add("covered", holds(first.verdict.difference, population.truth))
     sizes = zip(first.by_size, population.truths, strict=True)
     tally.add("covered by size", all(holds(each.difference, truth) for each, truth in sizes))
+    found_by_size = [size.sign == np.sign(truth) for size, truth in zip(first.by_size, population.truths, strict=True)]
+    tally.add("found", 0.0 if population.equal else float(np.mean(found_by_size)))
     tally.add(next(word for word in (HELPED, HURT, NONE, "") if first.verdict.word.startswith(word)) or OPEN, 1)
 
 

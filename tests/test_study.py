@@ -18,10 +18,12 @@ import pytest
 from PIL import Image
 
 from headstart.errors import DataError, UnknownName, UserError
-from headstart.study.arms import arms_of
+from headstart.study.arms import arms_of, primary_of
 from headstart.study.execute import Study, compare
+from headstart.study.planning import plan
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import subsets
+from headstart.study.why import why
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NEAREST = {"head": {"name": "prototype"}}
@@ -225,7 +227,70 @@ class TestStudy:
             compare(recipe(arms=[f"sprout@{tmp_path / 'broken.safetensors'}"]), tmp_path / "study")
 
 
+class TestClaim:
+    def test_it_is_the_first_transfer_arm_against_every_source_free_one(self) -> None:
+        asked = recipe(arms=["pixels", "sprout", "sprout+finetune=1", "sprout@none"])
+        assert primary_of(asked, arms_of(asked)) == ["sprout", "pixels", "sprout@none"]
+        assert primary_of(asked, arms_of(asked), before=["sprout+finetune=1"])[0] == "sprout+finetune=1"
+        alone = recipe(arms=["pixels"])
+        assert primary_of(alone, arms_of(alone)) == []
+
+    def test_it_can_be_named_and_what_is_no_such_arm_is_refused(self) -> None:
+        asked = recipe(arms=["pixels", "sprout", "sprout@none"], primary=["sprout", "sprout@none"])
+        assert primary_of(asked, arms_of(asked)) == ["sprout", "sprout@none"]
+        for names, said in ((["sprot", "pixels"], "sprot"), (["pixels", "sprout"], "one transfer arm")):
+            with pytest.raises(UserError, match=said):
+                primary_of(recipe(arms=["pixels", "sprout"], primary=names), arms_of(asked))
+
+    def test_a_folder_keeps_what_was_named_first(self, study: Study) -> None:
+        """Else one could name the arm that came out best."""
+        assert (StudyRecipe.load(study.folder / "study.toml").primary or [])[:2] == ["sprout", "pixels"]
+        grown = compare(recipe(arms=["sprout+grey=first", "sprout", "pixels"]), study.folder)
+        assert grown.verdicts["study"]["primary"] == [{"first": "sprout", "second": "pixels"}]
+        assert grown.findings.main() == grown.findings.comparisons[0]
+        assert grown.findings.headline == grown.findings.comparisons[0].sentence
+
+    def test_one_set_of_pictures_says_nothing_of_transfer_in_general(self, tmp_path: Path) -> None:
+        once = compare(recipe(arms=["pixels", "sprout"], repeats=1), tmp_path / "study")
+        assert once.findings.headline.startswith("With this set of labelled pictures, ")
+        assert once.findings.comparisons[0].one_set and once.findings.comparisons[0].verdict.sign == 0
+
+    def test_a_plan_uses_the_quickest_arms_and_its_fits_are_used_again(self, tmp_path: Path) -> None:
+        asked = recipe(arms=["scratch", "pixels", "sprout"], sizes=[2], margin=0.2)
+        found, words = plan(asked, tmp_path / "study")
+        assert words == "features of sprout against raw pixels"
+        assert found.repeats is not None and found.gain == 0.2
+        assert len(list((tmp_path / "study").rglob("2-*.json"))) == 10
+        with pytest.raises(UserError, match="a transfer arm and a source-free one"):
+            plan(recipe(), tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) -> None:
+    """Digits are grey, so how they are shown makes a difference; pixels are no frozen features."""
+    asked = recipe(arms=["pixels", "sprout"], sizes=[2], data={"limit": 300})
+    told = why(asked, compare(asked, tmp_path / "study"))
+    assert [each.partition(":")[0] for each in told] == [
+        "With pictures shown at 96 pixels", "With grey in one channel (if pictures are grey)",
+        "With grey in false colours (if pictures are grey)",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="frozen features"):
+        why(recipe(), compare(recipe(), tmp_path / "other"))
+
+
 class TestPictures:
+    def test_test_pictures_that_are_near_copies_count_as_one(self, tmp_path: Path) -> None:
+        folder, test = photographs(tmp_path / "data"), photographs(tmp_path / "test", 10)
+        for path in list(test.rglob("*.png")):
+            path.with_stem(f"{path.stem} again").write_bytes(path.read_bytes())
+        data = {"source": str(folder), "test": str(test)}
+        asked = recipe(data=data, arms=["pixels", "sprout@none"], sizes=[2])
+        study = compare(asked, tmp_path / "study")
+        groups = study.results[0].about["near"]
+        assert groups and all(len(each) == 2 for each in groups)
+        assert any("are near copies of others" in note for note in study.verdicts["notes"])
+        assert study.verdicts["comparisons"][0]["parts"]["n"] == study.verdicts["study"]["n_test"] - len(groups)
+
     def test_broken_pictures_are_left_out_of_every_arm_and_listed(self, tmp_path: Path) -> None:
         folder = photographs(tmp_path / "data")
         (folder / "a" / "03.png").write_bytes(b"not a picture")

@@ -61,6 +61,9 @@ def compare(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say how many repeats would find --margin, from a pilot of a few fits.")
     ] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Test reasons: the transfer arm once more with one choice changed at a time.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
     ] = None,
@@ -104,12 +107,22 @@ def compare(
         )
         if not plan:
             study = api.carry_out_study(asked, out, progress, store=store, command=typed())
+            tested = experiments(asked, study, progress, store=store) if why else []
         else:
             told = planned(asked, out, progress, store=store)
     if plan:
         print("\n".join(told))
     else:
         tell(study)
+        for sentence in tested:
+            print(f"Experiment: {sentence}")
+
+
+def experiments(recipe: StudyRecipe, study: Study, progress: Progress, *, store: bool) -> list[str]:
+    """What came of the reasons that an experiment can test."""
+    from headstart.study.why import why
+
+    return why(recipe, study, progress, store=store)
 
 
 def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store: bool) -> list[str]:

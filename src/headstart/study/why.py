@@ -1,0 +1,111 @@
+"""Experiments that test a reason: the transfer arm of the claim once more, with one choice changed.
+
+A reason of `evidence.reasons` is a condition that often goes with weak transfer. Here what it blames is changed, on the
+same pictures, and the difference that this makes is judged like one of arms; stored features are used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headstart.errors import HeadstartError, UserError
+from headstart.evidence.answers import Answers
+from headstart.evidence.pairwise import Pair, compare_all
+from headstart.evidence.phrases import signed
+from headstart.preprocess import SMALL
+from headstart.progress import Progress, silent
+from headstart.schema.verdicts import Comparison
+from headstart.study.arms import GREYS, arms_of
+from headstart.study.execute import Study, compare
+from headstart.study.recipe import StudyRecipe
+from headstart.study.results import grouped
+
+FOLDER = "why"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One choice changed: what it is called, in words, and the values of the recipe that differ."""
+
+    name: str
+    words: str
+    change: Mapping[str, Any]
+
+
+def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store: bool = True) -> list[str]:
+    """What each experiment came to, a sentence each. Raises UserError where the claim is about no frozen features."""
+    names = [arm.name for arm in arms_of(recipe)]
+    claim = study.findings.study.primary
+    first = claim[0].first if claim else ""
+    text = recipe.arms[names.index(first)] if first in names else ""
+    if not text or arms_of(recipe)[names.index(first)].recipe.method != "features":
+        raise UserError("--why tests frozen features; the claim of this study is about none.")
+    told, found = [], {}
+    for each in experiments(recipe, text):
+        changed = recipe.model_copy(update={"arms": [text], "primary": None, **each.change})
+        try:
+            found[each.words] = compare(changed, study.folder / FOLDER / each.name, progress, store=store)
+        except HeadstartError as error:
+            told.append(f"With {each.words}: not possible ({error})")
+    return [*_judged(recipe, study, first, found), *told]
+
+
+def experiments(recipe: StudyRecipe, text: str) -> list[Experiment]:
+    """Another scaling of the features, another size of the pictures, and other ways to show grey ones."""
+    options = dict(recipe.head.options)
+    found = []
+    if recipe.head.name == "logistic":
+        scaled = bool(options.get("standardise", True))
+        head = recipe.head.model_copy(update={"options": options | {"standardise": not scaled}})
+        found.append(Experiment("scale", f"features {'not ' if scaled else ''}standardised", {"head": head}))
+    side = SMALL[0] if recipe.image_size != SMALL[0] else 2 * SMALL[0]
+    found.append(Experiment(f"size-{side}", f"pictures shown at {side} pixels", {"image_size": side}))
+    if "+grey=" not in text:
+        found += [
+            Experiment(f"grey-{policy}", f"{words} (if pictures are grey)", {"arms": [f"{text}+grey={policy}"]})
+            for policy, words in GREYS.items()
+            if policy != "repeat"
+        ]
+    return found
+
+
+def _judged(recipe: StudyRecipe, study: Study, first: str, found: Mapping[str, Study]) -> list[str]:
+    """The difference of each experiment to the arm as it is, all of them together at 95%."""
+    if not found:
+        return []
+    labels = _labels(study)
+    own = next(each for each in study.results if each.arm.name == first)
+    arms = {"as it is": own} | {words: each.results[0] for words, each in found.items() if each.results[0].cells}
+    whole = [s for s in study.findings.study.sizes if all(a.complete(s.name, recipe.repeats) for a in arms.values())]
+    right = [[arm.predicted(size.name, recipe.repeats) == labels for size in whole] for arm in arms.values()]
+    answers = Answers(
+        arms=tuple(arms),
+        sizes=np.array([size.n for size in whole]),
+        right=np.array(right),
+        single=np.array([size.name == "all" for size in whole]),
+        groups=grouped(study.results, len(labels)),
+    )
+    pairs = [Pair(words, "as it is", transfer=False) for words in list(arms)[1:]]
+    seen = [pair for pair, changed in zip(pairs, answers.right[1:], strict=True) if (changed != answers.right[0]).any()]
+    return [_told(each) for each in compare_all(answers, seen, margin=recipe.margin)] if seen else []
+
+
+def _told(found: Comparison) -> str:
+    """Like: With features not standardised: -2.1 points (-3.0 to -1.2), worse."""
+    gap, word = found.verdict.difference, found.verdict.word
+    low, high = signed(gap.low or 0.0), signed(gap.high or 0.0)
+    return f"With {found.first}: {signed(gap.value)} points ({low} to {high}), {word}."
+
+
+def _labels(study: Study) -> NDArray[np.int64]:
+    """(m,) classes of the test pictures, which every cell has in the same order."""
+    m = len(next(cell for each in study.results for cell in each.cells.values()).predicted)
+    names = pq.read_table(study.folder / "predictions.parquet", columns=["label"]).column("label")[:m].to_pylist()
+    place = {name: i for i, name in enumerate(study.findings.study.classes)}
+    return np.array([place[name] for name in names], dtype=np.int64)
