@@ -67,6 +67,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_an_export_whose_graph_computes_something_else_is_refused_with_the_figures(
+    made: dict[str, Path], tmp_path: Path
+) -> None:
+    """As another runtime, or a processor without its precision, might."""
+    pictures = small_pictures()
+    for name, folder in made.items():
+        classifier = headstart.load_classifier(folder)
+        assert classifier.golden is not None and classifier.golden.pictures[0].shape == (8, 8, 3)
+        classifier.predict(pictures)
+        off = replace(
+            classifier, golden=replace(classifier.golden, probabilities=classifier.golden.probabilities[::-1])
+        )
+        with pytest.raises(BundleError, match=r"expected 0\.\d+ for the class"):
+            off.predict(pictures)
+        assert (folder / "MODEL_CARD.md").read_text().startswith("---\n"), name
+
+
 @pytest.fixture(scope="module")
 def made(run: Path) -> dict[str, Path]:
     """The run in each format."""

@@ -49,9 +49,10 @@ def test_golden_pictures_are_drawn_and_of_many_shapes(tmp_path: Path) -> None:
     assert (sides[:, 0] > sides[:, 1]).any() and (sides[:, 0] < sides[:, 1]).any() and (sides % 2 == 1).any()
 
 
-@pytest.mark.parametrize(
-    ("head", "settings"), [("logistic", {"C": 1.0}), ("knn", {"k": 3}), ("prototype", {"temperature": 1.0})]
-)
+HEADS = [("logistic", {"C": 1.0}), ("knn", {"k": 3}), ("prototype", {"temperature": 1.0})]
+
+
+@pytest.mark.parametrize(("head", "settings"), HEADS)
 def test_a_bundle_as_it_was_saved_predicts(tmp_path: Path, head: str, settings: dict[str, Any]) -> None:
     classifier = bundle.load_classifier(saved(tmp_path / "bundle", head, **settings))
     assert len(classifier.predict(PICTURES)) == 2

@@ -86,7 +86,7 @@ def test_who_asks_gets_a_set_of_classes_a_map_and_the_nearest_training_pictures(
         noise = png(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8))
         assert client.post("/predict", content=noise).json()["predictions"][0]["known"] is False
         assert "headstart_strangers_total 1.0" in client.get("/metrics").text
-        assert client.get("/metadata").json()["card"].count("<h3>") > 1
+        assert client.get("/metadata").json()["card"].count("<h4>") > 1
 
 
 def test_sets_that_cannot_be_made_are_refused(classifier: Classifier) -> None:

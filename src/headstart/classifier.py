@@ -75,8 +75,10 @@ class Classifier:
 
     def _rows(self, engine: Engine, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(h, w, 3) uint8 pictures -> (n, d) features by an open engine."""
-        prepared = [self.source.preprocess.apply(Image.fromarray(picture)) for picture in pictures]
-        return engine.run(np.stack(prepared))
+        prepared = [self.source.picture(Image.fromarray(picture), b"") for picture in pictures]
+        if len({picture.shape for picture in prepared}) == 1:
+            return engine.run(np.stack(prepared))
+        return np.concatenate([engine.run(picture[None]) for picture in prepared])
 
     def made_golden(self, extractor: Extractor | None = None) -> Golden:
         """The golden pictures with the probabilities that this classifier gives them now, in float32.

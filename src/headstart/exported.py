@@ -2,14 +2,15 @@
 
     export/export.json               what the graph takes and gives, class names, checks; size and sha256 of files
     export/model.onnx                the graph, or model.xml with model.bin: uint8 picture -> probabilities
+    export/golden.safetensors        drawn pictures with the probabilities that are expected of the graph (see `golden`)
 
-The folder may come from a stranger: `export.json` is checked against its schema, the graph's files against that, and
-nothing else in the folder is read.
+The folder may come from a stranger: `export.json` is checked against its schema, these files against that, and nothing
+else in the folder is read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import AfterValidator, Field
 
-from headstart import documents
+from headstart import documents, golden
 from headstart.backbones import external, openvino
 from headstart.backbones.arguments import MAX_CLASSES
 from headstart.classifier import Classifier
@@ -26,6 +27,7 @@ from headstart.documents import Strict
 from headstart.engines import Engine, Picture, Row
 from headstart.errors import BundleError, UserError
 from headstart.features.source import FeatureSource
+from headstart.golden import Golden
 from headstart.heads.base import Features, Head
 from headstart.manifest import File, NoveltyBlock, Text, checked_preprocess
 from headstart.novelty import Novelty
@@ -35,6 +37,8 @@ NAME = "export.json"
 FORMAT, VERSION = "headstart-export", 1
 GRAPHS = {"onnx": ("model.onnx",), "openvino": ("model.xml", "model.bin")}
 """The files of the graph, by format."""
+TOLERANCE_INT8 = 5e-2
+"""Of a golden picture's probabilities: eight bits are added up differently with and without VNNI."""
 PICTURE, PROBABILITIES, STRANGENESS = "picture", "probabilities", "strangeness"
 """The graph's input, its first output, and the second where strangers can be told."""
 Told = Annotated[dict[str, Any], Field(default_factory=dict)]
@@ -136,7 +140,19 @@ def load(folder: Path) -> Classifier:
     head = AnsweredHead().take(len(described.classes), 0 if described.novelty is None else 1)
     told = described.novelty
     strange = None if told is None else AnsweredNovelty(np.zeros((0, 0), np.float16), told.threshold)
-    return Classifier(source, head, tuple(described.classes), novelty=strange)
+    return Classifier(source, head, tuple(described.classes), novelty=strange, golden=_golden(folder, described))
+
+
+def _golden(folder: Path, described: Export) -> Golden | None:
+    """The golden pictures, checked; None for an export of before. Raises BundleError."""
+    if golden.FILE not in described.files:
+        return None
+    _content(folder, golden.FILE, described)
+    try:
+        found = golden.read(folder, len(described.classes))
+    except ValueError as error:
+        raise BundleError(f"The export {folder} cannot be used: {error}.") from error
+    return replace(found, tolerance=TOLERANCE_INT8) if described.precision == "int8" else found
 
 
 def read(folder: Path) -> Export:
@@ -183,16 +199,19 @@ def graph(folder: Path, described: Export) -> Any:
 
 def _graph_files(folder: Path, described: Export) -> list[bytes]:
     """The content of the graph's files, whose sizes and sums are those of export.json."""
+    return [_content(folder, name, described) for name in GRAPHS[described.kind]]
+
+
+def _content(folder: Path, name: str, described: Export) -> bytes:
+    """A listed file's content, with the size and sum of export.json."""
     import hashlib
 
-    found = []
-    for name in GRAPHS[described.kind]:
-        path, entry = folder / name, described.files[name]
-        try:
-            changed = path.stat().st_size != entry.bytes
-            found.append(b"" if changed else path.read_bytes())
-        except OSError:
-            raise BundleError(f"The export {folder} lacks {name}; copy the folder again, whole.") from None
-        if changed or hashlib.sha256(found[-1]).hexdigest() != entry.sha256:
-            raise BundleError(f"{path} was changed since the export (its sha256 differs); copy the folder again.")
+    path, entry = folder / name, described.files[name]
+    try:
+        changed = path.stat().st_size != entry.bytes
+        found = b"" if changed else path.read_bytes()
+    except OSError:
+        raise BundleError(f"The export {folder} lacks {name}; copy the folder again, whole.") from None
+    if changed or hashlib.sha256(found).hexdigest() != entry.sha256:
+        raise BundleError(f"{path} was changed since the export (its sha256 differs); copy the folder again.")
     return found

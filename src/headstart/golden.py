@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from headstart import tensors
-from headstart.drawn.waves import MOST, waves
+from headstart.drawn.waves import waves
 from headstart.errors import BundleError
 
 FILE = "golden.safetensors"
-COUNT = 16
+COUNT, LARGEST = 16, 1_024
+"""Pictures, and pixels of a side."""
 TOLERANCE = 1e-4
 """How far a probability may be from the expected one, in float32 on any machine and engine."""
 AT_OPENING = 4
@@ -36,20 +38,29 @@ Matrix = NDArray[np.floating[Any]]
 class Golden:
     """`pictures` (h, w, 3) uint8, of many shapes, and their `probabilities` (16, k), calibrated, of the plain picture.
 
-    Views are not averaged.
+    Views are not averaged. A probability may be `tolerance` from the expected one.
     """
 
     pictures: tuple[NDArray[np.uint8], ...]
     probabilities: NDArray[np.float64]
+    tolerance: float = TOLERANCE
 
     @classmethod
-    def made(cls, rows_of: Callable[[Pictures], Matrix], probabilities_of: Callable[[Matrix], Matrix]) -> Golden:
+    def made(
+        cls,
+        rows_of: Callable[[Pictures], Matrix],
+        probabilities_of: Callable[[Matrix], Matrix],
+        sides: tuple[int, int] | None = None,
+    ) -> Golden:
         """From pictures -> features (n, d) in float32, and features -> probabilities (n, k).
 
         Of a few more pictures, those are kept whose answers move least when features move in their last digits: a head
-        that counts neighbours would else answer differently on another machine where two are equally near.
+        that counts neighbours would else answer differently on another machine where two are equally near. All are of
+        one (width, height), `sides`, where these are given.
         """
         pictures = waves(_TRIED)
+        if sides is not None:
+            pictures = [np.asarray(Image.fromarray(picture).resize(sides)) for picture in pictures]
         rows = rows_of(pictures)
         expected = probabilities_of(rows)
         rng, moved = np.random.default_rng(0), np.zeros(len(pictures))
@@ -65,7 +76,6 @@ class Golden:
         predict_proba: Callable[[Pictures], Matrix],
         classes: Sequence[str],
         what: str = "This classifier",
-        tolerance: float = TOLERANCE,
         count: int = COUNT,
     ) -> None:
         """Raise BundleError with the figures where `predict_proba` gives other probabilities than are expected.
@@ -80,11 +90,12 @@ class Golden:
             )
         apart = np.where(np.isfinite(found), np.abs(found - expected), np.inf)
         i, k = divmod(int(apart.argmax()), apart.shape[1])
-        if apart[i, k] > tolerance:
+        if apart[i, k] > self.tolerance:
             raise BundleError(
                 f"{what} does not compute here what it did when it was saved: expected {expected[i, k]:.6f} "
-                f"for the class {classes[k]} of golden picture {i + 1}, got {found[i, k]:.6f}, and {tolerance:g} apart "
-                "is allowed. Install the versions of OpenVINO and PyTorch that it was made with, or fit it again here."
+                f"for the class {classes[k]} of golden picture {i + 1}, got {found[i, k]:.6f}, and {self.tolerance:g} "
+                "apart is allowed. Install the versions of OpenVINO and PyTorch that it was made with, or fit it again "
+                "here."
             )
 
 
@@ -104,7 +115,12 @@ def read(folder: Path, classes: int) -> Golden:
         raise ValueError(f"{FILE} does not hold {COUNT} pictures and their probabilities")
     for name in names:
         shape = stored[name].shape
-        if stored[name].dtype != "U8" or len(shape) != 3 or shape[2] != 3 or not all(1 <= n <= MOST for n in shape[:2]):
+        if (
+            stored[name].dtype != "U8"
+            or len(shape) != 3
+            or shape[2] != 3
+            or not all(1 <= n <= LARGEST for n in shape[:2])
+        ):
             raise ValueError(f"the {name} of {FILE} is no small picture")
     if stored["probabilities"].dtype != "F64" or stored["probabilities"].shape != (COUNT, classes):
         raise ValueError(f"the probabilities of {FILE} are not {COUNT} x {classes} numbers")

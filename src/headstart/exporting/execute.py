@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import exported, records, tensors
+from headstart import card, exported, golden, records, tensors
 from headstart.bundle import load_classifier
-from headstart.classifier import Classifier
+from headstart.classifier import Classifier, Predictor
 from headstart.errors import UnknownName, UserError
 from headstart.exported import NAME, PICTURE, PROBABILITIES, STRANGENESS, AnsweredHead
 from headstart.exporting import words
 from headstart.exporting.formats import EXPORTS, Format, Run
 from headstart.exporting.parity import EXACT, Parity
-from headstart.exporting.pictures import OwnPictures, decoded, spread, unresized
+from headstart.exporting.pictures import OwnPictures, decoded, exactly_resized, spread, unresized
 from headstart.exporting.pieces import tells_strangers
 from headstart.exporting.quantise import Quantisation, judged, quantised
+from headstart.golden import Golden
 from headstart.images import ImageSet
 from headstart.paths import expanded
 from headstart.progress import Progress, silent
@@ -68,8 +69,11 @@ def export(
             made_by.write(made_by.whole(classifier, small), part)
             quantisation = judged(graph, made_by.run(part), classifier, own, n, progress)
             quantisation.check(max_drop)
+        _add_golden(part, made_by, classifier)
+        _add_card(part, expanded(run))
         _describe(part, classifier, made_by, precision, parity, quantisation)
-        exported.load(part)  # what was written is read as anybody reads it
+        with Predictor(exported.load(part)) as predictor:  # what was written is opened as anybody opens it
+            predictor.predict_proba(spread(own.judged, 1))
     return Exported(out, parity, quantisation)
 
 
@@ -120,6 +124,24 @@ def _compared(
 def answers(graph: Run, images: ImageSet) -> NDArray[np.float64]:
     """The rows (n, k or k + 1) of n pictures by a graph, each by itself."""
     return np.stack([graph(np.asarray(image.convert("RGB"))) for _, image in decoded(images)]).astype(np.float64)
+
+
+def _add_golden(folder: Path, made_by: Format, classifier: Classifier) -> None:
+    """Drawn pictures with what the graph gives for them, by which whoever opens the export checks it."""
+    graph, classes = made_by.run(folder), len(classifier.classes)
+    size = exactly_resized(classifier.source.preprocess)
+    made = Golden.made(
+        lambda pictures: np.stack([graph(each) for each in pictures]), lambda rows: rows[:, :classes], size
+    )
+    golden.write(made, folder)
+
+
+def _add_card(folder: Path, run: Path) -> None:
+    """The run's model card, where it has one."""
+    for bundle in (run / "bundle", run):
+        if (bundle / card.FILE).is_file():
+            records.write_text(folder / card.FILE, (bundle / card.FILE).read_text("utf-8", "replace"))
+            return
 
 
 def _describe(

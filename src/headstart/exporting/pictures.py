@@ -69,8 +69,24 @@ def decoded(images: ImageSet) -> Iterator[tuple[int, Image.Image]]:
 
 def unresized(images: ImageSet, preprocess: Preprocess) -> ImageSet:
     """The pictures at the size of which the crop is the network's input, pixel for pixel."""
-    size = [math.floor(side / preprocess.crop_pct + 1e-6) for side in (preprocess.width, preprocess.height)]
-    return from_arrays([image.resize((size[0], size[1])) for _, image in decoded(images)], white=preprocess.white)
+    size = _before_the_crop(preprocess)
+    return from_arrays([image.resize(size) for _, image in decoded(images)], white=preprocess.white)
+
+
+def exactly_resized(preprocess: Preprocess) -> tuple[int, int]:
+    """The (width, height) of small pictures whose resizing needs no rounding in single precision.
+
+    They are made 4, 2 or 1 times as large, so weights are multiples of 1/1024, and every sum is exact.
+    """
+    width, height = _before_the_crop(preprocess)
+    times = next(times for times in (4, 2, 1) if not width % times and not height % times)
+    return width // times, height // times
+
+
+def _before_the_crop(preprocess: Preprocess) -> tuple[int, int]:
+    """The (width, height) to which a picture of the network's aspect is resized."""
+    width, height = (math.floor(side / preprocess.crop_pct + 1e-6) for side in (preprocess.width, preprocess.height))
+    return width, height
 
 
 def labels(images: ImageSet, classifier: Classifier) -> NDArray[np.int64]:
