@@ -88,7 +88,7 @@ def test_probabilities_that_are_no_numbers_or_of_other_classes_are_refused(tmp_p
 @pytest.mark.parametrize(
     "change",
     [
-        {"picture.00": np.zeros((200, 20, 3), np.uint8)},
+        {"picture.00": np.zeros((1025, 20, 3), np.uint8)},
         {"picture.00": np.zeros((20, 20), np.uint8)},
         {"picture.16": np.zeros((20, 20, 3), np.uint8)},
         {"probabilities": np.ones((16, 2))},
