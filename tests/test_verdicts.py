@@ -337,6 +337,7 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
         "interval +2.0 to +4.0): helped.",
         "At the end, with 100 labelled pictures per class, it is +0.5 percentage points (95% interval -2.0 to +3.0): "
         "inconclusive.",
+        "The intervals of the sizes hold all together.",
         "Each doubling of the labelled pictures per class adds +80.0 percentage points (95% interval +75.0 to +85.0) "
         "with features of sprout (90% of its rise at 20), +80.0 percentage points (95% interval +75.0 to +85.0) with "
         "raw pixels (no rise).",
@@ -358,12 +359,12 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
 def test_details_on_the_asymptote_say_what_is_missing() -> None:
     four = setting(sizes=np.array([5.0, 10.0, 20.0, 100.0]), accuracy=np.full((2, 4), 0.8))
     found = comparison(HELP, HELP, HELP, HELP, asymptote=Asymptotes(Estimate(0.97, 0.96, 0.98), None))
-    assert details(found, four)[3] == (
+    assert details(found, four)[4] == (
         "With ever more labelled pictures per class, the fitted power laws tend to 97.0% (95% interval 96.0 to 98.0) "
         "with features of sprout and a point that cannot be told yet with raw pixels (asymptote)."
     )
     for few in (replace(four, repeats=4), replace(four, drawn=(0, 1, 2))):
-        assert details(found, few)[3].endswith("is not estimated: that takes 4 sizes and 5 repeats.")
+        assert details(found, few)[4].endswith("is not estimated: that takes 4 sizes and 5 repeats.")
 
 
 def test_numbers_in_sentences_are_neither_too_exact_nor_rounded_to_what_they_are_not() -> None:

@@ -217,6 +217,7 @@ def _ends(found: Comparison, setting: Setting) -> Iterator[str]:
     jump = f"the difference (jumpstart) is {points(start.difference)}"
     yield f"At the start, {with_size(setting.sizes[0])}, {jump}: {start.word}."
     yield f"At the end, {with_size(setting.sizes[-1])}, it is {points(end.difference)}: {end.word}."
+    yield "The intervals of the sizes hold all together."
 
 
 def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:
