@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MARKED = 16
 """Markers on a curve of no more points than this; on a longer one about a dozen."""
-TAIL = (0, (0.5, 2.2))
-"""Dots, of the way to an asymptote."""
+BREAK, INFINITY, ROOM = 0.07, 0.14, 0.2
+"""Beyond the last size, as shares of the axis: where it is broken, where asymptotes stand, and where it ends."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class CurvesDisplay(Display):
         self._axes(ax, slim)
         for curve in sorted(self.curves, key=lambda each: each.strong):
             self._curve(ax, curve)
+        if self._limited:
+            self._asymptotes(ax)
         if self.ticks:
             looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
             names = (("transfer", "-"), ("source-free", "--"))
@@ -89,8 +91,27 @@ class CurvesDisplay(Display):
         if self.arrow:
             self._arrow(ax, self.arrow)
 
+    @property
+    def _limited(self) -> list[Curve]:
+        """The curves with an asymptote."""
+        return [curve for curve in self.curves if curve.limit is not None]
+
+    def _asymptotes(self, ax: Axes) -> None:
+        """Beyond a break of the axis, for no curve was measured there."""
+        lo, hi = self.ticks[0][0], self.ticks[-1][0]
+        factor = max(hi / lo, 2.0)
+        ax.axvline(hi * factor**BREAK, color=colour("line"), linewidth=1, linestyle=(0, (2, 3)))
+        below = shifted(ax.get_xaxis_transform(), ax, 0, -15)
+        ax.text(hi * factor**INFINITY, 0, "∞ fitted", transform=below, ha="center", va="center", color=colour("quiet"))
+        for i, curve in enumerate(self._limited):
+            value, low, high = curve.limit or (0.0, 0.0, 0.0)
+            x, tone = hi * factor ** (INFINITY + 0.03 * (i - (len(self._limited) - 1) / 2)), colour(curve.look.colour)
+            ax.plot([x, x], [low, high], color=tone, linewidth=2, zorder=3)
+            ax.plot([x], [value], zorder=4, clip_on=False, **marker(curve.look, 7))
+
     def _axes(self, ax: Axes, slim: bool) -> None:
-        values = [v for c in self.curves for s in c.samples for v in (s.y, s.low, s.high, c.limit) if v is not None]
+        values = [v for c in self.curves for s in c.samples for v in (s.y, s.low, s.high) if v is not None]
+        values += [v for c in self._limited for v in c.limit or ()]
         ax.set_ylim(*padded(max(0.0, min(values)), min(1.0, max(values))))
         percents(ax.yaxis)
         xs = [sample.x for curve in self.curves for sample in curve.samples] + [value for value, _ in self.ticks]
@@ -103,7 +124,7 @@ class CurvesDisplay(Display):
             return
         ax.set_xscale("log")
         factor = max(hi / lo, 2.0)
-        ax.set_xlim(lo / factor**0.22, hi * factor ** (0.06 if slim else 0.12))
+        ax.set_xlim(lo / factor**0.22, hi * factor ** (ROOM if self._limited else 0.06 if slim else 0.12))
         ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
         ax.set_xticks([], minor=True)
 
@@ -119,13 +140,10 @@ class CurvesDisplay(Display):
         dots = ax.plot([sample.x for sample in marked], [sample.y or 0.0 for sample in marked], zorder=4, clip_on=False,
                        **marker(curve.look, 9))  # fmt: skip
         self._tell(dots[0], [sample.words for sample in marked])
-        if curve.limit is not None:
-            right, share = ax.get_xlim()[1], np.linspace(0, 1, 20)
-            rest = (curve.limit - y[-1]) * (1 - share) ** 2
-            ax.plot(x[-1] * (right / x[-1]) ** share, curve.limit - rest, color=tone, linewidth=2, linestyle=TAIL)
 
     def _arrow(self, ax: Axes, arrow: Arrow) -> None:
-        needed = arrow.needed or ax.get_xlim()[1]
+        lo, hi = self.ticks[0][0], self.ticks[-1][0]
+        needed = min(arrow.needed or np.inf, hi * max(hi / lo, 2.0) ** BREAK)
         looks = {"arrowstyle": "-|>", "color": colour("ink"), "linewidth": 1.6, "shrinkA": 7, "shrinkB": 2,
                  "mutation_scale": 13}  # fmt: skip
         ax.annotate("", (needed, arrow.share), (arrow.n, arrow.share), arrowprops=looks, zorder=5)

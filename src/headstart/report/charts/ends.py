@@ -35,8 +35,8 @@ class Sample:
 class Curve:
     """The samples of an arm, the first and the last measured.
 
-    `notes` stand under its words at the end, `short` on a phone; `limit` is the asymptote; `strong` is one of the
-    headline's two arms.
+    `notes` stand under its words at the end, `short` on a phone; `limit` is the asymptote that was fitted, with the
+    ends of its interval; `strong` is one of the headline's two arms.
     """
 
     look: Look
@@ -44,7 +44,7 @@ class Curve:
     notes: Sequence[str]
     short: str
     strong: bool = False
-    limit: float | None = None
+    limit: tuple[float, float, float] | None = None
 
     def column(self, name: str) -> NDArray[np.float64]:
         """`x`, `y`, `low` or `high` of every sample (n,), nan where there is none."""
@@ -64,8 +64,6 @@ class End:
 def end(ax: Axes, curve: Curve, slim: bool, font: float) -> End:
     """The marker and words of a curve beside the plotting area, not yet at their height, and a line to them."""
     x, y = float(curve.column("x")[-1]), float(curve.column("y")[-1])
-    if curve.limit is not None:
-        x, y = ax.get_xlim()[1], curve.limit
     left = 26 if slim else 34
     words = words_of(curve, slim, font)
     line, top = LINE * font, (len(words) - 1) / 2 * LINE * font

@@ -57,7 +57,9 @@ def _by_size(study: Verdicts, arm: ArmSummary, looks: Looks) -> Curve:
         notes=[*notes, f"{points(slope.value)} points per doubling"] if slope else notes,
         short=f"{told}\u00a0→\u00a0{percent(limit.value)}" if limit else told,
         strong=role is not None,
-        limit=limit.value if limit else None,
+        limit=(limit.value, limit.low, limit.high)
+        if limit and limit.low is not None and limit.high is not None
+        else None,
     )
 
 
