@@ -48,7 +48,7 @@ def test_a_bundle_has_a_card_with_the_hubs_metadata_and_still_loads(run: Path, s
 def test_a_card_tells_the_interval_the_false_alarms_and_the_licence_of_the_code(run: Path) -> None:
     text = (run / "bundle" / card.FILE).read_text()
     assert "95% interval" in text
-    assert "of its test pictures it was" in text
+    assert "of its test pictures" in text
     assert "Apache-2.0" in text
 
 
@@ -60,7 +60,7 @@ def test_weights_that_forbid_commercial_use_are_told_before_anything_else(run: P
 
 
 def test_a_card_shows_names_and_runs_none(run: Path, scores: RunScores) -> None:
-    text = told(run, scores, name="<script>|a\n# b", data="/home/someone/private/photos")
+    text = told(run, scores, backbone="<script>|a\n# b", data="/home/someone/private/photos")
     assert "<script>" not in text.split("---\n")[2]
     assert "\n# b" not in text
     assert "someone" not in text

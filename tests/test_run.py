@@ -240,7 +240,7 @@ def test_a_bundle_with_values_that_are_not_finite_is_refused(digits_run, tmp_pat
 
 def test_no_file_of_a_run_is_a_pickle(network_run) -> None:
     endings = {p.suffix for p in network_run.folder.rglob("*") if p.is_file()}
-    assert endings <= {".toml", ".csv", ".json", ".html", ".safetensors"}
+    assert endings <= {".toml", ".csv", ".json", ".html", ".md", ".safetensors"}
 
 
 # ---- a run on other pictures

@@ -101,8 +101,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def weights_in(folder: Path) -> dict[str, bytes]:
-    """The bundle's files without the manifest, in which notes are."""
-    return {name: held for name, held in content(folder).items() if name != "manifest.json"}
+    """The bundle's files without the manifest and the card, in which notes are."""
+    return {name: held for name, held in content(folder).items() if name not in ("manifest.json", "MODEL_CARD.md")}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """MODEL_CARD.md of a bundle: what it is, on what it was fitted, how good it is, and what it does not know.
 
 It begins with the table of a model card on the Hugging Face hub (Mitchell et al. 2019, "Model cards for model
-reporting"), and is made from scores.json and the bundle's manifest alone. Nothing reads it.
+reporting"), and is made from scores.json and the bundle's manifest alone. It has no date, so that equal runs have equal
+bundles. Nothing reads it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from headstart.shared import replacing
 
 FILE = "MODEL_CARD.md"
 MOST_CLASSES = 200
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def write(bundle: Path, scores: RunScores) -> Path:
@@ -39,7 +40,7 @@ def card(scores: RunScores, manifest: Manifest) -> str:
     """The card as text."""
     sections = [
         _warning(scores),
-        f"# {_plain(scores.run.name or 'An image classifier')}\n\n{_plain(headline(scores), 2000)}",
+        f"# {_plain(_title(scores))}\n\n{_plain(headline(scores), 2000)}",
         _about(scores, manifest),
         _data(scores),
         _scores(scores),
@@ -48,6 +49,11 @@ def card(scores: RunScores, manifest: Manifest) -> str:
         _use(),
     ]
     return f"---\n{_header(scores)}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _title(scores: RunScores) -> str:
+    """`photos by mobilenetv2_100`."""
+    return f"{_name_of(scores.run.data)} by {scores.run.backbone or 'pixels'}"
 
 
 def _plain(text: str, limit: int = 120) -> str:
@@ -65,11 +71,11 @@ def _header(scores: RunScores) -> str:
         "metrics": ["accuracy", "f1"],
     }
     if run.licence:
-        known = re.fullmatch(r"(apache-2\.0|mit|bsd-3-clause|cc-by-(nc-)?(sa-)?4\.0)", run.licence)
-        told["license"] = run.licence if known else "other"
+        known = re.fullmatch(r"apache-2\.0|mit|bsd-3-clause|cc-by-(nc-)?(sa-)?4\.0", run.licence.lower())
+        told["license"] = known[0] if known else "other"
         told |= {} if known else {"license_name": shown(run.licence)}
     if part := judged_part(scores):
-        told["model-index"] = [{"name": shown(run.name), "results": [_result(scores, part)]}]
+        told["model-index"] = [{"name": shown(_title(scores)), "results": [_result(scores, part)]}]
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
 
 
@@ -113,7 +119,7 @@ def _about(scores: RunScores, manifest: Manifest) -> str:
         f"It names one of {count(len(manifest.classes))} classes, with a probability for each: {names}"
         f"{f', and {more:,} more' if more > 0 else ''}.\n\n"
         f"{network} Head: {_plain(run.head)}, on {plural(manifest.head.config.n_features, 'feature')}. Pictures are "
-        f"brought to {size.height} x {size.width} pixels. Made {_plain(run.created[:10])} with Headstart."
+        f"brought to {size.height} x {size.width} pixels. Made with Headstart."
     )
 
 
@@ -163,7 +169,7 @@ def _unknown(scores: RunScores, manifest: Manifest) -> str:
     else:
         test = scores.after.get("test")
         seen = (
-            "" if test is None or test.strangers is None else f"; of its test pictures it was {percent(test.strangers)}"
+            "" if test is None or test.strangers is None else f"; of its test pictures {percent(test.strangers)} were"
         )
         told.append(
             f"`known` is false where a picture is unlike all training pictures. About {percent(ALARMS, 0)} of pictures "
