@@ -443,7 +443,7 @@ def export(
     ...     run = fit("digits", method="pixels", head="prototype", limit=100, store=False, out=f"{folder}/run")
     ...     found = export(run.folder, f"{folder}/export")
     ...     sorted(path.name for path in found.folder.iterdir())
-    ['example.html', 'example.py', 'export.json', 'model.onnx']
+    ['MODEL_CARD.md', 'example.html', 'example.py', 'export.json', 'golden.safetensors', 'model.onnx']
     >>> found.parity.pictures, found.parity.same_answer
     (100, 100)
     """
