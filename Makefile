@@ -26,10 +26,10 @@ demo: $(READY)  ## did transfer help on scikit-learn's digits? then a classifier
 	$(BIN)/headstart fit digits --backbone sprout --out runs/demo
 
 test: $(READY)  ## the everyday tests
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 slow: $(READY)  ## the slow tests and those on real data
-	$(BIN)/python -m pytest -m "slow and not exhaustive" -n 2
+	$(BIN)/python -m pytest -m "slow and not exhaustive" -n 2 --dist worksteal
 
 exhaustive: $(READY)  ## every case of what the slow tests check a part of; before a release
 	$(BIN)/python -m pytest -m exhaustive -n 2
