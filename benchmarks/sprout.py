@@ -1,10 +1,12 @@
 """What `sprout` is worth: logistic regression on its features, on those of its untrained self, and on raw pixels.
 
     python benchmarks/sprout.py --out docs/sprout
+    python benchmarks/sprout.py --arms sprout --also "second edition=runs/sprout/sprout.safetensors"
 
 For each data set, number of labelled pictures of each class and seed, `headstart fit --train-per-class` draws the
 pictures, and the head is fitted on all of them. The test part is the data's own, or a fifth where there is none. All
-arms see the same pictures. Writes evaluation.csv and evaluation.md.
+arms see the same pictures. Writes evaluation.csv and evaluation.md. `--also NAME=FILE` measures other weights of sprout
+(`headstart pretrain sprout` writes such) beside those in the package.
 """
 
 from __future__ import annotations
@@ -110,7 +112,8 @@ def merged(old: list[Row], new: list[Row]) -> list[Row]:
     """New rows in place of old ones for the same data and arm, in the order of the tables above."""
     renewed = {(row.data, row.arm) for row in new}
     rows = [row for row in old if (row.data, row.arm) not in renewed] + new
-    return sorted(rows, key=lambda r: (DATA.index(r.data), list(ARMS).index(r.arm), r.per_class, r.seed))
+    arms = list(dict.fromkeys([*ARMS, *(row.arm for row in rows)]))
+    return sorted(rows, key=lambda r: (DATA.index(r.data), arms.index(r.arm), r.per_class, r.seed))
 
 
 def write(rows: list[Row], file: Path) -> None:
@@ -147,9 +150,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=list(DATA), help="names, or folders, also in $HEADSTART_DATA")
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--also", nargs="*", default=[], help="NAME=FILE: an arm with other weights of sprout")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="folder for evaluation.csv and evaluation.md")
     args = parser.parse_args()
+    for name, _, weights in (each.partition("=") for each in args.also):
+        ARMS[name] = {"backbone": {"name": "sprout", "weights": str(Path(weights).resolve())}}
+        args.arms.append(name)
     file = args.out / "evaluation.csv" if args.out else None
     rows = kept(file) if file else []
     for source in args.data:
