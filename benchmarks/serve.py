@@ -172,6 +172,8 @@ def report(run: Path, good: list[bytes], bad: list[bytes], asked: Any) -> None:
     print(f"{asked.clients} clients, {asked.seconds:g} s, {len(good)} pictures, {len(bad)} hostile bodies")
     print(f"classifier alone  {alone:8.1f} images/s ({before:.1f} before, {after:.1f} after)")
     print(f"server            {rate:8.1f} images/s, {rate / alone:.2f} of it")
+    every = sum(clients.statuses.values()) / clients.statuses[("good", 200)] * rate
+    print(f"  with the hostile {every:6.1f} bodies/s, {every / alone:.2f} of it")
     p50, p99 = np.percentile(clients.seconds, [50, 99]) * 1000
     print(f"latency           p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     print(f"largest difference from the single prediction {clients.worst:.1e}")
