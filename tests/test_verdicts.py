@@ -171,12 +171,13 @@ MEAN = "averaged over 5–100 pictures per class"
 def test_helped_gives_the_figures_of_the_claim_and_what_the_pictures_are_worth() -> None:
     known = Equivalence(5.0, 42.4, 30.0, 60.0, None)
     sure, unsure = Equivalence(5.0, None, 100.0, None, 100.0), Equivalence(5.0, None, 31.0, None, 100.0)
-    doubtful = Equivalence(5.0, 6.0, 4.0, 9.0, None)
+    doubtful, hardly = Equivalence(5.0, 6.0, 4.0, 9.0, None), Equivalence(5.0, None, 5.3, None, 100.0)
     worth = {
         known: "Raw pixels need about 42 pictures per class for what features of sprout do with 5.",
         sure: "Raw pixels need more than 100 pictures per class for what features of sprout do with 5.",
         unsure: "Raw pixels need at least 31 pictures per class for what features of sprout do with 5.",
         doubtful: "Compared: features of sprout with raw pixels.",
+        hardly: "Compared: features of sprout with raw pixels.",
     }
     for need, end in worth.items():
         found = comparison(HELP, HELP, HELP, HELP, equivalence=(need, need, need))

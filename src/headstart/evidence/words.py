@@ -179,7 +179,7 @@ def _elsewhere(found: Comparison, setting: Setting) -> Iterator[str]:
 
 def _worth(need: Equivalence, setting: Setting) -> str:
     """What the fewest labelled pictures are worth: only where even the interval's lower bound says more than n."""
-    if need.low is None or need.low <= need.n:
+    if need.low is None or need.low <= need.n or two_digits(need.low) == two_digits(need.n):
         return ""
     if need.value is not None:
         many = f"about {two_digits(need.value)}"
