@@ -44,11 +44,11 @@ SLOW = [
     Family("test_maxvit", 160, 128, 100, (96, 128), False),
     Family("vit_small_patch14_reg4_dinov2", 518, 112, 113, (112, 126), True),
     Family("vit_small_patch16_dinov3", 256, 96, 100, (96, 112), True),
-    Family("eva02_tiny_patch14_224", 224, 112, 100, (98, 112), True),
     Family("swin_tiny_patch4_window7_224", 224, 128, 101, (100, 104), False),
     Family("mobilenetv4_conv_small", 224, 96, None, (), False),
 ]
 MORE = [
+    Family("eva02_tiny_patch14_224", 224, 112, 100, (98, 112), True),
     Family("vit_small_patch14_dinov2", 518, 112, 100, (98, 112), True),
     Family("vit_base_patch32_clip_224", 224, 96, 100, (96, 128), True),
     Family("vit_base_patch32_siglip_256", 256, 96, 100, (96, 128), False),
