@@ -34,6 +34,8 @@ from headstart import Predictor, fit, load_classifier
 from headstart.images import from_arrays
 
 PICTURES = 400
+TELLING = ("Traceback", "site-packages", str(Path.home()), tempfile.gettempdir(), str(Path(__file__).parents[1]))
+"""What no answer may say."""
 
 
 def expected(run: Path, raws: list[bytes]) -> tuple[list[dict[str, float]], float]:
@@ -88,7 +90,7 @@ class Clients:
             status, seconds, text = self._once(line, (self.bad if kind == "bad" else self.good)[i])
             with self.lock:
                 self.statuses[(kind, status)] += 1
-                if re.search(r"Traceback|/home/|/tmp/|/work/|site-packages", text):
+                if any(word in text for word in TELLING):
                     self.trouble.append(text[:300])
                 if kind == "good" and status == 200:
                     self.seconds.append(seconds)

@@ -139,7 +139,7 @@ def load_classifier(path: Path | str) -> Classifier:
     ...     load_classifier(bundle).predict(pictures[20:24])
     ['one', 'one', 'one', 'zero']
     """
-    folder = _folder(path)
+    folder = folder_of(path)
     if exported.is_export(folder):
         return exported.load(folder)
     manifest = manifests.read(folder)
@@ -164,7 +164,7 @@ def load_seen(path: Path | str) -> digests.Digests | None:
 
     Raises BundleError where the list was changed.
     """
-    folder = _folder(path)
+    folder = folder_of(path)
     if exported.is_export(folder):
         return None
     manifest = manifests.read(folder)
@@ -177,7 +177,7 @@ def load_seen(path: Path | str) -> digests.Digests | None:
         raise BundleError(f"The bundle {folder} cannot be used: {error}.") from error
 
 
-def _folder(path: Path | str) -> Path:
+def folder_of(path: Path | str) -> Path:
     """The bundle's folder, of itself or of the run folder that holds it."""
     inside = expanded(path) / "bundle"
     return inside if (inside / manifests.NAME).is_file() else expanded(path)

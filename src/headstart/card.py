@@ -14,6 +14,7 @@ from typing import Any
 
 from headstart import manifest as manifests
 from headstart.backbones.licences import mark
+from headstart.bundle import folder_of
 from headstart.manifest import Manifest
 from headstart.novelty import ALARMS
 from headstart.phrases import percent
@@ -24,7 +25,7 @@ from headstart.report.parts import PART_WORDS, judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 from headstart.shared import replacing
 
-FILE = "MODEL_CARD.md"
+FILE, MOST = "MODEL_CARD.md", 2**20
 MOST_CLASSES = 200
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
@@ -34,6 +35,12 @@ def write(bundle: Path, scores: RunScores) -> Path:
     with replacing(bundle / FILE) as part:
         part.write_text(card(scores, manifests.read(bundle)), encoding="utf-8", errors="backslashreplace")
     return bundle / FILE
+
+
+def read(run: Path) -> str:
+    """The card of a run, of its bundle or of an export; '' where there is none. At most `MOST` characters."""
+    path = folder_of(run) / FILE
+    return path.read_text("utf-8", "replace")[:MOST] if path.is_file() else ""
 
 
 def card(scores: RunScores, manifest: Manifest) -> str:

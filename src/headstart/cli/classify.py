@@ -70,9 +70,7 @@ def classify(
     else:
         _print(found, topk)
     tell(found)
-    show.refusals(found.refused)
-    if strict and found.refused:
-        raise typer.Exit(2)
+    show.refusals(found.refused, strict)
 
 
 def _print(found: Named, topk: int) -> None:

@@ -56,9 +56,7 @@ def explain(
     _print(found, check)
     for note in found.notes:
         print(f"Note: {flagged(note)}")
-    show.refusals(found.refused)
-    if strict and found.refused:
-        raise typer.Exit(2)
+    show.refusals(found.refused, strict)
 
 
 def _print(found: Explanations, check: bool) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
@@ -229,8 +231,11 @@ def _difference(step: Mapping[str, Any]) -> str:
     return f" ({plural(step['mended'], 'mistake')} mended, {step['made']} made)" if "mended" in step else ""
 
 
-def refusals(refused: Sequence[Refusal]) -> None:
-    """One line of reason for each picture that was left out, and what would admit some of them, on standard error."""
+def refusals(refused: Sequence[Refusal], strict: bool = False) -> None:
+    """One line of reason for each picture that was left out, and what would admit some of them, on standard error.
+
+    Where there are some, a `strict` command ends with code 2.
+    """
     import sys
 
     from headstart.images.cures import list_cures
@@ -245,6 +250,8 @@ def refusals(refused: Sequence[Refusal]) -> None:
         )
     for sentence in list_cures(refused):
         print(f"Note: {sentence}", file=sys.stderr)
+    if strict and refused:
+        raise typer.Exit(2)
 
 
 def size(count: float) -> str:

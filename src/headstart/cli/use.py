@@ -117,9 +117,7 @@ def predict(
         _print(found, topk)
     for note in found.notes:
         print(f"Note: {note}")
-    show.refusals(found.refused)
-    if strict and found.refused:
-        raise typer.Exit(2)
+    show.refusals(found.refused, strict)
 
 
 def features(

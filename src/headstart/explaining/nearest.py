@@ -43,9 +43,10 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainingPictures:
-    """The n pictures a classifier was fitted on: `rows` (n, d) float32 of length 1, and `contents`, their digests.
+    """The n pictures that a classifier was fitted on.
 
-    `images` can read them; None where they are gone.
+    `rows` (n, d) float32 are their features, each row of length 1; `contents` are the digests of the files. `images`
+    can read them; None where they are gone.
     """
 
     names: tuple[str, ...]
@@ -106,7 +107,7 @@ def unit(features: NDArray[np.floating[Any]]) -> Rows:
 
 
 def write(images: ImageSet, contents: NDArray[np.uint8], folder: Path) -> None:
-    """Write which pictures a classifier was fitted on into its run folder; `contents` (n, 16) are their digests."""
+    """Write the list of pictures that a classifier was fitted on. `contents` (n, 16) are the digests of the files."""
     rows = (
         (name, images.classes[k], bytes(content).hex())
         for name, k, content in zip(images.names, images.labels, contents, strict=True)

@@ -70,7 +70,8 @@ def export(
             quantisation = judged(graph, made_by.run(part), classifier, own, n, progress)
             quantisation.check(max_drop)
         _add_golden(part, made_by, classifier)
-        _add_card(part, expanded(run))
+        if text := card.read(run):
+            records.write_text(part / card.FILE, text)
         _describe(part, classifier, made_by, precision, parity, quantisation)
         with Predictor(exported.load(part)) as predictor:  # what was written is opened as anybody opens it
             predictor.predict_proba(spread(own.judged, 1))
@@ -102,17 +103,19 @@ def _check(classifier: Classifier, precision: str) -> None:
 def _checked(classifier: Classifier, graph: Run, own: OwnPictures, made_by: Format, progress: Progress) -> Parity:
     """On the pictures as they are and, where grey levels may differ, exactly on pictures that need no resizing."""
     images, what = spread(own.judged, CHECKED_ON), f"{made_by.name} graph"
-    if made_by.tolerance > EXACT:
-        _compared(classifier, graph, unresized(images, classifier.source.preprocess), own.on, EXACT).check(what)
-    parity = _compared(classifier, graph, images, own.on, made_by.tolerance, progress)
+    with Predictor(classifier) as ours:
+        if made_by.tolerance > EXACT:
+            _compared(ours, graph, unresized(images, classifier.source.preprocess), own.on, EXACT).check(what)
+        parity = _compared(ours, graph, images, own.on, made_by.tolerance, progress)
     parity.check(what)
     return parity
 
 
 def _compared(
-    classifier: Classifier, graph: Run, images: ImageSet, on: str, tolerance: float, progress: Progress = silent
+    predictor: Predictor, graph: Run, images: ImageSet, on: str, tolerance: float, progress: Progress = silent
 ) -> Parity:
-    ours, extraction = classifier.predict_proba(images, progress=progress)
+    classifier = predictor.classifier
+    ours, extraction = predictor.predict_proba(images, progress)
     theirs = answers(graph, images.take(extraction.kept))
     parity = Parity.of(ours, theirs[:, : ours.shape[1]], on, tolerance)
     if classifier.novelty is None or not tells_strangers(classifier):
@@ -134,14 +137,6 @@ def _add_golden(folder: Path, made_by: Format, classifier: Classifier) -> None:
         lambda pictures: np.stack([graph(each) for each in pictures]), lambda rows: rows[:, :classes], size
     )
     golden.write(made, folder)
-
-
-def _add_card(folder: Path, run: Path) -> None:
-    """The run's model card, where it has one."""
-    for bundle in (run / "bundle", run):
-        if (bundle / card.FILE).is_file():
-            records.write_text(folder / card.FILE, (bundle / card.FILE).read_text("utf-8", "replace"))
-            return
 
 
 def _describe(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headstart import card
 from headstart.bundle import load_classifier
 from headstart.errors import UserError
 from headstart.explaining.nearest import training_pictures
 from headstart.features.extract import Settings
 from headstart.progress import Progress, silent
 from headstart.serve.app import Served
-
-CARD, MOST = "MODEL_CARD.md", 2**20
 
 
 def load(
@@ -28,6 +27,4 @@ def load(
         except UserError:
             if needed:
                 raise
-    places = [folder / CARD for folder in (run / "bundle", run)]
-    card = next((path.read_text("utf-8", "replace")[:MOST] for path in places if path.is_file()), "")
-    return Served(classifier, run.resolve().name, card, training)
+    return Served(classifier, run.resolve().name, card.read(run), training)

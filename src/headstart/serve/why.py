@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from headstart.explaining.nearest import TrainingPictures
 from headstart.explaining.overlay import overlay
 from headstart.features.extract import Extractor
 from headstart.images import ImageSet, decode, digest
+from headstart.report.examples import embedded
 
 SIDE, SMALL = 480, 120
 """Pixels of a map's longer side, and of a training picture's."""
@@ -39,7 +38,7 @@ class Why:
         told: dict[str, Any] = {}
         try:
             found = self._explainer.explain(image, int(probabilities.argmax()))
-            told = {"map": as_uri(overlay(image, found, most=SIDE)), "made": found.method}
+            told = {"map": embedded(overlay(image, found, most=SIDE), "png"), "made": found.method}
         except UserError as error:
             told = {"map": None, "why_not": str(error)}
         if self.training is None:
@@ -48,7 +47,7 @@ class Why:
         rows = []
         for one in near:
             picture = self.training.picture(one.name, SMALL)
-            shown = None if picture is None else as_uri(thumbnail(picture))
+            shown = None if picture is None else embedded(thumbnail(picture), "png")
             rows.append({"class": one.label, "similarity": one.similarity, "picture": shown})
         return {**told, "nearest": rows}
 
@@ -58,10 +57,3 @@ def thumbnail(picture: Image.Image) -> Image.Image:
     found = picture.convert("RGB")
     found.thumbnail((SMALL, SMALL))
     return found
-
-
-def as_uri(picture: Image.Image) -> str:
-    """A PNG as a data URI."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
