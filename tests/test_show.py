@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headstart.cli import show
+from headstart.cli import progress, show
 from headstart.recipe import TrainingRecipe
 from headstart.report import settings, write_report
 from headstart.schema.files import from_json
@@ -93,11 +93,11 @@ def test_live_text_is_shown_with_the_bar_of_its_stage(
     """A stage that says something new at every step has one bar; the next stage clears what it said last."""
     for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "80"), ("TERM", "xterm")):
         monkeypatch.setenv(name, value)
-    with show.progress_bar() as progress:
+    with progress.progress_bar() as advance:
         for done in (1, 2, 3):
-            progress(f"train|epoch {done} of 3, loss 0.{done}000", done, 3)
+            advance(f"train|epoch {done} of 3, loss 0.{done}000", done, 3)
         time.sleep(0.3)  # it draws ten times a second
-        progress("features", 5, 5)
+        advance("features", 5, 5)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert "\nepoch 3 of 3, loss 0.3000" in shown.replace("\r", "")
     last = shown.rsplit("Training", 1)[1]
@@ -107,8 +107,10 @@ def test_live_text_is_shown_with_the_bar_of_its_stage(
 def test_every_stage_of_a_training_has_a_name_and_a_rate() -> None:
     """Names fit their column; pictures and steps are counted by the second."""
     for stage, unit in (("frozen features", "images/s"), ("features", "images/s"), ("train", "steps/s")):
-        assert len(show.STAGES[stage]) <= 9 and show.RATES[stage] == unit
-    assert len(set(show.STAGES.values())) == len(show.STAGES) - 1, "a head's training and a network's share a name"
+        assert len(progress.STAGES[stage]) <= 9 and progress.RATES[stage] == unit
+    assert len(set(progress.STAGES.values())) == len(progress.STAGES) - 1, (
+        "a head's training and a network's share a name"
+    )
 
 
 def test_the_page_on_training_has_every_setting_with_its_default() -> None:

@@ -24,6 +24,7 @@ from headstart.cli import (
     export,
     figures,
     fit,
+    panels,
     pretrain,
     rank,
     recipes,
@@ -83,12 +84,15 @@ def _main(arguments: list[str]) -> int:
             print(f"headstart {version('headstart')}")
             return 0
         args = [_at_home(argument) for argument in arguments]
-        code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
+        command = typer.main.get_command(app)
+        panels.arrange(command)
+        code = int(command(args=args, prog_name="headstart", standalone_mode=False) or 0)
         return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
             return 0
-        return _say(f"{mistake.format_message().rstrip('.')}. See: headstart {_command(arguments)}--help", 2)
+        said = mistake.format_message().rstrip(".")
+        return _say(f"{said}{'' if said.endswith('?') else '.'} See: headstart {_command(arguments)}--help", 2)
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except Exception as error:

@@ -11,6 +11,7 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.fit import DATA
 from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ def carry_out(
     from headstart.audit import files
     from headstart.audit.execute import audit as run
     from headstart.audit.execute import listed
-    from headstart.cli import show
     from headstart.features.extract import Settings
     from headstart.paths import features_dir
     from headstart.report.audit import write_audit_report
@@ -90,7 +90,7 @@ def carry_out(
     if clean is not None:
         files.check_clean(clean, pictures[0])
     folder = files.claim(out) if out else records.unused(Path("audits") / Path(request.data).stem)
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         done = run(request, Settings(features_dir() if store else None), progress, pictures)
     found = files.write(done, folder)
     report = write_audit_report(folder, done.material.images)

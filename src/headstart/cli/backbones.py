@@ -10,6 +10,7 @@ import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks, ImageColumn
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -64,10 +65,9 @@ def default(
 
 def _recommend(images: int, size: int, *, gpu: bool) -> None:
     from headstart.backbones.licences import marked
-    from headstart.cli import show
     from headstart.ranking.recommend import recommend
 
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         picks = recommend(images, size, gpu=gpu, progress=progress)
     table = terminal.table()
     for column in ("network", "top-1", "images/s", f"{images:,} images", "input", "licence", "why"):
@@ -188,7 +188,6 @@ def bench_(
     import sys
 
     from headstart.backbones.spelling import parse_list
-    from headstart.cli import show
     from headstart.images.options import Reading
     from headstart.paths import absolute
     from headstart.ranking.bench import bench
@@ -197,7 +196,7 @@ def bench_(
     reading = Reading(follow_links=follow_links, image_column=image_column)
     asked = tuple(parse_list(backbones))
     request = RankingRequest(absolute(data), asked, limit, image_size, engine=engine, device=device, reading=reading)
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = bench(request, progress)
     table = terminal.table()
     for column in ("backbone", "images/s", "10,000 images", "input", "params", "MACs"):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import terminal
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 app = typer.Typer(help="The stored features: list, check, delete.", no_args_is_help=True)
@@ -43,13 +44,12 @@ def info() -> None:
 @app.command()
 def verify() -> None:
     """Check every stored row against its checksum. Exit code 1 if any is damaged; such rows are computed again."""
-    from headstart.cli import show
     from headstart.features.spaces import list_spaces, verify
     from headstart.paths import features_dir
 
     total = sum(s.rows for s in list_spaces(features_dir()))
     bad = done = 0
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
 
         def count() -> None:
             nonlocal done

@@ -12,6 +12,7 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.fit import FollowLinks
 from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def classify(
 
     if out is not None:
         naming.check_out(out)
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.classify(
             images,
             backbone=backbone,

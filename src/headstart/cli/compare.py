@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, listed, options
-from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
+from headstart.cli.study import tell
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -81,9 +82,8 @@ def compare(
     `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
     """
     from headstart import api
-    from headstart.cli import show
 
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         asked = api.study_recipe(
             data,
             arms=[arm for arm in listed(arms) if arm],
@@ -147,25 +147,3 @@ def _sizes(text: str) -> list[int | str]:
     if not found or not all(size.isdigit() or size == "all" for size in found):
         raise UserError(f"--sizes {text}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
     return [int(size) if size.isdigit() else size for size in found]
-
-
-def tell(study: Study) -> None:
-    """Print the table of accuracies, the verdict of each pair with its reasons, and what failed."""
-    from headstart.cli import show
-
-    verdicts = study.findings
-    show.study_table(verdicts)
-    for found in verdicts.comparisons:
-        print(f"{found.first} against {found.second}: {found.verdict.word}. {found.sentence}")
-    for block in verdicts.reasons:
-        for reason in block.reasons:
-            print(f"Reason ({block.first}): {reason.sentence}")
-    for arm in verdicts.arms:
-        print(f"Budget of {arm.name}: {arm.budget}; {arm.total_s or 0.0:.1f} s.")
-    for note in verdicts.notes:
-        print(f"Note: {flagged(note)}")
-    for arm in verdicts.arms:
-        if arm.failed:
-            print(f"Arm {arm.name} failed: {flagged(arm.failed)}", file=sys.stderr)
-    print(verdicts.headline)
-    print(f"Report: {study.folder / 'report.html'}")

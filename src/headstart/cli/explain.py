@@ -11,6 +11,7 @@ from headstart.cli import terminal
 from headstart.cli.classify import short
 from headstart.cli.fit import FollowLinks
 from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def explain(
     from headstart import api
     from headstart.cli import show
 
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.explain(
             run,
             images,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 
@@ -26,9 +27,8 @@ def export(
     Example: `headstart export runs/first --format onnx --out first-onnx`
     """
     from headstart import api
-    from headstart.cli import show
 
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.export(run, out, format=format, precision=precision, max_drop=max_drop, progress=progress)
     print(f"On {found.parity.told()}.")
     if found.quantisation is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -110,8 +111,10 @@ def fit(
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     precision: Annotated[str, typer.Option(help="`float32`, or `mixed` on a GPU.")] = "float32",
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
-    strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
-    allow_empty_classes: Annotated[bool, typer.Option(help="Accept class folders without pictures.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")] = False,
+    allow_empty_classes: Annotated[
+        bool, typer.Option("--allow-empty-classes", help="Accept class folders without pictures.")
+    ] = False,
     follow_links: FollowLinks = False,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
@@ -133,7 +136,6 @@ def fit(
     `headstart fit photos --backbone mobilenetv2_100 --method finetune --unfreeze 3 --out runs/tuned`
     """
     from headstart import api
-    from headstart.cli import show
 
     named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     training = options(train or [], "--train optimiser=sgd") | {
@@ -144,7 +146,7 @@ def fit(
             training["unfreeze"] = int(unfreeze)
     if find_rate:
         training["find_rate"] = True
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         finished = api.fit(
             data,
             backbone=backbone,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 SPROUT = "sprout"
@@ -46,7 +47,6 @@ def pretrain(
     if data == SPROUT:
         _sprout(out or Path("runs/sprout"), seed, epochs)
         return
-    from headstart.cli import show
     from headstart.cli.fit import options, tell
     from headstart.errors import UserError
     from headstart.paths import absolute
@@ -73,7 +73,7 @@ def pretrain(
         "training": options(train or [], "--train mixup=0.2") | {k: v for k, v in asked.items() if v is not None},
         "augment": named(augment).for_recipe(),
     }
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
     write_report(made.run.folder, made.run.thumbnail, made.run.contact_sheet, made.run.explained)
     tell(made.run)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import p_value
 
@@ -63,13 +64,12 @@ def rank(
     `headstart rank photos --all-local --weights-folder weights --out rankings/photos`
     """
     from headstart import api
-    from headstart.cli import show
     from headstart.cli.fit import listed
     from headstart.errors import UserError
 
     if all_local == (backbones is not None):
         raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.rank(
             data,
             None if backbones is None else listed(backbones),
@@ -93,46 +93,53 @@ def rank(
 def tell(saved: SavedRanking) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
     found = saved.content
+    print(found.advice.headline + "\n")
+    wide = terminal.width() >= WIDE
+    told = COLUMNS if wide else {name: side for name, side in COLUMNS.items() if name not in WIDE_ALONE}
     table = terminal.table()
-    for name in (
-        "backbone",
-        "accuracy",
-        "95% interval",
-        "to best",
-        "p",
-        "images/s",
-        "features",
-        *HINTS,
-        "params",
-        "licence",
-    ):
-        side = "left" if name in ("backbone", "licence") else "right"
-        table.add_column(name, justify=side, no_wrap=name != "licence")
+    for name, side in told.items():
+        table.add_column(name, justify=side, no_wrap=wide or name != "backbone", overflow="fold")
     for row in (found.baseline, *found.backbones):
-        table.add_row(*_cells(row), style="dim" if row is found.baseline else None)
-    terminal.console(138).print(table)
+        cells = dict(zip(COLUMNS, _cells(row, wide), strict=True))
+        table.add_row(*(cells[name] for name in told), style="dim" if row is found.baseline else None)
+    terminal.console().print(table)
     print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
     for failed in found.failed:
         print(f"left out: {failed.backbone}: {flagged(failed.reason)}", file=sys.stderr)
-    advice = found.advice
-    print("\n".join([advice.headline, *advice.sentences, *(f"Warning: {w}" for w in advice.warnings)]))
+    for sentence in (*found.advice.sentences, *(f"Warning: {warning}" for warning in found.advice.warnings)):
+        print(sentence)
     for note in found.notes:
         print(f"Note: {flagged(note)}")
     print(f"Report: {saved.folder / 'ranking.html'}")
 
 
-HINTS = ("LogME", "H-score", "LEEP")
+COLUMNS: dict[str, Literal["left", "right"]] = {
+    "backbone": "left",
+    "accuracy": "right",
+    "to best": "right",
+    "p": "right",
+    "images/s": "right",
+    "features": "right",
+    "LogME": "right",
+    "H-score": "right",
+    "LEEP": "right",
+    "params": "right",
+    "licence": "left",
+}
+WIDE = 130
+WIDE_ALONE = {"features", "LogME", "H-score", "LEEP", "licence"}
+"""Columns that only a terminal of WIDE columns shows; the report has them all."""
 
 
-def _cells(row: RankedBackbone) -> list[str]:
+def _cells(row: RankedBackbone, wide: bool) -> list[str]:
     from headstart.backbones.licences import marked
 
     best = row.standing == "best"
-    accuracy = f"{row.accuracy:.4f}"
+    low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
+    accuracy = f"{100 * row.accuracy:.1f}" + (f" ({low:.1f} to {high:.1f})" if wide else f" ±{(high - low) / 2:.1f}")
     return [
         f"{row.backbone}{' ~' if row.standing == 'tied' else ''}",
         terminal.bold(accuracy) if best else accuracy,
-        f"{row.accuracy_low:.4f} to {row.accuracy_high:.4f}",
         "best" if best else f"{row.points_to_best:+.1f}",
         "" if best else p_value(row.p),
         "" if row.images_per_s is None else f"{row.images_per_s:,.0f}",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from headstart.recipe import Document
 
@@ -38,7 +40,7 @@ def run(
     `headstart run runs/first/recipe.toml --out runs/again`
     """
     from headstart import api
-    from headstart.cli import compare, fit, rank, show
+    from headstart.cli import compare, fit, rank, study
     from headstart.cli.overrides import overridden
     from headstart.errors import UserError
     from headstart.ranking.recipe import RankingRecipe
@@ -51,15 +53,15 @@ def run(
             "--resume is for trainings: a study goes on by itself with the same --out, a ranking begins anew."
         )
     if isinstance(asked, StudyRecipe):
-        with show.progress_bar() as progress:
-            study = api.carry_out_study(asked, out, progress, store=store, command=compare.typed())
-        compare.tell(study)
+        with progress_bar() as progress:
+            found = api.carry_out_study(asked, out, progress, store=store, command=compare.typed())
+        study.tell(found)
     elif isinstance(asked, RankingRecipe):
-        with show.progress_bar() as progress:
+        with progress_bar() as progress:
             ranking = api.carry_out_ranking(asked.request(), out, progress, store=store)
         rank.tell(ranking)
     elif isinstance(asked, Recipe):
-        with show.progress_bar() as progress:
+        with progress_bar() as progress:
             finished = api.carry_out(asked, out, progress, store=store, resume=resume)
         fit.tell(finished)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 
@@ -33,12 +34,11 @@ def serve(
     `curl --data-binary @cat.jpg http://127.0.0.1:8000/predict`
     """
     from headstart import api
-    from headstart.cli import show
     from headstart.serve import Limits
 
     limits = Limits(body=max_body, pixels=max_pixels, queue=queue)
     try:
-        with show.progress_bar() as progress:
+        with progress_bar() as progress:
             api.serve(
                 run,
                 host=host,

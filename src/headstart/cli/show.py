@@ -1,9 +1,8 @@
-"""What the commands print: progress with rate and time left, score tables, sizes."""
+"""What the commands print: score tables, facts of a run, refusals, sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,96 +10,10 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
-from headstart.visible import visible
 
 if TYPE_CHECKING:
     from headstart.images import Refusal
-    from headstart.progress import Progress
     from headstart.schema.scores import RunScores
-    from headstart.schema.verdicts import SizeAccuracy, Verdicts
-
-STAGES = {
-    "open": "Network",
-    "extract": "Features",
-    "fit": "Training",
-    "folds": "Judging",
-    "download": "Download",
-    "verify": "Checking",
-    "compare": "No views",
-    "frozen features": "Frozen",
-    "train": "Training",
-    "features": "Trained",
-    "look": "Pictures",
-    "cells": "Study",
-    "explain": "Maps",
-}
-RATES = {
-    "extract": "images/s",
-    "view": "images/s",
-    "views": "images/s",
-    "average": "images/s",
-    "frozen features": "images/s",
-    "features": "images/s",
-    "train": "steps/s",
-    "verify": "rows/s",
-    "download": "B/s",
-    "look": "images/s",
-    "cells": "fits/s",
-    "explain": "images/s",
-    "folds": "fits/s",
-}
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar for each stage with count, rate and time left; on a pipe, nothing is drawn.
-
-    What follows a `|` in the name of a stage is live text, shown under the bars until the next stage.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Bars(Progress):
-        said = ""
-
-        def get_renderables(self) -> Iterator[Any]:
-            yield self.make_tasks_table(self.tasks)
-            if self.said:
-                yield Text(visible(self.said), style="dim", overflow="ellipsis", no_wrap=True)
-
-    bar = Bars(
-        TextColumn("{task.description:<9}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not Console(stderr=True).is_terminal,
-    )
-    tasks: dict[str, Any] = {}
-    with bar:
-
-        def advance(stage: str, done: int, total: int) -> None:
-            stage, _, bar.said = stage.partition("|")
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(STAGES.get(stage, stage.capitalize()), total=total, rate="")
-            task = bar.tasks[tasks[stage]] if bar.tasks else None
-            speed = task.speed if task is not None else None
-            unit = RATES.get(stage) or RATES.get(stage.split(" ")[0])  # views are numbered: "view 1 of 2"
-            rate = f"{speed:,.{0 if speed >= 10 else 1}f} {unit}" if speed and unit else ""
-            bar.update(tasks[stage], completed=done, total=total, rate=rate)
-
-        yield advance
 
 
 def run_result(scores: RunScores) -> None:
@@ -140,29 +53,6 @@ def _score_cells(scores: RunScores, part: str, bold: bool) -> list[Any]:
         f"{after.log_loss:.4f}",
         f"{after.macro_f1:.4f}",
     ]
-
-
-def study_table(verdicts: Verdicts) -> None:
-    """Accuracy of each arm at each size with its interval; the best of a size is bold."""
-    sizes = [size.name for size in verdicts.study.sizes]
-    found = {arm.name: {point.size: point for point in arm.curve} for arm in verdicts.arms}
-    best = {size: max((c[size].accuracy for c in found.values() if size in c), default=0.0) for size in sizes}
-    table = terminal.table()
-    table.add_column("labelled per class", no_wrap=True)
-    for size in sizes:
-        table.add_column(size, justify="right")
-    for name, curve in found.items():
-        table.add_row(name, *(_accuracy(curve.get(size), best[size]) for size in sizes))
-    terminal.console(max(map(len, found), default=0) + 24 * (1 + len(sizes))).print(table)
-
-
-def _accuracy(point: SizeAccuracy | None, best: float) -> Any:
-    """`0.938 (0.92 to 0.95)`."""
-    if point is None:
-        return "-"
-    ends = "" if point.low is None else f" ({point.low:.3f} to {point.high:.3f})"
-    shown = f"{point.accuracy:.3f}{ends}"
-    return terminal.bold(shown) if point.accuracy == best else shown
 
 
 def run_facts(scores: RunScores) -> None:

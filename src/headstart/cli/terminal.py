@@ -36,6 +36,13 @@ def bold(text: str) -> Any:
     return Text(visible(text), style="bold")
 
 
+def width() -> int:
+    """The columns of the terminal; 80 on a pipe."""
+    from rich.console import Console
+
+    return Console().width
+
+
 def console(at_least: int = 0) -> Any:
     """Rich's console for standard output, no narrower than a table needs: a terminal wraps, nothing is cut.
 
@@ -43,5 +50,4 @@ def console(at_least: int = 0) -> Any:
     """
     from rich.console import Console
 
-    width = Console().width
-    return Console(highlight=False, markup=False, emoji=False, width=max(width, at_least) if at_least > width else None)
+    return Console(highlight=False, markup=False, emoji=False, width=at_least if at_least > width() else None)

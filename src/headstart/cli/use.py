@@ -10,6 +10,7 @@ import typer
 
 from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
+from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ def evaluate(
     Example: `headstart evaluate runs/first more_photos --out scores.json`
     """
     from headstart import api, inference, records
-    from headstart.cli import show
 
     if out is not None:
         inference.check_scores_out(out)
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.evaluate(
             run,
             data,
@@ -108,7 +108,7 @@ def predict(
 
     if out is not None:
         inference.check_predictions_out(out)
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
         inference.write_predictions(found, out, topk)
@@ -166,7 +166,7 @@ def features(
         },
         "the command line",
     )
-    with show.progress_bar() as progress:
+    with progress_bar() as progress:
         extraction = inference.features(recipe, out, progress, labelled=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
