@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.patches import Polygon
 
 from headstart.errors import UserError
+from headstart.phrases import two_digits
 from headstart.report import write_study_report
 from headstart.report.charts.curves import CurvesDisplay
 from headstart.report.charts.labels import apart
@@ -447,18 +449,23 @@ def test_labels_move_no_further_than_they_must() -> None:
 
 def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
     """The bracket joins the first points of the headline's two arms; the arrow lies at the first arm's accuracy and
-    ends at the number of pictures that the second needs; no line goes beyond the last size but the asymptote's own."""
+    ends at the number of pictures that the second needs; each slope is a triangle over a doubling; no line goes beyond
+    the last size but the asymptote's own."""
     told = verdicts()
     chart = chart_of(write(tmp_path, told)).plot()
     first, second = (next(c for c in chart.curves if c.look.words == w) for w in ("features of sprout", "raw pixels"))
     lines = [tuple(zip(*line.get_data(), strict=True)) for line in chart.ax_.lines]
     assert tuple((1.0, y) for y in sorted([first.samples[0].y or 0, second.samples[0].y or 0])) in lines
-    e = told["comparisons"][0]["equivalence"][1]
+    e = told["comparisons"][0]["equivalence"][0]
     arrow = next(
-        text for text in chart.ax_.texts if getattr(text, "arrow_patch", None) and text.xy[1] == first.samples[1].y
+        text for text in chart.ax_.texts if getattr(text, "arrow_patch", None) and text.xy[1] == first.samples[0].y
     )
-    assert arrow.get_position()[0] == 2 and arrow.xy[0] == pytest.approx(e["value"]) and 165 < e["value"] < 175
-    assert "2 do what 170 do" in [text.get_text() for text in chart.ax_.texts]
+    assert arrow.get_position()[0] == 1 and arrow.xy[0] == pytest.approx(e["value"]) and 30 < e["value"] < 80
+    assert f"1 does what about {two_digits(e['value'])} do" in [text.get_text() for text in chart.ax_.texts]
+    patches = [patch.get_xy() for patch in chart.ax_.patches if isinstance(patch, Polygon)]
+    rises = {round(float(xy[2][1] - xy[1][1]), 9): xy[1][0] / xy[0][0] for xy in patches}
+    told_slopes = [told["comparisons"][0]["slope"][role]["value"] for role in ("first", "second")]
+    assert {round(slope, 9) for slope in told_slopes} == set(rises) and set(rises.values()) == {2.0}
     beyond = [line for line in lines if len(line) == 2 and line[0][0] == line[1][0] > 812.5 and line[0][1] != 0]
     low, high = (first.limit or (0, 0, 0))[1:]
     assert [line[0][1] for line in beyond if line[0][1] == low] == [low] and (

@@ -15,12 +15,12 @@ from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.multiple import errors, holm, steps, together
 from headstart.evidence.pairwise import compare
-from headstart.evidence.phrases import signed, two_digits
+from headstart.evidence.phrases import signed
 from headstart.evidence.power import plan, power, scaled, told
 from headstart.evidence.variance import Spread, Variances
 from headstart.evidence.verdict import judge
 from headstart.evidence.words import Setting, details, sentence
-from headstart.phrases import percent
+from headstart.phrases import percent, two_digits
 from headstart.schema.verdicts import (
     Asymptotes,
     ByArm,
@@ -173,9 +173,9 @@ def test_helped_gives_the_figures_of_the_claim_and_what_the_pictures_are_worth()
     sure, unsure = Equivalence(5.0, None, 100.0, None, 100.0), Equivalence(5.0, None, 31.0, None, 100.0)
     doubtful, hardly = Equivalence(5.0, 6.0, 4.0, 9.0, None), Equivalence(5.0, None, 5.3, None, 100.0)
     worth = {
-        known: "Raw pixels need about 42 pictures per class for what features of sprout do with 5.",
-        sure: "Raw pixels need more than 100 pictures per class for what features of sprout do with 5.",
-        unsure: "Raw pixels need at least 31 pictures per class for what features of sprout do with 5.",
+        known: "Raw pixels need about 42 pictures per class to match features of sprout with 5.",
+        sure: "Raw pixels need more than 100 pictures per class to match features of sprout with 5.",
+        unsure: "Raw pixels need at least 31 pictures per class to match features of sprout with 5.",
         doubtful: "Compared: features of sprout with raw pixels.",
         hardly: "Compared: features of sprout with raw pixels.",
     }

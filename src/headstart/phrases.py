@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -49,6 +50,25 @@ def p_value(p: float, least: float = 0.001) -> str:
 def p_words(p: float, least: float = 0.001) -> str:
     """`p = 0.031`; `p < 0.001` below `least`."""
     return f"p < {least:g}" if p < least else f"p = {p:.2g}"
+
+
+def two_digits(n: float) -> str:
+    """A number of pictures that was estimated, to two significant digits: whole from 2 on.
+
+    >>> two_digits(7840.0), two_digits(6.45), two_digits(1.43), two_digits(0.5)
+    ('7,800', '6', '1.4', '0.5')
+    """
+    return f"{round(n, 1 - math.floor(math.log10(n))):,.0f}" if n >= 2 else f"{n:.1f}"
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """The first sentence and the rest.
+
+    >>> first_sentence("4.0 points vs. 5.1. small_cnn needs more. So be it.")
+    ('4.0 points vs. 5.1.', 'small_cnn needs more. So be it.')
+    """
+    first, _, rest = re.sub(r"(?<=\.) (?=\D)", "\n", text, count=1).partition("\n")
+    return first, rest
 
 
 def joined(texts: Sequence[str], last: str = "and") -> str:

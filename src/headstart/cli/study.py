@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
+from headstart.phrases import first_sentence
 
 if TYPE_CHECKING:
     from headstart.schema.verdicts import Comparison, SizeAccuracy, Verdicts
@@ -27,7 +28,7 @@ WIDE = 100
 def tell(study: Study) -> None:
     """Print what came of a study; what failed goes to standard error."""
     found = study.findings
-    print(found.headline.replace(". ", ".\n", 1) + "\n")
+    print("\n".join(filter(None, first_sentence(found.headline))) + "\n")
     accuracies(found)
     print()
     for comparison in found.comparisons:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor, log10
-
 from headstart.phrases import percent
 from headstart.schema.verdicts import Estimate
 
@@ -24,11 +22,6 @@ def capital(text: str) -> str:
 def number(n: float) -> str:
     """A size: whole, or "about" the nearest whole number."""
     return f"{n:,.0f}" if float(n).is_integer() else f"about {n:,.0f}"
-
-
-def two_digits(n: float) -> str:
-    """A number of pictures to two significant digits."""
-    return f"{round(n, 1 - floor(log10(n))):,.0f}" if n >= 1 else f"{n:.1f}"
 
 
 def margin_in_words(margin: float) -> str:

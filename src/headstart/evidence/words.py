@@ -21,10 +21,9 @@ from headstart.evidence.phrases import (
     points,
     share_with_interval,
     signed,
-    two_digits,
     with_size,
 )
-from headstart.phrases import p_words, percent
+from headstart.phrases import p_words, percent, two_digits
 from headstart.schema.verdicts import (
     BELOW,
     NONE,
@@ -188,8 +187,8 @@ def _worth(need: Equivalence, setting: Setting) -> str:
     else:
         many = f"at least {two_digits(need.low)}"
     first, second = setting.names
-    needs, does = ("need" if _plural(second) else "needs"), ("do" if _plural(first) else "does")
-    return f"{capital(second)} {needs} {many} {PER_CLASS} for what {first} {does} with {number(need.n)}."
+    needs = "need" if _plural(second) else "needs"
+    return f"{capital(second)} {needs} {many} {PER_CLASS} to match {first} with {number(need.n)}."
 
 
 def details(found: Comparison, setting: Setting) -> list[str]:

@@ -23,15 +23,17 @@ MARKED = 16
 """Markers on a curve of no more points than this; on a longer one about a dozen."""
 BREAK, INFINITY, ROOM = 0.07, 0.14, 0.2
 """Beyond the last size, as shares of the axis: where it is broken, where asymptotes stand, and where it ends."""
+CORNER = [(-1, -0.6), (1, -0.6), (1, 0.6)]
+"""The marker of a slope."""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """From one share to another at `n` pictures, with the difference in words, its figure first."""
+    """From one share to another at `n` pictures, with the lines of words that say the difference, its figure first."""
 
     n: float
     shares: tuple[float, float]
-    words: str
+    words: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,11 @@ class Arrow:
 
 @dataclass(eq=False)
 class CurvesDisplay(Display):
-    """Curves over `ticks` (value, words) of a logarithmic axis, or over whole numbers where there are none."""
+    """Curves over `ticks` (value, words) of a logarithmic axis, or over whole numbers where there are none.
+
+    `level` stands below the asymptotes; `settled`: the bracket, the arrow and the slopes are of a verdict that decides,
+    and grey where it does not.
+    """
 
     title: str
     across: str
@@ -54,6 +60,8 @@ class CurvesDisplay(Display):
     ticks: Sequence[tuple[float, str]] = ()
     bracket: Bracket | None = None
     arrow: Arrow | None = None
+    level: str = "∞ fitted"
+    settled: bool = True
     widths = (760.0, 340.0)
 
     @property
@@ -75,21 +83,51 @@ class CurvesDisplay(Display):
         self._axes(ax, slim)
         for curve in sorted(self.curves, key=lambda each: each.strong):
             self._curve(ax, curve)
+            if curve.slope is not None:
+                self._slope(ax, curve, curve.slope)
         if self._limited:
             self._asymptotes(ax)
-        if self.ticks:
-            looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
-            names = (("transfer", "-"), ("source-free", "--"))
-            legend(ax, [ax.plot([], [], linestyle=dashes, label=name, **looks)[0] for name, dashes in names])
+        self._legend(ax)
         ends = [end(ax, curve, slim, self.font(self.widths[slim])) for curve in self.curves]
         self._settle()
         spread(ax, ends)
         if self.ticks:
             _thinned(ax)
         if self.bracket:
-            _bracket(ax, self.bracket)
+            _bracket(ax, self.bracket, self._ink)
         if self.arrow:
             self._arrow(ax, self.arrow)
+
+    @property
+    def _ink(self) -> Any:
+        """Of the marks that a verdict gives."""
+        return colour("ink" if self.settled else "quiet")
+
+    def _legend(self, ax: Axes) -> None:
+        looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
+        names = (("transfer", "-"), ("source-free", "--")) if self.ticks else ()
+        found = [ax.plot([], [], linestyle=dashes, label=name, **looks)[0] for name, dashes in names]
+        if any(curve.slope is not None for curve in self.curves):
+            found += ax.plot([], [], linestyle="none", marker=CORNER, markersize=9, color=colour("quiet"), alpha=0.6,
+                             markeredgewidth=0, label="slope: rise per doubling")  # fmt: skip
+        if found:
+            legend(ax, found)
+
+    def _slope(self, ax: Axes, curve: Curve, slope: float) -> None:
+        """A triangle under the middle of the curve: across a doubling, up what that brings on average."""
+        xs, ys = np.array([(s.x, s.y) for s in curve.samples if s.y is not None and s.x > 0], dtype=np.float64).T
+        if len(xs) < 2 or xs[-1] < 2 * xs[0]:
+            return
+        x = (xs[0] * xs[-1] / 2) ** 0.5
+        y = float(np.interp(np.log(x), np.log(xs), ys))
+        tone = colour(curve.look.colour) if self.settled else colour("quiet")
+        ax.fill([x, 2 * x, 2 * x], [y, y, y + slope], color=tone, alpha=0.5, linewidth=0, zorder=2.5)
+
+    def _beyond(self, share: float) -> float:
+        """A place behind the last point, by its share of the axis."""
+        xs = [sample.x for curve in self.curves for sample in curve.samples] + [value for value, _ in self.ticks]
+        lo, hi = min(xs), max(xs)
+        return float(hi * max(hi / lo, 2.0) ** share if self.ticks else hi + share * (hi - lo or 1))
 
     @property
     def _limited(self) -> list[Curve]:
@@ -98,14 +136,12 @@ class CurvesDisplay(Display):
 
     def _asymptotes(self, ax: Axes) -> None:
         """Beyond a break of the axis, for no curve was measured there."""
-        lo, hi = self.ticks[0][0], self.ticks[-1][0]
-        factor = max(hi / lo, 2.0)
-        ax.axvline(hi * factor**BREAK, color=colour("line"), linewidth=1, linestyle=(0, (2, 3)))
+        ax.axvline(self._beyond(BREAK), color=colour("line"), linewidth=1, linestyle=(0, (2, 3)))
         below = shifted(ax.get_xaxis_transform(), ax, 0, -15)
-        ax.text(hi * factor**INFINITY, 0, "∞ fitted", transform=below, ha="center", va="center", color=colour("quiet"))
+        ax.text(self._beyond(INFINITY), 0, self.level, transform=below, ha="center", va="center", color=colour("quiet"))
         for i, curve in enumerate(self._limited):
             value, low, high = curve.limit or (0.0, 0.0, 0.0)
-            x, tone = hi * factor ** (INFINITY + 0.03 * (i - (len(self._limited) - 1) / 2)), colour(curve.look.colour)
+            x, tone = self._beyond(INFINITY + 0.03 * (i - (len(self._limited) - 1) / 2)), colour(curve.look.colour)
             ax.plot([x, x], [low, high], color=tone, linewidth=2, zorder=3)
             ax.plot([x], [value], zorder=4, clip_on=False, **marker(curve.look, 7))
 
@@ -119,12 +155,13 @@ class CurvesDisplay(Display):
         ax.set_xlabel(self.across)
         if not self.ticks:
             room = 0.02 * (hi - lo or 1)
-            ax.set_xlim(lo - room, hi + room)
+            ax.set_xlim(lo - (8 * room if self.bracket else room), self._beyond(ROOM if self._limited else 0.02))
             numbers(ax.xaxis, 5 if slim else 8, whole=True)
+            ax.set_xticks([tick for tick in ax.get_xticks() if lo <= tick <= hi])
             return
         ax.set_xscale("log")
         factor = max(hi / lo, 2.0)
-        ax.set_xlim(lo / factor**0.22, hi * factor ** (ROOM if self._limited else 0.06 if slim else 0.12))
+        ax.set_xlim(lo / factor**0.22, self._beyond(ROOM if self._limited else 0.06 if slim else 0.12))
         ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
         ax.set_xticks([], minor=True)
 
@@ -142,16 +179,16 @@ class CurvesDisplay(Display):
         self._tell(dots[0], [sample.words for sample in marked])
 
     def _arrow(self, ax: Axes, arrow: Arrow) -> None:
-        lo, hi = self.ticks[0][0], self.ticks[-1][0]
-        needed = min(arrow.needed or np.inf, hi * max(hi / lo, 2.0) ** BREAK)
-        looks = {"arrowstyle": "-|>", "color": colour("ink"), "linewidth": 1.6, "shrinkA": 7, "shrinkB": 2,
+        needed = min(arrow.needed or np.inf, self._beyond(BREAK))
+        looks = {"arrowstyle": "-|>", "color": self._ink, "linewidth": 1.6, "shrinkA": 7, "shrinkB": 2,
                  "mutation_scale": 13}  # fmt: skip
         ax.annotate("", (needed, arrow.share), (arrow.n, arrow.share), arrowprops=looks, zorder=5)
         taken = boxes(ax, [(arrow.n, arrow.share, needed, arrow.share)], 6)
         if self.bracket:
             taken += boxes(ax, [(ax.get_xlim()[0], min(self.bracket.shares), self.bracket.n, max(self.bracket.shares))])
         ink = [(x, y, x, y) for curve in self.curves for x, y in _along(curve)]
-        beside(ax, arrow.words, ((arrow.n * needed) ** 0.5, arrow.share), taken, boxes(ax, ink, 3), weight="bold")
+        beside(ax, arrow.words, ((arrow.n * needed) ** 0.5, arrow.share), taken, boxes(ax, ink, 3), weight="bold",
+               color=self._ink)  # fmt: skip
 
 
 def _lone(y: NDArray[np.float64]) -> list[int]:
@@ -168,17 +205,17 @@ def _along(curve: Curve) -> list[tuple[float, float]]:
     return list(zip(np.exp(fine), np.interp(fine, xs, ys), strict=True))
 
 
-def _bracket(ax: Axes, bracket: Bracket) -> None:
+def _bracket(ax: Axes, bracket: Bracket, ink: Any) -> None:
     """Before the first size, with its words at the left."""
     low, high = sorted(bracket.shares)
-    ink = colour("ink")
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -13), color=ink, linewidth=1.6,
             solid_capstyle="projecting")  # fmt: skip
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -10.5), linestyle="none", color=ink,
             marker=[(-1, 0), (1, 0)], markersize=5, markeredgewidth=1.6)  # fmt: skip
-    for i, text in enumerate(bracket.words.split(" ", 1)):
-        at, weight = shifted(ax.transData, ax, -19, 8 - 16 * i), "normal" if i else "bold"
-        ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", weight=weight)
+    for i, text in enumerate(bracket.words):
+        at = shifted(ax.transData, ax, -19, 16 * ((len(bracket.words) - 1) / 2 - i))
+        looks = {"color": ink, "weight": "normal" if i else "bold"}
+        ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", **looks)
 
 
 def _thinned(ax: Axes) -> None:

@@ -36,7 +36,7 @@ class Curve:
     """The samples of an arm, the first and the last measured.
 
     `notes` stand under its words at the end, `short` on a phone; `limit` is the asymptote that was fitted, with the
-    ends of its interval; `strong` is one of the headline's two arms.
+    ends of its interval; `slope` the rise per doubling; `strong` is one of the headline's two arms.
     """
 
     look: Look
@@ -45,6 +45,7 @@ class Curve:
     short: str
     strong: bool = False
     limit: tuple[float, float, float] | None = None
+    slope: float | None = None
 
     def column(self, name: str) -> NDArray[np.float64]:
         """`x`, `y`, `low` or `high` of every sample (n,), nan where there is none."""

@@ -7,10 +7,10 @@ escapes everything from outside.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from headstart.phrases import first_sentence
 from headstart.records import write_text
 from headstart.report.numbers import shown
 from headstart.report.page import page
@@ -61,7 +61,7 @@ def view(folder: Path, study: Verdicts) -> dict[str, Any]:
     """Everything the template names."""
     drawn = looks.looks(study)
     words = {name: look.words for name, look in drawn.items()}
-    first, _, rest = re.sub(r"(?<=\.) (?=[A-Z])", "\n", study.headline, count=1).partition("\n")
+    first, rest = first_sentence(study.headline)
     told: dict[str, Any] = {
         "name": shown(study.study.name or folder.name),
         "created": shown(study.study.created)[:19].replace("T", " "),

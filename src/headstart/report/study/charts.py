@@ -36,6 +36,7 @@ def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
         ticks=[(size.n, "\n".join(size_lines(size))) for size in study.study.sizes],
         bracket=_bracket(study, compared) if compared and both else None,
         arrow=_arrow(study, compared) if compared and both else None,
+        settled=compared is None or bool(compared.verdict.claim),
     )
 
 
@@ -57,10 +58,16 @@ def _by_size(study: Verdicts, arm: ArmSummary, looks: Looks) -> Curve:
         notes=[*notes, f"{points(slope.value)} points per doubling"] if slope else notes,
         short=f"{told}\u00a0→\u00a0{percent(limit.value)}" if limit else told,
         strong=role is not None,
-        limit=(limit.value, limit.low, limit.high)
-        if limit and limit.low is not None and limit.high is not None
-        else None,
+        limit=_with_ends(limit),
+        slope=slope.value if slope else None,
     )
+
+
+def _with_ends(limit: Estimate | None) -> tuple[float, float, float] | None:
+    """An asymptote, where it has an interval."""
+    if limit is None or limit.low is None or limit.high is None:
+        return None
+    return limit.value, limit.low, limit.high
 
 
 def _sample(x: float, point: SizeAccuracy | EpochAccuracy | None, words: str) -> Sample:
@@ -74,7 +81,9 @@ def _bracket(study: Verdicts, compared: Comparison) -> Bracket | None:
     first, second = (study.arm(name).curve[0] for name in (compared.first, compared.second))
     if first.n != second.n or not compared.by_size:
         return None
-    return Bracket(first.n, (first.accuracy, second.accuracy), f"{points(compared.by_size[0].difference.value)} points")
+    told = compared.by_size[0].difference
+    ends = [] if told.low is None or told.high is None else [f"{points(told.low)} to {points(told.high)}"]
+    return Bracket(first.n, (first.accuracy, second.accuracy), [points(told.value), "points", *ends])
 
 
 def _arrow(study: Verdicts, compared: Comparison) -> Arrow | None:
@@ -96,10 +105,27 @@ def _against_epochs(study: Verdicts, looks: Looks, told: list[TrainingCurve]) ->
     title = (
         f"Accuracy on the {PART_WORDS[told[0].part]} pictures, with 95% interval: {labelled(study, n, told[0].size)}"
     )
-    return CurvesDisplay(title, "Epoch", [_by_epoch(each, looks) for each in told])
+    return CurvesDisplay(
+        title,
+        "Epoch",
+        [_by_epoch(each, looks) for each in told],
+        bracket=_higher_start(study, told),
+        level="level",
+    )
+
+
+def _higher_start(study: Verdicts, told: list[TrainingCurve]) -> Bracket | None:
+    """The difference before any update, where both arms of the headline were trained."""
+    main, begun = study.main(), {each.arm: each.start.value for each in told}
+    if main is None or not {main.first, main.second} <= set(begun):
+        return None
+    first, second = begun[main.first], begun[main.second]
+    return Bracket(0, (first, second), [points(first - second), "points"])
 
 
 def _by_epoch(told: TrainingCurve, looks: Looks) -> Curve:
     look, last = looks[told.arm], percent(told.points[-1].accuracy)
     samples = [_sample(point.epoch, point, f"{look.words}, epoch {point.epoch:g}") for point in told.points]
-    return Curve(look, samples, notes=[f"{last} at the end"], short=last, strong=True)
+    notes = [f"{last} at the end"] + ([f"{points(told.slope.value)} points per doubling"] if told.slope else [])
+    level, slope = _with_ends(told.asymptote), told.slope.value if told.slope else None
+    return Curve(look, samples, notes=notes, short=last, strong=True, limit=level, slope=slope)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.report.study.words import about, pictures
+from headstart.phrases import two_digits
+from headstart.report.study.words import pictures
 from headstart.schema.verdicts import Comparison, Equivalence
 
 NEAR = 1.5
@@ -10,8 +11,13 @@ NEAR = 1.5
 
 
 def equivalence(compared: Comparison) -> Equivalence | None:
-    """The one that is drawn: the largest factor on the curve, or else beyond it; None where none is sure and large."""
+    """The one that is drawn: that of the headline, which is about the fewest pictures, where it is sure and large.
+
+    Else the largest factor on the curve, or beyond it; None where none is sure and large.
+    """
     sure = [told for told in compared.equivalence if _is_sure(told) and _factor(told) >= NEAR]
+    if sure and sure[0] == compared.equivalence[0]:
+        return sure[0]
     return max((told for told in sure if told.value), key=_factor, default=max(sure, key=_factor, default=None))
 
 
@@ -28,14 +34,14 @@ def _is_sure(told: Equivalence) -> bool:
 
 
 def equivalence_words(found: Equivalence) -> str:
-    """`10 do what 100 do`, `1 does what more than 812 do`."""
+    """`10 do what about 100 do`, `1 does what more than 812 do`."""
     verb = "does" if found.n == 1 else "do"
     return f"{pictures(found.n)} {verb} what {needed(found)} do"
 
 
 def needed(found: Equivalence) -> str:
-    """`170`, `more than 812`, or `at least 300` where the interval begins on the curve and the value is beyond it."""
+    """`about 170`, `more than 812`, or `at least 300` of a value beyond the curve."""
     if found.value:
-        return about(found.value)
+        return f"about {two_digits(found.value)}"
     low, beyond = found.low or 0.0, found.beyond or 0.0
-    return f"more than {pictures(beyond)}" if low >= beyond else f"at least {about(low)}"
+    return f"more than {pictures(beyond)}" if low >= beyond else f"at least {two_digits(low)}"

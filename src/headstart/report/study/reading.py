@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from headstart.phrases import two_digits
 from headstart.report.study.equivalence import equivalence, equivalence_words, needed
-from headstart.report.study.words import about, labelled, points, points_with_interval, share_with_interval
+from headstart.report.study.words import labelled, points, points_with_interval, share_with_interval
 from headstart.schema.verdicts import Comparison, Equivalence, Verdicts
 
 Names = tuple[str, str]
@@ -63,6 +64,6 @@ def _equivalence(study: Verdicts, compared: Comparison, names: Names) -> str:
 
 def _ends(found: Equivalence) -> str:
     """The interval of an equivalence on the curve; without an end it leaves the curve on that side."""
-    low = f"at least {about(found.low)}" if found.low else ""
-    high = f"at most {about(found.high)}" if found.high else ""
+    low = f"at least {two_digits(found.low)}" if found.low else ""
+    high = f"at most {two_digits(found.high)}" if found.high else ""
     return f" (95% interval: {' and '.join(filter(None, (low, high)))})" if found.value and (low or high) else ""

@@ -72,11 +72,6 @@ def pictures(n: float | None) -> str:
     return NOTHING if n is None else f"{n:,.0f}" if n >= 10 or n == round(n) else f"{n:.1f}"
 
 
-def about(n: float) -> str:
-    """A number of pictures that was estimated, to two significant digits: `170`, `1.3`."""
-    return f"{float(f'{n:.2g}'):,.15g}"
-
-
 def size_words(size: StudySize) -> str:
     """`5`, or for a size that is not named by its number `all (813)`."""
     return size.name if _is_number(size) else f"{size.name} ({pictures(size.n)})"
