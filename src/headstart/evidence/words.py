@@ -283,7 +283,9 @@ def _figures(setting: Setting, between: str) -> str:
     if len(over) == 1:
         one = PER_CLASS.replace("pictures", "picture") if sizes[0] == 1 else PER_CLASS
         return f"{first} {between} {second} with {number(sizes[0])} {one}"
-    return f"{first} {between} {second}, averaged over {number(sizes[0])}–{number(sizes[-1])} {PER_CLASS}"
+    ends = number(sizes[0]), number(sizes[-1])
+    span = (" to " if "about" in "".join(ends) else "–").join(ends)
+    return f"{first} {between} {second}, averaged over {span} {PER_CLASS}"
 
 
 def _against(accuracy: Floats, whole: bool = False) -> tuple[str, str]:

@@ -94,7 +94,7 @@ class CurvesDisplay(Display):
         if self.ticks:
             _thinned(ax)
         if self.bracket:
-            _bracket(ax, self.bracket, self._ink)
+            _bracket(ax, self.bracket, self.bracket.words[: 2 if slim else None], self._ink)
         if self.arrow:
             self._arrow(ax, self.arrow)
 
@@ -119,7 +119,7 @@ class CurvesDisplay(Display):
         if len(xs) < 2 or xs[-1] < 2 * xs[0]:
             return
         x = (xs[0] * xs[-1] / 2) ** 0.5
-        y = float(np.interp(np.log(x), np.log(xs), ys))
+        y = float(np.interp(np.log(2 * x), np.log(xs), ys)) - slope
         tone = colour(curve.look.colour) if self.settled else colour("quiet")
         ax.fill([x, 2 * x, 2 * x], [y, y, y + slope], color=tone, alpha=0.5, linewidth=0, zorder=2.5)
 
@@ -161,7 +161,10 @@ class CurvesDisplay(Display):
             return
         ax.set_xscale("log")
         factor = max(hi / lo, 2.0)
-        ax.set_xlim(lo / factor**0.22, self._beyond(ROOM if self._limited else 0.06 if slim else 0.12))
+        ax.set_xlim(
+            lo / factor ** ((0.4 if slim else 0.31) if self.bracket else 0.22),
+            self._beyond(ROOM if self._limited else 0.06 if slim else 0.12),
+        )
         ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
         ax.set_xticks([], minor=True)
 
@@ -205,15 +208,15 @@ def _along(curve: Curve) -> list[tuple[float, float]]:
     return list(zip(np.exp(fine), np.interp(fine, xs, ys), strict=True))
 
 
-def _bracket(ax: Axes, bracket: Bracket, ink: Any) -> None:
+def _bracket(ax: Axes, bracket: Bracket, words: Sequence[str], ink: Any) -> None:
     """Before the first size, with its words at the left."""
     low, high = sorted(bracket.shares)
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -13), color=ink, linewidth=1.6,
             solid_capstyle="projecting")  # fmt: skip
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -10.5), linestyle="none", color=ink,
             marker=[(-1, 0), (1, 0)], markersize=5, markeredgewidth=1.6)  # fmt: skip
-    for i, text in enumerate(bracket.words):
-        at = shifted(ax.transData, ax, -19, 16 * ((len(bracket.words) - 1) / 2 - i))
+    for i, text in enumerate(words):
+        at = shifted(ax.transData, ax, -19, 16 * ((len(words) - 1) / 2 - i))
         looks = {"color": ink, "weight": "normal" if i else "bold"}
         ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", **looks)
 

@@ -57,8 +57,8 @@ def _equivalence(study: Verdicts, compared: Comparison, names: Names) -> str:
         return ""
     times = f", {found.multiple:.1f} times as many" if found.multiple else ""
     return (
-        f"{equivalence_words(found)}: for what {names[0]} does with {labelled(study, found.n)}, "
-        f"{names[1]} needs {needed(found)}{_ends(found)}{times}."
+        f"{equivalence_words(found)}: it takes {names[1]} {needed(found)}{_ends(found)} to match {names[0]} with "
+        f"{labelled(study, found.n)}{times}."
     )
 
 
