@@ -433,6 +433,15 @@ def test_labels_at_the_lines_ends_do_not_overlap(shape: Written, width: float) -
     assert all(low.y1 <= high.y0 + 0.35 * low.height for low, high in pairwise(boxes)), "but for ascenders"
 
 
+@pytest.mark.parametrize("width", CurvesDisplay.widths)
+def test_an_arrow_beyond_the_last_size_ends_inside_the_drawing(width: float, tmp_path: Path) -> None:
+    """Beyond it, Matplotlib would leave it out. One size that is enough makes an equivalence beyond the curve."""
+    chart = chart_of(write(tmp_path, verdicts(repeats=1, sizes=SIZES[-2:]))).plot(width=width)
+    assert chart.arrow and chart.arrow.needed is None and not any(curve.limit for curve in chart.curves)
+    (arrow,) = [text for text in chart.ax_.texts if getattr(text, "arrow_patch", None) and text.xy[0] > 812.5]
+    assert arrow.xy[0] <= chart.ax_.get_xlim()[1]
+
+
 def test_labels_move_no_further_than_they_must() -> None:
     """Labels that are apart stay where they are; equal ones are centred there; the ends of the room hold."""
     assert apart([10, 50, 90], [20, 20, 20], 0, 100) == [10, 50, 90]

@@ -50,7 +50,7 @@ class Arrow:
 class CurvesDisplay(Display):
     """Curves over `ticks` (value, words) of a logarithmic axis, or over whole numbers where there are none.
 
-    `level` stands below the asymptotes; `settled`: the bracket, the arrow and the slopes are of a verdict that decides,
+    `level` stands below the asymptotes; `decided`: the bracket, the arrow and the slopes are of a verdict that decides,
     and grey where it does not.
     """
 
@@ -61,7 +61,7 @@ class CurvesDisplay(Display):
     bracket: Bracket | None = None
     arrow: Arrow | None = None
     level: str = "∞ fitted"
-    settled: bool = True
+    decided: bool = True
     widths = (760.0, 340.0)
 
     @property
@@ -101,7 +101,7 @@ class CurvesDisplay(Display):
     @property
     def _ink(self) -> Any:
         """Of the marks that a verdict gives."""
-        return colour("ink" if self.settled else "quiet")
+        return colour("ink" if self.decided else "quiet")
 
     def _legend(self, ax: Axes) -> None:
         looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
@@ -120,7 +120,7 @@ class CurvesDisplay(Display):
             return
         x = (xs[0] * xs[-1] / 2) ** 0.5
         y = float(np.interp(np.log(2 * x), np.log(xs), ys)) - slope
-        tone = colour(curve.look.colour) if self.settled else colour("quiet")
+        tone = colour(curve.look.colour) if self.decided else colour("quiet")
         ax.fill([x, 2 * x, 2 * x], [y, y, y + slope], color=tone, alpha=0.5, linewidth=0, zorder=2.5)
 
     def _beyond(self, share: float) -> float:
@@ -163,7 +163,7 @@ class CurvesDisplay(Display):
         factor = max(hi / lo, 2.0)
         ax.set_xlim(
             lo / factor ** ((0.4 if slim else 0.31) if self.bracket else 0.22),
-            self._beyond(ROOM if self._limited else 0.06 if slim else 0.12),
+            self._beyond(ROOM if self._limited else 0.09 if slim else 0.12),
         )
         ax.set_xticks([value for value, _ in self.ticks], [words for _, words in self.ticks])
         ax.set_xticks([], minor=True)

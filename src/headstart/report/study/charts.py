@@ -36,7 +36,7 @@ def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
         ticks=[(size.n, "\n".join(size_lines(size))) for size in study.study.sizes],
         bracket=_bracket(study, compared) if compared and both else None,
         arrow=_arrow(study, compared) if compared and both else None,
-        settled=compared is None or bool(compared.verdict.claim),
+        decided=compared is None or bool(compared.verdict.claim),
     )
 
 
