@@ -22,6 +22,7 @@ from headstart.heads import make_head
 from headstart.metrics import score
 from headstart.phrases import NOTHING, percent
 from headstart.report import write_report
+from headstart.report.charts.confusion import by_likeness
 from headstart.report.charts.lines import LinesDisplay
 from headstart.report.curves import history
 from headstart.report.examples import data_uri
@@ -30,6 +31,7 @@ from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.parts import by_use
 from headstart.report.rates import rate_charts
 from headstart.report.story import steps
+from headstart.report.tables import score_groups
 from headstart.schema.files import from_json
 from headstart.schema.scores import RunScores
 from reading import Page
@@ -230,8 +232,8 @@ def test_the_numbers_shown_are_those_in_the_scores(page: Page, written: Path) ->
     """Every score of every part, before and after, every cell of the confusion matrix and every class row is shown."""
     scores = json.loads((written / "scores.json").read_text())
     for block in (scores["before"], scores["after"]):
-        for s in block.values():
-            for key in ("log_loss", "brier", "macro_f1", "roc_auc", "ece"):
+        for part, s in block.items():
+            for key in ("log_loss", "brier", "macro_f1", "roc_auc", *(["ece"] if part != "calibration" else [])):
                 assert f" {s[key]:.4f} " in page.text, key
     test = scores["after"]["test"]
     for row in test["per_class"]:
@@ -443,6 +445,26 @@ def test_many_classes_give_the_worst_confusions_as_a_list(tmp_path: Path) -> Non
     i, j = np.unravel_index(confusion.argmax(), confusion.shape)
     share = percent(confusion[i, j] / sum(scores["after"]["test"]["confusion"][i]))
     assert f"kind{i:02d} kind{j:02d} {confusion[i, j]} {share}" in page.text
+
+
+def test_many_classes_are_drawn_with_those_that_are_confused_side_by_side(tmp_path: Path) -> None:
+    """Of 40 classes, each is taken for one other that is far from it in the alphabet."""
+    counts = np.diag(np.full(40, 8))
+    for i in range(20):
+        counts[i, i + 20] = counts[i + 20, i] = 2
+    order = by_likeness(counts).tolist()
+    assert sorted(order) == list(range(40))
+    assert {frozenset(order[i : i + 2]) for i in range(0, 40, 2)} == {frozenset((i, i + 20)) for i in range(20)}
+    write_run(tmp_path, tuple(f"kind{i:02d}" for i in range(40)), parts={"train": 400, "test": 400})
+    page = Page(write_report(tmp_path))
+    assert "Confusion matrix of 40 classes" in page.source and "too many" not in page.text
+
+
+def test_the_pictures_that_a_temperature_was_fitted_on_show_no_calibration_error(tmp_path: Path) -> None:
+    """It would be of answers that were made to fit; the test part keeps its own."""
+    write_run(tmp_path)
+    told = {group.part: group.rows[-1].cells for group in score_groups(read_run(tmp_path))}
+    assert told["calibration"][-1] == "–" and told["test"][-1] != "–"
 
 
 def test_many_classes_are_told_alike_from_counts_and_from_a_table_of_an_earlier_version(tmp_path: Path) -> None:

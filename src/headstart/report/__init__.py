@@ -102,6 +102,7 @@ def view(
         "interval_plots": intervals.interval_plots(files),
         "matrix": tables.matrix(files),
         "confusions": tables.confusions(files),
+        "heat": [] if len(files.classes) <= tables.MATRIX_CLASSES else tables.confusion_charts(files),
         "per_class": tables.per_class(files),
         "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),

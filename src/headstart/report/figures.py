@@ -7,19 +7,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headstart.errors import UnknownName, UserError
 from headstart.report import curves, intervals, ranking, rates, reliability, training
-from headstart.report.charts.confusion import ConfusionDisplay
 from headstart.report.charts.display import Display
-from headstart.report.files import RunFiles, read_run
+from headstart.report.files import read_run
 from headstart.report.numbers import shown
 from headstart.report.page import as_written
 from headstart.report.parts import PART_WORDS
 from headstart.report.study import charts, differences
 from headstart.report.study.looks import looks
-from headstart.report.tables import confusion
+from headstart.report.tables import confusion_charts
 from headstart.schema import verdicts
 from headstart.schema.ranking import read as read_ranking
 
@@ -47,7 +44,7 @@ def of_run(folder: Path) -> Figures:
     files = read_run(folder)
     judged, gained = PART_WORDS.get(files.judged, ""), training.gain(files.scores, files.judged)
     learnt, trusted = curves.history(files), reliability.reliability(files.predictions, judged)
-    found = _named(["confusion"], _confusion(files))
+    found = _named(["confusion"], confusion_charts(files))
     found |= _named(["reliability"], [trusted.chart] if trusted else [])
     found |= _named(["history", "history-accuracy"], learnt.charts if learnt else [])
     found |= _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
@@ -59,15 +56,6 @@ def of_run(folder: Path) -> Figures:
 def _named(names: list[str], found: list[Any]) -> Figures:
     """Charts under these names, as many as there are."""
     return dict(zip(names, found, strict=False))
-
-
-def _confusion(files: RunFiles) -> list[ConfusionDisplay]:
-    """The matrix of the judged part; none where nothing was judged."""
-    cells = confusion(files.after, files)
-    counts = np.zeros((len(files.classes),) * 2, dtype=np.int64)
-    for true, predicted, n in cells:
-        counts[true, predicted] = n
-    return [ConfusionDisplay(counts, [shown(name, 40) for name in files.classes])] if cells else []
 
 
 def of_study(folder: Path) -> Figures:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from headstart.metrics import counts_of
 from headstart.phrases import NOTHING, joined, percent
+from headstart.report.charts.confusion import ConfusionDisplay
 from headstart.report.files import RunFiles
 from headstart.report.numbers import count, decimal, digits_for, shown
 from headstart.report.parts import PART_WORDS, USES, by_use, told, use
 from headstart.schema.scores import PartScores
 
-MATRIX_CLASSES = 30  # a larger matrix is not readable; its worst confusions are listed instead
+MATRIX_CLASSES = 30  # a larger one is drawn, with its worst confusions in a list
 LISTED_CLASSES = 200
 LISTED_CONFUSIONS = 25
 SCORE_COLUMNS = (
@@ -52,7 +55,11 @@ def score_groups(files: RunFiles) -> list[ScoreGroup]:
         ScoreGroup(
             part=PART_WORDS[part],
             n=count(files.after[part].n),
-            rows=[_score_row(stage, block[part]) for stage, block in stages if part in block],
+            rows=[
+                _score_row(stage, block[part], calibrated=part == files.scores.calibration.fitted_on)
+                for stage, block in stages
+                if part in block
+            ],
             use=USES[use(files.scores, part)],
             seen=use(files.scores, part) == "seen",
         )
@@ -68,11 +75,12 @@ def not_tests(files: RunFiles) -> str:
     return f"The classifier has seen the {joined(seen)} pictures: their figures say nothing of other ones."
 
 
-def _score_row(stage: str, s: PartScores) -> ScoreRow:
+def _score_row(stage: str, s: PartScores, calibrated: bool) -> ScoreRow:
+    """Without a calibration error where the temperature was fitted on these very pictures (`calibrated`)."""
     digits = digits_for(s.n)
     low, high = s.accuracy_low, s.accuracy_high
     interval = NOTHING if low is None else f"{percent(low, digits).removesuffix('%')} to {percent(high, digits)}"
-    cells = [decimal(getattr(s, key)) for key, _ in SCORE_COLUMNS]
+    cells = [NOTHING if calibrated and key == "ece" else decimal(getattr(s, key)) for key, _ in SCORE_COLUMNS]
     return ScoreRow(stage, percent(s.accuracy, digits), interval, cells)
 
 
@@ -123,6 +131,15 @@ def confusion(block: Mapping[str, PartScores], files: RunFiles) -> list[tuple[in
     """(true, predicted, count) of the judged part in a block of scores, `before` or `after`."""
     judged = block.get(files.judged)
     return counts_of(judged.confusion, len(files.classes)) if judged else []
+
+
+def confusion_charts(files: RunFiles) -> list[ConfusionDisplay]:
+    """The matrix of the judged part; none where nothing was judged."""
+    cells = confusion(files.after, files)
+    counts = np.zeros((len(files.classes),) * 2, dtype=np.int64)
+    for true, predicted, n in cells:
+        counts[true, predicted] = n
+    return [ConfusionDisplay(counts, [shown(name, 40) for name in files.classes])] if cells else []
 
 
 def per_class(files: RunFiles) -> list[list[str]]:

@@ -16,7 +16,7 @@ FILES = {
     "study.parquet": "the same as a Parquet table",
     "predictions.parquet": "the answer of every fit to every test picture",
     "history.csv": "accuracy and loss of trained arms, epoch by epoch",
-    "study.toml": "every choice of the study, as `headstart compare` reads it",
+    "study.toml": "every choice of the study, as headstart compare reads it",
     "refused.csv": "files that could not be read, with the reason",
     "pictures.json": "what was seen when the pictures were looked at",
     "environment.json": "versions of the packages, and the machine",

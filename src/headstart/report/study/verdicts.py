@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.phrases import joined
+from headstart.phrases import joined, percent
 from headstart.report.charts.differences import DifferencesDisplay
-from headstart.report.numbers import plain, shown
+from headstart.report.numbers import shown
 from headstart.report.study.differences import by_size
 from headstart.report.study.words import MARKS, Mark, labelled, points_with_interval
-from headstart.schema.verdicts import Comparison, Verdicts
+from headstart.schema.verdicts import Comparison, Reason, Verdicts
 
 Words = dict[str, str]
+TIMES = ("rows", "unscaled", "enlargement")
+"""The reasons whose figure is a multiple; that of the others is a share."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,19 @@ def reasons(study: Verdicts, words: Words) -> list[tuple[str, list[tuple[str, st
     """(Comparisons, [(sentence, measured figure)]): comparisons with the same reasons are told once."""
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for told in study.reasons:
-        rows = tuple((shown(each.sentence, 1000), plain(each.measured)) for each in told.reasons)
+        rows = tuple((shown(each.sentence, 1000), measured(each)) for each in told.reasons)
         if rows:
             found.setdefault(rows, []).append(f"{words[told.first]} against {words[told.second]}")
     return [(joined(pairs), list(rows)) for rows, pairs in found.items()]
+
+
+def measured(reason: Reason) -> str:
+    """The figure of a reason with its unit: `97.0%`, `4.0 times`.
+
+    >>> measured(Reason("grey", 0.97, "Most pictures are grey.")), measured(Reason("enlargement", 4.0, "Enlarged."))
+    ('97.0%', '4.0 times')
+    """
+    return f"{reason.measured:,.1f} times" if reason.key in TIMES else percent(reason.measured, near="rounded")
 
 
 def margin_words(study: Verdicts) -> str:
