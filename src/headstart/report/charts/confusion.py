@@ -33,7 +33,7 @@ class ConfusionDisplay(Display):
 
     counts: NDArray[np.int64]
     classes: list[str]
-    title: str = "What was taken for what"
+    title: str = "Confusion matrix"
     widths = (560.0,)
 
     @property
@@ -48,7 +48,7 @@ class ConfusionDisplay(Display):
 
     def font(self, width: float) -> float:
         """Smaller where there is less room."""
-        return 11.0 if len(self.classes) <= 15 else 8.0
+        return 8.0 if 15 < len(self.classes) <= NUMBERED else 11.0
 
     def _draw(self, ax: Axes, slim: bool) -> None:
         k = len(self.classes)
