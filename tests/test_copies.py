@@ -12,8 +12,9 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 
 from headstart.features import copies
-from headstart.features.copies import Copies, find, led, numbered, repeated, torn
+from headstart.features.copies import Copies, find, led, numbered, repeated
 from headstart.images import Raw, decode, digest
+from headstart.images.groups import torn
 from headstart.images.sketch import Sketches, make_sketch
 
 

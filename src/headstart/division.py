@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.errors import DataError, UserError
-from headstart.features.copies import torn
 from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
-from headstart.images.order import shuffled
+from headstart.images.groups import together
 from headstart.images.parts import PARTS
 from headstart.images.sources.table import is_table
 from headstart.paths import expanded
@@ -76,24 +75,18 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
 
 
 def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> tuple[ImageSet, Extraction]:
-    """The pictures and their extraction, with copies and near copies on one side of a test part that was drawn.
+    """The pictures and their extraction, with copies and groups on one side of a test part that was drawn.
 
     Each group goes where one of it, drawn, already is, so the test keeps its size on average. A test part that the data
     bring stays as it is, and so does one beside a training part of a size that was asked for: what leaks there is told.
     """
     if recipe.data.train_per_class is not None or not images.test_drawn:
         return images, extraction
-    group, parts = extraction.copies.near, images.parts.copy()
-    apart = torn(group, parts == "test")
-    for number in np.unique(group[apart]):
-        members = np.flatnonzero(group == number)
-        leader = shuffled(members, images.names, recipe.seed, "copies")[0]
-        parts[members] = np.where(np.isin(parts[members], ("train", "test")), parts[leader], parts[members])
-        if not np.isin(images.labels[members], images.labels[parts == "train"]).all():
-            parts[members[parts[members] == "test"]] = "train"
+    parts = together(extraction.copies.together, images.parts, images.labels, images.names, recipe.seed)
     moved = int((parts != images.parts).sum())
     if not moved:
         return images, extraction
     order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
-    note = f"Copies and near copies were kept together: {moved:,} pictures changed sides between training and test."
+    what = "Copies and near copies" if images.groups is None else "Copies, near copies and groups"
+    note = f"{what} were kept together: {moved:,} pictures changed sides between training and test."
     return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)

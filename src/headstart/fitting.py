@@ -155,7 +155,7 @@ def _novelty(images: ImageSet, extraction: Extraction) -> Novelty:
     parts = part_rows(images)
     train, val = parts["train"], parts["val"]
     held_out = extraction.features[val] if rows_in(val) >= FEWEST_BROUGHT else None
-    near, told = extraction.copies.near[train], marks(extraction.contents[train])
+    near, told = extraction.copies.together[train], marks(extraction.contents[train])
     return Novelty.fit(extraction.features[train], near, told, held_out)
 
 
@@ -210,7 +210,7 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
     train, val = rows_in(parts["train"]), rows_in(parts["val"])
     X = extraction.features[: train + val]  # the parts lie side by side, these two first
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
-    told, groups = marks(extraction.contents[: train + val]), extraction.copies.near[: train + val]
+    told, groups = marks(extraction.contents[: train + val]), extraction.copies.together[: train + val]
     return Pictures(X, images.labels[: train + val], val, stacked, groups=groups, marks=told)
 
 

@@ -43,7 +43,7 @@ def cross_validated(fitted: Fitted, folder: Path, settings: Settings, progress: 
     started = time.perf_counter()
     n, k = rows_in(part_rows(fitted.images)["train"]), len(fitted.images.classes)
     y, done = fitted.images.labels[:n], fitted.extraction
-    group = done.copies.near[:n]
+    group = done.copies.together[:n]
     fold = numbers(y, min(FOLDS, n), marks(done.contents[:n]), group)
     parts = np.unique(fold)
     found = {name: np.empty((n, k)) for name in NAMES}

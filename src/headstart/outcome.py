@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.evidence.cross_validated import interval
-from headstart.features.copies import repeated, torn
+from headstart.features.copies import repeated
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.images import ImageSet, write_split
 from headstart.images.cures import list_cures
+from headstart.images.groups import torn
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.metrics import apply_temperature, score
 from headstart.schema.files import from_json
@@ -118,7 +119,7 @@ class Outcome:
         fitted = np.isin(parts, self.fitted_on())
         for part in PARTS:
             own = parts == part
-            leaked = own & np.isin(copies.near, copies.near[fitted])
+            leaked = own & np.isin(copies.together, copies.together[fitted])
             if part in self.fitted_on() or not leaked.any():
                 continue
             same = own & np.isin(copies.same, copies.same[fitted])
@@ -131,11 +132,12 @@ class Outcome:
 
     def _told_leaks(self) -> list[str]:
         """A note for each such part, with the accuracy without the copies."""
-        told = []
+        told, grouped = [], self.images.groups is not None
         for part, leak in self._leaks.items():
             without = leak.without
             same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
-            what = f"{leak.copies:,} pictures of {part} copy a training picture{same}"
+            alike = "copy a training picture or belong to the group of one" if grouped else "copy a training picture"
+            what = f"{leak.copies:,} pictures of {part} {alike}{same}"
             if without is None:
                 told.append(f"{what}: no other is left, so accuracy there says nothing.")
                 continue

@@ -121,7 +121,7 @@ class Material:
         y = self.images.labels[rows]
         if len(rows) < ENOUGH or len(np.unique(y)) < 2:
             return None
-        told, groups = marks(self.extraction.contents[rows]), self.copies.near[rows]
+        told, groups = marks(self.extraction.contents[rows]), self.copies.together[rows]
         pictures = Pictures(self.extraction.features[rows], y, groups=groups, marks=told)
         fold = numbers(y, FOLDS, told, groups)
         try:

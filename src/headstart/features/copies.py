@@ -8,8 +8,7 @@ of a network: which network is asked must not decide who is a copy, and many see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +39,8 @@ Codes = NDArray[np.int64]
 class Copies:
     """Numbers (n,) that copies share: `same` by content or pixels, `near` also by looks.
 
+    `together` is what must stay on one side of a split: near copies, and what the data say belongs together.
+
     `pairs` (m, 2) are near copies that are not the same, `distances` (m,) as shares of what is usual in the data.
     """
 
@@ -47,25 +48,18 @@ class Copies:
     near: Codes
     pairs: Codes
     distances: NDArray[np.float64]
+    together: Codes
 
     @classmethod
     def none(cls) -> Copies:
         """Of no pictures."""
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0))
+        none = np.zeros(0, np.int64)
+        return cls(none, none, np.zeros((0, 2), np.int64), np.zeros(0), none)
 
     def reordered(self, order: Codes) -> Copies:
         """The same with the pictures in another order (n,)."""
         place = np.argsort(order)
-        return Copies(self.same[order], self.near[order], place[self.pairs], self.distances)
-
-
-def torn(group: Codes, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which pictures (n,) have a copy, by the numbers of groups (n,), with another value (n,): a label, a part."""
-    codes = np.unique(values, return_inverse=True)[1].reshape(-1)
-    most, least = np.full(len(group), -1), np.full(len(group), len(values) + 1)
-    np.maximum.at(most, group, codes)
-    np.minimum.at(least, group, codes)
-    return np.asarray(most[group] != least[group])
+        return Copies(self.same[order], self.near[order], place[self.pairs], self.distances, self.together[order])
 
 
 def led(group: Codes) -> Codes:
@@ -80,13 +74,23 @@ def repeated(group: Codes) -> NDArray[np.bool_]:
     return np.asarray(np.bincount(group, minlength=1)[group] > 1)
 
 
-def find(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
-    """Copies among n pictures, by digests of their content (n, 16) and, where there are some, by their sketches."""
+def find(contents: NDArray[np.uint8], sketches: Sketches | None, groups: Codes | None = None) -> Copies:
+    """Copies among n pictures, by digests of their content (n, 16) and, where there are some, by their sketches.
+
+    `groups` are numbers (n,) of what the data say belongs together.
+    """
+    found = _found(contents, sketches)
+    if groups is None:
+        return found
+    return replace(found, together=joined(len(groups), np.concatenate([_chained(found.near), _chained(groups)])))
+
+
+def _found(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
     n = len(contents)
     same = numbered(contents)
     empty = np.zeros((0, 2), np.int64), np.zeros(0)
     if sketches is None:
-        return Copies(same, same, *empty)
+        return Copies(same, same, *empty, same)
     same = joined(n, np.concatenate([_chained(same), _chained(numbered(sketches.pixels))]))
     first = np.unique(same, return_index=True)[1]  # one of each content
     pairs, distances = near(sketches.thumbs[first]) if len(first) <= COMPARED else empty
@@ -98,7 +102,7 @@ def find(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
         kept = ~alike[pairs[:, 0]] if len(pairs) else np.zeros(0, bool)
         pairs, distances = pairs[kept], distances[kept]
         group = joined(n, np.concatenate([_chained(same), pairs]))
-    return Copies(same, group, pairs, distances)
+    return Copies(same, group, pairs, distances, group)
 
 
 def marks(contents: NDArray[np.uint8]) -> list[bytes]:

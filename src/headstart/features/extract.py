@@ -31,6 +31,7 @@ from headstart.features.source import FeatureSource
 from headstart.features.store import FeatureStore, space_id
 from headstart.images import ImageSet, Refusal, decode
 from headstart.images.cures import cured
+from headstart.images.groups import numbered
 from headstart.images.sketch import SPACE, Sketches
 from headstart.images.usable import by_reason
 from headstart.progress import Progress, silent
@@ -268,7 +269,7 @@ class _Extracting:
             raise DataError(_none_left(self.images, self.refused), self.refused)
         self.counts.refused = len(self.refused)
         self.counts.corrupt = self.store.corrupt - self.corrupt_before if self.store else 0
-        contents = self.reader.contents[kept]
+        contents, groups = self.reader.contents[kept], self.images.groups
         sketches = None if self.reader.sketches is None else Sketches(self.reader.sketches[kept])
         return Extraction(
             features=self.rows.without_gaps(),
@@ -282,7 +283,7 @@ class _Extracting:
             notes=(self.store.problem,) if self.store and self.store.problem else (),
             contents=contents,
             sketches=sketches,
-            copies=find(contents, sketches),
+            copies=find(contents, sketches, None if groups is None else numbered(groups[kept])),
         )
 
 

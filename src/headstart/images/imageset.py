@@ -57,6 +57,7 @@ class ImageSet:
         refused: what listing had to leave out
         notes: sentences for the report
         test_drawn: whether the test part was drawn from the training pictures, not brought by the data
+        groups: str (n,), pictures of one name belong together and stay on one side of every split; '' alone; or None
 
     >>> from headstart.images import load
     >>> digits = load("digits")
@@ -78,11 +79,13 @@ class ImageSet:
     notes: tuple[str, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     test_drawn: bool = False
+    groups: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
         object.__setattr__(self, "parts", np.asarray(self.parts, PART))
         lengths = {len(self.items), len(self.names), len(self.labels), len(self.parts)}
+        lengths |= set() if self.groups is None else {len(self.groups)}
         if len(lengths) > 1:
             raise DataError(f"{self.title}: items, names, labels and parts have different lengths {sorted(lengths)}.")
         if len(set(self.names)) < len(self.names):
@@ -97,7 +100,10 @@ class ImageSet:
         index = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         items = self.items[index] if isinstance(self.items, np.ndarray) else [self.items[i] for i in index]
         names = tuple(self.names[i] for i in index)
-        return replace(self, items=items, names=names, labels=self.labels[index], parts=self.parts[index])
+        groups = None if self.groups is None else self.groups[index]
+        return replace(
+            self, items=items, names=names, labels=self.labels[index], parts=self.parts[index], groups=groups
+        )
 
     def raw(self, i: int) -> Raw:
         """The bytes of file i, or its pixels where there is no file. Raises `Refused`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.errors import DataError, UnknownName
 from headstart.images.imageset import PART, ImageSet
@@ -38,9 +39,17 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
         names=(*kept.names, *(f"test:{name}" if name in taken else name for name in judged.names)),
         labels=np.concatenate([kept.labels, np.array(labels, np.int64)]),
         parts=np.concatenate([kept.parts, np.full(len(judged), "test", PART)]),
+        groups=_groups(kept, judged),
         refused=(*images.refused, *test.refused),
         notes=(*images.notes, *test.notes, *_notes(images.title, int(own.sum()), test.title, left)),
     )
+
+
+def _groups(images: ImageSet, test: ImageSet) -> NDArray[np.str_] | None:
+    """The names of the groups of both; None where neither has any."""
+    if images.groups is None and test.groups is None:
+        return None
+    return np.concatenate([np.full(len(each), "") if each.groups is None else each.groups for each in (images, test)])
 
 
 def _only(images: ImageSet, classes: set[str]) -> ImageSet:

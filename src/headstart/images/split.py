@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.errors import DataError
+from headstart.images.groups import drawn, numbered
 from headstart.images.imageset import PART, ImageSet
 from headstart.images.names import nfc
 from headstart.images.order import allocate, shuffled, turns
@@ -31,18 +32,18 @@ def split(images: ImageSet, *, seed: int = 0, test: float = TEST_SHARE) -> Image
     """Fill `parts` with 'train', 'test' and what the data bring.
 
     Parts that the data bring are kept; undecided pictures count as train. Where they bring no test part, the share
-    `test` of the training pictures is drawn, stratified by class; every class keeps a training picture. What came out
-    empty or incomplete is said in `notes`. The listing order does not matter. Raises `DataError` for unlabelled
-    pictures and classes without training pictures.
+    `test` of the training pictures is drawn, stratified by class; every class keeps a training picture, and a group
+    stays on one side. What came out empty or incomplete is said in `notes`. The listing order does not matter. Raises
+    `DataError` for unlabelled pictures and classes without training pictures.
     """
     _check(images)
     draw = _Draw(images, seed, np.where(images.parts == "", "train", images.parts).astype(PART))
     brought = set(draw.parts.tolist())
-    drawn = "test" not in brought and test > 0
-    if drawn:
+    is_drawn = "test" not in brought and test > 0
+    if is_drawn:
         draw.take("test", round(test * draw.count("train")))
     asked = [part for part in ("val", "calibration", "test") if part in brought or (part == "test" and test > 0)]
-    parted = replace(images, parts=draw.parts, test_drawn=images.test_drawn or drawn)
+    parted = replace(images, parts=draw.parts, test_drawn=images.test_drawn or is_drawn)
     return replace(parted, notes=(*images.notes, *lacking(parted, asked, brought)))
 
 
@@ -68,7 +69,20 @@ class _Draw:
         Where not all classes can have as many, chance decides which have one more, not their names.
         """
         counts, turn = self.per_class("train"), turns(self.images.classes, self.seed, f"classes of {part}")
-        self._move("train", part, allocate(counts, total, np.maximum(counts - 1, 0), turn))
+        share = allocate(counts, total, np.maximum(counts - 1, 0), turn)
+        if self.images.groups is None:
+            self._move("train", part, share)
+        else:
+            self._move_groups(part, share)
+
+    def _move_groups(self, part: str, share: NDArray[np.int64]) -> None:
+        """Whole groups, about as many pictures of each class as its share (k,); a class keeps a training picture."""
+        images, own = self.images, np.flatnonzero(self.parts == "train")
+        group, labels = numbered(np.asarray(images.groups))[own], images.labels[own]
+        taken = drawn(group, labels, share, [images.names[i] for i in own], self.seed)
+        emptied = np.flatnonzero(~np.isin(np.arange(len(share)), labels[~taken]))
+        taken &= ~np.isin(group, group[taken & np.isin(labels, emptied)])
+        self.parts[own[taken]] = part
 
     def _move(self, source: str, part: str, share: NDArray[np.int64]) -> None:
         for k, n in enumerate(share.tolist()):

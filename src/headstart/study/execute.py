@@ -220,14 +220,14 @@ class _Work:
             return
         self.progress("cells", self.done, self.total)
         extraction = self._extracted(arm, source)
-        near = near_copies(extraction.copies.near[self.drawn.test])
+        near = near_copies(extraction.copies.together[self.drawn.test])
         found.about = about_arm(arm, source, self.drawn, extraction) | {"near": near}
         kept.keep_about(found.about)
         for where in pending:
             images, rows = self.drawn.cell((where.size, where.repeat))
             features: NDArray[np.float32] = extraction.features[rows]
             try:
-                cell = fit_features(arm.recipe, source, images, features, where, extraction.copies.near[rows])
+                cell = fit_features(arm.recipe, source, images, features, where, extraction.copies.together[rows])
             except UserError as error:
                 found.failed = where.failed(error)
                 continue

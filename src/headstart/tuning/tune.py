@@ -173,7 +173,7 @@ class _Tuning:
         stacked = learned if len(learned) > len(train) else None
         X = features[rows]
         marks = copies.marks(done.contents[rows])
-        return Pictures(X, y, len(self.val), stacked, groups=done.copies.near[rows], marks=marks)
+        return Pictures(X, y, len(self.val), stacked, groups=done.copies.together[rows], marks=marks)
 
     def _training_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the rows that are trained on; of the plain pictures alone where views are fresh in every epoch."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.audit.findings import Codes, Finding, Material
-from headstart.features.copies import torn
+from headstart.images.groups import torn
 from headstart.images.parts import PARTS
 
 

@@ -23,7 +23,7 @@ class Source:
 SOURCES: dict[str, Source] = {
     "builtin": Source(builtin.accepts, builtin.load, "a name: " + ", ".join(builtin.BUILTINS)),
     "zip": Source(zipped.accepts, zipped.load, "a zip of such a folder"),
-    "table": Source(table.accepts, table.load, "a table with image,label[,split] (.csv, .tsv, .txt, .parquet)"),
+    "table": Source(table.accepts, table.load, "a table with image,label[,split,group] (.csv, .tsv, .txt, .parquet)"),
     "npz": Source(npz.accepts, npz.load, "an .npz with x_train, y_train, x_test, y_test"),
     "idx": Source(idx.accepts, idx.load, "a folder of IDX files"),
     "folder": Source(folder.accepts, folder.load, "a folder with one folder for each class"),  # after idx: any folder

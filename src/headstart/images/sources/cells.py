@@ -49,7 +49,7 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
     hint = f" Is it '{near[0]}'? Then add {kind}_column={_quoted(near[0])}." if near else ""
     raise DataError(
-        f"{table} has no column '{kind}' (needed: image,label; optional: split); its columns are "
+        f"{table} has no column '{kind}' (needed: image,label; optional: split, group); its columns are "
         f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with `{kind}_column`.'}"
     )
 

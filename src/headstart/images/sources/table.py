@@ -1,4 +1,4 @@
-"""A table of pictures: text in columns or Parquet, with an image and a label column, and perhaps `split`."""
+"""A table of pictures: text in columns or Parquet, with an image and a label column, perhaps `split` and `group`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from headstart.errors import DataError, Refused
 from headstart.images.cures import cured
 from headstart.images.files import check_status
+from headstart.images.groups import check_groups
 from headstart.images.imageset import PART, ImageSet, Refusal
 from headstart.images.names import escape
 from headstart.images.options import LoadOptions
@@ -32,6 +33,7 @@ class _Row:
     item: Path | bytes
     label: Any
     part: str
+    group: str
 
 
 def accepts(data: Any) -> bool:
@@ -63,7 +65,7 @@ def _read(table: Path, options: LoadOptions) -> Columns:
         names = parquet.read(table, ()).values
         image = column(names, "image", options.image_column, table)
         label = column(names, "label", options.label_column, table) if options.labelled else ""
-        columns = parquet.read(table, (image, label, "split"))
+        columns = parquet.read(table, (image, label, "split", "group"))
     else:
         columns = text.read(table)
     if not columns.numbers:
@@ -79,18 +81,24 @@ def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple
     paths = Counter(str(cell.get("path")) for cell in cells if isinstance(cell, dict))
     rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
-    for number, cell, value, part in zip(columns.numbers, cells, labels, values.get("split") or [""] * n, strict=True):
+    parts, groups = values.get("split") or [""] * n, values.get("group") or [""] * n
+    for number, cell, value, part, group in zip(columns.numbers, cells, labels, parts, groups, strict=True):
         where = f"{table} row {number}"
         name, item = _picture(cell, number, paths, table, where)
         known = None if classes and value == -1 else label_of(value)  # -1: how `datasets` writes no label
-        row = _Row(item, known, require_part("" if is_missing(part) else str(part), where))
+        row = _Row(item, known, require_part(_written(part), where), _written(group))
         if name not in rows:
             rows[name] = row
         elif rows[name] == row:
             refused.append(Refusal(escape(name), "same-file", f"row {number} names it again"))
         else:
-            raise DataError(f"{where} gives '{name}' another label or split than an earlier row.")
+            raise DataError(f"{where} gives '{name}' another label, split or group than an earlier row.")
     return rows, refused
+
+
+def _written(cell: Any) -> str:
+    """The text of a cell, '' of an empty one."""
+    return "" if is_missing(cell) else str(cell).strip()
 
 
 def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, where: str) -> tuple[str, Path | bytes]:
@@ -132,6 +140,8 @@ def _imageset(
             f"{cured(refused)}"
         )
     check_classes_in_train(index, parts, named, str(table))
+    groups = np.array([rows[name].group for name in kept])
+    check_groups(groups, str(table))
     return ImageSet(
         items=[rows[name].item for name in kept],
         names=tuple(map(escape, kept)),
@@ -142,6 +152,7 @@ def _imageset(
         title=escape(table.name),
         notes=(*columns.notes, *several(labels)),
         limits=options.limits,
+        groups=groups if (groups != "").any() else None,
     )
 
 

@@ -1,0 +1,113 @@
+"""Pictures of one group, by the column `group` of a table, stay on one side of every split, subset and fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import headstart
+from headstart.errors import DataError
+from headstart.features.extract import extract
+from headstart.features.source import FeatureSource
+from headstart.images import ImageSet, load, split, with_test
+from headstart.images.groups import numbered
+from headstart.preprocess import Preprocess
+
+Made = Callable[..., Path]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Made:
+    """A table of n random pictures in two classes, `group` a function of their number."""
+
+    def made(
+        group: Callable[[int], str], n: int = 120, name: str = "t", extra: Callable[[int], str] | None = None
+    ) -> Path:
+        rng = np.random.default_rng(len(name))
+        lines = ["image,label,group" + (",split" if extra else "")]
+        for i in range(n):
+            pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8) // 2 + 127 * (i % 2)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{name}{i:03d}.png")
+            lines.append(f"{name}{i:03d}.png,{'ab'[i % 2]},{group(i)}" + (f",{extra(i)}" if extra else ""))
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+        return tmp_path / f"{name}.csv"
+
+    return made
+
+
+def sides(images: ImageSet) -> dict[str, set[str]]:
+    """The parts that each named group is in."""
+    assert images.groups is not None
+    return {str(g): set(images.parts[images.groups == g].tolist()) for g in np.unique(images.groups) if g}
+
+
+def test_a_group_is_on_one_side_of_a_split_that_is_drawn(table: Made) -> None:
+    """Thirty patients of four pictures each, whatever the seed; the test keeps about its size."""
+    images = load(table(lambda i: f"patient {i // 4}"))
+    for seed in range(5):
+        parted = split(images, seed=seed)
+        assert all(len(found) == 1 for found in sides(parted).values())
+        assert 20 <= (parted.parts == "test").sum() <= 28
+
+
+def test_pictures_without_a_group_are_alone_and_a_table_without_names_has_none(table: Made) -> None:
+    images = load(table(lambda i: "" if i % 3 else f"g{i % 9}"))
+    assert images.groups is not None
+    counts = np.bincount(numbered(images.groups))
+    assert (counts == 1).sum() == 80 and sorted(counts[counts > 1]) == [13, 13, 14]
+    assert load(table(lambda i: "", name="none")).groups is None
+
+
+def test_what_belongs_together_and_what_is_a_copy_is_joined_by_the_extraction(table: Made) -> None:
+    """Folds, clusters of test pictures and the division of a run all go by `copies.together`."""
+    images = load(table(lambda i: f"g{i // 10}"))
+    found = extract(images, FeatureSource(Preprocess(8, 8)))
+    assert len(np.unique(found.copies.together)) == 12 and len(np.unique(found.copies.near)) == 120
+
+
+@pytest.mark.parametrize("evaluate", ["cv", "holdout"])
+def test_a_run_judges_no_picture_by_its_own_group(table: Made, tmp_path: Path, evaluate: str) -> None:
+    """A hold-out has whole groups; the light and the dark class are told apart all the same."""
+    run = headstart.fit(table(lambda i: f"g{i // 12}"), method="pixels", evaluate=evaluate, out=tmp_path / evaluate)
+    if evaluate == "holdout":
+        parts: dict[str, set[Any]] = {}
+        for line in (run.folder / "split.csv").read_text().splitlines()[1:]:
+            name, _, part = line.split(",")
+            parts.setdefault(f"g{int(name[1:4]) // 12}", set()).add(part)
+        assert all(len(found) == 1 for found in parts.values()) and {"train"} in parts.values()
+    judged = run.content.after["cv" if evaluate == "cv" else "test"]
+    assert judged.accuracy > 0.9
+
+
+def test_a_brought_split_that_tears_groups_is_told(table: Made, tmp_path: Path) -> None:
+    """It stays as the data bring it; the note says how many, and the score without them."""
+    data = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 or i >= 100 else "train")
+    run = headstart.fit(data, method="pixels", out=tmp_path / "run")
+    (note,) = [note for note in run.content.notes if "belong to the group of one" in note]
+    assert note.startswith("25 pictures of test ") and "without them accuracy there is" in note
+
+
+def test_a_group_of_most_pictures_is_refused_in_one_sentence(table: Made) -> None:
+    with pytest.raises(DataError, match=r"puts 90 of 120 pictures into the group 'x'.*half of them at most"):
+        load(table(lambda i: "x" if i < 90 else ""))
+
+
+def test_groups_of_two_tables_are_the_same_by_name(table: Made) -> None:
+    """A separate test set: a patient in both is one group."""
+    both = with_test(load(table(lambda i: f"g{i % 6}")), load(table(lambda i: f"g{i % 8}", n=16, name="other")))
+    assert both.groups is not None and len(np.unique(numbered(both.groups))) == 8
+
+
+def test_a_class_keeps_its_training_pictures_where_one_group_holds_them_all(table: Made) -> None:
+    """Class b is one patient: it cannot be tested, which a note says, and no group is torn."""
+    images = load(table(lambda i: "b's" if i % 2 and i < 80 else f"g{i // 6}", n=80))
+    parted = split(replace(images, labels=(images.groups == "b's").astype(np.int64)))
+    assert set(parted.parts[parted.labels == 1].tolist()) == {"train"}
+    assert all(len(found) == 1 for found in sides(parted).values())
+    assert any("The test part has no picture of 'b'" in note for note in parted.notes)
