@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,11 @@ from headstart.engines.choice import EngineChoice
 
 NETWORKS = ("mobilenetv2_100", "resnet50", "vit_small_patch16_224")
 N = 2048
+JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("features", {}),
+    ("finetune", {"unfreeze": 3}),
+    ("finetune", {"unfreeze": "all"}),
+)
 
 
 def bare_loop(name: str, pictures: np.ndarray, mixed: bool) -> float:
