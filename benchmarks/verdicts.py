@@ -23,8 +23,9 @@ import argparse
 import re
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtri, ndtr
@@ -40,6 +41,8 @@ from populations import BETTER, EQUAL, HARD, PLANNED, Population
 CLAIM = re.compile(r"(?<!whether )transfer (helped|hurt)|\b(is|are) (better|worse)\b| and (helped|hurt|better|worse) ")
 DRAWS = 100
 """Of the joint bootstrap, which only ratios and equivalences take: no verdict depends on it."""
+CHUNK = 50
+"""Studies that a process carries out before it takes others."""
 FALSE, COVERED, POWER = 0.05, (0.93, 0.98), 0.80
 
 
@@ -71,7 +74,7 @@ def claims(verdict: Verdict) -> bool:
     return verdict.sign != 0
 
 
-def figures(population: Population, number: int, seed: int, draws: int = DRAWS) -> dict[str, float]:
+def figures(population: Population, number: int, seed: int | tuple[int, int], draws: int = DRAWS) -> dict[str, float]:
     """Shares of the studies."""
     rng, tally, half = np.random.default_rng(seed), Tally(number), population.arms // 2
     asked, primary = pairs(population), population.arms - half
@@ -133,7 +136,7 @@ def holds(found: Estimate, truth: float) -> bool:
     return found.low - 1e-12 <= truth <= found.high + 1e-12
 
 
-def planned(population: Population, number: int, seed: int) -> tuple[float, float]:
+def planned(population: Population, number: int, seed: int | tuple[int, int]) -> tuple[float, float]:
     """Mean of the repeats that pilots ask for, and how often they find the difference; 100 where none are enough."""
     rng, repeats, found = np.random.default_rng(seed), 0, 0
     for _ in range(number):
@@ -167,17 +170,17 @@ def missed(population: Population, found: dict[str, float], studies: int) -> lis
     return said
 
 
-def line(population: Population, studies: int, seed: int) -> tuple[str, bool]:
-    """The line of a population, and whether a bound is missed."""
-    found = figures(population, studies, seed)
+def line(population: Population, studies: int, chunks: list[dict[str, float]]) -> tuple[str, bool]:
+    """The line of a population from shares of equal numbers of its studies, and whether a bound is missed."""
+    found = {name: float(np.mean([each[name] for each in chunks])) for name in COLUMNS}
     low = missed(population, found, studies)
     told = " ".join(f"{100 * found[name]:15.1f}" for name in COLUMNS)
     return f"{population.name:44}{told}  {', '.join(low)}".rstrip(), bool(low)
 
 
-def line_of_plan(population: Population, studies: int, seed: int) -> tuple[str, bool]:
+def line_of_plan(population: Population, studies: int, chunks: list[tuple[float, float]]) -> tuple[str, bool]:
     """The same of one whose repeats are planned from pilots."""
-    repeats, share = planned(population, studies // 2, seed)
+    repeats, share = np.mean(chunks, axis=0).tolist()
     return f"{population.name:44}{repeats:5.1f} repeats on average find it in {100 * share:.1f}%", share < POWER
 
 
@@ -185,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=300)
     parser.add_argument("--only", default="", help="populations whose name holds this")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, each with populations of its own")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     asked = parser.parse_args()
     failed, began = 0, time.perf_counter()
     for r in (2, 3, 5, 10, 20):
@@ -194,14 +197,20 @@ def main() -> None:
         )
         print(f"normal errors, {r} repeats: coverage at 95, 99 and 99.8%: {told}")
     print(f"{'':44}" + " ".join(f"{name[:15]:>15}" for name in COLUMNS))
-    work = [(line, seed, each) for seed, each in enumerate([*EQUAL, *HARD, *BETTER])]
-    work += [(line_of_plan, seed, each) for seed, each in enumerate(PLANNED)]
+    work: list[tuple[Any, Any, int, Population]] = [
+        *((figures, line, seed, each) for seed, each in enumerate([*EQUAL, *HARD, *BETTER])),
+        *((planned, line_of_plan, seed, each) for seed, each in enumerate(PLANNED)),
+    ]
     with ProcessPoolExecutor(asked.jobs) as pool:
-        lines = [pool.submit(made, each, asked.studies, seed) for made, seed, each in work if asked.only in each.name]
-        for done in as_completed(lines) if asked.jobs > 1 else lines:
-            told, low = done.result()
+        started = [
+            (each, told, [pool.submit(made, each, CHUNK, (seed, i)) for i in range(max(1, asked.studies // CHUNK))])
+            for made, told, seed, each in work
+            if asked.only in each.name
+        ]
+        for each, told, chunks in started:
+            words, low = told(each, len(chunks) * CHUNK, [chunk.result() for chunk in chunks])
             failed += low
-            print(told, flush=True)
+            print(words, flush=True)
     print(f"{asked.studies:,} studies a line, {time.perf_counter() - began:.0f} s")
     sys.exit(failed > 0)
 
