@@ -33,7 +33,11 @@ JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def bare_loop(name: str, pictures: np.ndarray, mixed: bool) -> float:
-    """Pictures per second of a plain loop, batches of 64, channels last, the copy of a batch beside the work."""
+    """Pictures per second of a plain loop, batches of 64, channels last, the copy of a batch beside the work.
+
+    Without TF32 in float32, as features must agree between engines.
+    """
+    torch.backends.cudnn.allow_tf32 = mixed
     backbone = resolve(name, "none", seed=0)
     net = as_pytorch(backbone).features("pooled").cuda().eval().to(memory_format=torch.channels_last)
     mean = torch.tensor(backbone.preprocess.mean, device="cuda").view(1, -1, 1, 1) * 255

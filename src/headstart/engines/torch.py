@@ -7,13 +7,13 @@ the store.
 
 from __future__ import annotations
 
+import copy
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from headstart.engines.base import Picture, Row, Tag, collect
 from headstart.errors import UserError
@@ -48,7 +48,11 @@ class TorchEngine:
         self._mixed = precision == "mixed"
         self._batch = BATCH[device]
         self.busy_s = 0.0
-        self._module = as_pytorch(backbone).features(layer).to(self._device).eval()
+        self._buffers: list[torch.Tensor] = []
+        module = as_pytorch(backbone).features(layer)
+        if device != "cpu":
+            module = copy.deepcopy(module).to(self._device)  # the backbone's own network stays where it is
+        self._module = module.eval()
         for tensor in (*self._module.parameters(), *self._module.buffers()):
             if tensor.ndim == 4:  # `Module.to` would also try the five dimensions of a mask of windows, and fail
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
@@ -56,30 +60,54 @@ class TorchEngine:
         self._std = torch.tensor(preprocess.std, device=self._device).view(1, -1, 1, 1) * 255
 
     def stream(self, pictures: Iterable[tuple[Tag, Picture]]) -> Iterator[tuple[Tag, Row]]:
-        """See `Engine.stream`."""
+        """See `Engine.stream`. On a GPU the rows of a batch are fetched while it computes the next one."""
         source = iter(pictures)
+        waiting: deque[tuple[list[Tag], torch.Tensor]] = deque()
+        ahead, number = int(self._device.type == "cuda"), 0
         while chunk := list(islice(source, self._batch)):
-            batch = np.zeros((self._batch, *chunk[0][1].shape), dtype=np.uint8)
-            for slot, (_, picture) in enumerate(chunk):
-                batch[slot] = picture
+            batch = self._filled([picture for _, picture in chunk], number)
             begun = time.perf_counter()
-            rows = self._infer(batch)
+            waiting.append(([tag for tag, _ in chunk], self._infer(batch)))
             self.busy_s += time.perf_counter() - begun
-            for slot, (tag, _) in enumerate(chunk):
-                yield tag, rows[slot]
+            number += 1
+            if len(waiting) > ahead:
+                yield from self._fetched(*waiting.popleft())
+        for tags, rows in waiting:
+            yield from self._fetched(tags, rows)
+
+    def _filled(self, pictures: list[Picture], number: int) -> torch.Tensor:
+        """The pictures as a batch of the fixed size, the rest of it zeros; on a GPU one of two in pinned memory."""
+        import torch
+
+        shape = (self._batch, *pictures[0].shape)
+        if not self._buffers or tuple(self._buffers[0].shape) != shape:
+            pinned = self._device.type == "cuda"
+            self._buffers = [torch.zeros(shape, dtype=torch.uint8, pin_memory=pinned) for _ in range(2)]
+        buffer = self._buffers[number % 2]
+        array = buffer.numpy()
+        for slot, picture in enumerate(pictures):
+            array[slot] = picture
+        array[len(pictures) :] = 0
+        return buffer
+
+    def _fetched(self, tags: list[Tag], rows: torch.Tensor) -> Iterator[tuple[Tag, Row]]:
+        begun = time.perf_counter()
+        found = rows.cpu().numpy()
+        self.busy_s += time.perf_counter() - begun
+        yield from zip(tags, found, strict=False)
 
     def run(self, batch: Picture) -> Row:
         """See `Engine.run`."""
         return collect(self, batch)
 
-    def _infer(self, batch: Picture) -> Row:
+    def _infer(self, batch: torch.Tensor) -> torch.Tensor:
         import torch
 
-        pixels = torch.from_numpy(batch).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        pixels = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=self._mixed), _exact(self._mixed):
             x = ((pixels.float() - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
             rows: torch.Tensor = self._module(x)
-        return rows.float().cpu().numpy()
+        return rows.float()
 
 
 def _exact(mixed: bool) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -94,7 +95,9 @@ class _Tuning:
         self.watched = frozenset() if len(self.val) else epochs_to_watch(self.plan.epochs)
         weights = class_weights(self.codes, self.classes, head.get_params().get("class_weight"))
         self.weights = torch.tensor(weights, dtype=torch.float32)
-        self.network = place(self._network(), self.plan.device)
+        network = self._network()
+        elsewhere = self.plan.device != "cpu"  # the backbone's own network stays where it is
+        self.network = place(copy.deepcopy(network) if elsewhere else network, self.plan.device)
         self._check_batch()
         self._said = ""
         self._solved: tuple[Layers, NDArray[np.float32]] | None = None
