@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,10 @@ RATES = {
 }
 
 
+REDRAWN_S = 0.05
+"""Seconds between two states of a bar: rich works out its rate from all of them, at 0.3 ms for each picture."""
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A bar for each stage with count, rate and time left; on a pipe, nothing is drawn.
@@ -88,10 +93,15 @@ def progress_bar() -> Iterator[Progress]:
         disable=not Console(stderr=True).is_terminal,
     )
     tasks: dict[str, Any] = {}
+    due = 0.0
     with bar:
 
         def advance(stage: str, done: int, total: int) -> None:
+            nonlocal due
             stage, _, bar.said = stage.partition("|")
+            if bar.disable or (done < total and stage in tasks and time.monotonic() < due):
+                return
+            due = time.monotonic() + REDRAWN_S
             if stage not in tasks:
                 tasks[stage] = bar.add_task(STAGES.get(stage, stage.capitalize()), total=total, rate="")
             task = bar.tasks[tasks[stage]] if bar.tasks else None
