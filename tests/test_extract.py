@@ -25,6 +25,7 @@ from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.soundness import mark
 from headstart.features.source import FeatureSource
 from headstart.images import from_arrays, load
+from headstart.preprocess import Preprocess
 
 NETWORK = "test_resnet"  # timm's smallest: the same code paths in milliseconds
 
@@ -252,3 +253,33 @@ def test_a_copy_of_an_open_extractor_opens_for_itself_what_it_needs() -> None:
         with copy.deepcopy(extractor) as other:
             assert other.pool is not extractor.pool
             assert other.extract(images).features.tobytes() == features.tobytes()
+
+
+def photos(folder: Path, side: int) -> Path:
+    """A coloured slope of this many pixels a side as a JPEG and as a PNG."""
+    folder.mkdir()
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    pixels = np.stack([*np.broadcast_arrays(ramp, ramp[:, None]), np.full((side, side), 90, np.uint8)], -1)
+    Image.fromarray(pixels).save(folder / "a.jpg", quality=95)
+    Image.fromarray(pixels).save(folder / "b.png")
+    return folder
+
+
+def test_decoding_fast_changes_large_jpegs_alone_and_by_little(tmp_path: Path) -> None:
+    exact, fast = FeatureSource(Preprocess(48, 48)), FeatureSource(Preprocess(48, 48, decode="fast"))
+    small = unlabelled(photos(tmp_path / "small", 200))  # less than twice 2 x 55
+    assert extract(small, fast).features.tobytes() == extract(small, exact).features.tobytes()
+    large = unlabelled(photos(tmp_path / "large", 230))
+    one, other = extract(large, exact).features, extract(large, fast).features
+    assert one[1].tobytes() == other[1].tobytes(), "a PNG is decoded whole"
+    assert 0 < np.abs(one[0] - other[0]).max() < 0.02
+
+
+def test_what_was_decoded_fast_is_stored_and_sketched_by_itself(tmp_path: Path) -> None:
+    images = unlabelled(photos(tmp_path / "large", 230))
+    for decode in ("exact", "fast"):
+        source = FeatureSource(Preprocess(48, 48, decode=decode))  # type: ignore[arg-type]
+        done = extract(images, source, Settings(tmp_path / "store"), sketches=10)
+        assert done.counts.computed == 2
+        assert done.sketches is not None
+        assert done.sketches.facts["height"].tolist() == [230, 230], "the picture's own size, whatever was decoded"

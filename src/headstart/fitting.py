@@ -221,13 +221,14 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     """
     size, white = recipe.backbone.image_size, images.white()
     if recipe.method == "pixels":
-        return FeatureSource(replace(_pixel_preprocess(images, size), white=white))
+        return FeatureSource(replace(_pixel_preprocess(images, size), white=white, decode=recipe.data.decode))
     from headstart.backbones import encoders, resolve
 
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
     backbone: BaseBackbone = resolve(chosen.name, weights, seed=recipe.seed)
-    preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
+    grey, decode = chosen.grey or backbone.preprocess.grey, recipe.data.decode
+    preprocess = replace(backbone.preprocess, grey=grey, white=white, decode=decode)
     preprocess = sized(backbone, preprocess, size, images.probe())
     if size is not None and size < LEAST:
         raise UserError(f"image_size={size} is too small for a network; give {LEAST} or more.")

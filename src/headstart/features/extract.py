@@ -156,6 +156,8 @@ class _Extracting:
         source = extractor.source if view is None else replace(extractor.source, view=view)
         limit = {"max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
         seen_as = {**SPACE, **limit, "white": source.preprocess.white}
+        if source.preprocess.least_side is not None:
+            seen_as["decoded_to"] = source.preprocess.least_side
         self.extractor, self.progress = extractor, progress
         self.images = images.read_by(source.preprocess.white)
         self.store = extractor.store({**source.space(), **limit})

@@ -10,6 +10,7 @@ from PIL import Image
 from headstart.augment import View
 from headstart.backbones import BaseBackbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture
+from headstart.images.decode import Limits, Raw, decode
 from headstart.preprocess import Preprocess
 
 
@@ -41,6 +42,13 @@ class FeatureSource:
             "engine": f"{self.engine.name}-{self.engine.device}-{self.engine.precision}",
             **view,
         }
+
+    def decode(self, raw: Raw, limits: Limits) -> Image.Image:
+        """A picture in mode 'L' or 'RGB', of a smaller size where the preprocessing allows that; whole for a view.
+
+        Raises `Refused`.
+        """
+        return decode(raw, limits, preview=None if self.view else self.preprocess.least_side)
 
     def picture(self, image: Image.Image, content: bytes) -> Picture:
         """A decoded picture and its digest -> (h, w, c) uint8, the engine's input."""
