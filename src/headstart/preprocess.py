@@ -69,7 +69,7 @@ class Preprocess:
     `grey` says how a picture without colour (mode 'L') fills three channels: `repeat` shows it in all of them, `first`
     in the first, the others at their `mean`, which the network takes for nothing; `colormap` in false colours, see
     `false_colours`. Transparency lies over white. `white` is the range that fitting saw of (floats, integers) whose
-    type declares none, 0 for none: see `images.ranges`. `decode` is `exact`, or `fast`: see `least_side` and decision 46.
+    type declares none, 0 for none: see `images.ranges`. `decode` is `exact`, or `fast` (`least_side`, decision 46).
     Raises `UserError` for values that make no sense.
     """
 
