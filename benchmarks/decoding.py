@@ -2,8 +2,8 @@
 
     python benchmarks/decoding.py DATA --weights mobilenetv2_100.safetensors [--quick] [--rounds 3]
 
-On the pictures of DATA, and on large ones: mosaics of them as a camera's photo is large, 3,840 x 2,880. `pillow` is what
-Headstart does, `draft` is `--decode fast`. Pixels and features are compared with Pillow's, and with what a picture
+On the pictures of DATA, and on mosaics of them as large as a camera's photo, 3,840 x 2,880. `pillow` is what Headstart
+does, `draft` is `--decode fast`. Pixels and features are compared with Pillow's, and with what a picture
 becomes when it is saved once more at quality 95: JPEG's own noise. The accuracy is that of logistic regression
 (C = 0.01) on pictures decoded whole and fast at 48 pixels, a size at which those of cats_vs_dogs are large.
 """
@@ -78,7 +78,8 @@ def measured(files: list[bytes], title: str, weights: Path, rounds: int) -> tupl
     for way, each in pixels.items():
         apart = np.abs(each.astype(int) - pixels["pillow"]).mean()
         moved = (features[way] - features["pillow"]) / features["pillow"].std()
-        note = f"pixels {apart:.2f} levels apart, features {np.sqrt((moved**2).mean()):.3f} (largest {np.abs(moved).max():.2f})"
+        usual, most = np.sqrt((moved**2).mean()), np.abs(moved).max()
+        note = f"pixels {apart:.2f} levels apart, features {usual:.3f} (largest {most:.2f})"
         ratios = [b / a for a, b in zip(own, found[way], strict=True)] if way in found and way != "pillow" else []
         rows.append(Row(way, found.get(way, [float("nan")]), "images/s", ratios, "" if way == "pillow" else note))
     return rows[:-1], rows[-1].note

@@ -234,7 +234,7 @@ def main() -> None:
     Result(
         "extraction", "Extraction", tables, "Headstart's rate, in times of its rate", floors,
         [
-            "The limit is the slower of the fastest bare decoding and the fastest bare OpenVINO loop of the same round.",
+            "The limit is the slower of the fastest bare decoding and the fastest bare OpenVINO loop of a round.",
             "PyTorch, ONNX Runtime and Keras are given decoded pictures; Headstart reads, decodes and stores as well.",
         ],
     ).keep()  # fmt: skip

@@ -166,8 +166,8 @@ def main() -> None:
             floors.append((f"{stage}: no worse than linear in pictures: {time_b:.2f}", time_b <= 1.1))
         bends.append(told)
     Result("growth", "Cost as work grows", tables, "", floors, [
-        "Near copies: every picture is compared with every other, by products of matrices, up to 20,000 pictures of a fit "
-        "and 40,000 of an audit; beyond, they are not looked for.",
+        "Near copies: every picture is compared with every other, by products of matrices, up to 20,000 pictures of a "
+        "fit and 40,000 of an audit; beyond, they are not looked for.",
         "Fit by pictures changes its way at 5,000 rows: a tenth is held out in place of five folds.",
     ]).keep()  # fmt: skip
 

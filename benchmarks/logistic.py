@@ -3,12 +3,12 @@
     python benchmarks/logistic.py [--quick] [--problems 60000x512x10,2000x1280x2] [--rounds 3] [--C 0.01]
     python benchmarks/logistic.py --features FILE.npz
 
-A problem is rows x features x classes, simulated; FILE.npz holds `features` (n, d), `labels` (n,) and, if rows are to be
-left out, `split` ('train' is used). All minimise (1/N) sum NLL + ||W||^2 / (2 C N) on features standardised within the
-measured time. The optimum is LogisticHead's with tol=1e-10; the tolerance of the others is tightened until their
+A problem is rows x features x classes, simulated; FILE.npz holds `features` (n, d), `labels` (n,) and, if rows are to
+be left out, `split` ('train' is used). All minimise (1/N) sum NLL + ||W||^2 / (2 C N) on features standardised within
+the measured time. The optimum is LogisticHead's with tol=1e-10; the tolerance of the others is tightened until their
 objective is within 1e-6 (relative) of it; LogisticHead runs with its defaults. With `choice`, C is chosen too:
-LogisticHead by its own trials, scikit-learn by LogisticRegressionCV over 13 values on as many folds, or, from 5,000 rows
-on, on the same held-out tenth. Each run is a process of its own.
+LogisticHead by its own trials, scikit-learn by LogisticRegressionCV over 13 values on as many folds, or, from 5,000
+rows on, on a held-out tenth. Each run is a process of its own.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/store.py [--rows 1000000] [--width 1280] [--quick] [--rounds 3]
 
-Rows are simulated. Every format is written from blocks and then asked for rows in random order; the store is given a row
-and asked for a row at a time, under a content's digest and with a checksum, which no other has. Then one space of every
+Rows are simulated. Every format is written from blocks and then asked for rows in random order; the store is given and
+asked for one row at a time, under a content's digest and with a checksum, which no other has. Then one space of every
 two is dropped by a limit, and what rows deleted from a space give back to compaction is told.
 """
 
@@ -90,8 +90,9 @@ def upkeep(width: int, place: str | None) -> str:
         freed = room.compact(root)
         compact_s = time.perf_counter() - begun
     return (
-        f"Over a limit of two and a half spaces, {len(gone)} of 4 were dropped in {1000 * dropped_s:.0f} ms; compacting a space of "
-        f"{before / 1e6:.0f} MB, half of whose rows were deleted, gave {freed / 1e6:.0f} MB back in {compact_s:.2f} s."
+        f"Over a limit of two and a half spaces, {len(gone)} of 4 were dropped in {1000 * dropped_s:.0f} ms; "
+        f"compacting a space of {before / 1e6:.0f} MB, half of whose rows were deleted, gave {freed / 1e6:.0f} MB back in "
+        f"{compact_s:.2f} s."
     )
 
 

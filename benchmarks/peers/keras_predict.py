@@ -1,4 +1,4 @@
-"""Keras's `predict` of a network without its top on decoded pictures (n, 224, 224, 3) in an .npy: pictures per second."""
+"""Keras's `predict` of a network without its top on decoded pictures (n, 224, 224, 3) in an .npy: pictures a second."""
 
 from __future__ import annotations
 

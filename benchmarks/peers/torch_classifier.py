@@ -1,7 +1,8 @@
 """A head on a frozen MobileNetV2 by a loop over pictures, in every epoch through the whole network.
 
 `form` is `loop` (PyTorch's own tutorial, https://docs.pytorch.org/tutorials/beginner/transfer_learning_tutorial.html:
-batches of 4, SGD), `fastai` (`vision_learner`, frozen) or `trainer` (Hugging Face's Trainer on timm's network).
+batches of 4, SGD), `fastai` (`vision_learner`, frozen), `fastai-blocks` (its last three blocks trained as well) or
+`trainer` (Hugging Face's Trainer on timm's network).
 With `features`, only the accuracy of the tutorial's head on them: the frozen network gives the same in every epoch.
 """
 
@@ -79,7 +80,7 @@ def loop() -> dict[str, Any]:
     return {"epoch_s": seconds}
 
 
-def fastai() -> dict[str, Any]:
+def fastai(blocks: int = 0) -> dict[str, Any]:
     from fastai.vision.all import ImageDataLoaders, Resize, accuracy, vision_learner
 
     data = ImageDataLoaders.from_folder(
@@ -87,6 +88,9 @@ def fastai() -> dict[str, Any]:
     )
     learner = vision_learner(data, "mobilenetv2_100", metrics=accuracy, pretrained=False)
     learner.freeze()
+    if blocks:
+        for parameter in learner.model[0].model.blocks[-blocks:].parameters():
+            parameter.requires_grad = True
     epochs = []
     with learner.no_bar(), learner.no_logging():
         for _ in range(asked.epochs):
@@ -157,4 +161,5 @@ def accuracy_of_the_head(epochs: int = 10) -> float:
 if asked.features:
     tell(accuracy=accuracy_of_the_head())
 else:
-    tell(**{"loop": loop, "fastai": fastai, "trainer": trainer}[asked.form]())
+    forms = {"loop": loop, "fastai": fastai, "fastai-blocks": lambda: fastai(3), "trainer": trainer}
+    tell(**forms[asked.form]())
