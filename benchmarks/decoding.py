@@ -26,7 +26,7 @@ from headstart.engines import choose
 from headstart.features.extract import extract
 from headstart.features.source import FeatureSource
 from headstart.heads import make_head
-from headstart.images import DEFAULT_LIMITS, ImageSet, decode, load
+from headstart.images import ImageSet, Limits, decode, load
 from headstart.preprocess import Decoding
 
 WAYS = ("pillow", "draft", "simplejpeg", "simplejpeg-scaled", "torchvision", "opencv")
@@ -70,7 +70,7 @@ def measured(files: list[bytes], title: str, weights: Path, rounds: int) -> tupl
         found = by_turns({way: of(way) for way in WAYS}, rounds)
         pixels = {way: np.load(Path(place) / f"{way}.npy") for way in WAYS}
         for i, raw in enumerate(files):
-            (folder / f"{i:04d}.jpg").write_bytes(saved(decode(raw, DEFAULT_LIMITS).convert("RGB"), 95))
+            (folder / f"{i:04d}.jpg").write_bytes(saved(decode(raw, Limits()).convert("RGB"), 95))
         of("pillow")()
         pixels[AGAIN] = np.load(Path(place) / "pillow.npy")
     features = {way: engine.run(each) for way, each in pixels.items()}

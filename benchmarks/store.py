@@ -91,8 +91,8 @@ def upkeep(width: int, place: str | None) -> str:
         compact_s = time.perf_counter() - begun
     return (
         f"Over a limit of two and a half spaces, {len(gone)} of 4 were dropped in {1000 * dropped_s:.0f} ms; "
-        f"compacting a space of {before / 1e6:.0f} MB, half of whose rows were deleted, gave {freed / 1e6:.0f} MB back in "
-        f"{compact_s:.2f} s."
+        f"compacting a space of {before / 1e6:.0f} MB, half of whose rows were deleted, gave {freed / 1e6:.0f} MB back "
+        f"in {compact_s:.2f} s."
     )
 
 

@@ -20,12 +20,15 @@ from PIL import Image
 
 from headstart.backbones import resolve
 from headstart.engines import choose
-from headstart.errors import DataError
+from headstart.engines.int8 import Calibration
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.soundness import mark
 from headstart.features.source import FeatureSource
+from headstart.fitting import feature_source
 from headstart.images import from_arrays, load
 from headstart.preprocess import Preprocess
+from headstart.recipe import Recipe
 
 NETWORK = "test_resnet"  # timm's smallest: the same code paths in milliseconds
 
@@ -283,3 +286,28 @@ def test_what_was_decoded_fast_is_stored_and_sketched_by_itself(tmp_path: Path) 
         assert done.counts.computed == 2
         assert done.sketches is not None
         assert done.sketches.facts["height"].tolist() == [230, 230], "the picture's own size, whatever was decoded"
+
+
+@pytest.mark.slow
+def test_features_in_eight_bits_are_near_and_lie_in_a_space_of_their_calibration(tmp_path: Path) -> None:
+    pictures = from_arrays(noise(12))
+    exact = source(engine="openvino")
+    in_int8 = replace(exact, engine=choose(precision="int8"), calibration=Calibration.of(pictures))
+    one = extract(pictures, exact, Settings(tmp_path)).features
+    other = extract(pictures, in_int8, Settings(tmp_path))
+    assert other.counts.computed == 12 and one.tobytes() != other.features.tobytes()
+    assert np.corrcoef(one.ravel(), other.features.ravel())[0, 1] > 0.95
+    again = extract(pictures, in_int8, Settings(tmp_path))
+    assert (again.counts.reused, again.open_s) == (12, 0)
+    elsewhere = replace(in_int8, calibration=Calibration.of(pictures.take(np.arange(6))))
+    assert elsewhere.space() != in_int8.space()
+    assert in_int8.exactly() == exact
+
+
+def test_eight_bits_are_for_frozen_features_on_a_cpu() -> None:
+    assert (choose(precision="int8").name, choose(precision="int8").device) == ("openvino", "cpu")
+    with pytest.raises(UserError, match="use mixed on a GPU"):
+        choose("torch", "cpu", "int8")
+    recipe = {"method": "finetune", "data": {"source": "digits"}, "engine": {"precision": "int8"}}
+    with pytest.raises(UserError, match="is for frozen features; method=finetune"):
+        feature_source(Recipe.from_dict({**recipe, "backbone": {"name": NETWORK, "weights": "none"}}), load("digits"))

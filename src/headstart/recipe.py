@@ -117,7 +117,8 @@ class EngineRecipe(Section):
 
     name: Literal["auto", "openvino", "torch"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["float32", "mixed"] = "float32"
+    precision: Literal["float32", "mixed", "int8"] = "float32"
+    """`mixed` on a GPU; `int8` on a CPU, calibrated on the training pictures (decision 39)."""
 
 
 class HeadRecipe(Section):

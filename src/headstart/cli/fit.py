@@ -108,7 +108,9 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="`float32`, or `mixed` on a GPU.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="`float32`, `mixed` on a GPU, or `int8` on a CPU (calibrated on training pictures).")
+    ] = "float32",
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
     decode: Annotated[
         str, typer.Option(help="`exact`, or `fast`: large JPEGs are decoded to at least twice the network's input.")
