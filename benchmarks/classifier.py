@@ -1,12 +1,11 @@
 """Time from a folder of pictures to a classifier, against what people would write instead.
 
-    python benchmarks/classifier.py DATA --weights mobilenetv2_100.safetensors [--quick] [--rounds 3] [--pictures 400]
+    python benchmarks/classifier.py DATA --weights mobilenetv2_100.safetensors [--quick] [--rounds 3] [--pictures 384]
 
 DATA has `train` and `test` with a folder for each class. Everyone puts a head on a frozen MobileNetV2 at 224 pixels,
 for 10 epochs where it learns by epochs. Headstart is measured whole, from the command to the report, in a new process:
 `cold` with nothing stored and no network converted, `again` with another head on the same pictures. The peers run on
-`--pictures` of each part and two epochs; the time of a picture in the second is then multiplied by the pictures and
-epochs of the whole, and what a process spends beside is added once.
+`--pictures` of each part and on half of them, and their times are extrapolated linearly: see `extrapolated`.
 """
 
 from __future__ import annotations
@@ -49,16 +48,22 @@ def subset(data: Path, each: int, judged: int | None = None) -> Iterator[Path]:
         yield Path(place)
 
 
-def extrapolated(found: dict[str, Any], times: float, epochs: int) -> float:
-    """Seconds for `times` as many pictures and so many epochs, from those of a peer that ran two or more."""
-    first, *others = found["epoch_s"]
-    usual = float(np.median(others))
-    beside = found["wall_s"] - sum(found["epoch_s"]) - found.get("once_s", 0.0) + max(0.0, first - usual)
-    return beside + times * (found.get("once_s", 0.0) + epochs * usual)
+def extrapolated(found: dict[str, Any], each: int, full: int) -> float:
+    """Seconds for `full` pictures of a part and `EPOCHS`, from a peer that ran on `each` of them, and on half.
+
+    What an epoch takes for a picture is the difference between those on all and on half; what it takes beside is not
+    multiplied. So is what the process takes beside, once. Features predicted once are in proportion to the pictures.
+    """
+    if "once_s" in found:
+        return float(found["wall_s"]) + found["once_s"] * (full / each - 1)
+    first, usual = found["epoch_s"]
+    of_one = (usual - found["half_s"]) / (each - each // 2)
+    beside = found["wall_s"] - first - usual - found["half_s"] + max(0.0, first - usual)
+    return float(beside + EPOCHS * (usual + of_one * (full - each)))
 
 
 def ways(
-    data: Path, part: Path, times: float, weights: Path, threads: int, cache: Path
+    data: Path, parts: tuple[Path, Path], each: int, weights: Path, threads: int, cache: Path
 ) -> tuple[dict[str, Callable[[], float]], dict[str, list[float]]]:
     """What is measured by turns, and where the accuracies of Headstart come to stand."""
     keras = environment("keras", ["tensorflow-cpu", "keras>=3.5", "pillow"])
@@ -78,15 +83,17 @@ def ways(
         accuracies[name].append(load_run(out).scores["after"]["test"]["accuracy"])
         return seconds
 
-    def peer(python: Path, script: str, form: str, epochs: int = EPOCHS) -> Callable[[], float]:
-        return lambda: extrapolated(told(python, script, {"data": part, "form": form}, threads), times, epochs)
+    def peer(python: Path, script: str, form: str) -> Callable[[], float]:
+        given = {"data": parts[0], "half": parts[1], "form": form}
+        given |= {"full": count(data)} if script.startswith("keras") else {}
+        return lambda: extrapolated(told(python, script, given, threads), each, count(data))
 
     found = {
         COLD: lambda: headstart(COLD),
         AGAIN: lambda: headstart(AGAIN, "--head", "ridge"),
         LOOPS[0]: peer(keras, "keras_classifier.py", "guide"),
         ONCE: peer(keras, "keras_classifier.py", "once"),
-        "Keras, width 0.35, Dense 128, 50 epochs": peer(keras, "keras_classifier.py", "appliance", 50),
+        "Keras, width 0.35, Dense 128, 50 epochs": peer(keras, "keras_classifier.py", "appliance"),
         LOOPS[1]: peer(fastai, "torch_classifier.py", "fastai"),
         LOOPS[2]: peer(transformers, "torch_classifier.py", "trainer"),
         LOOPS[3]: peer(transformers, "torch_classifier.py", "loop"),
@@ -113,15 +120,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true", help="200 pictures of each part for the peers")
+    parser.add_argument("--quick", action="store_true", help="192 pictures of each part for the peers")
     parser.add_argument("--pictures", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     asked = parser.parse_args()
-    each = asked.pictures or (200 if asked.quick else 400)
+    each = asked.pictures or (192 if asked.quick else 384)
     n = count(asked.data)
-    with subset(asked.data, each) as part, tempfile.TemporaryDirectory() as cache:
-        measured, ours = ways(asked.data, part, n / each, asked.weights.resolve(), asked.threads, Path(cache))
+    half = subset(asked.data, each // 2)
+    with subset(asked.data, each) as part, half as less, tempfile.TemporaryDirectory() as cache:
+        measured, ours = ways(asked.data, (part, less), each, asked.weights.resolve(), asked.threads, Path(cache))
         found = by_turns(measured, asked.rounds)
         theirs = accuracies_of_peers(asked.data, asked.weights.resolve(), asked.threads, Path(cache))
     best = [min(found[name][i] for name in LOOPS) for i in range(asked.rounds)]
@@ -146,8 +154,9 @@ def main() -> None:
             ("at an accuracy no lower than the peers'", bool(no_lower)),
         ],
         [
-            f"Peers ran two epochs on {each} pictures of each part; seconds for all pictures and epochs follow from "
-            "those of the second, in proportion, and what the process takes beside is counted once.",
+            f"Peers ran two epochs on {each} pictures of each part and one on half of them. Seconds for all pictures and "
+            "10 epochs follow: a picture takes the difference between the two, what an epoch takes beside is added for "
+            "each epoch, and what the process takes beside is added once.",
             "Peers' networks have random weights, which change no time. Accuracies of the two loops are those of their "
             "heads after 10 epochs on the ImageNet features that Headstart uses, without their augmentation.",
             f"fastai runs with this PyTorch, newer than those that it asks for. {asked.threads} threads for everyone.",

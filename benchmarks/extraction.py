@@ -183,13 +183,15 @@ def peak(n: int) -> None:
 
 
 def memory(threads: int, largest: int) -> list[Row]:
-    """A line for each number of pictures."""
+    """A line for each number of pictures; the network is converted beforehand, which takes more than all of them."""
     rows = []
-    for n in (count for count in MEMORY if count <= largest):
+    for n in (64, *(count for count in MEMORY if count <= largest)):
         command = [sys.executable, __file__, "digits", "--peak", str(n)]
         out = subprocess.run(
             command, check=True, capture_output=True, text=True, env=surroundings(threads, ours=True)
         ).stdout
+        if n == 64:
+            continue
         found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
         rows.append(
             Row(f"{n:,} pictures", [found["beside_mb"]], "MB", note=f"beside a result of {found['result_mb']:,.0f} MB")

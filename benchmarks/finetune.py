@@ -96,7 +96,7 @@ def fastai_speed(data: Path, n: int, threads: int) -> float:
     """Pictures a second in fastai's second epoch; two pictures are its validation part."""
     python = environment("fastai", ["fastai", *same(*TORCH)], same("torch", "torchvision"))
     with subset(data, n, judged=2) as part:
-        found = told(python, "torch_classifier.py", {"data": part, "form": "fastai-blocks", "epochs": 2}, threads)
+        found = told(python, "torch_classifier.py", {"data": part, "form": "fastai-blocks"}, threads)
     return float(n / found["epoch_s"][-1])
 
 

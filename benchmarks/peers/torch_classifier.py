@@ -3,27 +3,29 @@
 `form` is `loop` (PyTorch's own tutorial, https://docs.pytorch.org/tutorials/beginner/transfer_learning_tutorial.html:
 batches of 4, SGD), `fastai` (`vision_learner`, frozen), `fastai-blocks` (its last three blocks trained as well) or
 `trainer` (Hugging Face's Trainer on timm's network).
-With `features`, only the accuracy of the tutorial's head on them: the frozen network gives the same in every epoch.
+`half` is a folder with half the pictures, by which what an epoch takes beside its pictures is told apart. With `features`, only the accuracy of the tutorial's head on them: the frozen network gives the same in every epoch.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from common import arguments, tell, threads, timed
 
-asked = arguments(data="", form="loop", epochs=2, features="")
+asked = arguments(data="", half="", form="loop", features="")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
 
 torch.set_num_threads(threads())
 torch.manual_seed(0)
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def folders() -> dict[str, Any]:
+def folders(folder: str) -> dict[str, Any]:
     from torchvision import datasets, transforms
 
     ends = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
@@ -31,7 +33,7 @@ def folders() -> dict[str, Any]:
         "train": transforms.Compose([transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), *ends]),
         "test": transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), *ends]),
     }
-    return {part: datasets.ImageFolder(f"{asked.data}/{part}", way) for part, way in ways.items()}
+    return {part: datasets.ImageFolder(f"{folder}/{part}", way) for part, way in ways.items()}
 
 
 def frozen() -> nn.Module:
@@ -57,15 +59,20 @@ def taught(model: nn.Module, batches: Any, epochs: int) -> None:
         schedule.step()
 
 
+def epochs(epoch: Callable[[str], float]) -> dict[str, Any]:
+    """Seconds of two epochs on all pictures and of one on half of them."""
+    found = [epoch(asked.data), epoch(asked.data)]
+    return {"epoch_s": found, **({"half_s": epoch(asked.half)} if asked.half else {})}
+
+
 def loop() -> dict[str, Any]:
-    network, data, seconds = frozen(), folders(), []
-    loaders = {
-        part: torch.utils.data.DataLoader(each, 4, shuffle=True, num_workers=threads()) for part, each in data.items()
-    }
-    top = network.classifier
-    step = torch.optim.SGD(top.parameters(), lr=0.001, momentum=0.9)
+    network = frozen()
+    step = torch.optim.SGD(network.classifier.parameters(), lr=0.001, momentum=0.9)
     loss = nn.CrossEntropyLoss()
-    for _ in range(asked.epochs):
+
+    def epoch(folder: str) -> float:
+        data = folders(folder).items()
+        loaders = {part: DataLoader(each, 4, shuffle=True, num_workers=threads()) for part, each in data}
         begun = time.perf_counter()
         for part, loader in loaders.items():
             network.train(part == "train")
@@ -76,26 +83,30 @@ def loop() -> dict[str, Any]:
                     if part == "train":
                         found.backward()
                         step.step()
-        seconds.append(time.perf_counter() - begun)
-    return {"epoch_s": seconds}
+        return time.perf_counter() - begun
+
+    return epochs(epoch)
 
 
 def fastai(blocks: int = 0) -> dict[str, Any]:
     from fastai.vision.all import ImageDataLoaders, Resize, accuracy, vision_learner
 
-    data = ImageDataLoaders.from_folder(
-        asked.data, train="train", valid="test", item_tfms=Resize(224), bs=64, num_workers=threads()
-    )
-    learner = vision_learner(data, "mobilenetv2_100", metrics=accuracy, pretrained=False)
+    def data(folder: str) -> Any:
+        way = {"item_tfms": Resize(224), "bs": 64, "num_workers": threads()}
+        return ImageDataLoaders.from_folder(folder, train="train", valid="test", **way)
+
+    learner = vision_learner(data(asked.data), "mobilenetv2_100", metrics=accuracy, pretrained=False)
     learner.freeze()
     if blocks:
         for parameter in learner.model[0].model.blocks[-blocks:].parameters():
             parameter.requires_grad = True
-    epochs = []
+
+    def epoch(folder: str) -> float:
+        learner.dls = data(folder)
+        return timed(lambda: learner.fit_one_cycle(1))
+
     with learner.no_bar(), learner.no_logging():
-        for _ in range(asked.epochs):
-            epochs.append(timed(lambda: learner.fit_one_cycle(1)))
-    return {"epoch_s": epochs}
+        return epochs(epoch)
 
 
 class Named(nn.Module):
@@ -113,32 +124,25 @@ class Named(nn.Module):
 def trainer() -> dict[str, Any]:
     import tempfile
 
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import Trainer, TrainingArguments
 
-    begun: list[float] = []
+    model = Named(frozen())
 
-    class Clock(TrainerCallback):
-        def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-            begun.append(time.perf_counter())
+    def together(rows: list[Any]) -> dict[str, torch.Tensor]:
+        return {"pixel_values": torch.stack([x for x, _ in rows]), "labels": torch.tensor([y for _, y in rows])}
 
-    data = folders()
-    with tempfile.TemporaryDirectory() as place:
+    def epoch(folder: str) -> float:
+        data = folders(folder)
         settings = TrainingArguments(
-            place, num_train_epochs=asked.epochs, per_device_train_batch_size=32, per_device_eval_batch_size=32,
+            place, num_train_epochs=1, per_device_train_batch_size=32, per_device_eval_batch_size=32,
             eval_strategy="epoch", save_strategy="no", report_to=[], use_cpu=True, learning_rate=1e-3,
             dataloader_num_workers=threads(), remove_unused_columns=False, disable_tqdm=True,
         )  # fmt: skip
+        parts = {"train_dataset": data["train"], "eval_dataset": data["test"], "data_collator": together}
+        return timed(Trainer(model, settings, **parts).train)
 
-        def together(rows: list[Any]) -> dict[str, torch.Tensor]:
-            return {"pixel_values": torch.stack([x for x, _ in rows]), "labels": torch.tensor([y for _, y in rows])}
-
-        run = Trainer(
-            Named(frozen()), settings, train_dataset=data["train"], eval_dataset=data["test"], data_collator=together,
-            callbacks=[Clock()],
-        )  # fmt: skip
-        run.train()
-        begun.append(time.perf_counter())
-    return {"epoch_s": list(np.diff(begun))}
+    with tempfile.TemporaryDirectory() as place:
+        return epochs(epoch)
 
 
 def accuracy_of_the_head(epochs: int = 10) -> float:
