@@ -154,9 +154,9 @@ def main() -> None:
             ("at an accuracy no lower than the peers'", bool(no_lower)),
         ],
         [
-            f"Peers ran two epochs on {each} pictures of each part and one on half of them. Seconds for all pictures and "
-            "10 epochs follow: a picture takes the difference between the two, what an epoch takes beside is added for "
-            "each epoch, and what the process takes beside is added once.",
+            f"Peers ran two epochs on {each} pictures of each part and one on half of them. Seconds for all pictures "
+            "and 10 epochs follow: a picture takes the difference between the two, what an epoch takes beside is added "
+            "for each epoch, and what the process takes beside is added once.",
             "Peers' networks have random weights, which change no time. Accuracies of the two loops are those of their "
             "heads after 10 epochs on the ImageNet features that Headstart uses, without their augmentation.",
             f"fastai runs with this PyTorch, newer than those that it asks for. {asked.threads} threads for everyone.",

@@ -68,11 +68,11 @@ def measured(files: list[bytes], title: str, weights: Path, rounds: int) -> tupl
             return lambda: float(told(python, "decode.py", given, 1)["rate_per_core"])
 
         found = by_turns({way: of(way) for way in WAYS}, rounds)
-        pixels = {way: np.load(Path(place) / f"{way}.npy") for way in WAYS}
+        pixels = {way: np.load(Path(place) / f"{way}.npy", allow_pickle=False) for way in WAYS}
         for i, raw in enumerate(files):
             (folder / f"{i:04d}.jpg").write_bytes(saved(decode(raw, Limits()).convert("RGB"), 95))
         of("pillow")()
-        pixels[AGAIN] = np.load(Path(place) / "pillow.npy")
+        pixels[AGAIN] = np.load(Path(place) / "pillow.npy", allow_pickle=False)
     features = {way: engine.run(each) for way, each in pixels.items()}
     own, rows = found["pillow"], []
     for way, each in pixels.items():

@@ -2,8 +2,8 @@
 
 https://keras.io/guides/transfer_learning/ with MobileNetV2 in place of Xception. `form` is `guide` (the frozen network
 runs in every epoch, with its augmentation), `once` (predicted once, then a dense layer), or `appliance` (once, width
-0.35, a hidden layer of 128). Weights are random: they change no time. `half` is a folder with half the pictures, by which
-what an epoch takes beside its pictures is told apart; `full` the pictures of a part in the whole.
+0.35, a hidden layer of 128). Weights are random: they change no time. `half` is a folder with half the pictures, by
+which what an epoch takes beside its pictures is told apart; `full` the pictures of a part in the whole.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 tf.config.threading.set_intra_op_parallelism_threads(threads())
-pictures = np.load(asked.pictures)
+pictures = np.load(asked.pictures, allow_pickle=False)
 given = keras.Input(pictures.shape[1:])
 base = getattr(keras.applications, asked.network)(input_shape=pictures.shape[1:], include_top=False, weights=None)
 x = base(keras.layers.Rescaling(1 / 127.5, offset=-1)(given), training=False)

@@ -40,7 +40,10 @@ def npy(place: Path) -> tuple[Callable[[], None], Callable[[], Any], Callable[[A
             at += len(block)
         file.flush()
 
-    return write, lambda: np.load(place / "rows.npy", mmap_mode="r"), lambda opened, index: opened[index]
+    def opened() -> Any:
+        return np.load(place / "rows.npy", mmap_mode="r", allow_pickle=False)
+
+    return write, opened, lambda opened, index: opened[index]
 
 
 def hdf5(place: Path) -> tuple[Callable[[], None], Callable[[], Any], Callable[[Any, np.ndarray], Any]]:

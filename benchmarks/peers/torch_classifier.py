@@ -2,8 +2,9 @@
 
 `form` is `loop` (PyTorch's own tutorial, https://docs.pytorch.org/tutorials/beginner/transfer_learning_tutorial.html:
 batches of 4, SGD), `fastai` (`vision_learner`, frozen), `fastai-blocks` (its last three blocks trained as well) or
-`trainer` (Hugging Face's Trainer on timm's network).
-`half` is a folder with half the pictures, by which what an epoch takes beside its pictures is told apart. With `features`, only the accuracy of the tutorial's head on them: the frozen network gives the same in every epoch.
+`trainer` (Hugging Face's Trainer on timm's network). `half` is a folder with half
+the pictures, by which what an epoch takes beside its pictures is told apart. With `features`, only the accuracy of the
+tutorial's head on them: the frozen network gives the same in every epoch.
 """
 
 from __future__ import annotations
