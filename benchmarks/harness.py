@@ -148,11 +148,9 @@ class Result:
         for note in self.notes:
             print(f"Note: {note}")
         results_dir().mkdir(parents=True, exist_ok=True)
-        content = asdict(self) | {
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": machine(),
-            "command": " ".join(["python", *sys.argv]),
-        }
+        options = (Path(each).name if Path(each).exists() else each for each in sys.argv[1:])
+        content = asdict(self) | {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
+        content["command"] = " ".join(["python", f"benchmarks/{self.name}.py", *options])
         (results_dir() / f"{self.name}.json").write_text(json.dumps(content, indent=1))
 
 
