@@ -74,19 +74,25 @@ def plot(results: list[dict[str, Any]]) -> bool:
     charted = [result for result in results if result["charted"]]
     if not charted:
         return False
-    rows = [row for result in charted for row in result["tables"][result["charted"]] if row["ratios"]]
-    middles = [sorted(row["ratios"])[len(row["ratios"]) // 2] for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: middles[i])
-    figure, ax = pyplot.subplots(figsize=(7.2, 0.45 * len(rows) + 1.1))
-    places = range(len(rows))
-    low = [middles[i] - min(rows[i]["ratios"]) for i in order]
-    high = [max(rows[i]["ratios"]) - middles[i] for i in order]
-    ax.barh(places, [middles[i] for i in order], xerr=[low, high], color="#1f5fa8", ecolor="#59636e", height=0.6)
-    ax.set_yticks(places, [rows[i]["what"] for i in order])
+    rows = [row for result in charted for row in result["tables"][result["charted"]]]
+    ratios = [sorted(row["ratios"] or [1.0]) for row in rows]
+    middles = [each[len(each) // 2] for each in ratios]
+    order = sorted(range(len(rows)), key=lambda i: -middles[i])
+    figure, ax = pyplot.subplots(figsize=(7.2, 0.36 * len(rows) + 0.9))
+    for place, i in enumerate(order):
+        colour = "#b8520a" if rows[i]["what"].startswith("Headstart") else "#1f5fa8"
+        ax.plot([ratios[i][0], ratios[i][-1]], [place, place], color=colour, linewidth=2)
+        ax.plot(middles[i], place, "o", color=colour)
+        ax.annotate(number(middles[i]), (ratios[i][-1], place), (8, 0), textcoords="offset points", va="center")
+    ax.set_yticks(range(len(rows)), [rows[i]["what"] for i in order])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xscale("log")
-    ax.axvline(1, color="#59636e", linewidth=1)
+    ax.set_xlim(min(middles) / 2, max(middles) * 3)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.grid(axis="x", color="#e8ecf0")
+    ax.set_axisbelow(True)
     ax.set_xlabel("time, in times of Headstart's from a cold start")
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["top", "right", "left"]].set_visible(False)
     figure.tight_layout()
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLOT, metadata={"Date": None})
