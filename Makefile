@@ -8,7 +8,7 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test slow exhaustive lint check docs tutorials dist lock clean
+.PHONY: help setup demo test slow exhaustive lint check bench docs tutorials dist lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/'
@@ -41,6 +41,9 @@ lint: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 check: lint test  ## everything a change must pass
+
+bench: $(READY)  ## speed beside other programs, and docs/benchmarks.md; half an hour on an idle machine
+	$(BIN)/python benchmarks/bench.py $(HEADSTART_DATA)/cats_vs_dogs $(HEADSTART_DATA)/../weights/mobilenetv2_100.safetensors
 
 docs: $(READY)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

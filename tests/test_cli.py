@@ -249,6 +249,15 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"headstart \d+\.\d+\.\d+\n", headstart("--version").stdout)
 
 
+def test_a_prediction_loads_no_library_that_only_fitting_needs(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+    run, cache = tmp_path / "run", str(tmp_path / "cache")
+    assert headstart("fit", "digits", "--method", "pixels", "--limit", "60", "--out", str(run)).returncode == 0
+    arguments = ["predict", str(run), str(tmp_path / "a.png")]
+    loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", HEADSTART_CACHE=cache)
+    assert not loaded & {"sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "torch", "timm"}
+
+
 @pytest.mark.data
 def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(
     data_dir: Path, weights_dir: Path, tmp_path: Path
@@ -261,4 +270,4 @@ def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(
     store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
     assert headstart(*arguments, **store).returncode == 0
     loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", **store)
-    assert not loaded & {"torch", "timm", "torchvision", "openvino"}
+    assert not loaded & {"torch", "timm", "torchvision", "openvino", "sklearn", "pandas"}

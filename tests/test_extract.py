@@ -20,11 +20,15 @@ from PIL import Image
 
 from headstart.backbones import resolve
 from headstart.engines import choose
-from headstart.errors import DataError
+from headstart.engines.int8 import Calibration
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.soundness import mark
 from headstart.features.source import FeatureSource
+from headstart.fitting import feature_source
 from headstart.images import from_arrays, load
+from headstart.preprocess import Preprocess
+from headstart.recipe import Recipe
 
 NETWORK = "test_resnet"  # timm's smallest: the same code paths in milliseconds
 
@@ -252,3 +256,58 @@ def test_a_copy_of_an_open_extractor_opens_for_itself_what_it_needs() -> None:
         with copy.deepcopy(extractor) as other:
             assert other.pool is not extractor.pool
             assert other.extract(images).features.tobytes() == features.tobytes()
+
+
+def photos(folder: Path, side: int) -> Path:
+    """A coloured slope of this many pixels a side as a JPEG and as a PNG."""
+    folder.mkdir()
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    pixels = np.stack([*np.broadcast_arrays(ramp, ramp[:, None]), np.full((side, side), 90, np.uint8)], -1)
+    Image.fromarray(pixels).save(folder / "a.jpg", quality=95)
+    Image.fromarray(pixels).save(folder / "b.png")
+    return folder
+
+
+def test_decoding_fast_changes_large_jpegs_alone_and_by_little(tmp_path: Path) -> None:
+    exact, fast = FeatureSource(Preprocess(48, 48)), FeatureSource(Preprocess(48, 48, decode="fast"))
+    small = unlabelled(photos(tmp_path / "small", 200))  # less than twice 2 x 55
+    assert extract(small, fast).features.tobytes() == extract(small, exact).features.tobytes()
+    large = unlabelled(photos(tmp_path / "large", 230))
+    one, other = extract(large, exact).features, extract(large, fast).features
+    assert one[1].tobytes() == other[1].tobytes(), "a PNG is decoded whole"
+    assert 0 < np.abs(one[0] - other[0]).max() < 0.02
+
+
+def test_what_was_decoded_fast_is_stored_and_sketched_by_itself(tmp_path: Path) -> None:
+    images = unlabelled(photos(tmp_path / "large", 230))
+    for decode in ("exact", "fast"):
+        source = FeatureSource(Preprocess(48, 48, decode=decode))  # type: ignore[arg-type]
+        done = extract(images, source, Settings(tmp_path / "store"), sketches=10)
+        assert done.counts.computed == 2
+        assert done.sketches is not None
+        assert done.sketches.facts["height"].tolist() == [230, 230], "the picture's own size, whatever was decoded"
+
+
+@pytest.mark.slow
+def test_features_in_eight_bits_are_near_and_lie_in_a_space_of_their_calibration(tmp_path: Path) -> None:
+    pictures = from_arrays(noise(12))
+    exact = source(engine="openvino")
+    in_int8 = replace(exact, engine=choose(precision="int8"), calibration=Calibration.of(pictures))
+    one = extract(pictures, exact, Settings(tmp_path)).features
+    other = extract(pictures, in_int8, Settings(tmp_path))
+    assert other.counts.computed == 12 and one.tobytes() != other.features.tobytes()
+    assert np.corrcoef(one.ravel(), other.features.ravel())[0, 1] > 0.95
+    again = extract(pictures, in_int8, Settings(tmp_path))
+    assert (again.counts.reused, again.open_s) == (12, 0)
+    elsewhere = replace(in_int8, calibration=Calibration.of(pictures.take(np.arange(6))))
+    assert elsewhere.space() != in_int8.space()
+    assert in_int8.exactly() == exact
+
+
+def test_eight_bits_are_for_frozen_features_on_a_cpu() -> None:
+    assert (choose(precision="int8").name, choose(precision="int8").device) == ("openvino", "cpu")
+    with pytest.raises(UserError, match="use mixed on a GPU"):
+        choose("torch", "cpu", "int8")
+    recipe = {"method": "finetune", "data": {"source": "digits"}, "engine": {"precision": "int8"}}
+    with pytest.raises(UserError, match="is for frozen features; method=finetune"):
+        feature_source(Recipe.from_dict({**recipe, "backbone": {"name": NETWORK, "weights": "none"}}), load("digits"))

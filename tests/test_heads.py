@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
@@ -313,3 +314,22 @@ def test_a_head_by_mini_batches_learns_from_twenty_thousand_features_too(name: s
     options = {"hidden": 16} if name == "mlp" else {}
     head = make_head(name, epochs=5, **options).fit(X[:160], y[:160], validation=(X[160:200], y[160:200]))
     assert head.score(X[200:], y[200:]) > 0.6
+
+
+def test_a_head_names_the_parameters_that_it_was_given() -> None:
+    assert repr(make_head("knn", k=3)) == "KNNHead(k=3)"
+    with pytest.raises(ValueError, match="KNNHead has no parameter 'neighbours'"):
+        make_head("knn").set_params(neighbours=3)
+
+
+def test_names_of_columns_are_compared_where_there_are_some(digits: Any) -> None:
+    X, y = digits
+    frame = pd.DataFrame(X[:100], columns=[f"p{i}" for i in range(X.shape[1])])
+    head = make_head("prototype").fit(frame, y[:100])
+    with pytest.raises(ValueError, match="feature names"):
+        head.predict(frame.rename(columns={"p0": "q0"}))
+    with pytest.warns(UserWarning, match="valid feature names"):
+        head.predict(X[:5])
+    with pytest.raises(ValueError, match="features"):
+        head.fit(X[:100], y[:100]).predict(X[:5, 1:])
+    assert not hasattr(head, "feature_names_in_")

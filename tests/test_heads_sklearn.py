@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, all of them, on every head."""
+"""scikit-learn's own checks, all of them, on every head, none of which inherits from it (decision 6)."""
 
 from __future__ import annotations
 

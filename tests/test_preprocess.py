@@ -238,3 +238,13 @@ def test_a_misspelt_setting_shows_the_nearest() -> None:
         Preprocess.from_dict({**Preprocess(224, 224).to_dict(), "interpolation": "bilinaer"})
     with pytest.raises(UserError, match="std"):
         Preprocess.from_dict({"size": 224, "mean": [0, 0, 0]})
+
+
+def test_decoding_fast_is_another_preprocessing_that_travels() -> None:
+    exact = Preprocess(224, 224)
+    fast = replace(exact, decode="fast")
+    assert (exact.least_side, fast.least_side) == (None, 512)
+    assert "decode" not in exact.to_dict(), "what was stored before there was a choice is found again"
+    assert Preprocess.from_dict(fast.to_dict()) == fast and fast.fingerprint() != exact.fingerprint()
+    with pytest.raises(UnknownName, match="fast"):
+        replace(exact, decode="quick")  # type: ignore[arg-type]

@@ -15,9 +15,14 @@ import numpy as np
 import pytest
 
 from headstart import records
-from headstart.features import soundness
+from headstart.errors import UserError
+from headstart.features import room, soundness
+from headstart.features.extract import Settings, extract
+from headstart.features.source import FeatureSource
 from headstart.features.spaces import clear, list_spaces, verify
 from headstart.features.store import FeatureStore, space_id
+from headstart.images import from_arrays
+from headstart.preprocess import Preprocess
 
 SPACE = {"backbone": "test", "layer": "pooled"}
 DIM = 300
@@ -237,3 +242,61 @@ def test_a_damaged_page_in_a_file_that_was_closed_in_order_is_called_damaged_and
     )
     fill(tmp_path, 400)
     assert missing(tmp_path, 400)[0] == 0
+
+
+def test_over_the_limit_the_least_recently_used_spaces_go_and_those_in_use_stay(tmp_path: Path) -> None:
+    folders = [fill(tmp_path, 30, {**SPACE, "layer": str(i)}) for i in range(3)]
+    for age, folder in zip((10, 30, 20), folders, strict=True):
+        for path in folder.iterdir():
+            os.utime(path, (time.time() - age, time.time() - age))
+    assert room.keep_to_limit(tmp_path) == [], "there is no limit yet"
+    room.set_limit(tmp_path, 2 * room.size_of(folders[0]))
+    assert [name for name, _ in room.keep_to_limit(tmp_path)] == [folders[1].name]
+    room.set_limit(tmp_path, 0)
+    with FeatureStore.open(tmp_path, {**SPACE, "layer": "2"}) as store:
+        assert [name for name, _ in room.keep_to_limit(tmp_path)] == [folders[0].name]
+        assert store.get(key_of(1)) is not None
+    assert room.keep_to_limit(tmp_path, spared={folders[2].name}) == []
+    assert [name for name, _ in room.keep_to_limit(tmp_path)] == [folders[2].name]
+    room.set_limit(tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_extraction_keeps_to_the_limit_and_keeps_its_own_rows(tmp_path: Path) -> None:
+    fill(tmp_path, 30)
+    room.set_limit(tmp_path, 1)
+    pictures = from_arrays(np.zeros((2, 8, 8, 3), np.uint8) + np.arange(2, dtype=np.uint8)[:, None, None, None])
+    extract(pictures, FeatureSource(Preprocess(8, 8)), Settings(tmp_path))
+    assert [s.space["backbone"] for s in list_spaces(tmp_path)] == ["pixels"]
+
+
+def test_compaction_frees_room_and_changes_no_row_and_no_time_of_use(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 60)
+    env = lmdb.open(str(folder), map_size=1 << 30, lib_version=0)
+    with env.begin(write=True) as txn:
+        for i in range(20, 60):
+            txn.delete(key_of(i))
+    env.close()
+    (folder / "data.mdb.damaged").write_bytes(b"x" * 1000)
+    used = time.time() - 3600
+    for path in folder.iterdir():
+        os.utime(path, (used, used))
+    size = room.size_of(folder)
+    freed = room.compact(tmp_path)
+    assert freed > 40 * 4 * DIM and room.size_of(folder) == size - freed
+    assert abs(room.last_used(folder) - used) < 1
+    assert soundness.is_sound(folder) and not list(folder.glob("*damaged*"))
+    assert missing(tmp_path, 20)[0] == 0
+    assert room.compact(tmp_path) == 0
+    with FeatureStore.open(tmp_path, SPACE):
+        assert room.compact(tmp_path) == 0, "what is in use stays as it is"
+
+
+@pytest.mark.parametrize(("text", "count"), [("20G", 20e9), ("1.5 tb", 1.5e12), ("500M", 5e8), ("1000", 1000)])
+def test_sizes_are_read_as_people_write_them(text: str, count: float) -> None:
+    assert room.bytes_in(text) == count
+
+
+def test_what_is_no_size_is_refused_with_an_example() -> None:
+    with pytest.raises(UserError, match="20G"):
+        room.bytes_in("20 gigs")

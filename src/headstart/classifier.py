@@ -8,7 +8,7 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -87,7 +87,7 @@ class Classifier:
         """
         from headstart.images import from_arrays
 
-        exact = replace(self.source, engine=replace(self.source.engine, precision="float32"))
+        exact = self.source.exactly()
         if extractor is None or extractor.source != exact:
             with Extractor(exact) as own:
                 return self.made_golden(own)

@@ -17,7 +17,7 @@ from headstart.augment import Views
 from headstart.classifier import Classifier, full_logits
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
-from headstart.engines import choose
+from headstart.engines import EngineChoice, choose
 from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST, marks
@@ -34,10 +34,11 @@ from headstart.learner import Learner, Pictures
 from headstart.novelty import Novelty
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
-from headstart.recipe import AUTO, Recipe
+from headstart.recipe import AUTO, TRAINED, Recipe
 
 if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
+    from headstart.engines.int8 import Calibration
     from headstart.heads.dense import DenseHead
 
 PIXEL_SIDE = 64
@@ -221,13 +222,14 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     """
     size, white = recipe.backbone.image_size, images.white()
     if recipe.method == "pixels":
-        return FeatureSource(replace(_pixel_preprocess(images, size), white=white))
+        return FeatureSource(replace(_pixel_preprocess(images, size), white=white, decode=recipe.data.decode))
     from headstart.backbones import encoders, resolve
 
     chosen = recipe.backbone
     weights = "none" if recipe.method == "scratch" else chosen.weights
     backbone: BaseBackbone = resolve(chosen.name, weights, seed=recipe.seed)
-    preprocess = replace(backbone.preprocess, grey=chosen.grey or backbone.preprocess.grey, white=white)
+    grey, decode = chosen.grey or backbone.preprocess.grey, recipe.data.decode
+    preprocess = replace(backbone.preprocess, grey=grey, white=white, decode=decode)
     preprocess = sized(backbone, preprocess, size, images.probe())
     if size is not None and size < LEAST:
         raise UserError(f"image_size={size} is too small for a network; give {LEAST} or more.")
@@ -241,7 +243,20 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
             note = encoders.told(backbone.architecture, own, wanted)
             backbone = replace(backbone, notes=(*backbone.notes, note))
     engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
-    return FeatureSource(preprocess, backbone, layer, engine)
+    return FeatureSource(preprocess, backbone, layer, engine, calibration=_calibration(engine, recipe, images))
+
+
+def _calibration(engine: EngineChoice, recipe: Recipe, images: ImageSet) -> Calibration | None:
+    """What int8 is calibrated on: pictures that are no test pictures."""
+    if engine.precision != "int8":
+        return None
+    if recipe.method in TRAINED:
+        raise UserError(
+            f"precision=int8 is for frozen features; method={recipe.method} trains in float32: leave it out."
+        )
+    from headstart.engines.int8 import Calibration
+
+    return Calibration.of(images.take(np.flatnonzero(images.parts != "test")))
 
 
 def sized(backbone: BaseBackbone, preprocess: Preprocess, size: int | None, probe: Probe) -> Preprocess:

@@ -32,11 +32,15 @@ RESAMPLING = {
 CHANNELS = {"RGB": 3, "L": 1}
 Grey = Literal["repeat", "first", "colormap"]
 GREYS: tuple[Grey, ...] = ("repeat", "first", "colormap")
+Decoding = Literal["exact", "fast"]
+DECODING: tuple[Decoding, ...] = ("exact", "fast")
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 SMALL = (96, 128)  # BiT HyperRule: pictures under 96x96 -> input of 128x128
 UNSEEN = (0, 0)
 OWN = 0  # as a side in `small`: that of the pictures
 LEAST = 8  # pixels of a side that is taken over from the pictures
+GAP = 2
+"""How many times larger than it will be a picture still is when it is decoded fast, as Pillow's `reducing_gap`."""
 LEAST_CROP = 0.01  # a hundredth of the picture's side
 MOST = 1e5  # of mean and of std, which are of the order of 1; from 1 / MOST on a std divides safely
 
@@ -65,7 +69,8 @@ class Preprocess:
     `grey` says how a picture without colour (mode 'L') fills three channels: `repeat` shows it in all of them, `first`
     in the first, the others at their `mean`, which the network takes for nothing; `colormap` in false colours, see
     `false_colours`. Transparency lies over white. `white` is the range that fitting saw of (floats, integers) whose
-    type declares none, 0 for none: see `images.ranges`. Raises `UserError` for values that make no sense.
+    type declares none, 0 for none: see `images.ranges`. `decode` is `exact`, or `fast` (`least_side`, decision 46).
+    Raises `UserError` for values that make no sense.
     """
 
     height: int
@@ -79,6 +84,17 @@ class Preprocess:
     alpha: Literal["white"] = "white"
     small: tuple[int, int] = SMALL
     white: tuple[int, int] = UNSEEN
+    decode: Decoding = "exact"
+
+    @property
+    def least_side(self) -> int | None:
+        """Pixels that decoding a JPEG must leave each side, where a part of its frequencies is enough; else None.
+
+        The decoder then gives 1/2, 1/4 or 1/8 of the picture's size (Pillow's draft mode, libjpeg's scaled transform).
+        """
+        if self.decode == "exact":
+            return None
+        return GAP * math.ceil(max(self.height, self.width) / self.crop_pct)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "small", _pair(self.small))
@@ -126,6 +142,8 @@ class Preprocess:
         """The block `preprocess` of a weights sidecar: plain JSON values, read back by `from_dict`."""
         values = asdict(self)
         size = [values.pop("height"), values.pop("width")]
+        if self.decode == "exact":
+            del values["decode"]
         for key, usual in (("small", SMALL), ("white", UNSEEN)):
             if values.pop(key) != usual:
                 values[key] = list(getattr(self, key))
@@ -195,7 +213,7 @@ def false_colours() -> NDArray[np.uint8]:
 
 SUPPORT = 3  # half width of the widest filter (Lanczos), in pixels of the result or, enlarging, of the picture
 WORTH_CROPPING = 0.85  # of the rows; copying the needed ones costs less than resizing all
-_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white")
+_OPTIONAL = ("crop_pct", "interpolation", "color", "grey", "alpha", "small", "white", "decode")
 _KEYS = ("size", "mean", "std", "range", *_OPTIONAL)
 
 
@@ -248,6 +266,7 @@ def _check(p: Preprocess) -> None:
         ("color", p.color, tuple(CHANNELS)),
         ("grey policy", p.grey, GREYS),
         ("alpha policy", p.alpha, ("white",)),
+        ("way to decode", p.decode, DECODING),
     ):
         if not isinstance(name, str) or name not in known:
             raise UnknownName(kind, str(name), known)

@@ -80,6 +80,8 @@ class DataRecipe(Section):
     """A separate source whose pictures are the test set."""
     max_pixels: int = Field(default=50_000_000, ge=1)
     """A file with more pixels than this is refused before it is decoded."""
+    decode: Literal["exact", "fast"] = "exact"
+    """`fast` decodes a large JPEG to a smaller size, at least twice the network's input; see decision 46."""
     strict: bool = False
     """Stop at the first picture that cannot be used instead of leaving it out."""
     allow_empty_classes: bool = False
@@ -115,7 +117,8 @@ class EngineRecipe(Section):
 
     name: Literal["auto", "openvino", "torch"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Literal["float32", "mixed"] = "float32"
+    precision: Literal["float32", "mixed", "int8"] = "float32"
+    """`mixed` on a GPU; `int8` on a CPU, calibrated on the training pictures (decision 39)."""
 
 
 class HeadRecipe(Section):

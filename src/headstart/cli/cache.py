@@ -1,4 +1,4 @@
-"""`headstart cache`: what is stored, whether it is sound, and making room."""
+"""`headstart cache`: what is stored, whether it is sound, and how much room it may take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headstart.cli import terminal
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
-app = typer.Typer(help="The stored features: list, check, delete.", no_args_is_help=True)
+app = typer.Typer(help="The stored features: list, check, delete, limit.", no_args_is_help=True)
 
 
 @app.command()
@@ -19,6 +19,7 @@ def info() -> None:
     from datetime import datetime
 
     from headstart.cli import show
+    from headstart.features import room
     from headstart.features.spaces import list_spaces
     from headstart.paths import features_dir
 
@@ -38,7 +39,9 @@ def info() -> None:
         )  # fmt: skip
     if found:
         terminal.console(110).print(table)
-    print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))} in {features_dir()}")
+    most = room.limit(features_dir())
+    of = "" if most is None else f" of at most {show.size(most)}"
+    print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))}{of} in {features_dir()}")
 
 
 @app.command()
@@ -87,6 +90,42 @@ def clear(
         print("Nothing was deleted; --yes does not ask.")
         return
     print(f"{show.size(clear(features_dir(), ids or None))} freed.")
+
+
+@app.command()
+def limit(
+    size: Annotated[
+        str | None, typer.Argument(help="The most that may be stored, as 20G or 500M; `none` for no limit.")
+    ] = None,
+) -> None:
+    """Limit the room that stored features take; without SIZE, tell the limit.
+
+    Over it, spaces are deleted whenever an extraction ends, the least recently used first. What was used last stays.
+
+    Example: `headstart cache limit 20G`
+    """
+    from headstart.cli import show
+    from headstart.features import room
+    from headstart.paths import features_dir
+
+    root = features_dir()
+    if size is not None:
+        room.set_limit(root, None if size.strip().lower() == "none" else room.bytes_in(size))
+    most = room.limit(root)
+    print("No limit." if most is None else f"At most {show.size(most)} in {root}")
+    gone = room.keep_to_limit(root)
+    if gone:
+        print(f"{len(gone)} spaces deleted, {show.size(sum(freed for _, freed in gone))} freed.")
+
+
+@app.command()
+def compact() -> None:
+    """Give back the room that stored features no longer need, and delete what was set aside as damaged."""
+    from headstart.cli import show
+    from headstart.features import room
+    from headstart.paths import features_dir
+
+    print(f"{show.size(room.compact(features_dir()))} freed.")
 
 
 def _sure(question: str) -> bool:

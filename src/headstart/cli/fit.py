@@ -109,8 +109,13 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="`float32`, or `mixed` on a GPU.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="`float32`, `mixed` on a GPU, or `int8` on a CPU (calibrated on training pictures).")
+    ] = "float32",
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    decode: Annotated[
+        str, typer.Option(help="`exact`, or `fast`: large JPEGs are decoded to at least twice the network's input.")
+    ] = "exact",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")] = False,
     allow_empty_classes: Annotated[
         bool, typer.Option("--allow-empty-classes", help="Accept class folders without pictures.")
@@ -173,6 +178,7 @@ def fit(
             device=device,
             precision=precision,
             max_pixels=max_pixels,
+            decode=decode,
             strict=strict,
             allow_empty_classes=allow_empty_classes,
             follow_links=follow_links,

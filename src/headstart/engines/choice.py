@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
     from headstart.preprocess import Preprocess
 
-PRECISIONS = ("float32", "mixed")
+PRECISIONS = ("float32", "mixed", "int8")
+ON_OPENVINO = ("float32", "int8")
 DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -37,7 +38,9 @@ class EngineChoice:
         return ENGINES[self.name](self, backbone, layer, preprocess)
 
 
-def _openvino(_: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
+def _openvino(choice: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
+    if choice.precision == "int8":
+        raise UserError("precision=int8 is calibrated on pictures, and this engine is opened without any.")
     from headstart.engines.openvino import OpenVINOEngine
 
     return OpenVINOEngine(backbone, layer, preprocess)
@@ -71,15 +74,17 @@ def choose(engine: str = "auto", device: str = "auto", precision: str = "float32
         if value not in known:
             raise UnknownName(kind, value, known)
     if device == "auto":
-        device = "cpu" if engine == "openvino" else _best_device()
+        device = "cpu" if engine == "openvino" or precision == "int8" else _best_device()
     if engine == "auto":
-        engine = "openvino" if device == "cpu" and precision == "float32" else "torch"
+        engine = "openvino" if device == "cpu" and precision in ON_OPENVINO else "torch"
     if precision == "mixed" and device == "cpu":
         raise UserError("precision=mixed is for GPUs, and there is none here (device=cpu); leave it out.")
-    if engine == "openvino" and (device != "cpu" or precision != "float32"):
+    if engine == "openvino" and (device != "cpu" or precision not in ON_OPENVINO):
         raise UserError(
-            f"The openvino engine runs in float32 on the CPU; for {device} in {precision} use engine=torch."
+            f"The openvino engine runs in float32 or int8 on the CPU; for {device} in {precision} use engine=torch."
         )
+    if engine == "torch" and precision == "int8":
+        raise UserError("precision=int8 is for the CPU with engine=openvino; use mixed on a GPU.")
     return EngineChoice(engine, device, precision)
 
 

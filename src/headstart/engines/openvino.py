@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,12 +26,27 @@ from headstart.paths import models_dir
 from headstart.shared import locked, replacing
 
 if TYPE_CHECKING:
-    from headstart.backbones import BaseBackbone
     from headstart.preprocess import Preprocess
 
 SETTINGS = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 DIGEST = 16
 EXTRA_REQUESTS = 2  # beyond the streams: the next pictures wait in the queue while Python handles the last ones
+
+
+class Network(Protocol):
+    """What the engine asks of a backbone."""
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        ...
+
+    @property
+    def fingerprint(self) -> str:  # noqa: D102
+        ...
+
+    def openvino_model(self, layer: str, size: tuple[int, int]) -> Any:
+        """See `BaseBackbone.openvino_model`."""
+        ...
 
 
 class CompiledEngine:
@@ -81,11 +96,11 @@ class CompiledEngine:
 class OpenVINOEngine(CompiledEngine):
     """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
 
-    def __init__(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> None:
+    def __init__(self, backbone: Network, layer: str, preprocess: Preprocess) -> None:
         super().__init__(_compiled(openvino.load().Core(), backbone, layer, preprocess))
 
 
-def _compiled(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Any:
+def _compiled(core: Any, backbone: Network, layer: str, preprocess: Preprocess) -> Any:
     """The compiled model: from the cache, else made and kept there by one process while others wait for it."""
     file = _place(core, backbone, layer, preprocess)
     found = _kept(core, file)
@@ -105,7 +120,7 @@ def _compiled(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preproc
     return found
 
 
-def _place(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Path:
+def _place(core: Any, backbone: Network, layer: str, preprocess: Preprocess) -> Path:
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, os.cpu_count(), 2]
     text = json.dumps(depends, sort_keys=True)
@@ -135,7 +150,7 @@ def _keep(compiled: Any, file: Path) -> None:
             written.write(content)
 
 
-def convert(backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Any:
+def convert(backbone: Network, layer: str, preprocess: Preprocess) -> Any:
     """The backbone up to `layer` as an OpenVINO model: (1, h, w, 3) uint8 -> (1, d) float32.
 
     A network that takes whole numbers gets the pixels as they are: it normalises by itself.

@@ -23,6 +23,7 @@ import numpy as np
 from headstart.augment import View
 from headstart.engines import Engine, Picture
 from headstart.errors import DataError, Refused
+from headstart.features import room
 from headstart.features.copies import find
 from headstart.features.extraction import Counts, Extraction
 from headstart.features.matrix import RowMatrix
@@ -144,8 +145,14 @@ class Extractor:
 
 
 def _close(stores: dict[str, FeatureStore]) -> None:
+    """Close all, and drop what is over the limit of their folder, but not what was used just now."""
+    used: dict[Path, set[str]] = {}
     while stores:
-        stores.popitem()[1].close()
+        store = stores.popitem()[1]
+        store.close()
+        used.setdefault(store.folder.parent, set()).add(store.folder.name)
+    for root, names in used.items():
+        room.keep_to_limit(root, spared=names)
 
 
 class _Extracting:
@@ -157,6 +164,8 @@ class _Extracting:
         source = extractor.source if view is None else replace(extractor.source, view=view)
         limit = {"max_pixels": images.limits.max_pixels}  # which pictures are refused depends on it
         seen_as = {**SPACE, **limit, "white": source.preprocess.white}
+        if source.preprocess.least_side is not None:
+            seen_as["decoded_to"] = source.preprocess.least_side
         self.extractor, self.progress = extractor, progress
         self.images = images.read_by(source.preprocess.white)
         self.store = extractor.store({**source.space(), **limit})

@@ -12,7 +12,7 @@ from headstart.augment import View, Views
 from headstart.engines import Picture
 from headstart.errors import DataError, Refused
 from headstart.features.extract import Extractor
-from headstart.images import ImageSet, decode, digest
+from headstart.images import ImageSet, digest
 
 
 class LiveRows:
@@ -41,7 +41,8 @@ class LiveRows:
         view = View(self.views.augment, self.views.seed, number) if number else None
         try:
             raw = self.images.raw(i)
-            return replace(self.extractor.source, view=view).picture(decode(raw, self.images.limits), digest(raw))
+            source = replace(self.extractor.source, view=view)
+            return source.picture(source.decode(raw, self.images.limits), digest(raw))
         except Refused as refused:
             name = self.images.names[i]
             raise DataError(

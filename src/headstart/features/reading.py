@@ -17,7 +17,7 @@ from headstart.errors import Refused
 from headstart.features.extraction import DIGEST
 from headstart.features.source import FeatureSource
 from headstart.features.store import FeatureStore
-from headstart.images import ImageSet, Refusal, decode, digest
+from headstart.images import ImageSet, Refusal, digest
 from headstart.images.sketch import LENGTH, make_sketch
 
 CHUNK = 8  # pictures a worker takes at a time: fewer hand-overs, still little memory
@@ -98,7 +98,7 @@ class Reader:
             has_sketch = self._stored_sketch(i, key)
             if row is not None and has_sketch:
                 return ReadPicture(i, key, row=row)
-            image = decode(raw, self.images.limits)
+            image = self.source.decode(raw, self.images.limits)
             if not has_sketch:
                 self._keep_sketch(i, key, make_sketch(raw, image))
             return ReadPicture(i, key, row=row, picture=self.source.picture(image, key) if row is None else None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import lmdb
 
-from headstart.features import soundness
+from headstart.features import room, soundness
 from headstart.features.store import MAP_SIZES, holds
 
 
@@ -30,12 +30,11 @@ class SpaceInfo:
 def list_spaces(root: Path) -> Iterator[SpaceInfo]:
     """Every space under `root`, the most recently used first; an unreadable one counts 0 rows."""
     folders = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
-    for folder in sorted(folders, key=_last_used, reverse=True):
+    for folder in sorted(folders, key=room.last_used, reverse=True):
         space: Mapping[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             space = json.loads((folder / "space.json").read_text())
-        size = sum(p.stat().st_size for p in folder.iterdir())
-        yield SpaceInfo(folder.name, space, _rows(folder), size, _last_used(folder))
+        yield SpaceInfo(folder.name, space, _rows(folder), room.size_of(folder), room.last_used(folder))
 
 
 def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tuple[SpaceInfo, int]]:
@@ -68,10 +67,6 @@ def clear(root: Path, ids: list[str] | None = None) -> int:
 def _whole(folder: Path) -> bool:
     data = folder / "data.mdb"
     return data.is_file() and soundness.long_enough(data)
-
-
-def _last_used(folder: Path) -> float:
-    return max((p.stat().st_mtime for p in folder.iterdir()), default=folder.stat().st_mtime)
 
 
 def _rows(folder: Path) -> int:

@@ -94,7 +94,7 @@ class FeatureStore:
                 records.write_json(folder / "space.json", space)
             with locked(folder):  # so that none opens what another is about to set aside
                 problem = _set_aside_if_damaged(folder)
-                env = _ENVIRONMENTS.open(folder)
+                env = ENVIRONMENTS.open(folder)
         except (OSError, lmdb.Error) as error:
             env, writable, problem = _read_only(folder, error)
         return cls(folder, bytes.fromhex(name), env, writable, problem, dtype=space.get("dtype", "<f4"))
@@ -134,7 +134,7 @@ class FeatureStore:
         written = threading.Event()
         self._queue.put(written)
         written.wait()
-        _ENVIRONMENTS.mark(self.folder)
+        ENVIRONMENTS.mark(self.folder)
 
     def close(self) -> None:
         """Write what is waiting, and mark the file as closed in order."""
@@ -143,7 +143,7 @@ class FeatureStore:
             self._writer.join()
             self._writer = None
         if self.env is not None:
-            _ENVIRONMENTS.close(self.folder)
+            ENVIRONMENTS.close(self.folder)
             self.env = None
 
     def __enter__(self) -> FeatureStore:
@@ -259,12 +259,24 @@ class _Environments:
             if self._open.get((os.getpid(), folder.resolve()), (None, 0))[1] == 1:
                 _mark_sound(folder)
 
+    def settle(self, folder: Path, data: Path) -> None:
+        """Put `data` in the place of the data file of a folder that nobody here has open, marked as sound.
+
+        The lock goes with the old file: others that still have that open go on with both, and what they add is lost.
+        """
+        with self._lock:
+            if self.shared(folder):
+                raise BlockingIOError(f"{folder} is in use")
+            data.replace(folder / "data.mdb")
+            (folder / "lock.mdb").unlink(missing_ok=True)
+            _mark_sound(folder)
+
     def shared(self, folder: Path) -> bool:
         """Whether this process has the folder open already."""
         return (os.getpid(), folder.resolve()) in self._open
 
 
-_ENVIRONMENTS = _Environments()
+ENVIRONMENTS = _Environments()
 
 
 def _mark_sound(folder: Path) -> None:
@@ -288,7 +300,7 @@ def _read_only(folder: Path, error: Exception) -> tuple[Any, bool, str]:
     """An environment that can at least be read, if there is one."""
     problem = f"Features are not stored: {folder.parent} cannot be written ({error})."
     with contextlib.suppress(OSError, lmdb.Error):
-        if (folder / "data.mdb").is_file() and not _ENVIRONMENTS.shared(folder) and soundness.is_sound(folder):
+        if (folder / "data.mdb").is_file() and not ENVIRONMENTS.shared(folder) and soundness.is_sound(folder):
             return (
                 lmdb.open(str(folder), readonly=True, lock=False, map_size=1 << 36, lib_version=ENGINE),
                 False,
@@ -300,7 +312,7 @@ def _read_only(folder: Path, error: Exception) -> tuple[Any, bool, str]:
 def _set_aside_if_damaged(folder: Path) -> str | None:
     """Rename a file whose structure is damaged, so that the space starts anew; the sentence to show, or None."""
     data, broken = folder / "data.mdb", folder / BROKEN
-    if not data.exists() or data.stat().st_size == 0 or _ENVIRONMENTS.shared(folder):
+    if not data.exists() or data.stat().st_size == 0 or ENVIRONMENTS.shared(folder):
         return None
     if not broken.exists() and soundness.is_sound(folder):
         return None

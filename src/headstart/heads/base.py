@@ -8,12 +8,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.documents import shown
 from headstart.errors import BundleError, DataError, UserError
+from headstart.heads.estimator import Estimator
 from headstart.heads.folds import Folds, brought, folds_for
 from headstart.heads.solver.blocks import Features as Features
 from headstart.heads.solver.blocks import row_blocks, single_threaded_blas
@@ -73,7 +71,7 @@ class OutOfFold(NamedTuple):
     logits: NDArray[np.float64]
 
 
-class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Head(Estimator):
     """A classifier on features: scikit-learn's estimator with a history, notes and arrays for state.
 
     After `fit`: `classes_` (k,), `n_features_in_`, `history_` (row 0 = before training), `notes_` (sentences for
@@ -104,9 +102,8 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else those of `folds_for`; with empty `folds` nothing is chosen.  Raises `HeadDataError` (a ValueError) for NaN,
         fewer than two classes, or validation classes never seen.
         """
-        features, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False)
+        features, labels = self._to_fit(X, y)
         require_finite(features, "training features")
-        check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise HeadDataError(
@@ -155,9 +152,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Examples(features, np.searchsorted(self.classes_, y).astype(np.int64))
 
     def _checked(self, X: ArrayLike, what: str = "features") -> Features:
-        features: Features = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
-        )
+        features: Features = self._to_apply(X)
         require_finite(features, what)
         return features
 
@@ -170,7 +165,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def logits(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores (n, k) whose softmax is `predict_proba`; what a temperature divides."""
-        check_is_fitted(self, "classes_")
+        self._require_fitted()
         features = self._checked(X)
         return np.concatenate([self._logits(features[rows]) for rows in row_blocks(features)])
 
@@ -212,7 +207,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         The history is without its times, so that a fit that is repeated has the same configuration to the byte.
         """
-        check_is_fitted(self, "classes_")
+        self._require_fitted()
         params = {k: v for k, v in self.get_params(deep=False).items() if not callable(v)}
         state = {
             "params": params,
@@ -228,7 +223,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """The fitted state as named arrays; with `config()` it is all that `from_arrays` needs."""
-        check_is_fitted(self, "classes_")
+        self._require_fitted()
         return {name.rstrip("_"): np.ascontiguousarray(getattr(self, name)) for name in self.ARRAYS}
 
     @classmethod

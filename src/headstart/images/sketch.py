@@ -35,6 +35,8 @@ FACTS = np.dtype(
         ("spare", "u1", 3),
     ]
 )
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations whose width is the height of the upright picture."""
 _THUMB, _DIGEST = SIDE * SIDE * 3, 16
 LENGTH = _THUMB + _DIGEST + FACTS.itemsize
 TINY = 8  # pixels of a side below which nothing can be seen
@@ -47,8 +49,8 @@ def make_sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
     """uint8 (`LENGTH`,) of a picture: `raw` as it was read, `image` as `decode` gave it, in mode 'L' or 'RGB'."""
     pixels = np.asarray(image)
     facts = np.zeros(1, FACTS)
-    facts["height"], facts["width"] = image.height, image.width
-    facts["format"], facts["mode"], facts["turned"] = _header(raw, image)
+    facts["format"], facts["mode"], facts["turned"], (width, height) = _header(raw, image)
+    facts["height"], facts["width"] = height, width
     ends: Any = image.getextrema()  # of each channel: a picture of one colour has no range within any
     facts["grey"] = is_grey(pixels)
     facts["range"] = max(high - low for low, high in (ends if image.mode == "RGB" else (ends,)))
@@ -57,17 +59,24 @@ def make_sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(parts), np.uint8)
 
 
-def _header(raw: Raw, image: Image.Image) -> tuple[int, int, int]:
-    """Places in `FORMATS` and `MODES`, and the EXIF orientation; 0, 0, 1 of pixels that no file holds."""
+def _header(raw: Raw, image: Image.Image) -> tuple[int, int, int, tuple[int, int]]:
+    """Places in `FORMATS` and `MODES`, and the EXIF orientation; 0, 0, 1 of pixels that no file holds. Then the size.
+
+    It is (width, height) of the upright picture, also where a JPEG was decoded to less.
+    """
     if not isinstance(raw, bytes):
-        return 0, MODES.index(image.mode), 1
+        return 0, MODES.index(image.mode), 1, image.size
     try:
         opened = open_header(io.BytesIO(raw))
     except Refused:  # it was decoded, so this does not happen
-        return 0, 0, 1
+        return 0, 0, 1, image.size
     mode = opened.mode.partition(";")[0] + (";16" if opened.mode.startswith("I;16") else "")
     kind = opened.format if opened.format in FORMATS else "JPEG"  # an MPO
-    return FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0, orientation(opened)
+    turned = orientation(opened)
+    size = image.size
+    if kind == "JPEG":
+        size = opened.size[::-1] if turned in SIDEWAYS else opened.size
+    return FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0, turned, size
 
 
 @dataclass(frozen=True, eq=False)
