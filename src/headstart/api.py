@@ -495,10 +495,10 @@ def serve(
     pictures cannot be had; BundleError for a broken run.
     """
     try:
-        from headstart.serve.app import LOOPBACK
         from headstart.serve.limits import Address
         from headstart.serve.load import load
         from headstart.serve.run import serve as serve_run
+        from headstart.serve.shell import LOOPBACK
     except ModuleNotFoundError as missing:
         raise UserError(
             f"Serving needs {missing.name}, which is not installed: pip install 'headstart[serve]'."

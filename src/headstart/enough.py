@@ -1,0 +1,89 @@
+"""Is it enough? What twice and four times the labels would bring, from subsets of the user's own labels.
+
+A head that is settled (with what it chose on all pictures) is fitted again on parts of them, an eighth to nine tenths,
+and judged on the others: shares of wrong answers by size, picture by picture, from which `evidence.forecast` goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.classifier import full_logits
+from headstart.evidence.forecast import Forecast, forecast
+from headstart.heads import Head
+from headstart.heads.folds import NONE, contents, numbers
+from headstart.heads.solver.blocks import single_threaded_blas
+from headstart.learner import Codes, CrossValidated, Pictures
+
+PARTS = ((8, 1), (4, 1), (2, 2))
+"""Into how many parts the pictures are divided, each learnt from and judged on the others, and how often."""
+LEAST = 2
+"""Pictures a class, on average, below which a part is too small to learn from."""
+DEAREST = 2**22
+"""Numbers in the features above which it would take longer than about ten seconds, and is left out."""
+
+
+class Subsets(NamedTuple):
+    """Mean pictures learnt from (s,), and the share of wrong answers (s, n) to each picture; NaN where none judged."""
+
+    sizes: NDArray[np.float64]
+    wrong: NDArray[np.float64]
+
+
+def settled(head: Head) -> Head | None:
+    """The head, not fitted, with what it chose; None where a fit is too dear to repeat."""
+    chosen = head.report_.get("choice", {}).get("chosen")
+    if head.DEAR or chosen is None:
+        return None
+    kinds = {"k": int, "normalise": bool}
+    params = head.get_params() | {name: kinds.get(name, float)(value) for name, value in chosen.items()}
+    return type(head)(**params)
+
+
+def learnt_from(pictures: Pictures, classes: int) -> Iterator[tuple[Codes, Codes]]:
+    """(learnt from, judged on) of every part that is large enough, from the smallest parts on."""
+    n, names = len(pictures.y), pictures.marks or contents(pictures.X)
+    for parts, times in PARTS:
+        if n / parts < max(LEAST * classes, 5):
+            continue
+        for again in range(times):
+            part = numbers(pictures.y, parts, names, pictures.groups, again)
+            for one in range(parts):
+                learnt = np.flatnonzero(part == one)
+                if len(np.unique(pictures.y[learnt])) > 1:
+                    yield learnt, np.flatnonzero(part != one)
+
+
+@single_threaded_blas()
+def subsets(head: Head, pictures: Pictures, classes: int, folds: CrossValidated) -> Subsets | None:
+    """Wrong answers by size of a fitted head, with those of its cross-validation as the last; None where too dear."""
+    again = settled(head)
+    if again is None or pictures.X.size > DEAREST or pictures.stacked is not None:
+        return None
+    n = len(pictures.y)
+    found: dict[int, tuple[list[int], NDArray[np.float64], NDArray[np.float64]]] = {}
+    for learnt, judged in learnt_from(pictures, classes):
+        again.fit(pictures.X[learnt], pictures.y[learnt], folds=NONE)
+        named = full_logits(again, pictures.X[judged], classes).argmax(axis=1)
+        sizes, wrong, answers = found.setdefault(round(n / len(learnt)), ([], np.zeros(n), np.zeros(n)))
+        sizes.append(len(learnt))
+        wrong[judged] += named != pictures.y[judged]
+        answers[judged] += 1
+    last = (folds.logits.argmax(axis=1) != pictures.y).astype(np.float64)
+    judged_on = len(np.unique(folds.fold))
+    rows = [np.divide(wrong, answers, out=np.full(n, np.nan), where=answers > 0) for _, wrong, answers in found.values()]
+    sizes = [float(np.mean(each)) for each, _, _ in found.values()]
+    return Subsets(np.array([*sizes, n * (1 - 1 / judged_on)]), np.stack([*rows, last]))
+
+
+def enough(head: Head, pictures: Pictures, classes: int, folds: CrossValidated) -> Forecast | None:
+    """What more labels would bring; None where that is too dear to tell."""
+    found = subsets(head, pictures, classes, folds)
+    if found is None:
+        return None
+    shares = np.bincount(pictures.y, minlength=classes) / len(pictures.y)
+    return forecast(found.sizes, found.wrong, 1 - float(shares.max()))
