@@ -17,7 +17,7 @@ from headstart.evidence.forecast import Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.blocks import single_threaded_blas
-from headstart.learner import Codes, CrossValidated, Pictures
+from headstart.learner import Codes, Pictures
 
 PARTS = ((8, 1), (4, 1), (2, 2))
 """Into how many parts the pictures are divided, each learnt from and judged on the others, and how often."""
@@ -44,8 +44,8 @@ def settled(head: Head) -> Head | None:
     return type(head)(**params)
 
 
-def learnt_from(pictures: Pictures, classes: int) -> Iterator[tuple[Codes, Codes]]:
-    """(learnt from, judged on) of every part that is large enough, from the smallest parts on."""
+def learnt_from(pictures: Pictures, classes: int) -> Iterator[tuple[int, Codes, Codes]]:
+    """(how many parts, learnt from, judged on) of every part that is large enough, from the smallest parts on."""
     n, names = len(pictures.y), pictures.marks or contents(pictures.X)
     for parts, times in PARTS:
         if n / parts < max(LEAST * classes, 5):
@@ -55,34 +55,53 @@ def learnt_from(pictures: Pictures, classes: int) -> Iterator[tuple[Codes, Codes
             for one in range(parts):
                 learnt = np.flatnonzero(part == one)
                 if len(np.unique(pictures.y[learnt])) > 1:
-                    yield learnt, np.flatnonzero(part != one)
+                    yield parts, learnt, np.flatnonzero(part != one)
 
 
 @single_threaded_blas()
-def subsets(head: Head, pictures: Pictures, classes: int, folds: CrossValidated) -> Subsets | None:
-    """Wrong answers by size of a fitted head, with those of its cross-validation as the last; None where too dear."""
+def out_of_fold(again: Head, pictures: Pictures, classes: int, fold: Codes) -> NDArray[np.float64]:
+    """Logits (n, k) of each picture by a settled head that was fitted on the other folds (n,)."""
+    logits = np.zeros((len(pictures.y), classes))
+    for part in np.unique(fold):
+        learnt, judged = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        known = np.unique(pictures.y[learnt])
+        if len(known) < 2:
+            logits[judged[:, None], known] = 1e3
+            continue
+        again.fit(pictures.X[learnt], pictures.y[learnt], folds=NONE)
+        logits[judged] = full_logits(again, pictures.X[judged], classes)
+    return logits
+
+
+@single_threaded_blas()
+def subsets(head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool_], fold: Codes) -> Subsets | None:
+    """Wrong answers by size of a fitted head; `wrong` (n,) by cross-validation in folds (n,) are the last.
+
+    None where that would be too dear.
+    """
     again = settled(head)
     if again is None or pictures.X.size > DEAREST or pictures.stacked is not None:
         return None
     n = len(pictures.y)
     found: dict[int, tuple[list[int], NDArray[np.float64], NDArray[np.float64]]] = {}
-    for learnt, judged in learnt_from(pictures, classes):
+    for parts, learnt, judged in learnt_from(pictures, classes):
         again.fit(pictures.X[learnt], pictures.y[learnt], folds=NONE)
         named = full_logits(again, pictures.X[judged], classes).argmax(axis=1)
-        sizes, wrong, answers = found.setdefault(round(n / len(learnt)), ([], np.zeros(n), np.zeros(n)))
+        sizes, errors, answers = found.setdefault(parts, ([], np.zeros(n), np.zeros(n)))
         sizes.append(len(learnt))
-        wrong[judged] += named != pictures.y[judged]
+        errors[judged] += named != pictures.y[judged]
         answers[judged] += 1
-    last = (folds.logits.argmax(axis=1) != pictures.y).astype(np.float64)
-    judged_on = len(np.unique(folds.fold))
-    rows = [np.divide(wrong, answers, out=np.full(n, np.nan), where=answers > 0) for _, wrong, answers in found.values()]
+    rows = [np.divide(e, a, out=np.full(n, np.nan), where=a > 0) for _, e, a in found.values()]
     sizes = [float(np.mean(each)) for each, _, _ in found.values()]
-    return Subsets(np.array([*sizes, n * (1 - 1 / judged_on)]), np.stack([*rows, last]))
+    return Subsets(np.array([*sizes, n * (1 - 1 / len(np.unique(fold)))]), np.stack([*rows, wrong.astype(np.float64)]))
 
 
-def enough(head: Head, pictures: Pictures, classes: int, folds: CrossValidated) -> Forecast | None:
-    """What more labels would bring; None where that is too dear to tell."""
-    found = subsets(head, pictures, classes, folds)
+def enough(head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool_], fold: Codes) -> Forecast | None:
+    """What more labels would bring, from a fitted head and its cross-validation; None where that is too dear to tell.
+
+    `wrong` (n,) are the pictures that were named wrongly by fits without their fold (n,).
+    """
+    found = subsets(head, pictures, classes, wrong, fold)
     if found is None:
         return None
     shares = np.bincount(pictures.y, minlength=classes) / len(pictures.y)

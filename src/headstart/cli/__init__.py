@@ -24,6 +24,7 @@ from headstart.cli import (
     export,
     figures,
     fit,
+    label,
     pretrain,
     rank,
     recipes,
@@ -62,6 +63,7 @@ app.command()(export.export)
 app.command()(classify.classify)
 app.command()(use.features)
 app.command()(serve.serve)
+app.command()(label.label)
 app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
