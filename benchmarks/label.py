@@ -25,9 +25,9 @@ from typing import NamedTuple
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from few_labels import features
 from numpy.typing import NDArray
 
+from few_labels import features
 from headstart.classifier import full_logits
 from headstart.images import ImageSet, load, select
 from headstart.labelling.choosing import Pool, doubts

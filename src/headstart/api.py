@@ -68,12 +68,14 @@ def fit(
     out: Place | None = None,
     store: bool = True,
     resume: bool = False,
+    target: float | None = None,
     progress: Progress = silent,
 ) -> Run:
     """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
 
     The choices are those of a `Recipe`, and of `headstart fit --help`; `training` are settings of a network that is
-    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. Raises UserError and its kinds.
+    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. With a `target`, an accuracy such as
+    0.95, it says how many labelled pictures that takes. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -116,7 +118,7 @@ def fit(
         "training": dict(training or {}),
         "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
     }
-    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume)
+    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume, target=target)
 
 
 def carry_out(
@@ -126,12 +128,13 @@ def carry_out(
     *,
     store: bool = True,
     resume: bool = False,
+    target: float | None = None,
 ) -> Run:
     """Carry out a recipe, and write the run folder with its report."""
     from headstart.report import write_report
     from headstart.run import execute
 
-    finished = execute(recipe, out, progress, store=store, resume=resume)
+    finished = execute(recipe, out, progress, store=store, resume=resume, target=target)
     write_report(finished.folder, finished.thumbnail, finished.contact_sheet, finished.explained)
     return finished
 
@@ -579,17 +582,18 @@ def label(
     taken, or another process labels to `out`.
     """
     try:
+        from headstart.labelling.run import LabelRequest
         from headstart.labelling.run import label as execute
         from headstart.serve import shell  # noqa: F401 (FastAPI is there)
     except ModuleNotFoundError as missing:
         raise UserError(
             f"The page needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
         ) from missing
-    settings = Settings(features_dir() if store else None)
-    given = None if labels is None else absolute(labels)
-    execute(
-        data, expanded(out), classes, given, looks, port=port, settings=settings, started=started, progress=progress
-    )
+    from headstart.labelling.album import Looks
+
+    known = None if labels is None else absolute(labels)
+    request = LabelRequest(data, expanded(out), classes, known, looks or Looks(), port)
+    execute(request, Settings(features_dir() if store else None), started, progress)
 
 
 def load_run(folder: Place) -> Run:

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.classifier import full_logits
-from headstart.evidence.forecast import Forecast, forecast
+from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.blocks import single_threaded_blas
-from headstart.learner import Codes, Pictures
+from headstart.learner import FOLDS, Codes, Pictures
+from headstart.schema.scores import Ahead, Enough, Target
 
 PARTS = ((8, 1), (4, 1), (2, 2))
 """Into how many parts the pictures are divided, each learnt from and judged on the others, and how often."""
 LEAST = 2
 """Pictures a class, on average, below which a part is too small to learn from."""
-DEAREST = 2**22
-"""Numbers in the features above which it would take longer than about ten seconds, and is left out."""
+DEAREST, DEAREST_ALONE = 2**21, 2**20
+"""Numbers in the features above which it would take more than two seconds, and is left out; the second where no
+cross-validation has been made that the last point of the curve can be taken from."""
 
 
 class Subsets(NamedTuple):
@@ -92,17 +94,39 @@ def subsets(head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool
         errors[judged] += named != pictures.y[judged]
         answers[judged] += 1
     rows = [np.divide(e, a, out=np.full(n, np.nan), where=a > 0) for _, e, a in found.values()]
-    sizes = [float(np.mean(each)) for each, _, _ in found.values()]
-    return Subsets(np.array([*sizes, n * (1 - 1 / len(np.unique(fold)))]), np.stack([*rows, wrong.astype(np.float64)]))
+    means = [float(np.mean(each)) for each, _, _ in found.values()]
+    return Subsets(np.array([*means, n * (1 - 1 / len(np.unique(fold)))]), np.stack([*rows, wrong.astype(np.float64)]))
 
 
-def enough(head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool_], fold: Codes) -> Forecast | None:
+def enough(
+    head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool_] | None = None, fold: Codes | None = None
+) -> Forecast | None:
     """What more labels would bring, from a fitted head and its cross-validation; None where that is too dear to tell.
 
-    `wrong` (n,) are the pictures that were named wrongly by fits without their fold (n,).
+    `wrong` (n,) are the pictures that were named wrongly by fits without their fold (n,); without them there are ten
+    folds with the settings that the head chose on all.
     """
+    if wrong is None or fold is None:
+        again = settled(head)
+        if again is None or pictures.X.size > DEAREST_ALONE:
+            return None
+        names = pictures.marks or contents(pictures.X)
+        fold = numbers(pictures.y, min(FOLDS, len(pictures.y)), names, pictures.groups)
+        wrong = out_of_fold(again, pictures, classes, fold).argmax(axis=1) != pictures.y
     found = subsets(head, pictures, classes, wrong, fold)
     if found is None:
         return None
     shares = np.bincount(pictures.y, minlength=classes) / len(pictures.y)
     return forecast(found.sizes, found.wrong, 1 - float(shares.max()))
+
+
+def described(found: Forecast, target: float | None = None) -> Enough:
+    """A forecast as scores.json has it, with what a target accuracy takes."""
+    curve = tuple(zip(found.sizes, found.accuracy, strict=True))
+    if found.odd:
+        return Enough(n=found.n, curve=curve, odd=found.odd)
+    ahead = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
+    takes = None
+    if target is not None:
+        takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in found.needed(target)))
+    return Enough(n=found.n, curve=curve, ahead=ahead, target=takes)

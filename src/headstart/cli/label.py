@@ -18,7 +18,9 @@ def label(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Labels that there are already: a table, half filled in or not, or a folder of class folders."),
+        typer.Option(
+            help="Labels that there are already: a table, half filled in or not, or a folder of class folders."
+        ),
     ] = None,
     suggest: Annotated[
         int | None, typer.Option(min=1, help="No page: write the next N pictures to label to --out as a table.")
@@ -28,7 +30,9 @@ def label(
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="The network that looks; left out, the best whose weights are here, `sprout` for small ones."),
+        typer.Option(
+            help="The network that looks; left out, the best whose weights are here, `sprout` for small ones."
+        ),
     ] = None,
     weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page; 0: any that is free.")] = 8000,

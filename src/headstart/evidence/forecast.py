@@ -1,7 +1,7 @@
 """What more labels would bring: accuracy at 2 and 4 times the labels, and the labels that a target takes.
 
-The error after m labels is taken for  e(m) = E (f + (1 - f) (m / n)^-c):  a power law (Hestness et al. 2017) that levels
-off at a share f of today's error E. The logarithms of the shares of wrong answers at several sizes are normal about
+The error after m labels is taken for  e(m) = E (f + (1 - f) (m / n)^-c):  a power law (Hestness et al. 2017) that
+levels off at a share f of today's error E. The logarithms of the shares of wrong answers at several sizes are normal about
 that of e(m), with the covariance of the pictures' own answers, as the same pictures answer at every size. E has no
 prior; f and c have one on a grid, from curves of other data (decision 45). The forecast is the mixture over the grid.
 """
@@ -21,13 +21,13 @@ LEVEL = 0.9
 TIMES = (2, 4)
 FLOORS = np.linspace(0.0, 0.9, 10)
 POWERS = np.geomspace(0.05, 1.6, 14)
-USUAL_POWER, SPREAD = 0.55, 0.4
+USUAL_POWER, SPREAD = 0.5, 0.4
 """Of the exponents: the median, and the deviation of the logarithm, of a normal prior."""
-FLOOR_RATE = 6.0
+FLOOR_RATE = 8.0
 """The prior of f falls as exp(-rate f)."""
-ROUGH = 0.05
+ROUGH = 0.15
 """The deviation of each logarithm that a power law does not explain."""
-LUCK = 0.12
+LUCK = 0.1
 """The deviation of the logarithm of the error of one fit about the curve."""
 FARTHEST = 64.0
 """Times the labels beyond which a target is out of reach."""
@@ -87,7 +87,6 @@ def forecast(sizes: Floats, wrong: Floats, guess: float) -> Forecast | None:
     precision = np.linalg.inv(covariance)
     floors, powers = (each.ravel() for each in np.meshgrid(FLOORS, POWERS, indexing="ij"))
     shapes = np.log(_shape(sizes / n, floors[:, None], powers[:, None]))
-    shapes = np.minimum(shapes, np.log(max(guess, 1e-9)) - y[-1] + 0.5)  # no worse than guessing, by much
     left = y - shapes
     sure = float(precision.sum())
     level = left @ precision.sum(axis=0) / sure

@@ -106,9 +106,7 @@ def open_album(
     images = load(data, labelled=False, limits=limits, follow_links=looks.follow_links)
     if not len(images):
         raise DataError(f"No picture was found in {images.title}.{cured(images.refused)}")
-    request = AuditRequest(
-        images.title, None, looks.backbone, looks.weights, engine=looks.engine, device=looks.device
-    )
+    request = AuditRequest(images.title, None, looks.backbone, looks.weights, engine=looks.engine, device=looks.device)
     recipe, looked = chosen(request, images)
     extraction = extract(images, feature_source(recipe, images), settings, progress, sketches=MOST)
     return Album(images.take(extraction.kept), extraction, looked, (*images.refused, *extraction.refused))

@@ -142,7 +142,9 @@ class Desk:
             "doubted": [
                 {**self.shown(i), "suggested": suggested, "sure": p}
                 for i, suggested, p in found.doubted
-                if (said := self.session.said.get(i)) is not None and said.label in found.classes and said.label != suggested
+                if (said := self.session.said.get(i)) is not None
+                and said.label in found.classes
+                and said.label != suggested
             ],
         }
 

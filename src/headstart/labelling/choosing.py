@@ -126,8 +126,8 @@ def _points(features: Rows) -> Rows:
 
 def _squares(a: Rows, b: Rows) -> Rows:
     """Squared distances (m, l) of points (m, w) and (l, w)."""
-    found: Rows = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(found, 0)
+    found: Rows = np.maximum(np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T, 0)
+    return found
 
 
 def _spread(n: int, most: int) -> Codes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ from headstart.records import check_file
 STOP_S = 8.0
 
 
+@dataclass(frozen=True)
+class LabelRequest:
+    """What to label, where the labels go, what is known of them, and who looks; `port` 0 is any that is free."""
+
+    data: Any
+    out: Path
+    classes: Sequence[str] = ()
+    labels: str | Path | None = None
+    looks: Looks = field(default_factory=Looks)
+    port: int = 8000
+
+
 def label(
-    data: Any,
-    out: Path,
-    classes: Sequence[str] = (),
-    labels: str | Path | None = None,
-    looks: Looks | None = None,
-    *,
-    port: int = 8000,
+    request: LabelRequest,
     settings: Settings | None = None,
     started: Callable[[str], None] = lambda address: None,
     progress: Progress = silent,
@@ -32,14 +39,14 @@ def label(
     from headstart.labelling.app import application
     from headstart.serve import shell
 
-    check_file(out, (".csv",))
-    album = open_album(data, looks, settings, progress)
-    session = Session(album, out, classes)
+    check_file(request.out, (".csv",))
+    album = open_album(request.data, request.looks, settings, progress)
+    session = Session(album, request.out, request.classes)
     try:
-        if labels is not None:
-            session.take(labels)
+        if request.labels is not None:
+            session.take(request.labels)
         app = application(session, album.images.title)
     except UserError:
         session.close()
         raise
-    shell.run(app, "127.0.0.1", port, STOP_S, started)
+    shell.run(app, "127.0.0.1", request.port, STOP_S, started)

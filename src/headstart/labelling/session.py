@@ -169,7 +169,9 @@ class Session:
         try:
             self.journal.append(event)
         except OSError as error:
-            raise UserError(f"The label could not be kept ({error.strerror or error}): make room on the disk.") from None
+            raise UserError(
+                f"The label could not be kept ({error.strerror or error}): make room on the disk."
+            ) from None
         self._replay(event)
         self._write()
         self.changed.set()
@@ -184,7 +186,7 @@ class Session:
             old, new = str(event["old"]), str(event["new"])
             self.classes = [new if name == old else name for name in self.classes]
             for kept in (self.said, self.absent):
-                kept.update({key: s._replace(label=new) for key, s in kept.items() if s.label == old})  # type: ignore[attr-defined, misc]
+                kept.update({key: s._replace(label=new) for key, s in kept.items() if s.label == old})  # type: ignore[misc]
             for before in self._before.values():
                 before.update({k: s._replace(label=new) for k, s in before.items() if s and s.label == old})
         elif kind == "label":
@@ -246,4 +248,6 @@ class Session:
         try:
             write_labels(self.out, rows)
         except OSError as error:
-            self.notes.append(f"{self.out} could not be written ({error.strerror or error}); the journal has every label.")
+            self.notes.append(
+                f"{self.out} could not be written ({error.strerror or error}); the journal has every label."
+            )

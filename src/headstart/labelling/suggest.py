@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from headstart.records import write_csv
 COLUMNS = ("image", "label", "predicted", "confidence", "group")
 
 
-class Suggestion(NamedTuple):
+@dataclass(frozen=True)
+class Suggestion:
     """A picture to label next: its place in the pictures and its name; `alike` are those that look the same.
 
     `predicted` and `confidence` are what a classifier fitted on the labels so far says, None before there is one.
