@@ -1,9 +1,9 @@
 """Labels saved: how many a person must give until a classifier is nearly as good as with all of them.
 
-    python benchmarks/label.py [--data digits,mnist] [--seeds 10] [--pool 2000] [--plain] [--unbalanced]
+    python benchmarks/label.py [--data digits,mnist] [--seeds 10] [--pool 2000] [--plain] [--unbalanced] [--measured]
 
 For each data set and seed, a pool of unlabelled pictures and test pictures are drawn. Pictures are labelled in the
-order of `headstart label`, with a fit (`Learner().fit`, as `headstart fit` does) at each count of `COUNTS`, and in a
+order of `headstart.suggest`, with a fit (`Learner().fit`, as `headstart fit` does) at each count of `COUNTS`, and in a
 random order, judged at the same counts. `needed` is where the accuracy on the test first reaches 90% of what all
 labels of the pool give, between two counts by a straight line in the logarithm of labels. The saving is 1 minus the
 geometric mean over the seeds of needed / needed at random, with a 95% interval (Student's t on the logarithm). In the
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from few_labels import features
 from headstart.classifier import full_logits
 from headstart.images import ImageSet, load, select
-from headstart.labelling.choosing import Pool, doubts
+from headstart.labelling.choosing import Pool, doubts, mixed
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature
 from headstart.statistics import t_quantile
@@ -98,13 +98,19 @@ def accuracy(d: Drawn, told: NDArray[np.float64], unbalanced: bool) -> float:
     return float(np.mean([right[d.t == c].mean() for c in range(d.k)]) if unbalanced else right.mean())
 
 
-def needed(d: Drawn, order: Codes | None, goal: float, unbalanced: bool) -> float:
-    """Labels until the goal is reached: in a given order, or as `headstart label` would ask."""
+def needed(d: Drawn, order: Codes | None, goal: float, unbalanced: bool, measured: bool = False) -> float:
+    """Labels until the goal is reached: in a given order, or as `suggest` would ask, or the page (`measured`)."""
     pool = Pool.of(d.X) if order is None else None
     rows, doubt, before, last = np.zeros(0, np.int64), None, 0.0, 0
     for count in (*COUNTS, len(d.y)):
         count = min(count, len(d.y))
-        rows = order[:count] if pool is None else np.append(rows, pool.choose(count - last, rows, doubt))
+        if pool is None:
+            rows = order[:count]
+        else:
+            more = pool.choose(count - last, rows, doubt)
+            if measured:
+                more = mixed(more, np.setdiff1d(np.arange(len(d.y)), rows), count)[0][: count - last]
+            rows = np.append(rows, more)
         told, doubt = answers(d, rows)
         reached = accuracy(d, told, unbalanced)
         if reached >= goal:
@@ -114,7 +120,7 @@ def needed(d: Drawn, order: Codes | None, goal: float, unbalanced: bool) -> floa
     return float(len(d.y))
 
 
-def compare(name: str, seeds: int, pool: int, unbalanced: bool) -> NDArray[np.float64]:
+def compare(name: str, seeds: int, pool: int, unbalanced: bool, measured: bool) -> NDArray[np.float64]:
     """(seeds, 2): labels needed with help, and at random."""
     X, y = all_features(name, DATA[name])
     found = []
@@ -123,7 +129,7 @@ def compare(name: str, seeds: int, pool: int, unbalanced: bool) -> NDArray[np.fl
         full = answers(d, np.arange(len(d.y)))[0]
         goal = GOAL * accuracy(d, full, unbalanced)
         order = np.random.default_rng([seed, 8]).permutation(len(d.y))
-        found.append([needed(d, None, goal, unbalanced), needed(d, order, goal, unbalanced)])
+        found.append([needed(d, None, goal, unbalanced, measured), needed(d, order, goal, unbalanced)])
     return np.array(found)
 
 
@@ -142,6 +148,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2_000)
     parser.add_argument("--plain", action="store_true", help="only the sets as they are")
     parser.add_argument("--unbalanced", action="store_true", help="only the unbalanced versions")
+    parser.add_argument("--measured", action="store_true", help="one in four at random, as on the page")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{'data, features':32s} {'classes':10s} {'labels':>7s} {'random':>7s}  saved, 95% interval")
@@ -150,7 +157,7 @@ def main() -> None:
             continue
         savings = []
         for name in asked.data.split(","):
-            found = compare(name, asked.seeds, asked.pool, unbalanced)
+            found = compare(name, asked.seeds, asked.pool, unbalanced, asked.measured)
             value, low, high = saving(found)
             savings.append(value)
             with_help, random = np.exp(np.log(found).mean(axis=0))

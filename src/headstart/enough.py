@@ -99,12 +99,18 @@ def subsets(head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool
 
 
 def enough(
-    head: Head, pictures: Pictures, classes: int, wrong: NDArray[np.bool_] | None = None, fold: Codes | None = None
+    head: Head,
+    pictures: Pictures,
+    classes: int,
+    wrong: NDArray[np.bool_] | None = None,
+    fold: Codes | None = None,
+    random: NDArray[np.bool_] | None = None,
 ) -> Forecast | None:
     """What more labels would bring, from a fitted head and its cross-validation; None where that is too dear to tell.
 
     `wrong` (n,) are the pictures that were named wrongly by fits without their fold (n,); without them there are ten
-    folds with the settings that the head chose on all.
+    folds with the settings that the head chose on all. `random` (n,) are those that are like other pictures, where the
+    others were chosen for being hard: only these are judged.
     """
     if wrong is None or fold is None:
         again = settled(head)
@@ -117,7 +123,8 @@ def enough(
     if found is None:
         return None
     shares = np.bincount(pictures.y, minlength=classes) / len(pictures.y)
-    return forecast(found.sizes, found.wrong, 1 - float(shares.max()))
+    judged = found.wrong if random is None else found.wrong[:, random]
+    return forecast(found.sizes, judged, 1 - float(shares.max()), len(pictures.y))
 
 
 def described(found: Forecast, target: float | None = None) -> Enough:

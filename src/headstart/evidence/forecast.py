@@ -1,9 +1,9 @@
 """What more labels would bring: accuracy at 2 and 4 times the labels, and the labels that a target takes.
 
 The error after m labels is taken for  e(m) = E (f + (1 - f) (m / n)^-c):  a power law (Hestness et al. 2017) that
-levels off at a share f of today's error E. The logarithms of the shares of wrong answers at several sizes are normal about
-that of e(m), with the covariance of the pictures' own answers, as the same pictures answer at every size. E has no
-prior; f and c have one on a grid, from curves of other data (decision 45). The forecast is the mixture over the grid.
+levels off at a share f of today's error E. The logarithms of the shares of wrong answers at several sizes are normal
+about that of e(m), with the covariance of the pictures' own answers, as the same pictures answer at every size. E has
+no prior; f and c have one on a grid, from curves of other data (decision 45). The forecast is the mixture over it.
 """
 
 from __future__ import annotations
@@ -73,15 +73,14 @@ class Forecast:
         return found[0], found[1], found[2]
 
 
-def forecast(sizes: Floats, wrong: Floats, guess: float) -> Forecast | None:
-    """From the mean labels learnt from (s,) and the shares of wrong answers (s, n) of n pictures; the last is all.
+def forecast(sizes: Floats, wrong: Floats, guess: float, n: int) -> Forecast | None:
+    """From the mean labels learnt from (s,), of n, and the shares of wrong answers (s, m) to m pictures.
 
     NaN in `wrong` is a picture that was not judged; `guess` is the error of always the commonest class. None where
     there are fewer than two sizes.
     """
     if len(sizes) < 2:
         return None
-    n = wrong.shape[1]
     errors, covariance = _moments(wrong)
     y = np.log(errors)
     precision = np.linalg.inv(covariance)

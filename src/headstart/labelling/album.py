@@ -85,13 +85,16 @@ class Album:
         fitted = Learner().fit(self.pictures(rows, y))
         return apply_temperature(full_logits(fitted.head, self.features, k), fitted.temperature)
 
-    def next(self, n: int, done: Codes, told: NDArray[np.float64] | None, seed: int = 0) -> Codes:
-        """The next n pictures to label, one of each group of look-alikes; those `done` (m,) are answered already."""
-        known = np.isin(self.groups, self.groups[done])
+    def left(self, done: Codes) -> Codes:
+        """One of each group of look-alikes of which none is among those `done` (m,)."""
         first = np.zeros(len(self.groups), bool)
         first[np.unique(self.groups, return_index=True)[1]] = True
-        doubt = None if told is None else doubts(told)
-        return self.pool.choose(n, np.flatnonzero(known), doubt, np.flatnonzero(first & ~known), seed)
+        return np.flatnonzero(first & ~np.isin(self.groups, self.groups[done]))
+
+    def next(self, n: int, done: Codes, told: NDArray[np.float64] | None, seed: int = 0) -> Codes:
+        """The next n pictures to label, one of each group of look-alikes; those `done` (m,) are answered already."""
+        known = np.flatnonzero(np.isin(self.groups, self.groups[done]))
+        return self.pool.choose(n, known, None if told is None else doubts(told), self.left(done), seed)
 
 
 def open_album(

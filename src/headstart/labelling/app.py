@@ -44,6 +44,7 @@ class Labelled(Asked):
     pictures: list[int] = Field(min_length=1, max_length=5_000)
     label: str | None
     seen: int = 0
+    random: bool = False
 
 
 class Confirmed(Asked):
@@ -97,7 +98,8 @@ class Desk:
         if found.told is None:
             return {"guess": None, "confidence": None}
         k = int(found.told[i].argmax())
-        return {"guess": found.classes[k], "confidence": float(found.told[i, k])}
+        name = found.classes[k]  # of the time when it was looked at: a class may have another name by now
+        return {"guess": name if name in self.session.classes else None, "confidence": float(found.told[i, k])}
 
     @property
     def insight(self) -> Insight:
@@ -137,6 +139,7 @@ class Desk:
             "notes": self.session.notes[-3:],
             "version": found.version,
             "accuracy": found.accuracy,
+            "measured": found.measured,
             "curve": _curve(found),
             "unsure": [self.shown(int(i)) for i in found.unsure(left)[:12]],
             "doubted": [
@@ -158,7 +161,7 @@ class Desk:
             "total": len(sure),
             "tried": len(tried),
             "right": int(tried[:, 1].sum()),
-            "pictures": [self.shown(int(i)) for i in sure[:MOST_PROPOSED]],
+            "pictures": [one for i in sure[:MOST_PROPOSED] if (one := self.shown(int(i)))["guess"] is not None],
         }
 
     def check(self, places: Sequence[int]) -> None:
@@ -210,7 +213,8 @@ def _tell(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/next")
     def following(tab: Annotated[str, Query(max_length=64)], n: Annotated[int, Query(ge=1, le=50)] = 8) -> list[Any]:
-        return [desk.shown(i) for i in desk.session.next(n, tab)]
+        random = desk.session.at_random
+        return [{**desk.shown(i), "random": i in random} for i in desk.session.next(n, tab)]
 
     @app.get("/one/{i}")
     def one(i: int) -> dict[str, Any]:
@@ -238,7 +242,8 @@ def _take(app: FastAPI, desk: Desk) -> None:
     @app.post("/label")
     def label(asked: Labelled) -> dict[str, Any]:
         desk.check(asked.pictures)
-        action = session.label(asked.pictures, asked.label or NONE, asked.seen)
+        by = "random" if asked.random else "hand"
+        action = session.label(asked.pictures, asked.label or NONE, asked.seen, by)
         return {**desk.counts(), "action": action}
 
     @app.post("/confirm")

@@ -29,6 +29,8 @@ WIDTH = 128
 NEIGHBOUR = 20
 """The scale is the median squared distance to so far a neighbour."""
 BLOCK = 512
+EVERY = 4
+"""On the page one picture in so many is drawn at random: by those the accuracy is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,18 @@ class Pool:
         return found
 
 
+def mixed(chosen: Codes, rest: Codes, seed: int, owed: int = 0) -> tuple[Codes, Codes]:
+    """The chosen (m,) with random ones of the rest among them, every fourth and as many as are `owed` first; and those.
+
+    The chosen are harder than the others, so the share of them that is named rightly says little of all; that of the
+    random ones does.
+    """
+    drawn = np.random.default_rng([seed, 3]).permutation(rest)[: owed + len(chosen) // (EVERY - 1)]
+    kept = chosen[~np.isin(chosen, drawn)]
+    order = np.insert(kept, np.minimum((EVERY - 1) * np.maximum(np.arange(len(drawn)) + 1 - owed, 0), len(kept)), drawn)
+    return order, drawn
+
+
 def doubts(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 minus the margin (n,) between the two most probable classes, of probabilities (n, k)."""
     if probabilities.shape[1] < 2:
@@ -126,8 +140,7 @@ def _points(features: Rows) -> Rows:
 
 def _squares(a: Rows, b: Rows) -> Rows:
     """Squared distances (m, l) of points (m, w) and (l, w)."""
-    found: Rows = np.maximum(np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T, 0)
-    return found
+    return np.asarray(np.maximum(np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T, 0))
 
 
 def _spread(n: int, most: int) -> Codes:

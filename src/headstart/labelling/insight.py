@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ from headstart.evidence.cross_validated import interval
 from headstart.evidence.forecast import Forecast
 from headstart.heads.folds import numbers
 from headstart.labelling.album import Album
-from headstart.labelling.choosing import Codes, doubts
+from headstart.labelling.choosing import EVERY, Codes, doubts, mixed
 from headstart.labelling.session import Session, Snapshot
 from headstart.learner import FOLDS, FittedHead, Learner, Pictures
 from headstart.metrics import apply_temperature
 
 FEWEST = 10
-"""Labels below which no accuracy is told."""
+"""Labels below which nothing is judged, and pictures drawn at random below which no accuracy is told."""
 AHEAD = 200
 """Pictures that are put in order at a time."""
 LISTED = 24
@@ -41,14 +41,16 @@ Matrix = NDArray[np.float64]
 class Insight:
     """What is known after the labels of `version`; `told` (n, k) are probabilities of all pictures, None at first.
 
-    `accuracy` is by cross-validation: value, low and high. `doubted` are (place, class it seems to be, probability).
-    `sure_right` are, of the labelled pictures, (confidence, right) by classifiers that had not seen them.
+    `accuracy` is by cross-validation on the `measured` pictures that were drawn at random: value, low and high.
+    `doubted` are (place, class it seems to be, probability). `sure_right` are, of the labelled pictures, (confidence,
+    right) by classifiers that had not seen them.
     """
 
     version: int = -1
     classes: tuple[str, ...] = ()
     told: Matrix | None = None
     accuracy: tuple[float, float, float] | None = None
+    measured: int = 0
     forecast: Forecast | None = None
     doubted: tuple[tuple[int, str, float], ...] = ()
     sure_right: Matrix = field(default_factory=lambda: np.zeros((0, 2)))
@@ -80,14 +82,20 @@ def look(album: Album, labels: Snapshot) -> Insight:
     pictures = album.pictures(rows, y)
     fitted = Learner().fit(pictures)
     told = apply_temperature(full_logits(fitted.head, album.features, k), fitted.temperature)
-    found = Insight(labels.version, labels.classes, told, seconds=time.perf_counter() - started)
-    if len(y) < FEWEST:
-        return found
-    return _judged(album, found, pictures, fitted, rows, started)
+    random = np.isin(rows, np.array(sorted(labels.random), np.int64))
+    found = Insight(labels.version, labels.classes, told, measured=int(random.sum()))
+    if len(y) >= FEWEST:
+        found = _judged(album, found, pictures, fitted, rows, random)
+    return replace(found, seconds=time.perf_counter() - started)
 
 
 def _judged(
-    album: Album, found: Insight, pictures: Pictures, fitted: FittedHead, rows: Codes, started: float
+    album: Album,
+    found: Insight,
+    pictures: Pictures,
+    fitted: FittedHead,
+    rows: Codes,
+    random: NDArray[np.bool_],
 ) -> Insight:
     """With what cross-validation says; the settings are those chosen on all labels, which keeps it quick."""
     again, y, k = settled(fitted.head), pictures.y, len(found.classes)
@@ -97,16 +105,13 @@ def _judged(
     answers = apply_temperature(out_of_fold(again, pictures, k, fold), fitted.temperature)
     named = answers.argmax(axis=1)
     right = named == y
-    low, high = interval(right, k)
-    return Insight(
-        found.version,
-        found.classes,
-        found.told,
-        (float(right.mean()), low, high),
-        enough(fitted.head, pictures, k, ~right, fold),
-        _doubted(album, found.classes, rows, y, answers),
-        np.column_stack([answers.max(axis=1), right]),
-        time.perf_counter() - started,
+    told = found.measured >= FEWEST
+    return replace(
+        found,
+        accuracy=(float(right[random].mean()), *interval(right[random], k)) if told else None,
+        forecast=enough(fitted.head, pictures, k, ~right, fold, random) if told else None,
+        doubted=_doubted(album, found.classes, rows, y, answers),
+        sure_right=np.column_stack([answers.max(axis=1), right]),
     )
 
 
@@ -161,7 +166,10 @@ class Worker:
         try:
             found = look(album, labels)
             done = np.array(sorted({*labels.labels, *labels.none}), np.int64)
-            self.session.order = album.next(AHEAD, done, found.told, seed=labels.version).tolist()
+            useful = album.next(AHEAD, done, found.told, seed=labels.version)
+            owed = min(max(len(done) // EVERY - len(labels.random), 0), EVERY)
+            order, random = mixed(useful, album.left(done), labels.version, owed)
+            self.session.order, self.session.at_random = order.tolist(), set(random.tolist())
             self.insight, self.failure = found, ""
         except Exception as error:
             log.exception("The labels could not be looked at.")

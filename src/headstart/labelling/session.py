@@ -20,12 +20,16 @@ HELD_S = 120.0
 """Seconds for which a picture that one tab shows is not shown by another."""
 LONGEST = 200
 """Characters of a class's name."""
+MEASURED = ("random", "table")
 NONE = ""
 """The label of a picture that shows none of the classes: it is left out of labels.csv."""
 
 
 class Said(NamedTuple):
-    """What a picture was said to be, by `hand`, `proposed` and confirmed, or a `table`; and in which action."""
+    """What a picture was said to be, and in which action.
+
+    By `hand`; by hand of a picture that was drawn at `random`; `proposed` and confirmed; or by a `table`.
+    """
 
     label: str
     by: str
@@ -38,11 +42,15 @@ class Conflict(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The labels at a time: `labels` by place, without those of none of the classes, which are in `none`."""
+    """The labels at a time: `labels` by place, without those of none of the classes, which are in `none`.
+
+    `random` are those that were drawn at random, or come from a table: the accuracy is measured by these.
+    """
 
     classes: tuple[str, ...]
     labels: Mapping[int, str]
     none: tuple[int, ...]
+    random: frozenset[int]
     version: int
 
 
@@ -56,6 +64,7 @@ class Session:
         self.said: dict[int, Said] = {}
         self.absent: dict[str, Said] = {}  # of pictures that are not in the album now
         self.order: list[int] = []
+        self.at_random: set[int] = set()
         self.notes: list[str] = []
         self.action = 0
         self._cells = image_cells(album, out.parent)
@@ -71,8 +80,9 @@ class Session:
             self._replay(event)
         if out.exists():
             self._take_up(before)
+        known = {each.get(key) for each in self.journal.events for key in ("name", "old")}  # also by an earlier name
         for name in classes:
-            if nfc(name.strip()) not in self.classes:
+            if nfc(name.strip()) not in known | {*self.classes}:
                 self.add_class(name)
         self._write()
 
@@ -137,7 +147,8 @@ class Session:
         with self._lock:
             labels = {i: said.label for i, said in self.said.items() if said.label != NONE}
             none = tuple(i for i, said in self.said.items() if said.label == NONE)
-            return Snapshot(tuple(self.classes), labels, none, self.action)
+            random = frozenset(i for i, said in self.said.items() if said.by in MEASURED)
+            return Snapshot(tuple(self.classes), labels, none, random, self.action)
 
     def next(self, n: int, tab: str) -> list[int]:
         """Up to n pictures for a tab to show, the most useful first: not labelled, and in no other tab."""

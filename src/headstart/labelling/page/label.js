@@ -113,7 +113,7 @@ function send(one, address, body) {
 function label(name) {
   const one = now;
   if (!one) return;
-  const kept = send(one, "label", { pictures: [one.id, ...one.alike], label: name, seen: one.seen });
+  const kept = send(one, "label", { pictures: [one.id, ...one.alike], label: name, seen: one.seen, random: one.random ?? false });
   kept.catch(() => 0);
   undone.push(kept);
   $("undo").disabled = false;
@@ -241,16 +241,16 @@ async function look() {
   }
 }
 
-function accuracy({ accuracy: found, curve, labelled }) {
+function accuracy({ accuracy: found, measured, curve, labelled }) {
   const place = $("accuracy");
   if (!found) {
-    place.replaceChildren(element("small", labelled ? "Accuracy is told from 10 labels of two classes on." : "Label the first pictures: the most typical ones come first."));
+    place.replaceChildren(element("small", labelled ? `One picture in four is drawn at random: by those its accuracy is measured, from the tenth on (now ${measured}).` : "Label the first pictures: the most typical ones come first."));
     $("curve").toggleAttribute("hidden", true);
     $("curve-told").textContent = "";
     return;
   }
   const [value, low, high] = found;
-  place.replaceChildren(`${percent(value)} right`, element("small", `95% interval ${percent(low)} to ${percent(high)}, by cross-validation on the labels so far. They are the harder pictures, so of all it is rather more.`));
+  place.replaceChildren(`${percent(value)} right`, element("small", `95% interval ${percent(low)} to ${percent(high)}: cross-validated on the ${measured} pictures that were drawn at random.`));
   $("curve").toggleAttribute("hidden", !curve);
   $("curve-told").textContent = !curve ? "" : curve.odd ? `What more would bring cannot be told: ${curve.odd}.` : `With the next 50 likely ${percent(curve.next[1])} (90% interval ${percent(curve.next[2])} to ${percent(curve.next[3])}).`;
   if (curve) draw(curve);
