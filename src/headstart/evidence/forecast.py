@@ -21,14 +21,12 @@ LEVEL = 0.9
 TIMES = (2, 4)
 FLOORS = np.linspace(0.0, 0.9, 10)
 POWERS = np.geomspace(0.05, 1.6, 14)
-USUAL_POWER, SPREAD = 0.5, 0.4
+USUAL_POWER, SPREAD = 0.5, 0.3
 """Of the exponents: the median, and the deviation of the logarithm, of a normal prior."""
 FLOOR_RATE = 8.0
 """The prior of f falls as exp(-rate f)."""
 ROUGH = 0.15
 """The deviation of each logarithm that a power law does not explain."""
-LUCK = 0.1
-"""The deviation of the logarithm of the error of one fit about the curve."""
 FARTHEST = 64.0
 """Times the labels beyond which a target is out of reach."""
 
@@ -53,10 +51,9 @@ class Forecast:
     powers: Floats
 
     def at(self, labels: float, level: float = LEVEL) -> tuple[float, float, float]:
-        """(Median, low, high) of the accuracy after so many labels."""
+        """(Median, low, high) of the accuracy after so many labels, of an average fit."""
         centre = self.level + np.log(_shape(labels / self.n, self.floors, self.powers))
-        spread = np.sqrt(self.spread**2 + LUCK**2)
-        errors = [_quantile(q, self.weights, centre, spread) for q in (0.5, (1 + level) / 2, (1 - level) / 2)]
+        errors = [_quantile(q, self.weights, centre, self.spread) for q in (0.5, (1 + level) / 2, (1 - level) / 2)]
         value, low, high = (1 - min(float(np.exp(each)), self.guess) for each in errors)
         return value, low, high
 

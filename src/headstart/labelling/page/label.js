@@ -5,12 +5,14 @@ const EVERY = 1500; // milliseconds between looks at what the labels come to
 const $ = (id) => document.getElementById(id);
 const tab = crypto.randomUUID?.() ?? String(Math.random());
 const queue = []; // pictures to come
+const answered = new Set(); // pictures that this tab has answered: the server may not know it yet
 const undone = []; // what this tab did, to take back: {action} or a promise of it
 let now = null, state = { classes: [], action: 0 }, keys = new Map(), sending = Promise.resolve(), filling = null;
+let pending = 0; // answers on their way
 let shownAt = -1; // the version of the labels that the side shows
 
 const many = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
-const percent = (p) => (p > 0.9995 ? "over 99.9%" : `${(100 * p).toFixed(p > 0.985 ? 1 : 0)}%`);
+const percent = (p) => (p === 1 ? "100%" : p > 0.9995 ? "over 99.9%" : `${(100 * p).toFixed(p > 0.985 ? 1 : 0)}%`);
 const picture = (i, side) => `picture/${i}?side=${side}`;
 
 function element(name, text, className) {
@@ -43,10 +45,9 @@ async function ask(address, body) {
 function fill() {
   filling ??= (async () => {
     try {
-      await sending; // so that what was just labelled is not offered again
       const known = new Set([now?.id, ...queue.map((one) => one.id)]);
-      for (const one of await ask(`next?tab=${tab}&n=${AHEAD + known.size}`)) {
-        if (known.has(one.id) || queue.length >= AHEAD) continue;
+      for (const one of await ask(`next?tab=${tab}&n=${Math.min(50, AHEAD + known.size + pending)}`)) {
+        if (known.has(one.id) || answered.has(one.id) || queue.length >= AHEAD) continue;
         queue.push(one);
         new Image().src = picture(one.id, 800);
       }
@@ -100,10 +101,12 @@ function step() {
 // What a person says
 
 function send(one, address, body) {
-  const kept = sending.then(() => ask(address, body));
-  sending = kept.then((told) => update(told), (error) => {
+  pending++;
+  const kept = sending.then(() => ask(address, body)).finally(() => pending--);
+  sending = kept.then((told) => { update(told); if (!now) fill(); }, (error) => {
     say(error.message, true);
     undone.splice(undone.indexOf(kept), 1);
+    if (one) for (const i of [one.id, ...one.alike]) answered.delete(i);
     if (error.status !== 409 && one) { queue.unshift(...(now ? [now] : [])); show(one); }
     return look();
   });
@@ -113,6 +116,7 @@ function send(one, address, body) {
 function label(name) {
   const one = now;
   if (!one) return;
+  for (const i of [one.id, ...one.alike]) answered.add(i);
   const kept = send(one, "label", { pictures: [one.id, ...one.alike], label: name, seen: one.seen, random: one.random ?? false });
   kept.catch(() => 0);
   undone.push(kept);
@@ -129,6 +133,7 @@ async function undo() {
     const { action } = await last;
     const told = await ask("undo", { action });
     update(told);
+    for (const each of told.pictures) answered.delete(each.id);
     if (now) queue.unshift(now);
     show(told.pictures[0]);
     say("Taken back.");
@@ -139,6 +144,8 @@ async function undo() {
 
 function skip() {
   if (!now) return;
+  answered.add(now.id);
+  setTimeout((i) => answered.delete(i), 10_000, now.id); // at the end it comes again
   send(null, "skip", { picture: now.id }).catch(() => 0);
   say("Skipped: it comes again at the end.");
   step();
@@ -228,17 +235,15 @@ async function look() {
   update(told);
   if (told.failure) say(told.failure, true);
   $("kept").textContent = `Every label is in ${told.out} when it is counted. Looked at by ${told.looked}.${told.refused ? ` ${many(told.refused, "file")} could not be used.` : ""}`;
-  if (told.version === shownAt) return;
+  if (told.version === shownAt) return queue.length < AHEAD / 2 ? fill() : undefined;
   shownAt = told.version;
   document.title = `${told.title} · Headstart`;
   accuracy(told);
   strip("doubted", told.doubted, (one) => `${one.label} → ${one.suggested}?`);
   strip("unsure", told.unsure, (one) => `${one.guess} ${percent(one.confidence)}`);
   $("rest-part").hidden = told.unsure.length === 0;
-  if (queue.length) { // the next are those that are most useful by now
-    queue.length = Math.min(queue.length, 2);
-    fill();
-  }
+  queue.length = Math.min(queue.length, 2); // the next are those that are most useful by now
+  fill();
 }
 
 function accuracy({ accuracy: found, measured, curve, labelled }) {
@@ -250,7 +255,8 @@ function accuracy({ accuracy: found, measured, curve, labelled }) {
     return;
   }
   const [value, low, high] = found;
-  place.replaceChildren(`${percent(value)} right`, element("small", `95% interval ${percent(low)} to ${percent(high)}: cross-validated on the ${measured} pictures that were drawn at random.`));
+  const right = Math.round(value * measured);
+  place.replaceChildren(`${percent(value)} right`, element("small", `${right} of ${measured} pictures drawn at random, cross-validated. 95% interval ${percent(low)} to ${percent(high)}.`));
   $("curve").toggleAttribute("hidden", !curve);
   $("curve-told").textContent = !curve ? "" : curve.odd ? `What more would bring cannot be told: ${curve.odd}.` : `With the next 50 likely ${percent(curve.next[1])} (90% interval ${percent(curve.next[2])} to ${percent(curve.next[3])}).`;
   if (curve) draw(curve);
