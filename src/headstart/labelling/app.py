@@ -256,7 +256,7 @@ def _take(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/undo")
     def undo(action: Annotated[int, Body(embed=True)]) -> dict[str, Any]:
-        return {"pictures": [desk.shown(i) for i in session.undo(action)], **desk.counts()}
+        return {"back": [desk.shown(i) for i in session.undo(action)], **desk.counts()}
 
     @app.post("/skip")
     def skip(picture: Annotated[int, Body(embed=True)]) -> dict[str, Any]:

@@ -133,9 +133,9 @@ async function undo() {
     const { action } = await last;
     const told = await ask("undo", { action });
     update(told);
-    for (const each of told.pictures) answered.delete(each.id);
+    for (const each of told.back) answered.delete(each.id);
     if (now) queue.unshift(now);
-    show(told.pictures[0]);
+    show(told.back[0] ?? null);
     say("Taken back.");
   } catch (error) {
     say(error.status === 409 ? "It has been labelled again since; nothing was taken back." : error.message, true);
