@@ -38,8 +38,7 @@ class Subsets(NamedTuple):
 
 def settled(head: Head) -> Head | None:
     """The head, not fitted, with what it chose; None where a fit is too dear to repeat."""
-    chosen = head.report_.get("choice", {}).get("chosen")
-    if head.DEAR or chosen is None:
+    if head.DEAR or not (chosen := head.report_.get("choice", {}).get("chosen")):
         return None
     kinds = {"k": int, "normalise": bool}
     params = head.get_params() | {name: kinds.get(name, float)(value) for name, value in chosen.items()}
