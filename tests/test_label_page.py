@@ -21,8 +21,8 @@ from sklearn.datasets import load_digits
 
 from headstart import fit
 from serving import started
-from test_serve_page import browser_only, findings
 from test_serve_page import browser as browser
+from test_serve_page import browser_only, findings
 
 PAGE = Path(__file__).parents[1] / "src/headstart/labelling/page"
 PIXELS = (load_digits(n_class=2).images * 15).astype(np.uint8)
@@ -113,9 +113,8 @@ def test_sixty_pictures_by_keys_with_a_reload_and_a_kill_make_a_classifier(
     browser: Any, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "labels.csv"
-    labelled_through(
-        browser, photos, out, lambda name: "z" if "zero" in name else "o", "--classes", "zero,one", "--backbone", "sprout"
-    )
+    options = ("--classes", "zero,one", "--backbone", "sprout")
+    labelled_through(browser, photos, out, lambda name: "z" if "zero" in name else "o", *options)
     assert [row["label"] for row in rows(out)] == [Path(row["image"]).name.split("-")[0] for row in rows(out)]
     assert len(rows(out)) == 59
     run = fit(out, backbone="sprout", store=False, out=tmp_path / "run")
@@ -125,9 +124,7 @@ def test_sixty_pictures_by_keys_with_a_reload_and_a_kill_make_a_classifier(
 @browser_only
 @pytest.mark.exhaustive
 @pytest.mark.data
-def test_sixty_photos_of_ants_and_bees_by_keys_make_a_classifier(
-    browser: Any, data_dir: Path, tmp_path: Path
-) -> None:
+def test_sixty_photos_of_ants_and_bees_by_keys_make_a_classifier(browser: Any, data_dir: Path, tmp_path: Path) -> None:
     photos, out = data_dir / "hymenoptera" / "train", tmp_path / "labels.csv"
     options = ("--classes", "ants,bees", "--backbone", "sprout")
     labelled_through(browser, photos, out, lambda name: "1" if name.startswith("ants") else "2", *options)
@@ -176,9 +173,7 @@ def test_the_keyboard_alone_suffices_on_a_phone_too(browser: Any, served: str) -
         before = done(page)
         n = page.locator('#grid button[aria-pressed="true"]').count()
         page.get_by_role("button", name=re.compile("^Confirm")).press("Enter")
-        page.wait_for_function(
-            "n => parseInt(document.querySelector('#far').textContent) >= n", arg=before + n
-        )
+        page.wait_for_function("n => parseInt(document.querySelector('#far').textContent) >= n", arg=before + n)
 
 
 def test_only_its_own_page_may_ask(served: str) -> None:

@@ -99,7 +99,7 @@ def test_the_command_writes_a_table_that_can_be_filled_in_and_taken_up(tmp_path:
     out = tmp_path / "next.csv"
     assert _main(["label", str(tmp_path / "photos"), "--suggest", "4", "--out", str(out), "--no-store"]) == 0
     rows = list(csv.DictReader(out.open()))
-    assert [list(row) for row in rows[:1]] == [["image", "label", "predicted", "confidence", "group"]] and len(rows) == 4
+    assert list(rows[0]) == ["image", "label", "predicted", "confidence", "group"] and len(rows) == 4
     filled = [f"{row['image']},{DIGITS.target[int(Path(row['image']).stem)]}" for row in rows[:3]]
     out.write_text("\n".join(["image,label", *filled, f"{rows[3]['image']},"]) + "\n")  # one is left blank
     again = tmp_path / "then.csv"

@@ -127,7 +127,7 @@ def _greedy(near: Rows, weights: Rows, covered: Rows, n: int) -> Codes:
 
 def _points(features: Rows) -> Rows:
     """Features (n, d) about their mean, at length 1, in at most `WIDTH` principal axes."""
-    X = features.astype(np.float32) - features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    X: Rows = features.astype(np.float32) - features.mean(axis=0, dtype=np.float64).astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     if min(X.shape) <= WIDTH:
         return X
