@@ -21,9 +21,9 @@ LEVEL = 0.9
 TIMES = (2, 4)
 FLOORS = np.linspace(0.0, 0.9, 10)
 POWERS = np.geomspace(0.05, 1.6, 14)
-USUAL_POWER, SPREAD = 0.5, 0.3
+USUAL_POWER, SPREAD = 0.4, 0.4
 """Of the exponents: the median, and the deviation of the logarithm, of a normal prior."""
-FLOOR_RATE = 8.0
+FLOOR_RATE = 12.0
 """The prior of f falls as exp(-rate f)."""
 ROUGH = 0.15
 """The deviation of each logarithm that a power law does not explain."""
