@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from few_labels import features
 from headstart.classifier import full_logits
 from headstart.images import ImageSet, load, select
-from headstart.labelling.choosing import Pool, doubts, mixed
+from headstart.labelling.choosing import EVERY, Pool, doubts, mixed
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature
 from headstart.statistics import t_quantile
@@ -98,18 +98,22 @@ def accuracy(d: Drawn, told: NDArray[np.float64], unbalanced: bool) -> float:
     return float(np.mean([right[d.t == c].mean() for c in range(d.k)]) if unbalanced else right.mean())
 
 
-def needed(d: Drawn, order: Codes | None, goal: float, unbalanced: bool, measured: bool = False) -> float:
+def needed(d: Drawn, given: Codes | None, goal: float, unbalanced: bool, measured: bool = False) -> float:
     """Labels until the goal is reached: in a given order, or as `suggest` would ask, or the page (`measured`)."""
-    pool = Pool.of(d.X) if order is None else None
+    pool = Pool.of(d.X) if given is None else None
+    random = 0
     rows, doubt, before, last = np.zeros(0, np.int64), None, 0.0, 0
     for count in (*COUNTS, len(d.y)):
         count = min(count, len(d.y))
         if pool is None:
-            rows = order[:count]
+            rows = given[:count]
         else:
             more = pool.choose(count - last, rows, doubt)
             if measured:
-                more = mixed(more, np.setdiff1d(np.arange(len(d.y)), rows), count)[0][: count - last]
+                owed = max(count // EVERY - random, 0)
+                order, at_random = mixed(more, np.setdiff1d(np.arange(len(d.y)), rows), count, owed)
+                more = order[: count - last]
+                random += int(np.isin(more, at_random).sum())
             rows = np.append(rows, more)
         told, doubt = answers(d, rows)
         reached = accuracy(d, told, unbalanced)

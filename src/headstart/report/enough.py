@@ -36,11 +36,9 @@ def _target(found: Target, enough: Enough, classes: int) -> str:
     if found.high is not None and found.high <= enough.n:
         return f"{goal} is most likely reached already."
     each, low = (rounded(max(1, n / classes)) for n in (found.labels, found.low or 1))
-    high = "without end" if found.high is None else f"to {count(rounded(found.high / classes))}"
+    ends = f"at least {count(low)}" if found.high is None else f"{count(low)} to {count(rounded(found.high / classes))}"
     now = count(round(enough.n / classes))
-    return (
-        f"{goal} takes about {plural(each, 'picture')} a class (90% interval {count(low)} {high}); now there are {now}."
-    )
+    return f"{goal} takes about {plural(each, 'picture')} a class (90% interval {ends}); now there are {now}."
 
 
 def rounded(n: float) -> int:
