@@ -44,10 +44,16 @@ def digits_bundle(folder: Path, **choices: Any) -> Path:
 @contextmanager
 def served(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server of its own and its address, killed at the end where it still runs."""
-    command = [sys.executable, "-c", "from headstart.cli import main; main()", "serve", str(bundle), "--port", "0"]
+    with started("serve", str(bundle), "--port", "0", *options) as found:
+        yield found
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that serves, and the address that its first line names; killed at the end where it still runs."""
     process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        [sys.executable, "-c", "from headstart.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -124,6 +124,19 @@ def test_pictures_that_are_all_right_are_left_alone(tmp_path: Path) -> None:
     assert not found and not files.left_out(done)
 
 
+def test_wrong_labels_are_found_to_hurt_the_answers_to_the_other_pictures() -> None:
+    images = select(load("digits"), limit=200, seed=0)
+    wrong = np.arange(0, 50, 10)
+    labels = images.labels.copy()
+    labels[wrong] = (labels[wrong] + 5) % 10
+    recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
+    for given, least in ((labels, 3), (images.labels, 0)):
+        done = examine(replace(images, labels=given), feature_source(recipe, images), Settings())
+        found = [finding.at for finding in done.findings["hurts"]]
+        assert len(set(found) & set(wrong.tolist())) >= least and len(found) <= least + 3
+    assert all(0 < (finding.score or 0) < 1 for finding in done.findings["hurts"])
+
+
 def test_every_check_has_a_title_words_and_a_level() -> None:
     for name, check in CHECKS.items():
         assert name.isalpha() and check.title and check.words.endswith(".")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.api import load_study as load_study
     from headstart.api import predict as predict
     from headstart.api import rank as rank
+    from headstart.api import suggest as suggest
     from headstart.bundle import load_classifier as load_classifier
     from headstart.classifier import Classifier as Classifier
     from headstart.classifier import Predictor as Predictor
@@ -52,6 +53,7 @@ _HOME = {
     "load_study": "api",
     "predict": "api",
     "rank": "api",
+    "suggest": "api",
 }
 __all__ = [*_HOME]
 __version__ = version("headstart")

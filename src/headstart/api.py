@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from headstart.explaining.files import Explanations
     from headstart.exporting.execute import Exported
     from headstart.inference import Predictions
+    from headstart.labelling.album import Looks
+    from headstart.labelling.suggest import Suggestion
     from headstart.naming import Named
     from headstart.ranking.files import SavedRanking
     from headstart.ranking.rank import RankingRequest
@@ -67,12 +69,14 @@ def fit(
     out: Place | None = None,
     store: bool = True,
     resume: bool = False,
+    target: float | None = None,
     progress: Progress = silent,
 ) -> Run:
     """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
 
     The choices are those of a `Recipe`, and of `headstart fit --help`; `training` are settings of a network that is
-    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. Raises UserError and its kinds.
+    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. With a `target`, an accuracy such as
+    0.95, it says how many labelled pictures that takes. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -116,7 +120,7 @@ def fit(
         "training": dict(training or {}),
         "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
     }
-    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume)
+    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume, target=target)
 
 
 def carry_out(
@@ -126,12 +130,13 @@ def carry_out(
     *,
     store: bool = True,
     resume: bool = False,
+    target: float | None = None,
 ) -> Run:
     """Carry out a recipe, and write the run folder with its report."""
     from headstart.report import write_report
     from headstart.run import execute
 
-    finished = execute(recipe, out, progress, store=store, resume=resume)
+    finished = execute(recipe, out, progress, store=store, resume=resume, target=target)
     write_report(finished.folder, finished.thumbnail, finished.contact_sheet, finished.explained)
     return finished
 
@@ -497,10 +502,10 @@ def serve(
     pictures cannot be had; BundleError for a broken run.
     """
     try:
-        from headstart.serve.app import LOOPBACK
         from headstart.serve.limits import Address
         from headstart.serve.load import load
         from headstart.serve.run import serve as serve_run
+        from headstart.serve.shell import LOOPBACK
     except ModuleNotFoundError as missing:
         raise UserError(
             f"Serving needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
@@ -508,6 +513,89 @@ def serve(
     show = host in LOOPBACK if nearest is None else nearest
     served = load(expanded(run), Settings(features_dir()), progress, nearest=show, needed=bool(nearest))
     serve_run(served, Address(host, port, hosts), limits, started)
+
+
+def suggest(
+    images: Any,
+    labels: Any,
+    n: int,
+    *,
+    backbone: Place | None = None,
+    weights: Place = "pretrained",
+    store: bool = True,
+    progress: Progress = silent,
+) -> list[Suggestion]:
+    """The n pictures to label next, the most useful first: typical ones, then those a classifier is unsure of.
+
+    `images` are a folder, paths, PIL pictures or arrays; `labels` what is known: names or paths -> class, a class or
+    None for each picture, a table or class folders, or None. Look-alikes are one suggestion. Without `backbone` the
+    best network looks whose weights are here. Raises UserError and its kinds.
+
+    >>> from sklearn.datasets import load_digits
+    >>> pictures = list((load_digits().images[:60] * 15).astype("uint8"))
+    >>> first = suggest(pictures, None, 10, store=False)
+    >>> known = [None] * 60
+    >>> for one in first:
+    ...     known[one.index] = str(load_digits().target[one.index])
+    >>> then = suggest(pictures, known, 5, store=False)
+    >>> len(first), len(then), {one.index for one in first} & {one.index for one in then}
+    (10, 5, set())
+    """
+    from headstart.labelling.album import Looks
+    from headstart.labelling.suggest import suggest as execute
+
+    if n < 1:
+        raise UserError(f"n must be at least 1, not {n}.")
+    looks = Looks(None if backbone is None else absolute(backbone), absolute(weights))
+    return execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)[1]
+
+
+def write_suggestions(
+    images: Any, labels: Any, n: int, out: Place, looks: Looks, *, store: bool = True, progress: Progress = silent
+) -> list[Suggestion]:
+    """The same as a table to fill in, with columns image, label (empty), predicted, confidence and group."""
+    from headstart.labelling.suggest import suggest as execute
+    from headstart.labelling.suggest import write_next
+    from headstart.records import check_file
+
+    target = expanded(out)
+    check_file(target, (".csv",))
+    album, found = execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)
+    write_next(album, found, target)
+    return found
+
+
+def label(
+    data: Place,
+    *,
+    out: Place = "labels.csv",
+    classes: Sequence[str] = (),
+    labels: Place | None = None,
+    looks: Looks | None = None,
+    port: int = 8000,
+    store: bool = True,
+    started: Callable[[str], None] = lambda address: None,
+    progress: Progress = silent,
+) -> None:
+    """Serve a page to label pictures on, on this computer alone, until SIGTERM or Ctrl-C.
+
+    Every label is in a journal beside `out` before it is confirmed, and then in `out`, a table for `fit`. Labels of an
+    earlier `out`, and of `labels`, are taken up. Raises UserError where the extra `serve` is not installed, the port is
+    taken, or another process labels to `out`.
+    """
+    try:
+        from headstart.labelling.run import LabelRequest
+        from headstart.labelling.run import label as execute
+        from headstart.serve import shell  # noqa: F401 (FastAPI is there)
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            f"The page needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
+        ) from missing
+    from headstart.labelling.album import Looks
+
+    known = None if labels is None else absolute(labels)
+    request = LabelRequest(data, expanded(out), classes, known, looks or Looks(), port)
+    execute(request, Settings(features_dir() if store else None), started, progress)
 
 
 def load_run(folder: Place) -> Run:

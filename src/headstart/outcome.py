@@ -14,16 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
+from headstart.enough import described, enough
 from headstart.evidence.cross_validated import interval
-from headstart.features.copies import repeated
+from headstart.features.copies import marks, repeated
+from headstart.features.views import views_of
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.images import ImageSet, write_split
 from headstart.images.cures import list_cures
 from headstart.images.groups import torn
 from headstart.images.parts import PARTS, part_rows, rows_in
+from headstart.learner import Pictures
 from headstart.metrics import apply_temperature, score
 from headstart.schema.files import from_json
-from headstart.schema.scores import AboutRun, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
+from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Outcome:
     logits: NDArray[np.float64]
     augment: Mapping[str, Any] | None = None
     calibration: Temperature = field(default_factory=Temperature)
+    target: float | None = None
 
     @property
     def images(self) -> ImageSet:
@@ -70,6 +74,7 @@ class Outcome:
             augment=self.augment or None,
             timings=self._timings(time.perf_counter() - started),
             counts=self._counts(),
+            enough=self._enough(),
             notes=(
                 *self.images.notes,
                 *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
@@ -81,6 +86,24 @@ class Outcome:
                 *head.notes_,
             ),
         )
+
+    def _enough(self) -> Enough | None:
+        """What more labelled pictures would bring a head on features as they are; None elsewhere, and where it is dear.
+
+        The same folds give the last point of the curve as judge the classifier, where these do.
+        """
+        fitted, images = self.fitted, self.images
+        if fitted.record is not None or views_of(fitted.recipe)[0]:
+            return None
+        rows = np.flatnonzero(np.isin(images.parts, self.fitted_on()))
+        told, copies = marks(fitted.extraction.contents[rows]), fitted.extraction.copies
+        y, k = images.labels[rows], len(images.classes)
+        pictures = Pictures(fitted.extraction.features[rows], y, groups=copies.together[rows], marks=told)
+        wrong = fold = None
+        if fitted.folds is not None:
+            wrong, fold = fitted.folds.logits.argmax(axis=1) != y, fitted.folds.fold
+        found = enough(fitted.classifier.head, pictures, k, wrong, fold)
+        return None if found is None else described(found, self.target)
 
     def _counts(self) -> PictureCounts:
         counts = asdict(self.fitted.extraction.counts)

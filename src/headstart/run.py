@@ -149,10 +149,12 @@ def execute(
     *,
     store: bool = True,
     resume: bool = False,
+    target: float | None = None,
 ) -> Run:
     """Run a recipe and write its folder (`out`, by default one named after the recipe under `runs/`).
 
-    `resume` goes on with a training that was stopped in `out`, to the weights it would have come to.
+    `resume` goes on with a training that was stopped in `out`, to the weights it would have come to. `target` is an
+    accuracy, 0 to 1, of which it says how many labelled pictures it takes.
 
     Raises UserError and its kin for anything the user can mend; see `headstart.errors`.
 
@@ -165,6 +167,8 @@ def execute(
     ['fitted_on.csv', 'history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
     """
     started = time.perf_counter()
+    if target is not None and not 0 < target < 1:
+        raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
     views_of(recipe)  # choices that do not fit together are refused before anything is read or written
     if resume and out is None:
         raise UserError("`resume` needs `out`: the folder of the run to go on with.")
@@ -180,7 +184,7 @@ def execute(
     logits = averaged(fitted, plain)
     fitted, calibration = calibrated(fitted, logits)
     fitted = replace(fitted, record=against_frozen(fitted, plain))
-    outcome = Outcome(fitted, logits, augment_block(fitted, plain, logits), calibration)
+    outcome = Outcome(fitted, logits, augment_block(fitted, plain, logits), calibration, target)
     scores = outcome.scores(folder.name, started)
     records.make(folder)
     outcome.write(folder)

@@ -48,6 +48,14 @@ def z_quantile(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
+def normal_cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The chance that a standard normal number is below x."""
+    from scipy.special import ndtr
+
+    found: NDArray[np.float64] = ndtr(x)
+    return found
+
+
 def conformal_quantile(scores: NDArray[np.floating[Any]], share: float) -> float | None:
     """The number that a new score stays under with a chance of `share` at least, from n scores of its kind.
 

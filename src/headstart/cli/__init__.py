@@ -24,6 +24,7 @@ from headstart.cli import (
     export,
     figures,
     fit,
+    label,
     panels,
     pretrain,
     rank,
@@ -63,6 +64,7 @@ app.command()(export.export)
 app.command()(classify.classify)
 app.command()(use.features)
 app.command()(serve.serve)
+app.command()(label.label)
 app.command()(pretrain.pretrain)
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")

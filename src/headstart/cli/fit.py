@@ -123,6 +123,10 @@ def fit(
     follow_links: FollowLinks = False,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    target: Annotated[
+        float | None,
+        typer.Option(help="Say how many labelled pictures this accuracy takes, as 0.95 (with frozen features)."),
+    ] = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
 ) -> None:
@@ -187,6 +191,7 @@ def fit(
             out=out,
             store=store,
             resume=resume,
+            target=target,
             progress=progress,
         )
     tell(finished)

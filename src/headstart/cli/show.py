@@ -57,6 +57,8 @@ def _score_cells(scores: RunScores, part: str, bold: bool) -> list[Any]:
 
 def run_facts(scores: RunScores) -> None:
     """Where the features came from, how fast, with how much memory; and the notes."""
+    from headstart.report.enough import enough_words
+
     counts, timings, trained = scores.counts, scores.timings, scores.training
     what = f"{scores.run.n_features:,} features" if not trained else "rows for the network's trained part"
     twins = f"{counts.repeated:,} equal to another, " if counts.repeated else ""
@@ -74,6 +76,8 @@ def run_facts(scores: RunScores) -> None:
         _training(scores)
     if scores.augment:
         _augmentation(scores)
+    if told := enough_words(scores):
+        print(told)
     for note in scores.notes:
         print(f"Note: {flagged(note)}")
 

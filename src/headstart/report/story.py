@@ -10,6 +10,7 @@ from headstart.backbones.licences import marked
 from headstart.novelty import ALARMS
 from headstart.phrases import joined, p_words, percent
 from headstart.report import training
+from headstart.report.enough import enough_words
 from headstart.report.files import RunFiles
 from headstart.report.head import HEAD_WORDS, epochs, head_words
 from headstart.report.headline import class_sizes, quoted
@@ -38,6 +39,7 @@ def steps(files: RunFiles) -> list[tuple[str, str]]:
         ("Probabilities", _temperature(files)),
         ("None of these", _strangers(files)),
         ("Result", _result(files)),
+        ("Is it enough?", enough_words(files.scores)),
     ]
     return [(title, text) for title, text in told if text]
 

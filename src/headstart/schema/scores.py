@@ -129,6 +129,40 @@ class PictureCounts:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """The accuracy that so many labelled pictures will likely bring, with its 90% interval."""
+
+    labels: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """The labelled pictures, in all, that an accuracy takes, with their 90% interval; None: out of reach."""
+
+    accuracy: float
+    labels: int | None = None
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enough:
+    """What more labelled pictures would bring: accuracies by the pictures learnt from, and what lies `ahead` of `n`.
+
+    `odd` says why the curve cannot be gone on from; nothing is ahead then.
+    """
+
+    n: int
+    curve: tuple[tuple[float, float], ...] = ()
+    odd: str = ""
+    ahead: tuple[Ahead, ...] = ()
+    target: Target | None = absent()  # noqa: RUF009 (a value)
+
+
+@dataclass(frozen=True)
 class Memory:
     """The most memory that the process held, in MB."""
 
@@ -151,6 +185,7 @@ class RunScores:
     augment: Mapping[str, Any] | None = absent()
     timings: Timings = field(default_factory=Timings)
     counts: PictureCounts = field(default_factory=PictureCounts)
+    enough: Enough | None = absent()  # noqa: RUF009 (a value)
     notes: tuple[str, ...] = ()
     memory: Memory = field(default_factory=Memory)
 

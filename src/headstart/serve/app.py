@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headstart.classifier import Classifier
 from headstart.errors import UserError
@@ -27,9 +25,9 @@ from headstart.serve.bodies import NotTaken, Sent
 from headstart.serve.card import card_as_html
 from headstart.serve.limits import Limits
 from headstart.serve.meters import Meters
+from headstart.serve.shell import LOOPBACK, guard, show_files
 
 PAGE = Path(__file__).parent / "page"
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 AGAIN_S = 1
 """Seconds after which a client may try again."""
 BODY = {
@@ -176,13 +174,13 @@ def application(served: Served, limits: Limits | None = None, hosts: Sequence[st
         static_url="/docs-files",
         favicon_url="/icon.svg",
     )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
-    app.add_middleware(_Headers)
+    guard(app, hosts)
     app.add_exception_handler(NotTaken, _not_taken)
     app.state.server = server
     _answer_pictures(app, server)
     _tell_of_itself(app, server)
-    _show_pages(app)
+    files = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
+    show_files(app, {address: PAGE / name for address, name in files.items()})
     return app
 
 
@@ -229,41 +227,6 @@ def _tell_of_itself(app: FastAPI, server: Server) -> None:
         return Response(server.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _show_pages(app: FastAPI) -> None:
-    files = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
-    for address, name in files.items():
-        app.add_api_route(address, _file(PAGE / name), include_in_schema=False)
-
-
-def _file(path: Path) -> Any:
-    async def send() -> FileResponse:
-        return FileResponse(path, headers={"Cache-Control": "no-cache"})
-
-    return send
-
-
 async def _not_taken(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotTaken)
     return JSONResponse({"detail": error.detail}, error.status, headers=error.headers)
-
-
-class _Headers:
-    """Every answer is to be taken for what it says it is, and pages load nothing from elsewhere."""
-
-    RULE = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        docs = scope["type"] == "http" and scope["path"].startswith("/docs")
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
-                if not docs:  # Swagger's page has a script in itself
-                    extra.append((b"content-security-policy", self.RULE.encode()))
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
-
-        await self.app(scope, receive, with_headers)

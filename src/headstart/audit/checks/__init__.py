@@ -1,6 +1,6 @@
 """The checks: a function in a file, and a line here. The order is that of the report."""
 
-from headstart.audit.checks import classes, copies, files, labels, outliers, pictures
+from headstart.audit.checks import classes, copies, files, harm, labels, outliers, pictures
 from headstart.audit.findings import Check
 
 CHECKS: dict[str, Check] = {
@@ -46,6 +46,13 @@ CHECKS: dict[str, Check] = {
         "A classifier that had not seen the picture (confident learning, Northcutt et al. 2021) and its nearest "
         "neighbours both take it for another class. The clean table leaves out those outside the test.",
         labels.suspicious,
+    ),
+    "hurts": Check(
+        "Pictures that hurt",
+        "note",
+        "Suspicious ones without which a classifier answers the others better, out of fold (one fit each): near copies "
+        "in another class, small ones that were enlarged, pictures with hardly a neighbour of their class.",
+        harm.hurts,
     ),
     "outlier": Check("Outliers", "note", "Unlike any other picture here, to the network that looked.", outliers.far),
     "plain": Check("One colour", "warning", "Every pixel has the same colour.", pictures.plain),

@@ -1,0 +1,82 @@
+"""`headstart label`: the next pictures to label, on a page or as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli.fit import FollowLinks, listed
+from headstart.cli.progress import progress_bar
+from headstart.cli.terminal import print
+
+
+def label(
+    data: Annotated[str, typer.Argument(help="The pictures: a folder, whatever is in it, a zip, or a table.")],
+    classes: Annotated[
+        str | None, typer.Option(help="The classes, separated by commas; more can be added on the page.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Labels that there are already: a table, half filled in or not, or a folder of class folders."
+        ),
+    ] = None,
+    suggest: Annotated[
+        int | None, typer.Option(min=1, help="No page: write the next N pictures to label to --out as a table.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The table of labels that `fit` reads; `labels.csv` (`next.csv`) if left out.")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="The network that looks; left out, the best whose weights are here, `sprout` for small ones."
+        ),
+    ] = None,
+    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page; 0: any that is free.")] = 8000,
+    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    follow_links: FollowLinks = False,
+    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+) -> None:
+    """Label pictures with help: the most useful ones first, and how good a classifier they make so far.
+
+    Examples:
+
+    `headstart label photos --classes ants,bees`, then open the address that it prints
+
+    `headstart label photos --labels labels.csv --suggest 50 --out next.csv`
+    """
+    from headstart import api
+    from headstart.labelling.album import Looks
+
+    looks = Looks(backbone, weights, engine, device, max_pixels, follow_links)
+    if suggest is not None:
+        target = out or Path("next.csv")
+        with progress_bar() as progress:
+            found = api.write_suggestions(data, labels, suggest, target, looks, store=store, progress=progress)
+        print(f"{len(found):,} pictures to label next: {target}")
+        return
+    try:
+        with progress_bar() as progress:
+            api.label(
+                data,
+                out=out or Path("labels.csv"),
+                classes=listed(classes) if classes else (),
+                labels=labels,
+                looks=looks,
+                port=port,
+                store=store,
+                started=_started,
+                progress=progress,
+            )
+    except KeyboardInterrupt:  # Ctrl-C or SIGTERM; every label that was confirmed is kept
+        print("Stopped.")
+
+
+def _started(address: str) -> None:
+    print(f"Label at {address} (Ctrl-C stops it; what is labelled is kept).")

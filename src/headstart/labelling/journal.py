@@ -1,0 +1,105 @@
+"""A journal of what a person said: one line of JSON for each action, on the disk before it is confirmed.
+
+Whatever moment a process is killed at, the lines that were confirmed are there; a last line that is only half there was
+not, and is cut off. One process writes a journal at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headstart.documents import parse
+from headstart.errors import DataError, UserError
+from headstart.records import refusal
+
+MOST = 1 << 30
+"""Bytes of a journal that is read: millions of actions."""
+
+
+class Journal:
+    """The journal at a path, read and then held open to append to; `events` are what it held.
+
+    Raises UserError where another process has it open or it cannot be written, DataError where a line is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        fresh = not path.exists()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise UserError(f"The journal cannot be written ({refusal(error)}); name another `out`.") from error
+        try:
+            _hold(self._file.fileno(), path)
+            self.events = self._read()
+        except BaseException:
+            self._file.close()
+            raise
+        if fresh:
+            _sync_folder(path.parent)
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Write an action down. When this returns it is on the disk. Raises OSError where that fails; nothing is kept.
+
+        A line that could be written only in part is taken back, so that the next one stands alone.
+        """
+        before = os.fstat(self._file.fileno()).st_size
+        line = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError("the disk took only a part of a line")
+            os.fsync(self._file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
+            raise
+
+    def close(self) -> None:
+        """Give it back."""
+        self._file.close()
+
+    def _read(self) -> list[dict[str, Any]]:
+        self._file.seek(0)
+        data = self._file.read(MOST)
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):  # what was being written when a process was killed
+            self._file.truncate(whole)
+        events = []
+        for number, line in enumerate(data[:whole].splitlines(), start=1):
+            try:
+                event = parse(line)
+                if not isinstance(event, dict):
+                    raise ValueError("it is no table of keys")
+            except (ValueError, UnicodeDecodeError) as error:
+                raise DataError(f"{self.path} line {number} is damaged ({error}); mend or delete that line.") from None
+            events.append(event)
+        return events
+
+
+def _hold(descriptor: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"Another `headstart label` is writing {path}; stop it, or name another `out`.") from None
+    except OSError:  # a network disk without locks
+        return
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is there after a power cut only when its folder is on the disk too."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,103 @@
+"""Tables of labels: read as people have them, also half filled in, and written for `fit`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headstart.errors import DataError
+from headstart.images import ImageSet, load
+from headstart.images.sources import text
+from headstart.images.sources.cells import column, label_of, located
+from headstart.images.sources.table import PARQUET, is_table
+from headstart.labelling.album import Album, places
+from headstart.records import write_csv
+
+COLUMNS = ("image", "label", "by")
+
+
+class Known(NamedTuple):
+    """Labels by place in the album, and how many of a table are of pictures that the album lacks."""
+
+    labels: dict[int, str]
+    strangers: int
+
+
+def read_labels(data: str | os.PathLike[str], images: ImageSet) -> Known:
+    """Labels of these pictures from a table, whose rows without a label are passed over, or from class folders.
+
+    Pictures are known by their files. Raises UserError for what cannot be read.
+    """
+    path = Path(data)
+    if is_table(path.name) and path.suffix.lower() not in PARQUET and path.is_file():
+        rows = _rows(path)
+    else:
+        found = load(data, allow_empty_classes=True)
+        rows = [
+            (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k])
+            for item, name, k in zip(found.items, found.names, found.labels.tolist(), strict=True)
+        ]
+    where = places(images)
+    labels: dict[int, str] = {}
+    for name, label in rows:
+        if name in where and labels.setdefault(where[name], label) != label:
+            raise DataError(f"{data} gives {images.names[where[name]]} two labels, {labels[where[name]]} and {label}.")
+    return Known(labels, sum(name not in where for name, _ in rows))
+
+
+def _rows(table: Path) -> list[tuple[str, str]]:
+    """(file as an absolute path, label) of the rows that have a label."""
+    columns = text.read(table)
+    image, label = (column(columns.values, kind, None, table) for kind in ("image", "label"))
+    found = []
+    for written, value in zip(columns.values[image], columns.values[label], strict=True):
+        told = label_of(value)
+        if told is not None:
+            found.append((str(located(table.parent, written.strip())[1].resolve()), str(told)))
+    return found
+
+
+def given(labels: Any, images: ImageSet) -> dict[int, str]:
+    """Labels by place: from names or paths -> label, a label or None for each picture, or what `read_labels` takes.
+
+    Raises DataError where they do not fit the pictures.
+    """
+    if labels is None:
+        return {}
+    if isinstance(labels, str | os.PathLike):
+        return read_labels(labels, images).labels
+    if isinstance(labels, Mapping):
+        where = places(images)
+        named = {key if (key := os.fspath(name)) in where else str(Path(key).resolve()): name for name in labels}
+        if missing := [name for key, name in named.items() if key not in where]:
+            raise DataError(f"`labels` name {os.fspath(missing[0])}, which is none of the pictures of {images.title}.")
+        pairs = [(where[key], labels[name]) for key, name in named.items()]
+    else:
+        values = list(labels)
+        if len(values) != len(images):
+            raise DataError(f"`labels` has {len(values):,} entries for {len(images):,} pictures; give one for each.")
+        pairs = list(enumerate(values))
+    return {i: str(told) for i, value in pairs if (told := label_of(value)) is not None}
+
+
+def written(item: Any, name: str, folder: Path) -> str:
+    """How a table in `folder` names a picture, so that `fit` finds it: its path from there, its name without a file."""
+    if not isinstance(item, Path):
+        return name
+    try:
+        return Path(os.path.relpath(item.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return item.resolve().as_posix()
+
+
+def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write rows of `COLUMNS`: image, label, and who said so (`hand`, `proposed`, `table`)."""
+    write_csv(path, COLUMNS, rows)
+
+
+def image_cells(album: Album, folder: Path) -> list[str]:
+    """How a table in `folder` names each picture."""
+    images = album.images
+    return [written(item, name, folder) for item, name in zip(images.items, images.names, strict=True)]

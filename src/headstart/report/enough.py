@@ -1,0 +1,46 @@
+"""Is it enough? What more labelled pictures would bring, in a sentence or two."""
+
+from __future__ import annotations
+
+from headstart.phrases import percent
+from headstart.report.numbers import count, plural
+from headstart.schema.scores import Ahead, Enough, RunScores, Target
+
+
+def enough_words(scores: RunScores) -> str:
+    """`With twice the labelled pictures likely 97.1% (90% interval 95.0 to 98.3), with four times ...`; '' without."""
+    found = scores.enough
+    if found is None:
+        return ""
+    if found.odd:
+        return f"What more labelled pictures would bring cannot be told: {found.odd}."
+    twice, four = (_ahead(each, found) for each in found.ahead)
+    told = f"With twice the labelled pictures likely {twice}, with four times {four}."
+    return told if found.target is None else f"{told} {_target(found.target, found, len(scores.run.classes))}"
+
+
+def _ahead(each: Ahead, found: Enough) -> str:
+    digits = 1 if found.n >= 100 else 0
+    low, high = (percent(bound, digits).removesuffix("%") for bound in (each.low, each.high))
+    return f"{percent(each.accuracy, digits)} (90% interval {low} to {high})"
+
+
+def _target(found: Target, enough: Enough, classes: int) -> str:
+    """What the accuracy takes, in pictures a class."""
+    goal = f"{100 * found.accuracy:g}%"
+    if found.labels is None:
+        return (
+            f"{goal} seems out of reach with this network, whatever the number of pictures; `headstart rank` says "
+            "whether another does better."
+        )
+    if found.high is not None and found.high <= enough.n:
+        return f"{goal} is most likely reached already."
+    each, low = (rounded(max(1, n / classes)) for n in (found.labels, found.low or 1))
+    ends = f"at least {count(low)}" if found.high is None else f"{count(low)} to {count(rounded(found.high / classes))}"
+    now = count(round(enough.n / classes))
+    return f"{goal} takes about {plural(each, 'picture')} a class (90% interval {ends}); now there are {now}."
+
+
+def rounded(n: float) -> int:
+    """To two digits."""
+    return int(float(f"{n:.2g}"))

@@ -1,0 +1,94 @@
+"""What every page that Headstart serves has around it: whom it answers, what headers it sends, where it listens."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headstart.errors import UserError
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+def guard(app: FastAPI, hosts: Sequence[str]) -> None:
+    """Answer requests for these hosts alone, with headers that let a page load nothing from elsewhere."""
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
+    app.add_middleware(_Headers)
+
+
+def show_files(app: FastAPI, files: Mapping[str, Path]) -> None:
+    """Send each file at its address."""
+    for address, path in files.items():
+        app.add_api_route(address, _file(path), include_in_schema=False)
+
+
+def _file(path: Path) -> Any:
+    async def send() -> FileResponse:
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+    return send
+
+
+def run(app: FastAPI, host: str, port: int, stop_s: float, started: Callable[[str], None]) -> None:
+    """Run an application until SIGTERM or Ctrl-C; what is in flight is answered first, for up to `stop_s` seconds.
+
+    `started` is told where. Raises UserError when the port cannot be had.
+    """
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=int(stop_s),
+        h11_max_incomplete_event_size=64 * 1024,
+        server_header=False,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    shown = f"[{host}]" if ":" in host else host
+    started(f"http://{shown}:{listening.getsockname()[1]}")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        found = socket.socket(family, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(2048)
+        return found
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{host} port {port} cannot be served at ({why}); choose another with `port`.") from error
+
+
+class _Headers:
+    """Every answer is to be taken for what it says it is, and pages load nothing from elsewhere."""
+
+    RULE = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        docs = scope["type"] == "http" and scope["path"].startswith("/docs")
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+                if not docs:  # Swagger's page has a script in itself
+                    extra.append((b"content-security-policy", self.RULE.encode()))
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)

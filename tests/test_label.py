@@ -1,0 +1,210 @@
+"""What a person says is kept: a journal that survives any end, and a table that `fit` reads."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from headstart.errors import DataError, UserError
+from headstart.features.extract import Settings
+from headstart.images import load
+from headstart.labelling.album import Album, Looks, open_album
+from headstart.labelling.insight import Worker, look
+from headstart.labelling.journal import Journal
+from headstart.labelling.session import Conflict, Session
+from headstart.labelling.tables import read_labels
+
+PIXELS = (load_digits().images * 15).astype(np.uint8)
+NAMES = load_digits().target.astype(str)
+N = 80
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
+    """80 digits, of which the last is a copy of the first."""
+    folder = tmp_path_factory.mktemp("album") / "photos"
+    folder.mkdir()
+    for i in range(N):
+        Image.fromarray(PIXELS[i % (N - 1)]).save(folder / f"{i:03d}.png")
+    return open_album(folder, Looks("sprout"), Settings())
+
+
+@pytest.fixture
+def out(album: Album) -> Path:
+    """The table beside the pictures, new for each test."""
+    item = album.images.items[0]
+    assert isinstance(item, Path)
+    path = item.parent.parent / "labels.csv"
+    for each in (path, path.with_name("labels.csv.journal")):
+        each.unlink(missing_ok=True)
+    return path
+
+
+def told(session: Session) -> dict[int, str]:
+    return dict(session.snapshot().labels)
+
+
+def test_a_label_is_in_the_journal_and_in_the_table_when_it_is_confirmed(album: Album, out: Path) -> None:
+    session = Session(album, out, ["0", "1"])
+    session.label([0], "0", 0)
+    session.label([1, 2], "1", 0)
+    session.label([3], "", 0)  # none of these
+    events = [json.loads(line) for line in out.with_name("labels.csv.journal").read_text().splitlines()]
+    assert [event["do"] for event in events] == ["class", "class", "label", "label", "label"]
+    rows = [(row["image"], row["label"]) for row in csv.DictReader(out.open())]
+    assert rows == [("photos/000.png", "0"), ("photos/001.png", "1"), ("photos/002.png", "1")]
+    assert load(out).classes == ("0", "1")
+    session.close()
+
+
+def test_what_was_said_is_there_again_and_can_be_renamed_and_taken_back(album: Album, out: Path) -> None:
+    session = Session(album, out, ["zero", "one"])
+    session.label([0], "zero", 0)
+    last = session.label([0], "one", session.seen(0))
+    session.rename("zero", "null")
+    assert session.undo(last) == [0] and told(session) == {0: "null"}
+    session.close()
+    again = Session(album, out, ["zero", "two"])  # zero was renamed and does not come back
+    assert told(again) == {0: "null"} and again.classes == ["null", "one", "two"]
+    again.close()
+
+
+@pytest.mark.parametrize("end", [b"", b'{"do":"label","pict', b'{"do":"label","pictures":["000.png"]', b"\x00\xff"])
+def test_a_line_that_was_cut_off_is_no_line(album: Album, out: Path, end: bytes) -> None:
+    session = Session(album, out, ["0"])
+    session.label([5], "0", 0)
+    session.close()
+    with session.journal.path.open("ab") as file:
+        file.write(end)
+    again = Session(album, out)
+    assert told(again) == {5: "0"}
+    again.label([6], "0", 0)
+    again.close()
+    once_more = Session(album, out)
+    assert told(once_more) == {5: "0", 6: "0"}
+    once_more.close()
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv.journal"
+    path.write_text('{"do":"class","name":"a"}\nnonsense\n{"do":"class","name":"b"}\n')
+    with pytest.raises(DataError, match="line 2 is damaged"):
+        Journal(path)
+
+
+def test_one_process_writes_a_journal_at_a_time(album: Album, out: Path) -> None:
+    session = Session(album, out)
+    with pytest.raises(UserError, match="Another `headstart label`"):
+        Session(album, out)
+    session.close()
+    Session(album, out).close()
+
+
+def test_two_tabs_neither_overwrite_each_other_nor_show_the_same_picture(album: Album, out: Path) -> None:
+    session = Session(album, out, ["0", "1"])
+    first, second = session.next(5, "tab 1"), session.next(5, "tab 2")
+    assert not set(first) & set(second)
+    session.label([first[0]], "0", 0)
+    with pytest.raises(Conflict):
+        session.label([first[0]], "1", 0)  # by a tab that did not see the label
+    action = session.label([first[0]], "1", session.seen(first[0]))
+    session.label([first[0]], "0", action)
+    with pytest.raises(Conflict):
+        session.undo(action)
+    assert told(session) == {first[0]: "0"}
+    session.close()
+
+
+def test_look_alikes_are_one_and_skipped_pictures_come_last(album: Album, out: Path) -> None:
+    session = Session(album, out, ["0"])
+    assert album.alike(0) == [0, N - 1]
+    assert len({0, N - 1} & set(session.next(N, "a"))) == 1
+    session.skip(0)
+    assert session.next(N, "a")[-1] == 0 or N - 1 in session.next(N, "a")
+    session.close()
+
+
+def test_a_table_from_elsewhere_is_taken_up_and_one_changed_by_hand_too(album: Album, out: Path) -> None:
+    out.write_text("image,label\nphotos/001.png,one\nphotos/002.png,\nelsewhere.png,two\n")
+    session = Session(album, out)
+    assert told(session) == {1: "one"} and session.classes == ["one"]
+    session.label([3], "one", 0)
+    session.close()
+    out.write_text(out.read_text().replace("photos/003.png,one", "photos/003.png,three"))
+    again = Session(album, out)
+    assert told(again) == {1: "one", 3: "three"}
+    again.close()
+
+
+def test_class_folders_are_labels_where_the_pictures_lie_in_them(tmp_path: Path) -> None:
+    for i in (0, 1, 2):
+        (tmp_path / NAMES[i]).mkdir()
+        Image.fromarray(PIXELS[i]).save(tmp_path / NAMES[i] / "a.png")
+    Image.fromarray(PIXELS[3]).save(tmp_path / "loose.png")
+    images = load(tmp_path, labelled=False)
+    found = {images.names[i]: label for i, label in read_labels(tmp_path, images).labels.items()}
+    assert found == {f"{NAMES[i]}/a.png": NAMES[i] for i in (0, 1, 2)}
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a" * 201, "a\x00b", "One"])
+def test_a_class_needs_a_name_of_its_own(album: Album, out: Path, name: str) -> None:
+    session = Session(album, out, ["one"])
+    with pytest.raises(UserError, match="class"):
+        session.add_class(name)
+    with pytest.raises(UserError, match="no class"):
+        session.label([0], "two", 0)
+    session.close()
+
+
+def test_the_labels_come_to_an_accuracy_a_forecast_and_an_order(album: Album, out: Path) -> None:
+    session = Session(album, out, sorted(set(NAMES)))
+    for i in range(60):
+        session.label([i], NAMES[i], 0, "random")
+    found = look(album, session.snapshot())
+    assert found.accuracy is not None and found.accuracy[1] <= found.accuracy[0] <= found.accuracy[2]
+    assert found.measured == 60 and found.forecast is not None and found.told is not None
+    right = np.array(found.classes)[found.told.argmax(axis=1)][60:-1] == NAMES[60 : N - 1]
+    assert right.mean() > 0.8
+    left = np.arange(60, N)
+    assert set(found.sure(left, 0.5).tolist()) <= set(left.tolist()) and len(found.unsure(left)) == 20
+    worker = Worker(session)
+    worker.start()
+    assert set(session.order) <= set(range(60, N - 1)) and not worker.failure
+    worker.stop()
+    session.close()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from headstart.labelling.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+for i in range(100_000):
+    journal.append({"do": "label", "n": i})
+    print(i, flush=True)
+"""
+
+
+def test_every_line_that_was_confirmed_is_there_after_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv.journal"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(50):
+        process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    confirmed = [line for line in process.stdout.read().splitlines() if line]
+    process.wait()
+    last = int(confirmed[-1]) if confirmed else 49
+    journal = Journal(path)
+    assert [event["n"] for event in journal.events][: last + 1] == list(range(last + 1))
+    journal.close()

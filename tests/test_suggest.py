@@ -1,0 +1,109 @@
+"""Which pictures to label next: typical ones first, then doubtful ones that are unlike each other."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from headstart import suggest
+from headstart.cli import _main
+from headstart.errors import DataError
+from headstart.labelling.choosing import EVERY, Pool, doubts, mixed
+
+DIGITS = load_digits()
+PIXELS = (DIGITS.images * 15).astype(np.uint8)
+NONE = np.zeros(0, np.int64)
+
+
+def clusters(sizes: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Points of tight, far clusters, in the order of the sizes."""
+    rng = np.random.default_rng(seed)
+    centres = 10 * np.eye(len(sizes), 8)
+    return np.concatenate([c + rng.normal(0, 0.5, (n, 8)) for c, n in zip(centres, sizes, strict=True)]).astype("f4")
+
+
+def cluster_of(rows: np.ndarray, sizes: tuple[int, ...]) -> list[int]:
+    return np.searchsorted(np.cumsum(sizes), rows, side="right").tolist()
+
+
+def test_the_first_pictures_are_one_of_each_cluster_from_the_largest_on() -> None:
+    sizes = (40, 20, 60, 30)
+    chosen = Pool.of(clusters(sizes)).choose(4, NONE)
+    assert sorted(cluster_of(chosen, sizes)) == [0, 1, 2, 3] and cluster_of(chosen, sizes)[0] == 2
+
+
+def test_what_is_labelled_already_is_covered() -> None:
+    sizes = (50, 50, 50)
+    chosen = Pool.of(clusters(sizes)).choose(2, np.array([0, 51]))
+    assert cluster_of(chosen, sizes)[0] == 2 and not {0, 51} & set(chosen.tolist())
+
+
+def test_doubtful_pictures_come_first_and_are_unlike_each_other() -> None:
+    sizes = (50, 50, 50, 50)
+    doubt = np.repeat([0.1, 0.1, 1.0, 1.0], 50)
+    chosen = Pool.of(clusters(sizes)).choose(2, NONE, doubt)
+    assert sorted(cluster_of(chosen, sizes)) == [2, 3]
+
+
+def test_candidates_alone_are_chosen_and_never_more_than_there_are() -> None:
+    pool, candidates = Pool.of(clusters((20, 20))), np.array([3, 25])
+    assert sorted(pool.choose(10, NONE, None, candidates).tolist()) == [3, 25]
+    assert len(pool.choose(5, np.arange(40))) == 0
+
+
+def test_doubt_is_one_minus_the_margin() -> None:
+    assert doubts(np.array([[0.5, 0.5, 0.0], [0.7, 0.1, 0.2]])) == pytest.approx([1.0, 0.5])
+
+
+def test_every_fourth_picture_of_the_page_is_random_and_those_owed_come_first() -> None:
+    order, drawn = mixed(np.arange(9), np.arange(100, 200), seed=1, owed=2)
+    assert set(order[:2].tolist()) <= set(drawn.tolist()) and len(drawn) == 2 + 9 // (EVERY - 1)
+    places = np.flatnonzero(np.isin(order, drawn))
+    assert places.tolist() == [0, 1, 5, 9, 13] and len(set(order.tolist())) == len(order)
+
+
+def test_two_labels_of_each_digit_found_by_suggestion_beat_random_ones() -> None:
+    """Half the labels of a random order: measured with more in benchmarks/label.py."""
+    X, y = DIGITS.data.astype("f4"), DIGITS.target
+    chosen = Pool.of(X).choose(20, NONE)
+    random = [len(np.unique(y[np.random.default_rng(seed).permutation(len(y))[:20]])) for seed in range(20)]
+    assert len(np.unique(y[chosen])) > np.mean(random)
+
+
+def test_suggestions_go_on_from_labels_and_say_what_they_take_a_picture_for() -> None:
+    pictures = [*PIXELS[:50], PIXELS[0]]  # the last is a copy of the first
+    first = suggest(pictures, None, 51, store=False)
+    assert ("image/000050",) in [one.alike for one in first] and "image/000050" not in [one.name for one in first]
+    known = {one.name: str(DIGITS.target[one.index]) for one in first[:30]}
+    then = suggest(pictures, known, 5, store=False)
+    assert len(then) == 5 and not {one.name for one in then} & known.keys()
+    assert all(one.predicted in known.values() and 0 < (one.confidence or 0) <= 1 for one in then)
+
+
+def test_labels_that_do_not_fit_the_pictures_are_refused() -> None:
+    with pytest.raises(DataError, match="2 entries for 3 pictures"):
+        suggest(list(PIXELS[:3]), ["1", None], 1, store=False)
+    with pytest.raises(DataError, match="none of the pictures"):
+        suggest(list(PIXELS[:3]), {"elsewhere.png": "1"}, 1, store=False)
+
+
+def test_the_command_writes_a_table_that_can_be_filled_in_and_taken_up(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(12):
+        Image.fromarray(PIXELS[i]).save(tmp_path / "photos" / f"{i}.png")
+    out = tmp_path / "next.csv"
+    assert _main(["label", str(tmp_path / "photos"), "--suggest", "4", "--out", str(out), "--no-store"]) == 0
+    rows = list(csv.DictReader(out.open()))
+    assert list(rows[0]) == ["image", "label", "predicted", "confidence", "group"] and len(rows) == 4
+    filled = [f"{row['image']},{DIGITS.target[int(Path(row['image']).stem)]}" for row in rows[:3]]
+    out.write_text("\n".join(["image,label", *filled, f"{rows[3]['image']},"]) + "\n")  # one is left blank
+    again = tmp_path / "then.csv"
+    command = ["label", str(tmp_path / "photos"), "--labels", str(out), "--suggest", "20", "--out", str(again)]
+    assert _main([*command, "--no-store"]) == 0
+    left = {row["image"] for row in csv.DictReader(again.open())}
+    assert left == {f"photos/{i}.png" for i in range(12)} - {row["image"] for row in rows[:3]}
