@@ -6,17 +6,17 @@ import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from headstart.errors import UserError
-from headstart.features.shards import FILE, Job, jobs_of, mark_of, read_manifest, write_manifest, write_shard, written
+from headstart.features.shards import Job, jobs_of, mark_of, read_manifest, write_manifest, write_shard, written
 from headstart.images import ImageSet, Refusal
 from headstart.progress import Progress, silent
 from headstart.schema.files import from_json, to_json
-from headstart.schema.shards import RefusedPicture, Shard, ShardManifest
+from headstart.schema.shards import FILE, RefusedPicture, Shard, ShardManifest
 from headstart.storage import Storage
 
 Columns = Mapping[str, Any]
@@ -49,7 +49,11 @@ class Made:
     storage: Storage
     manifest: ShardManifest
     computed: int
-    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """The pictures that were left out."""
+        return tuple(Refusal(each.name, each.reason, each.detail) for each in self.manifest.refused)
 
 
 def plan_of(kind: str, images: ImageSet, made_by: Mapping[str, Any]) -> tuple[ShardManifest, list[Job]]:
@@ -146,6 +150,7 @@ class Worker:
         self.compute, self.storage = make(threads), storage
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Make the shards of some jobs."""
         return {"made": [packed(self._made(*unpacked(job))) for job in batch["job"]]}
 
     def _made(self, job: Job, images: ImageSet) -> dict[str, Any]:
@@ -160,10 +165,11 @@ def packed(value: Any) -> bytes:
     """For the way to a worker and back: within the cluster, never to a file that is kept."""
     from ray import cloudpickle
 
-    return zlib.compress(cloudpickle.dumps(value), 1)
+    return zlib.compress(cloudpickle.dumps(value), 1)  # type: ignore[no-untyped-call]
 
 
 def unpacked(content: bytes) -> Any:
+    """The inverse of `packed`."""
     from ray import cloudpickle
 
     return cloudpickle.loads(zlib.decompress(content))
@@ -174,8 +180,8 @@ def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:
     there = {stored.name for stored in storage.files()}
     if lost := sorted(set(found) - there):
         raise UserError(
-            f"out={storage}: {len(lost):,} shards were written by workers that see another disk; name a folder that all "
-            "nodes share, or an address such as s3://bucket/features."
+            f"out={storage}: {len(lost):,} shards were written by workers that see another disk; name a folder that "
+            "all nodes share, or an address such as s3://bucket/features."
         )
 
 

@@ -37,7 +37,7 @@ def shippable(source: FeatureSource) -> FeatureSource:
 
 @dataclass(frozen=True, eq=False)
 class Shipped(Backbone):
-    """A network that came to a worker with its weights; they are unpacked, and PyTorch imported, if it must be built."""
+    """A network that came to a worker with its weights; they are unpacked, and PyTorch imported, where it must."""
 
     packed: bytes = field(default=b"", repr=False)
 
@@ -60,6 +60,7 @@ class ExtractRows:
     strict: bool = False
 
     def __call__(self, threads: int) -> Compute:
+        """See `pool.Open`."""
         extractor = Extractor(threaded(self.source, threads), Settings(threads=threads, strict=self.strict))
 
         def compute(images: ImageSet) -> tuple[Columns, tuple[Refusal, ...]]:

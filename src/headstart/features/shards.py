@@ -153,7 +153,7 @@ def write_manifest(storage: Storage, manifest: ShardManifest) -> None:
 
 
 def read_manifest(storage: Storage) -> ShardManifest | None:
-    """The manifest; None where there is none, so that the shards are not complete. Raises DataError for a damaged one."""
+    """The manifest; None where there is none: the shards are not complete. Raises DataError for a damaged one."""
     try:
         content = storage.read(FILE)
     except (FileNotFoundError, NotADirectoryError):

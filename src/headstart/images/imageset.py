@@ -49,8 +49,8 @@ class ImageSet:
     """n pictures with labels: references, not pixels.
 
     Attributes:
-        items: files (`Path`), members of a zip archive (`Member`), files far away (`Remote`), encoded `bytes`, PIL pictures or uint8 arrays;
-            or one uint8 array (n,h,w[,3|4])
+        items: files (`Path`), members of a zip archive (`Member`), files far away (`Remote`), encoded `bytes`, PIL
+            pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
         names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
         labels: int64 (n,), index into `classes`, -1 where unlabelled
         classes: names in natural order

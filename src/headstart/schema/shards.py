@@ -33,8 +33,8 @@ class Shard:
 class ShardManifest:
     """Shards in the order of their pictures.
 
-    `mark` tells the listing of the pictures and `made_by`, all that the rows depend on beside them. `kind` is `features`
-    or `predictions`; of features `recipe` is the recipe and `columns` their number.
+    `mark` tells the listing of the pictures and `made_by`, all that the rows depend on beside them. `kind` is
+    `features` or `predictions`; of features `recipe` is the recipe and `columns` their number.
     """
 
     kind: str
