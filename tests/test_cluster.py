@@ -18,8 +18,11 @@ from headstart.cluster.features import features
 from headstart.cluster.predict import Asked, predict
 from headstart.errors import DataError, UserError
 from headstart.features.shards import FeatureShards
+from headstart.heads import make_head
+from headstart.heads.solver import blocks
 from headstart.images import load
 from headstart.recipe import Recipe
+from headstart.sharded import Sharded
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'headstart[cluster]'")
 pytestmark = [pytest.mark.slow]
@@ -88,6 +91,15 @@ def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return inference.features(recipe(photos), tmp_path_factory.mktemp("alone") / "features.npz")
 
 
+@pytest.fixture(scope="module")
+def shards(started: TwoNodes, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The features of the pictures, by the cluster."""
+    started.mend()
+    out = tmp_path_factory.mktemp("shards") / "features"
+    features(recipe(photos), str(out), "auto")
+    return out
+
+
 def rows_of(folder: Path) -> np.ndarray:
     found = FeatureShards.at(folder)
     assert found is not None
@@ -134,3 +146,44 @@ def test_a_damaged_shard_is_named_and_a_folder_with_other_files_is_left_alone(ph
     assert FeatureShards.at(tmp_path) is None
     with pytest.raises(DataError, match="holds no file"):
         features(recipe((tmp_path / "nothing").as_uri()), str(tmp_path / "out"), "auto")
+
+
+def test_a_head_on_shards_scores_as_one_on_pictures_and_says_how_it_was_fitted(
+    shards: Path, photos: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"evaluate": "holdout"}
+    plain = api.fit(photos, backbone="sprout", out=tmp_path / "plain", **asked)
+    found = api.fit(shards, out=tmp_path / "run", **asked)
+    test, known = found.scores["after"]["test"], plain.scores["after"]["test"]
+    assert test["n"] == known["n"] and test["accuracy"] == pytest.approx(known["accuracy"], abs=0.005)
+    assert test["log_loss"] == pytest.approx(known["log_loss"], abs=0.001)  # folds: near copies are not told apart
+    assert any("exactly, in memory, on features of 1,200 x 960" in note for note in found.scores["notes"])
+    answer = api.predict(found.folder, [str(photos / "3")])
+    again = api.predict(plain.folder, [str(photos / "3")])
+    assert np.allclose(answer.probabilities, again.probabilities, atol=0.01)
+    with pytest.raises(UserError, match="hold features of sprout; leave `backbone` out"):
+        api.fit(shards, backbone="resnet18", out=tmp_path / "other")
+
+
+@pytest.mark.parametrize(("head", "used"), [("ridge", "ridge"), ("logistic", "linear")])
+def test_features_too_large_for_memory_give_the_accuracy_of_those_that_are_not(
+    shards: Path, head: str, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ridge by accumulated statistics is exact; logistic regression is fitted by mini-batches, and says so."""
+    asked = Recipe.from_dict({"data": {"source": str(shards)}, "head": {"name": head}})
+    small = Sharded.of(asked, memory=1000)
+    assert small is not None and not small.fits
+    chosen = small.recipe(asked)
+    assert chosen.head.name == used and "shards" in small.way(used)
+    images = small.images
+    rows = small.extraction(images).features
+    train, test = np.flatnonzero(np.arange(len(images)) % 3), np.flatnonzero(np.arange(len(images)) % 3 == 0)
+    exact = make_head(head).fit(rows[train], images.labels[train])
+    monkeypatch.setattr(blocks, "VERY_LARGE", 1)
+    streamed = make_head(used).fit(rows[train], images.labels[train])
+    right = [float((fit.predict(rows[test]) == images.labels[test]).mean()) for fit in (exact, streamed)]
+    assert right[0] > 0.9 and abs(right[0] - right[1]) < 0.01
+    if head == used:
+        assert np.allclose(exact.coef_, streamed.coef_, atol=1e-8)
+    with pytest.raises(UserError, match="use ridge, linear or mlp"):
+        small.recipe(Recipe.from_dict({"data": {"source": str(shards)}, "head": {"name": "knn"}}))

@@ -35,6 +35,7 @@ from headstart.novelty import Novelty
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, Recipe
+from headstart.sharded import Sharded
 
 if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
@@ -58,10 +59,15 @@ def fit_frozen(
     learner = learner_of(recipe)
     learner.head()  # an option that is misspelt is refused before any picture is read
     train_views, averaging = views_of(recipe)
-    images = _divided(recipe, given)
-    source = feature_source(recipe, images)
-    extractor = Extractor(source, settings)
-    extraction = extractor.extract(images, progress, sketches=MOST)
+    sharded = Sharded.of(recipe) if given is None else None
+    if sharded is not None:
+        recipe, images, source, extraction = _from_shards(sharded, recipe, progress)
+        learner, extractor = learner_of(recipe), Extractor(source, settings)
+    else:
+        images = _divided(recipe, given)
+        source = feature_source(recipe, images)
+        extractor = Extractor(source, settings)
+        extraction = extractor.extract(images, progress, sketches=MOST)
     images, extraction = keep_together(keep_usable(images, extraction.kept, extraction.refused), extraction, recipe)
     views = ViewExtractor(extractor, progress)
     pictures = labelled(images, extraction, views, train_views)
@@ -79,6 +85,16 @@ def fit_frozen(
         test = None if folds is not None else extraction.features[part_rows(images)["test"]]
         without_views = _without_views(learner, pictures, test, len(images.classes), progress)
     return Fitted(recipe, classifier, images, extraction, views, fit.seconds, fit.calibrated_on, folds, without_views)
+
+
+def _from_shards(
+    sharded: Sharded, recipe: Recipe, progress: Progress
+) -> tuple[Recipe, ImageSet, FeatureSource, Extraction]:
+    """The recipe with the network of the shards, its pictures by reference, and their features."""
+    recipe = sharded.recipe(recipe)
+    images = prepare(recipe, sharded.images)
+    images = replace(images, notes=(*images.notes, sharded.way(recipe.head.name)))
+    return recipe, images, sharded.source(recipe), sharded.extraction(images, progress)
 
 
 def _without_views(

@@ -105,8 +105,7 @@ def _written(plan: Plan) -> Callable[[Job], Told | None]:
 
 def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
     """What each shard is, as they are finished, in any order."""
-    import ray.data
-    from ray.data import ActorPoolStrategy, DataContext
+    from ray.data import ActorPoolStrategy, DataContext, from_items
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
@@ -118,7 +117,7 @@ def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
     opened = ray.put(plan.opened)
     items = [{"job": packed((job, plan.images.take(np.arange(job.start, job.stop))))} for job in missing]
     actors = min(workers, len(missing))
-    rows = ray.data.from_items(items, override_num_blocks=len(items))
+    rows = from_items(items, override_num_blocks=len(items))
     made = rows.map_batches(
         Worker, fn_constructor_args=([opened], plan.storage, cpus), batch_size=1, batch_format="numpy",
         compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors, max_tasks_in_flight_per_actor=2),
@@ -165,7 +164,7 @@ def packed(value: Any) -> bytes:
     """For the way to a worker and back: within the cluster, never to a file that is kept."""
     from ray import cloudpickle
 
-    return zlib.compress(cloudpickle.dumps(value), 1)  # type: ignore[no-untyped-call]
+    return zlib.compress(cloudpickle.dumps(value), 1)
 
 
 def unpacked(content: bytes) -> Any:
