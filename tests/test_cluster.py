@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,8 @@ from headstart import api, inference
 from headstart.cluster.connect import load_ray
 from headstart.cluster.features import features
 from headstart.cluster.predict import Asked, predict
-from headstart.errors import DataError, UserError
+from headstart.cluster.tasks import spread_on
+from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.shards import FeatureShards
 from headstart.heads import make_head
 from headstart.heads.solver import blocks
@@ -187,3 +191,113 @@ def test_features_too_large_for_memory_give_the_accuracy_of_those_that_are_not(
         assert np.allclose(exact.coef_, streamed.coef_, atol=1e-8)
     with pytest.raises(UserError, match="use ridge, linear or mlp"):
         small.recipe(Recipe.from_dict({"data": {"source": str(shards)}, "head": {"name": "knn"}}))
+
+
+def cells_of(study: Path) -> dict[str, Any]:
+    """What each cell answered, by its file."""
+    found = {}
+    for file in sorted((study / "cells").glob("*/*-*.json")):
+        cell = json.loads(file.read_text())
+        found[f"{file.parent.name}/{file.name}"] = [cell[key] for key in ("predicted", "log_loss", "history", "chosen")]
+    return found
+
+
+def test_a_study_whose_node_is_lost_ends_complete_and_equal(nodes: TwoNodes, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "arms": ["pixels", "scratch"], "sizes": [2, 4], "repeats": 10, "limit": 200, "training": {"epochs": 1},
+        "store": False,
+    }  # fmt: skip
+    told = []
+
+    def ended(stage: str, done: int, total: int) -> None:
+        told.append((stage, done))
+        if done > 22 and nodes.second is not None:  # networks are being trained
+            nodes.end_second()
+
+    found = api.compare("digits", out=tmp_path / "spread", cluster="auto", progress=ended, **asked)
+    alone = api.compare("digits", out=tmp_path / "alone", **asked)
+    assert nodes.second is None and len(cells_of(found.folder)) == 40
+    assert cells_of(found.folder) == cells_of(alone.folder)
+    assert found.verdicts["comparisons"] == alone.verdicts["comparisons"]
+    assert any("accuracy" in stage for stage, _ in told)
+
+
+def test_a_ranking_on_a_cluster_is_that_of_one_process(nodes: TwoNodes, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"limit": 200, "store": False}
+    names = ["sprout", "sprout@none"]
+    spread = api.rank("digits", names, out=tmp_path / "spread", cluster="auto", **asked)
+    alone = api.rank("digits", names, out=tmp_path / "alone", **asked)
+
+    def told(saved: Any) -> Any:
+        rows = [{k: v for k, v in row.items() if k != "images_per_s"} for row in saved.ranking["backbones"]]
+        return rows, saved.ranking["failed"]
+
+    assert told(spread) == told(alone)
+
+
+def test_what_fails_on_a_worker_is_told_in_one_sentence(nodes: TwoNodes) -> None:
+    with pytest.raises(HeadstartError, match=r"^A worker of the cluster failed \(ZeroDivisionError: .*same command"):  # noqa: SIM117
+        with spread_on("auto") as spread:
+            assert spread is not None
+            list(spread(lambda n: 1 // n, [0]))
+    with pytest.raises(DataError, match=r"^No picture was given\.$"):  # noqa: SIM117
+        with spread_on("auto") as spread:
+            assert spread is not None
+            list(spread(load, [[]]))
+    with pytest.raises(HeadstartError, match=r"^The disk of /data is full on a node of the cluster: make room there"):  # noqa: SIM117
+        with spread_on("auto") as spread:
+            assert spread is not None
+            list(spread(full_disk, [1]))
+    with pytest.raises(HeadstartError, match=r"^A worker of the cluster was lost and could not be replaced"):  # noqa: SIM117
+        with spread_on("auto") as spread:
+            assert spread is not None
+            list(spread(os._exit, [1]))
+
+
+def full_disk(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "/data")
+
+
+def history_of(run: Path) -> list[float]:
+    """The training loss of every epoch."""
+    rows = [row.split(",") for row in (run / "history.csv").read_text().splitlines()]
+    place = rows[0].index("train_loss")
+    return [float(row[place]) for row in rows[1:] if row[place]]
+
+
+def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes: TwoNodes, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "backbone": "sprout", "method": "finetune", "limit": 130, "image_size": 32, "augment": "none",
+        "training": {"epochs": 60, "batch_size": 25, "unfreeze": 1, "threads": 1, "mixup": 0.2},
+    }  # fmt: skip
+    killed = []
+
+    def ended(stage: str, done: int, total: int) -> None:
+        if stage.startswith("train") and 12 <= done < total and not killed:
+            killed.append(done)
+            nodes.end_second()
+            nodes.mend()  # a machine comes in its place
+
+    plain = api.fit("digits", out=tmp_path / "plain", **asked)
+    one = api.fit("digits", out=tmp_path / "one", workers=1, cluster="auto", **asked)
+    two = api.fit("digits", out=tmp_path / "two", workers=2, cluster="auto", progress=ended, **asked)
+    assert killed and len(history_of(plain.folder)) >= 61
+    assert history_of(one.folder) == pytest.approx(history_of(plain.folder), abs=1e-6)
+    assert history_of(two.folder) == pytest.approx(history_of(plain.folder), abs=1e-4)
+    assert not (two.folder / "training").exists()
+    assert two.scores["after"]["test"]["accuracy"] == plain.scores["after"]["test"]["accuracy"]
+
+
+def test_what_workers_cannot_do_is_said_before_they_begin(nodes: TwoNodes, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="workers=3: the cluster has room for 2"):
+        api.fit("digits", method="finetune", backbone="sprout", workers=3, cluster="auto", out=tmp_path / "run")
+    with pytest.raises(UserError, match="with method=features only a head is fitted"):
+        api.fit("digits", backbone="sprout", workers=2, out=tmp_path / "run")
+    with pytest.raises(UserError, match="add workers=2"):
+        api.fit("digits", backbone="sprout", cluster="auto", out=tmp_path / "run")
+    with pytest.raises(UserError, match=r"learns from whole batches.*or workers=1"):
+        api.fit(
+            "digits", method="finetune", backbone="sprout", workers=2, cluster="auto", out=tmp_path / "run", limit=100,
+            image_size=32, training={"batchnorm": "trained", "unfreeze": 1}, augment="none",
+        )  # fmt: skip
+    assert not (tmp_path / "run" / "training").exists()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.flags import Cluster
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def fit(
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Try learning rates on a copy of the network first, and draw it.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train the network by so many processes of a Ray cluster (--cluster, else `local`)."),
+    ] = None,
+    cluster: Cluster = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
     ] = False,
@@ -179,6 +185,8 @@ def fit(
             out=out,
             store=store,
             resume=resume,
+            workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     tell(finished)

@@ -64,11 +64,9 @@ def in_words(ray: Any) -> Iterator[None]:
     """Whatever Ray raises in the block as one of our errors, whose message is one sentence."""
     try:
         yield
-    except HeadstartError:
-        raise
     except Exception as error:
         told = told_of(ray, error)
-        if told is None:
+        if told is None or told is error:
             raise
         raise told from error
 
