@@ -1,7 +1,8 @@
 """A network trained by several workers of Ray Train, on the loop and the checkpoints of one process.
 
 The workers do the training alone and leave its last state in the run folder; whoever asked then goes on from there as
-`resume` does. A worker that is lost is replaced, and all go on from the last state that was kept.
+`resume` does. Where one is lost all begin again from the last state that was kept, with another in its place or, where
+there is no room for one, without: the losses are the same with any number.
 """
 
 from __future__ import annotations
@@ -88,12 +89,13 @@ def _run(ray: Any, asked: dict[str, Any], workers: Workers, progress: Progress) 
     recipe, kept = asked["recipe"], asked["folder"] / STATE
     gpu = recipe.engine.device == "cuda"
     each = {"CPU": recipe.training.threads or 1, **({"GPU": 1} if gpu else {})}
+    many = workers.count if workers.count == 1 else (1, workers.count)  # after a loss with as many as are left
     records.make(kept)
     with _telling(ray, progress) as told:
         trainer = TorchTrainer(
             _work,
             train_loop_config=asked | {"told": told},
-            scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=gpu, resources_per_worker=each),
+            scaling_config=ScalingConfig(num_workers=many, use_gpu=gpu, resources_per_worker=each),
             run_config=RunConfig(
                 name="ray", storage_path=str(kept), failure_config=FailureConfig(max_failures=AGAIN),
                 logging_config=LoggingConfig(log_level="CRITICAL"),
