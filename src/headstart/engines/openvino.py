@@ -87,7 +87,9 @@ class OpenVINOEngine(CompiledEngine):
 
 def _compiled(core: Any, backbone: BaseBackbone, layer: str, preprocess: Preprocess, threads: int) -> Any:
     """The compiled model: from the cache, else made and kept there by one process while others wait for it."""
-    settings: dict[str, Any] = SETTINGS | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+    settings: dict[str, Any] = dict(SETTINGS)
+    if threads:  # not bound to the first cores, which another process may have been given too
+        settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     file = _place(core, backbone, layer, preprocess, threads)
     found = _kept(core, file, settings)
     if found is not None:
