@@ -7,6 +7,7 @@ the head is then fitted: exactly in memory, exactly by second-order statistics t
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +143,7 @@ class Sharded:
 
     def extraction(self, images: ImageSet, progress: Progress = silent) -> Extraction:
         """The features of some of the pictures, in their order. Raises DataError for a damaged shard."""
+        started = time.perf_counter()
         place = {name: i for i, name in enumerate(images.names)}
         features = allocate((len(images), self.shards.manifest.columns or 1), np.float32, min(IN_MEMORY, self.memory))
         contents, filled, at = np.zeros((len(images), 16), np.uint8), np.zeros(len(images), bool), 0
@@ -157,9 +159,8 @@ class Sharded:
             raise DataError(f"{self.shards.storage} lacks the features of {images.names[int(np.argmin(filled))]}.")
         counts = Counts(images=len(images), reused=len(images))
         copies = find(contents, None)
-        return Extraction(
-            features, np.arange(len(images)), (), counts, 0.0, 0.0, 0.0, 0.0, contents=contents, copies=copies
-        )
+        kept, wall_s = np.arange(len(images)), time.perf_counter() - started
+        return Extraction(features, kept, (), counts, 0.0, 0.0, 0.0, wall_s, contents=contents, copies=copies)
 
 
 def _item(source: str, name: str) -> Any:

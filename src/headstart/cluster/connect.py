@@ -43,7 +43,8 @@ def connected(address: str) -> Iterator[Any]:
     if address == "local":
         quiet |= {"include_dashboard": False}
     try:
-        ray.init(address=address, **quiet)
+        with _hushed():
+            ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(_unreachable(address, error)) from error
     try:
@@ -51,6 +52,19 @@ def connected(address: str) -> Iterator[Any]:
             yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing to standard error, where a library not written in Python says which log level it was given."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _unreachable(address: str, error: Exception) -> str:

@@ -22,7 +22,7 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
     """
     images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
     storage = Storage.of(out)
-    if recipe.engine.device == "auto":
+    if recipe.engine.device == "auto" and cluster != "local":
         recipe = _on_the_best(recipe, cluster)
     source = feature_source(recipe, images)
     made_by = {**source.space(), "max_pixels": images.limits.max_pixels}
@@ -31,9 +31,9 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
     manifest = replace(manifest, recipe=recipe.model_dump(exclude_none=True), notes=notes)
     found = finished(storage, manifest)
     if found is None:
-        opened = ExtractRows(shippable(source), recipe.data.strict)
-        plan = Plan(images, storage, opened, manifest, gpus=source.engine.device == "cuda")
         with connected(cluster) as ray:
+            opened = ExtractRows(shippable(ray, source), recipe.data.strict)
+            plan = Plan(images, storage, opened, manifest, gpus=source.engine.device == "cuda")
             found = make(ray, plan, jobs, progress)
     if not found.manifest.rows:
         raise DataError(f"None of the {len(images):,} pictures of {images.title} can be used; {storage} lists why.")

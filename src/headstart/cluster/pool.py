@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,6 +40,14 @@ class Plan:
     opened: Open
     manifest: ShardManifest
     gpus: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to be made, and the pictures that it is made of, by reference."""
+
+    job: Job
+    images: ImageSet
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
     context.raise_original_map_exception = False
     workers, cpus, gpus = _sizes(ray, plan.gpus)
     opened = ray.put(plan.opened)
-    items = [{"job": packed((job, plan.images.take(np.arange(job.start, job.stop))))} for job in missing]
+    items = [{"task": Task(job, plan.images.take(np.arange(job.start, job.stop)))} for job in missing]
     actors = min(workers, len(missing))
     rows = from_items(items, override_num_blocks=len(items))
     made = rows.map_batches(
@@ -124,7 +132,7 @@ def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
         num_cpus=cpus, num_gpus=gpus,
     )  # fmt: skip
     for row in made.iter_rows():
-        yield unpacked(row["made"])
+        yield json.loads(row["made"])
 
 
 def _sizes(ray: Any, gpus: bool) -> tuple[int, int, int]:
@@ -150,28 +158,14 @@ class Worker:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Make the shards of some jobs."""
-        return {"made": [packed(self._made(*unpacked(job))) for job in batch["job"]]}
+        return {"made": [self._made(task) for task in batch["task"]]}
 
-    def _made(self, job: Job, images: ImageSet) -> dict[str, Any]:
-        told = written(self.storage, job.file)  # by an actor that was lost before it could say so
+    def _made(self, task: Task) -> str:
+        told = written(self.storage, task.job.file)  # by an actor that was lost before it could say so
         if told is None:
-            columns, refused = self.compute(images)
-            told = write_shard(self.storage, job, columns, refused)
-        return {"shard": to_json(told[0]), "refused": to_json(told[1])}
-
-
-def packed(value: Any) -> bytes:
-    """For the way to a worker and back: within the cluster, never to a file that is kept."""
-    from ray import cloudpickle
-
-    return zlib.compress(cloudpickle.dumps(value), 1)
-
-
-def unpacked(content: bytes) -> Any:
-    """The inverse of `packed`."""
-    from ray import cloudpickle
-
-    return cloudpickle.loads(zlib.decompress(content))
+            columns, refused = self.compute(task.images)
+            told = write_shard(self.storage, task.job, columns, refused)
+        return json.dumps({"shard": to_json(told[0]), "refused": to_json(told[1])})
 
 
 def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:

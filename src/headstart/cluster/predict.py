@@ -52,10 +52,10 @@ def predict(
     manifest = replace(manifest, classes=classifier.classes, notes=notes)
     found = finished(storage, manifest)
     if found is None:
-        classifier = replace(classifier, source=shippable(classifier.source))
         gpus = classifier.source.engine.device == "cuda"
-        plan = Plan(images, storage, PredictRows(classifier, asked), manifest, gpus)
         with connected(cluster) as ray:
+            classifier = replace(classifier, source=shippable(ray, classifier.source))
+            plan = Plan(images, storage, PredictRows(classifier, asked), manifest, gpus)
             found = make(ray, plan, jobs, progress)
     return found
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.backbones import Backbone
-from headstart.cluster.pool import Columns, Compute, packed, unpacked
+from headstart.cluster.pool import Columns, Compute
 from headstart.errors import DataError, HeadstartError
 from headstart.features.extract import Extractor, Settings
 from headstart.features.shards import feature_columns
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def shippable(source: FeatureSource) -> FeatureSource:
-    """The source with its weights in it, so that a worker needs no file of them.
+def shippable(ray: Any, source: FeatureSource) -> FeatureSource:
+    """The source with its weights in the object store, so that a worker needs no file of them.
 
     An ONNX file is still read where it lies: every node must see it there.
     """
@@ -32,18 +32,20 @@ def shippable(source: FeatureSource) -> FeatureSource:
     if not isinstance(backbone, Backbone):
         return source
     values = {each.name: getattr(backbone, each.name) for each in fields(Backbone)}
-    return replace(source, backbone=Shipped(**values | {"built": None}, packed=packed(backbone.network())))
+    return replace(source, backbone=Shipped(**values | {"built": None}, stored=ray.put(backbone.network())))
 
 
 @dataclass(frozen=True, eq=False)
 class Shipped(Backbone):
-    """A network that came to a worker with its weights; they are unpacked, and PyTorch imported, where it must."""
+    """A network whose weights are `stored` in the cluster: fetched, and PyTorch imported, where it must be built."""
 
-    packed: bytes = field(default=b"", repr=False)
+    stored: Any = field(default=None, repr=False)
 
     @cached_property
     def _network(self) -> nn.Module:
-        network: nn.Module = unpacked(self.packed)
+        import ray
+
+        network: nn.Module = ray.get(self.stored)
         return network
 
 
