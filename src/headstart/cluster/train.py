@@ -18,7 +18,7 @@ from typing import Any
 
 from headstart import records
 from headstart.cluster.connect import connected
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import HeadstartError, NotConverged, UserError
 from headstart.features.extract import Settings
 from headstart.fitting import STATE, begin_training, check_unfinished
 from headstart.paths import expanded
@@ -102,9 +102,11 @@ def _run(ray: Any, asked: dict[str, Any], workers: Workers, progress: Progress) 
             ),
         )  # fmt: skip
         try:
-            trainer.fit()
+            found = trainer.fit().return_value
         except ray.train.TrainingFailedError as error:
             raise _why(error) from error
+    if isinstance(found, UserError):
+        raise found
 
 
 def _why(error: Any) -> Exception:
@@ -121,16 +123,27 @@ def _why(error: Any) -> Exception:
     return HeadstartError(f"The workers failed {AGAIN + 1} times ({said}); what was trained is kept: add `resume`.")
 
 
-def _work(asked: dict[str, Any]) -> None:
-    """A worker's life: everything before the training, and the training."""
+def _work(asked: dict[str, Any]) -> UserError | None:
+    """A worker's life: everything before the training, and the training.
+
+    An error that all workers meet is given back: to raise it would only make Ray begin again.
+    """
     from headstart.training.crew import Crew
-    from headstart.tuning.tune import learn
+    from headstart.tuning.tune import prepared
 
     crew, recipe, folder, settings = Crew.here(), asked["recipe"], asked["folder"], asked["settings"]
     progress = _Telling(asked["told"]) if crew.rank == 0 else silent
     resume = crew.of_first(lambda: asked["resume"] or _kept(folder))  # the latter: begun again
-    begun = crew.first_before_others(lambda: begin_training(recipe, folder, settings, progress, resume=resume))
-    learn(begun.recipe, begun.split, begun.rows, begun.head, progress, begun.keeper)
+    try:
+        begun = crew.first_before_others(lambda: begin_training(recipe, folder, settings, progress, resume=resume))
+        train = prepared(begun.recipe, begun.split, begun.rows, begun.head, progress)
+    except UserError as error:
+        return error
+    try:
+        train(begun.keeper)
+    except NotConverged as error:
+        return error
+    return None
 
 
 class _Telling:

@@ -71,9 +71,10 @@ class Crew:
         """Do the work in the first process, and then in the others, which find what it has stored."""
         if self.size == 1:
             return work()
-        if self.rank == 0:
-            done = work()
+        if self.rank > 0:
             torch.distributed.barrier()
-            return done
-        torch.distributed.barrier()
-        return work()
+            return work()
+        try:
+            return work()
+        finally:
+            torch.distributed.barrier()

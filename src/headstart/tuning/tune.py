@@ -76,14 +76,15 @@ def tune_network(
     return _Tuning(recipe, split, rows, head, progress).run(keeper)
 
 
-def learn(
-    recipe: Recipe, split: TrainingSplit, rows: TrainingRows, head: DenseHead, progress: Progress, keeper: Keeper
-) -> None:
-    """As `tune_network` up to the end of the training, whose state `keeper` then has: for one of several processes."""
+def prepared(
+    recipe: Recipe, split: TrainingSplit, rows: TrainingRows, head: DenseHead, progress: Progress
+) -> Callable[[Keeper], Trained]:
+    """The training alone of `tune_network`, ready to begin, for one of several processes; the keeper has its end."""
     tuning = _Tuning(recipe, split, rows, head, progress)
     if tuning.settings.head_first:
         tuning._solve_top()
-    train(tuning._task(), keeper, on_epoch=tuning._on_epoch, on_step=tuning._on_step)
+    task = tuning._task()
+    return lambda keeper: train(task, keeper, on_epoch=tuning._on_epoch, on_step=tuning._on_step)
 
 
 class _Tuning:
