@@ -54,6 +54,11 @@ def connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
+def is_client(ray: Any) -> bool:
+    """Whether this process is outside of the cluster, connected by `ray://`."""
+    return bool(ray.util.client.ray.is_connected())
+
+
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Nothing to standard error, where a library not written in Python says which log level it was given."""
@@ -70,7 +75,7 @@ def _hushed() -> Iterator[None]:
 def _unreachable(address: str, error: Exception) -> str:
     if address == "auto":
         return "cluster=auto: this machine is part of no Ray cluster (`ray start` makes it one); or give cluster=local."
-    return f"cluster={address}: there is no cluster to be reached ({str(error).splitlines()[0].rstrip('.')})."
+    return f"cluster={address}: there is no cluster to be reached ({str(error).splitlines()[0].rstrip('.:')})."
 
 
 @contextmanager

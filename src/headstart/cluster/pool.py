@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.cluster.connect import is_client
 from headstart.errors import UserError
 from headstart.features.shards import Job, jobs_of, mark_of, read_manifest, write_manifest, write_shard, written
 from headstart.images import ImageSet, Refusal
@@ -25,6 +26,10 @@ Compute = Callable[[ImageSet], tuple[Columns, Sequence[Refusal]]]
 Open = Callable[[int], Compute]
 """Made once by every actor, for so many threads."""
 Told = tuple[Shard, tuple[RefusedPicture, ...]]
+
+
+LOOK_S = 2.0
+"""Seconds between two looks at what a cluster far away has done."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def make(ray: Any, plan: Plan, jobs: Sequence[Job], progress: Progress = silent)
     total, done = len(plan.images), len(plan.images) - sum(job.stop - job.start for job in missing)
     progress("extract", done, total)
     if missing:
-        for row in _rows(ray, plan, missing):
+        for row in _rows_there(ray, plan, missing, progress) if is_client(ray) else _rows(ray, plan, missing):
             shard, refused = from_json(Shard, row["shard"]), row["refused"]
             found[shard.file] = shard, tuple(from_json(RefusedPicture, each) for each in refused)
             done += shard.pictures
@@ -109,6 +114,23 @@ def make(ray: Any, plan: Plan, jobs: Sequence[Job], progress: Progress = silent)
 
 def _written(plan: Plan) -> Callable[[Job], Told | None]:
     return lambda job: written(plan.storage, job.file)
+
+
+def _rows_there(ray: Any, plan: Plan, missing: Sequence[Job], progress: Progress) -> list[dict[str, Any]]:
+    """As `_rows`, from a task on the cluster: Ray Data does not run in a client far away. All at the end."""
+
+    def all_rows(plan: Plan, missing: Sequence[Job]) -> list[dict[str, Any]]:
+        import ray
+
+        return list(_rows(ray, plan, missing))
+
+    task = ray.remote(all_rows).options(num_cpus=0).remote(plan, missing)
+    left, total = {job.file: job.stop - job.start for job in missing}, len(plan.images)
+    while not ray.wait([task], timeout=LOOK_S)[0]:
+        there = {stored.name for stored in plan.storage.files()}
+        progress("extract", total - sum(n for file, n in left.items() if file not in there), total)
+    rows: list[dict[str, Any]] = ray.get(task)
+    return rows
 
 
 def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import records
-from headstart.cluster.connect import connected
+from headstart.cluster.connect import connected, is_client
 from headstart.errors import HeadstartError, NotConverged, UserError
 from headstart.features.extract import Settings
 from headstart.fitting import STATE, begin_training, check_unfinished
@@ -58,6 +58,8 @@ def train(
     if recipe.training.threads is None:
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"threads": 1})})
     with connected(workers.cluster) as ray:
+        if is_client(ray):
+            raise UserError("`workers` are started on a node of the cluster: run it there with cluster=auto.")
         _check_room(ray, workers.count, recipe)
         try:
             _run(ray, {"recipe": recipe, "folder": folder, "settings": settings, "resume": resume}, workers, progress)
