@@ -142,6 +142,20 @@ def test_features_are_those_of_one_process_also_when_a_node_is_lost_and_none_is_
     assert mended.computed == 256 and mended.manifest == first.manifest
 
 
+def test_a_strict_extraction_ends_with_its_own_sentence_and_relative_paths_are_found(
+    nodes: TwoNodes, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = recipe(photos).model_copy(update={"data": recipe(photos).data.model_copy(update={"strict": True})})
+    with pytest.raises(UserError, match=r"^0/broken.png cannot be used \(not-an-image"):
+        features(strict, str(tmp_path / "strict"), "auto")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "1.png").write_bytes((photos / load(photos).names[0]).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    run = api.fit("digits", backbone="sprout", limit=100, store=False, out=tmp_path / "run")
+    found = predict(str(run.folder), ["here"], str(tmp_path / "out"), "auto")  # workers are in another folder
+    assert found.manifest.rows == 1
+
+
 def test_predictions_are_those_of_one_process(nodes: TwoNodes, photos: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

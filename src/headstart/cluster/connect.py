@@ -97,8 +97,7 @@ def told_of(ray: Any, error: BaseException) -> HeadstartError | None:
         if isinstance(each, HeadstartError) and not isinstance(each, ray.exceptions.RayError):
             return each
         if isinstance(each, OSError) and not isinstance(each, ray.exceptions.RayError) and full(each) is not None:
-            where = f" of {each.filename}" if each.filename else ""
-            return HeadstartError(f"The disk{where} is full on a node of the cluster: make room there. {KEPT}")
+            return HeadstartError(disk_full(each))
     for each in chain:
         if isinstance(each, ray.exceptions.OutOfMemoryError | MemoryError):
             return HeadstartError(
@@ -115,6 +114,12 @@ def told_of(ray: Any, error: BaseException) -> HeadstartError | None:
     if inner is None or not any(isinstance(each, ray.exceptions.RayError) for each in chain):
         return None
     return HeadstartError(f"A worker of the cluster failed ({type(inner).__name__}: {_first(inner)}). {KEPT}")
+
+
+def disk_full(error: OSError) -> str:
+    """The sentence on a disk that is full."""
+    where = f" of {error.filename}" if error.filename else ""
+    return f"The disk{where} is full on a node of the cluster: make room there. {KEPT}"
 
 
 def _lost(ray: Any) -> tuple[type[BaseException], ...]:

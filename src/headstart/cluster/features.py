@@ -10,6 +10,7 @@ from headstart.cluster.rows import ExtractRows, shippable
 from headstart.errors import DataError
 from headstart.fitting import feature_source
 from headstart.images import load
+from headstart.paths import absolute
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.storage import Storage
@@ -20,6 +21,9 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
 
     Raises UserError where `out` holds something else, DataError where no picture can be used.
     """
+    recipe = recipe.model_copy(
+        update={"data": recipe.data.model_copy(update={"source": absolute(recipe.data.source)})}
+    )  # which says where the pictures are to whoever fits a head on the shards
     images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
     storage = Storage.of(out)
     if recipe.engine.device == "auto" and cluster != "local":

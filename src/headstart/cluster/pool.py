@@ -7,17 +7,20 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.cluster.connect import is_client
-from headstart.errors import UserError
+from headstart.cluster.connect import disk_full, is_client
+from headstart.errors import HeadstartError, UserError
 from headstart.features.shards import Job, jobs_of, mark_of, read_manifest, write_manifest, write_shard, written
 from headstart.images import ImageSet, Refusal
+from headstart.images.archive import Member
 from headstart.progress import Progress, silent
 from headstart.schema.files import from_json, to_json
 from headstart.schema.shards import FILE, RefusedPicture, Shard, ShardManifest
+from headstart.shared import full
 from headstart.storage import Storage
 
 Columns = Mapping[str, Any]
@@ -104,6 +107,8 @@ def make(ray: Any, plan: Plan, jobs: Sequence[Job], progress: Progress = silent)
     progress("extract", done, total)
     if missing:
         for row in _rows_there(ray, plan, missing, progress) if is_client(ray) else _rows(ray, plan, missing):
+            if "failed" in row:
+                raise (UserError if row["user"] else HeadstartError)(row["failed"])
             shard, refused = from_json(Shard, row["shard"]), row["refused"]
             found[shard.file] = shard, tuple(from_json(RefusedPicture, each) for each in refused)
             done += shard.pictures
@@ -145,7 +150,7 @@ def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
     context.raise_original_map_exception = False
     workers, cpus, gpus = _sizes(ray, plan.gpus)
     opened = ray.put(plan.opened)
-    items = [{"task": Task(job, plan.images.take(np.arange(job.start, job.stop)))} for job in missing]
+    items = [{"task": Task(job, placed(plan.images.take(np.arange(job.start, job.stop))))} for job in missing]
     actors = min(workers, len(missing))
     rows = from_items(items, override_num_blocks=len(items))
     made = rows.map_batches(
@@ -183,11 +188,35 @@ class Worker:
         return {"made": [self._made(task) for task in batch["task"]]}
 
     def _made(self, task: Task) -> str:
+        """What the shard is, or why there is none: an error that is raised would lose its kind on the way."""
+        try:
+            return self._told(task)
+        except HeadstartError as error:
+            return json.dumps({"failed": str(error), "user": isinstance(error, UserError)})
+        except OSError as error:
+            if full(error) is None:
+                raise
+            return json.dumps({"failed": disk_full(error), "user": False})
+
+    def _told(self, task: Task) -> str:
         told = written(self.storage, task.job.file)  # by an actor that was lost before it could say so
         if told is None:
             columns, refused = self.compute(task.images)
             told = write_shard(self.storage, task.job, columns, refused)
         return json.dumps({"shard": to_json(told[0]), "refused": to_json(told[1])})
+
+
+def placed(images: ImageSet) -> ImageSet:
+    """The pictures by absolute paths: a worker may be in another folder."""
+    if isinstance(images.items, np.ndarray):
+        return images
+    return replace(images, items=[_absolute(item) for item in images.items])
+
+
+def _absolute(item: Any) -> Any:
+    if isinstance(item, Member):
+        return replace(item, archive=item.archive.absolute())
+    return item.absolute() if isinstance(item, Path) else item
 
 
 def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:
