@@ -98,6 +98,7 @@ def finished(storage: Storage, manifest: ShardManifest) -> Made | None:
 
 def make(ray: Any, plan: Plan, jobs: Sequence[Job], progress: Progress = silent) -> Made:
     """Make what is missing, and write the manifest when all is there. Raises as `connect.in_words` says."""
+    plan = replace(plan, images=placed(plan.images))
     there = {stored.name for stored in plan.storage.files()}
     kept = [job for job in jobs if job.file in there]
     with ThreadPoolExecutor(8) as pool:
@@ -150,7 +151,7 @@ def _rows(ray: Any, plan: Plan, missing: Sequence[Job]) -> Any:
     context.raise_original_map_exception = False
     workers, cpus, gpus = _sizes(ray, plan.gpus)
     opened = ray.put(plan.opened)
-    items = [{"task": Task(job, placed(plan.images.take(np.arange(job.start, job.stop))))} for job in missing]
+    items = [{"task": Task(job, plan.images.take(np.arange(job.start, job.stop)))} for job in missing]
     actors = min(workers, len(missing))
     rows = from_items(items, override_num_blocks=len(items))
     made = rows.map_batches(
