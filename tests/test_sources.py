@@ -67,12 +67,17 @@ def builtin(_: Path) -> str:
     return "builtin:digits"  # pictures of its own: scikit-learn's
 
 
+def remote(place: Path) -> str:
+    return folder(place).as_uri()
+
+
 def listed(_: Path) -> list[bytes]:
     return [png(pixels) for pixels in PIXELS]  # brings no labels
 
 
 SAMPLES: dict[str, Callable[[Path], Any]] = {
     "builtin": builtin,
+    "remote": remote,
     "zip": zipped,
     "table": table,
     "npz": npz,

@@ -70,13 +70,16 @@ def fit(
     store: bool = True,
     resume: bool = False,
     target: float | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
     progress: Progress = silent,
 ) -> Run:
     """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
 
     The choices are those of a `Recipe`, and of `headstart fit --help`; `training` are settings of a network that is
-    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}. With a `target`, an accuracy such as
-    0.95, it says how many labelled pictures that takes. Raises UserError and its kinds.
+    trained (`method` finetune or scratch), such as {"epochs": 5, "unfreeze": 2}; with `workers` so many processes of a
+    Ray cluster train it. With a `target`, an accuracy such as 0.95, it says how many labelled pictures that takes.
+    `data` may be a folder of features that a cluster computed. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -120,7 +123,8 @@ def fit(
         "training": dict(training or {}),
         "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
     }
-    return carry_out(Recipe.from_dict(recipe, "fit"), out, progress, store=store, resume=resume, target=target)
+    asked, how = Recipe.from_dict(recipe, "fit"), {"store": store, "resume": resume}
+    return carry_out(asked, out, progress, **how, target=target, workers=workers, cluster=cluster)
 
 
 def carry_out(
@@ -131,11 +135,21 @@ def carry_out(
     store: bool = True,
     resume: bool = False,
     target: float | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> Run:
-    """Carry out a recipe, and write the run folder with its report."""
+    """Carry out a recipe, and write the run folder with its report; `workers` of a Ray cluster train its network."""
     from headstart.report import write_report
     from headstart.run import execute
 
+    if workers is None and cluster is not None:
+        raise UserError(f"cluster={cluster}: say how many of it train the network; add workers=2, for example.")
+    if workers is not None:
+        from headstart.cluster.train import Workers, train
+
+        settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
+        asked = Workers(workers, cluster or "local")
+        out, resume = train(recipe, out, asked, settings, progress, resume=resume), True
     finished = execute(recipe, out, progress, store=store, resume=resume, target=target)
     write_report(finished.folder, finished.thumbnail, finished.contact_sheet, finished.explained)
     return finished
@@ -165,13 +179,14 @@ def compare(
     out: Place | None = None,
     store: bool = True,
     command: str = "",
+    cluster: str | None = None,
     progress: Progress = silent,
 ) -> Study:
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
     `sizes` are labelled pictures per class, and `all`; `margin` is an accuracy difference that does not matter, as a
-    share; `command` is what the report says it was made by. See `headstart compare --help` for the others. A study that
-    `out` holds already goes on. Raises UserError and its kinds.
+    share; `command` is what the report says it was made by; `cluster` is a Ray cluster whose tasks fit the cells. See
+    `headstart compare --help` for the others. A study that `out` holds already goes on. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -201,7 +216,7 @@ def compare(
         image_column=image_column,
         label_column=label_column,
     )
-    return carry_out_study(recipe, out, progress, store=store, command=command)
+    return carry_out_study(recipe, out, progress, store=store, command=command, cluster=cluster)
 
 
 def study_recipe(
@@ -262,12 +277,15 @@ def carry_out_study(
     *,
     store: bool = True,
     command: str = "",
+    cluster: str | None = None,
 ) -> Study:
     """Carry out a study's recipe, and write the study folder with its report."""
+    from headstart.cluster.tasks import spread_on
     from headstart.report import write_study_report
     from headstart.study.execute import compare as execute
 
-    found = execute(recipe, out, progress, store=store, command=command)
+    with spread_on(cluster) as spread:
+        found = execute(recipe, out, progress, store=store, command=command, spread=spread)
     write_study_report(found.folder)
     return found
 
@@ -288,12 +306,14 @@ def rank(
     label_column: str | None = None,
     out: Place | None = None,
     store: bool = True,
+    cluster: str | None = None,
     progress: Progress = silent,
 ) -> SavedRanking:
     """Rank backbones by how well a classifier on their features does, and write the folder with its report.
 
     Each is `NAME[:LAYER][@WEIGHTS]`; without `backbones`, all whose weights are here, those of `weights_folder` among
-    them. The test part is never looked at. Raises UserError and its kinds.
+    them. The test part is never looked at. `cluster` is a Ray cluster whose tasks judge them. Raises UserError and its
+    kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -312,20 +332,27 @@ def rank(
     request = RankingRequest(
         absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading
     )
-    return carry_out_ranking(request, out, progress, store=store)
+    return carry_out_ranking(request, out, progress, store=store, cluster=cluster)
 
 
 def carry_out_ranking(
-    request: RankingRequest, out: Place | None = None, progress: Progress = silent, *, store: bool = True
+    request: RankingRequest,
+    out: Place | None = None,
+    progress: Progress = silent,
+    *,
+    store: bool = True,
+    cluster: str | None = None,
 ) -> SavedRanking:
     """Rank what a request names, and write the folder with its report."""
     from headstart import records
+    from headstart.cluster.tasks import spread_on
     from headstart.ranking.files import SavedRanking, claim, write
     from headstart.ranking.rank import rank as execute
     from headstart.report.ranking import write_ranking_report
 
     folder = records.unused(Path("rankings") / Path(request.data).stem) if out is None else claim(expanded(out))
-    found = execute(request, Settings(features_dir() if store else None), progress)
+    with spread_on(cluster) as spread:
+        found = execute(request, Settings(features_dir() if store else None), progress, spread)
     saved = SavedRanking(folder, write(found, folder))
     write_ranking_report(folder)
     return saved

@@ -19,10 +19,10 @@ FEW = 2_000
 """Labelled pictures under which a fifth of them kept apart would be too few to judge by, and missed in training."""
 
 
-def prepare(recipe: Recipe) -> ImageSet:
-    """The pictures of a recipe, selected and divided, those of one part side by side."""
+def prepare(recipe: Recipe, listed: ImageSet | None = None) -> ImageSet:
+    """The pictures of a recipe, selected and divided, those of one part side by side; `listed` in place of its data."""
     data = recipe.data
-    images = pictures(data, recipe.seed)
+    images = pictures(data, recipe.seed) if listed is None else _selected(listed, data, recipe.seed)
     if data.train_per_class is not None:
         # The test part is drawn first, so that it does not shrink with the training part.
         parted = split(images, seed=recipe.seed, test=0.0 if data.evaluate == "cv" else TEST_SHARE)
@@ -71,6 +71,10 @@ def pictures(data: DataRecipe, seed: int) -> ImageSet:
         limits = replace(limits, white=images.limits.white)  # the test is read by the range of what is fitted on
         reading = reading if is_table(data.test) else {"follow_links": data.follow_links}
         images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits, **reading), data.classes)
+    return _selected(images, data, seed)
+
+
+def _selected(images: ImageSet, data: DataRecipe, seed: int) -> ImageSet:
     return select(images, classes=data.classes, limit=data.limit, seed=seed)
 
 

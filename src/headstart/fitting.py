@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,15 @@ from headstart.novelty import Novelty
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe
+from headstart.sharded import Sharded
 
 if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone
     from headstart.engines.int8 import Calibration
     from headstart.heads.dense import DenseHead
+    from headstart.training.checkpoint import Keeper
+    from headstart.tuning.rows import TrainingRows
+    from headstart.tuning.training_split import TrainingSplit
 
 PIXEL_SIDE = 64
 """Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
@@ -59,10 +63,15 @@ def fit_frozen(
     learner = learner_of(recipe)
     learner.head()  # an option that is misspelt is refused before any picture is read
     train_views, averaging = views_of(recipe)
-    images = _divided(recipe, given)
-    source = feature_source(recipe, images)
-    extractor = Extractor(source, settings)
-    extraction = extractor.extract(images, progress, sketches=MOST)
+    sharded = Sharded.of(recipe) if given is None else None
+    if sharded is not None:
+        recipe, images, source, extraction = _from_shards(sharded, recipe, progress)
+        learner, extractor = learner_of(recipe), Extractor(source, settings)
+    else:
+        images = _divided(recipe, given)
+        source = feature_source(recipe, images)
+        extractor = Extractor(source, settings)
+        extraction = extractor.extract(images, progress, sketches=MOST)
     images, extraction = keep_together(keep_usable(images, extraction.kept, extraction.refused), extraction, recipe)
     views = ViewExtractor(extractor, progress)
     pictures = labelled(images, extraction, views, train_views)
@@ -80,6 +89,16 @@ def fit_frozen(
         test = None if folds is not None else extraction.features[part_rows(images)["test"]]
         without_views = _without_views(learner, pictures, test, len(images.classes), progress)
     return Fitted(recipe, classifier, images, extraction, views, fit.seconds, fit.calibrated_on, folds, without_views)
+
+
+def _from_shards(
+    sharded: Sharded, recipe: Recipe, progress: Progress
+) -> tuple[Recipe, ImageSet, FeatureSource, Extraction]:
+    """The recipe with the network of the shards, its pictures by reference, and their features."""
+    recipe = sharded.recipe(recipe)
+    images = prepare(recipe, sharded.images)
+    images = replace(images, notes=(*images.notes, sharded.way(recipe.head.name)))
+    return recipe, images, sharded.source(recipe), sharded.extraction(images, progress)
 
 
 def _without_views(
@@ -112,6 +131,49 @@ def train_network(
 
     `given` are the pictures where they are divided already. `resume` goes on with a training that was stopped.
     """
+    begun = begin_training(recipe, folder, settings, progress, given, resume=resume)
+    from headstart.tuning.tune import tune_network
+
+    rows, kept = begun.rows, begun.keeper
+    started = time.perf_counter()
+    try:
+        tuned = tune_network(begun.recipe, begun.split, rows, begun.head, progress, kept)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
+            kept.folder.rmdir()
+        raise
+    extraction = replace(rows.extraction, features=tuned.features)
+    novelty = _novelty(rows.images, extraction)
+    averaging = views_of(begun.recipe)[1]
+    classifier = Classifier(tuned.source, tuned.head, rows.images.classes, averaging=averaging, novelty=novelty)
+    views = replace(rows.views, extractor=Extractor(tuned.source, settings))
+    seconds = time.perf_counter() - started
+    return Fitted(
+        begun.recipe, classifier, rows.images, extraction, views, seconds, record=tuned.record, done=kept.clear
+    )
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training before its first step: the recipe with every choice made, what is trained on what, and its state."""
+
+    recipe: Recipe
+    split: TrainingSplit
+    rows: TrainingRows
+    head: DenseHead
+    keeper: Keeper
+
+
+def begin_training(
+    recipe: Recipe,
+    folder: Path,
+    settings: Settings,
+    progress: Progress = silent,
+    given: ImageSet | None = None,
+    *,
+    resume: bool = False,
+) -> Begun:
+    """All that comes before the training of `train_network`; the recipe is written to the folder."""
     recipe = resumed(recipe, folder) if resume else recipe
     head = learner_of(recipe).head()
     from headstart.tuning.settings import check
@@ -119,13 +181,12 @@ def train_network(
     check(recipe)
     images = _divided(recipe, given)
     recipe = with_augment(recipe, images)
-    train_views, averaging = views_of(recipe)
+    train_views, _ = views_of(recipe)
     source = feature_source(recipe, images)
     # These import torch: not before the data are known to be good.
     from headstart.tuning.rows import training_rows
     from headstart.tuning.state import keeper, threads_for
     from headstart.tuning.training_split import split_for_training
-    from headstart.tuning.tune import tune_network
 
     split = split_for_training(recipe, source)
     rows = training_rows(split, images, train_views, settings, recipe, progress)
@@ -133,19 +194,7 @@ def train_network(
     kept = keeper(recipe, split, rows, folder / STATE)
     records.make(kept.folder)
     records.write_text(folder / "recipe.toml", recipe.to_toml())
-    started = time.perf_counter()
-    try:
-        tuned = tune_network(recipe, split, rows, _dense(head), progress, kept)
-    except BaseException:
-        with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
-            kept.folder.rmdir()
-        raise
-    extraction = replace(rows.extraction, features=tuned.features)
-    novelty = _novelty(rows.images, extraction)
-    classifier = Classifier(tuned.source, tuned.head, rows.images.classes, averaging=averaging, novelty=novelty)
-    views = replace(rows.views, extractor=Extractor(tuned.source, settings))
-    seconds = time.perf_counter() - started
-    return Fitted(recipe, classifier, rows.images, extraction, views, seconds, record=tuned.record, done=kept.clear)
+    return Begun(recipe, split, rows, _dense(head), kept)
 
 
 def _novelty(images: ImageSet, extraction: Extraction) -> Novelty:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.bundle import load_classifier, load_seen
-from headstart.classifier import Classifier, match_classes, top
+from headstart.classifier import Classifier, Predictor, match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
@@ -97,8 +97,17 @@ def predict(
     classifier = load_classifier(run)
     check_coverage(classifier, coverage)
     strict = settings is not None and settings.strict
-    images = load_unlabelled(pictures, limits=_limits(classifier), follow_links=follow_links, strict=strict)
-    probabilities, extraction = classifier.predict_proba(images, settings, progress)
+    images = load_unlabelled(pictures, limits=limits_of(classifier), follow_links=follow_links, strict=strict)
+    with Predictor(classifier, settings) as predictor:
+        return predicted(predictor, images, coverage, progress)
+
+
+def predicted(
+    predictor: Predictor, images: ImageSet, coverage: float | None = None, progress: Progress = silent
+) -> Predictions:
+    """The predictions of an open classifier; raises as `Extractor.extract` does."""
+    classifier = predictor.classifier
+    probabilities, extraction = predictor.predict_proba(images, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     refused = (*images.refused, *extraction.refused)
     found = Predictions(names, probabilities, classifier.classes, refused, classifier.known(extraction.features))
@@ -120,15 +129,21 @@ def check_coverage(classifier: Classifier, coverage: float | None) -> None:
 
 def with_sets(predictions: Predictions, classifier: Classifier, coverage: float) -> Predictions:
     """The predictions with sets of this coverage, and a note where the pictures fitted on are too few for them."""
+    assert classifier.conformal is not None
+    sets = classifier.conformal.sets(predictions.probabilities, coverage)
+    return replace(predictions, sets=sets, notes=(*predictions.notes, *coverage_notes(classifier, coverage)))
+
+
+def coverage_notes(classifier: Classifier, coverage: float) -> tuple[str, ...]:
+    """A note where the pictures fitted on are too few for sets of this coverage."""
     conformal = classifier.conformal
     assert conformal is not None
-    notes, n = predictions.notes, len(conformal.scores)
-    if not conformal.enough(coverage):
-        notes += (
-            f"Every set holds all classes: a coverage of {coverage:g} needs {conformal.needed(coverage):,} pictures "
-            f"with out-of-fold answers, and there are {n:,}.",
-        )
-    return replace(predictions, sets=conformal.sets(predictions.probabilities, coverage), notes=notes)
+    if conformal.enough(coverage):
+        return ()
+    return (
+        f"Every set holds all classes: a coverage of {coverage:g} needs {conformal.needed(coverage):,} pictures "
+        f"with out-of-fold answers, and there are {len(conformal.scores):,}.",
+    )
 
 
 def evaluate(
@@ -149,7 +164,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
-    images = load(data, limits=_limits(classifier), **reading)
+    images = load(data, limits=limits_of(classifier), **reading)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":
         images = images.take(np.flatnonzero(images.parts == "test"))
@@ -174,7 +189,7 @@ def evaluate(
     }
 
 
-def _limits(classifier: Classifier) -> Limits:
+def limits_of(classifier: Classifier) -> Limits:
     """How pictures are read for a classifier: those whose type declares no range by the one that it was fitted on."""
     return Limits(white=White(*classifier.source.preprocess.white))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, listed, options
+from headstart.cli.flags import Cluster
 from headstart.cli.progress import progress_bar
 from headstart.cli.study import tell
 from headstart.cli.terminal import print
@@ -68,6 +69,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
@@ -106,7 +108,7 @@ def compare(
             label_column=label_column,
         )
         if not plan:
-            study = api.carry_out_study(asked, out, progress, store=store, command=typed())
+            study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster)
             tested = experiments(asked, study, progress, store=store) if why else []
         else:
             told = planned(asked, out, progress, store=store)

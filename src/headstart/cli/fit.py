@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.cli.flags import Cluster
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
@@ -65,6 +66,11 @@ def fit(
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Try learning rates on a copy of the network first, and draw it.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train the network by so many processes of a Ray cluster (--cluster, else `local`)."),
+    ] = None,
+    cluster: Cluster = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
     ] = False,
@@ -192,6 +198,8 @@ def fit(
             store=store,
             resume=resume,
             target=target,
+            workers=workers,
+            cluster=cluster,
             progress=progress,
         )
     tell(finished)

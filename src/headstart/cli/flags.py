@@ -5,9 +5,18 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 _PARAMETERS: set[str] = set()
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Work on a Ray cluster: `local` (started here), `auto` (the one this machine is part of), `HOST:PORT` or "
+        "`ray://HOST:PORT`."
+    ),
+]
 
 
 def learn(command: Callable[..., Any]) -> None:

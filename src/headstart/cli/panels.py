@@ -10,10 +10,10 @@ PANELS = {
     "Network": "backbone backbones all_local weights weights_folder layer method image_size grey arms engine device "
     "precision",
     "Head": "head head_option class_weight",
-    "Training": "unfreeze epochs batch_size learning_rate train find_rate resume",
+    "Training": "unfreeze epochs batch_size learning_rate train find_rate resume workers",
     "Augmentation": "augment views tta",
-    "Evidence": "repeats margin plan why",
-    "Output": "out store",
+    "Evidence": "repeats margin plan why target",
+    "Output": "out store cluster",
 }
 """Panel -> the parameters of commands that it shows; what is in none stands under `Options`."""
 

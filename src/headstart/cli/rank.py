@@ -10,7 +10,7 @@ import typer
 
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
-from headstart.cli.flags import flagged
+from headstart.cli.flags import Cluster, flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import p_value
@@ -52,6 +52,7 @@ def rank(
     label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `rankings`.")] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Rank networks by how well a classifier on their features does, and by how fast they are here.
 
@@ -85,6 +86,7 @@ def rank(
             label_column=label_column,
             out=out,
             store=store,
+            cluster=cluster,
             progress=progress,
         )
     tell(found)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
-from headstart.cli.flags import flagged
+from headstart.cli.flags import Cluster, flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from headstart.cluster.predict import Asked
     from headstart.inference import Predictions
+    from headstart.recipe import Recipe
 
 RUN = "A run folder or its bundle."
 
@@ -93,8 +95,13 @@ def predict(
     ] = None,
     follow_links: FollowLinks = False,
     out: Annotated[
-        Path | None, typer.Option(help="Write to a .csv, .json or .parquet file instead of printing.")
+        str | None,
+        typer.Option(
+            help="Write to a .csv, .json or .parquet file instead of printing; with --cluster, a folder or address for "
+            "Parquet shards."
+        ),
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Name the class of pictures. A picture that cannot be used is one line of reason on standard error.
 
@@ -105,13 +112,17 @@ def predict(
     """
     from headstart import api, inference
     from headstart.cli import show
+    from headstart.cluster.predict import Asked
 
+    if cluster is not None:
+        _predict_on(cluster, run, paths, out, Asked(topk, coverage, follow_links), strict)
+        return
     if out is not None:
-        inference.check_predictions_out(out)
+        inference.check_predictions_out(Path(out))
     with progress_bar() as progress:
         found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
-        inference.write_predictions(found, out, topk)
+        inference.write_predictions(found, Path(out), topk)
         print(f"{len(found.names):,} predictions: {out}")
     else:
         _print(found, topk)
@@ -122,7 +133,12 @@ def predict(
 
 def features(
     data: Annotated[str, typer.Argument(help="Pictures, labelled or not.")],
-    out: Annotated[Path, typer.Option(help="The .npz or .parquet file to write.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            help="The .npz or .parquet file to write; with --cluster, a folder or address for Parquet shards."
+        ),
+    ],
     backbone: Annotated[str, typer.Option(help="Network by name, or FILE.onnx.")] = "mobilenetv2_100",
     weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
     layer: Annotated[
@@ -141,10 +157,15 @@ def features(
     follow_links: FollowLinks = False,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    cluster: Cluster = None,
 ) -> None:
     """Write the features of pictures, (n, d) float32, with their names, labels and parts.
 
-    Example: `headstart features photos --backbone mobilenetv2_100 --out features.npz`
+    Examples:
+
+    `headstart features photos --backbone mobilenetv2_100 --out features.npz`
+
+    `headstart features s3://bucket/photos --cluster auto --out s3://bucket/features`
     """
     from headstart import inference
     from headstart.cli import show
@@ -166,13 +187,53 @@ def features(
         },
         "the command line",
     )
+    if cluster is not None:
+        _features_on(cluster, recipe, out, labelled=labels)
+        return
     with progress_bar() as progress:
-        extraction = inference.features(recipe, out, progress, labelled=labels)
+        extraction = inference.features(recipe, Path(out), progress, labelled=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
     for note in extraction.notes:
         print(f"Note: {flagged(note)}")
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
+
+
+def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> None:
+    """The features as shards, by a cluster."""
+    from headstart.cli import show
+    from headstart.cluster.features import features as on_cluster
+
+    with progress_bar() as progress:
+        found = on_cluster(recipe, out, cluster, progress, labelled=labelled)
+    made = found.manifest
+    show.refusals(found.refused)
+    for note in made.notes:
+        print(f"Note: {flagged(note)}")
+    print(
+        f"{made.rows:,} x {made.columns:,} features in {len(made.shards):,} shards "
+        f"({found.computed:,} pictures read now): {found.storage}"
+    )
+
+
+def _predict_on(cluster: str, run: Path, paths: list[str], out: str | None, asked: Asked, strict: bool) -> None:
+    """The predictions as shards, by a cluster."""
+    from headstart.cli import show
+    from headstart.cluster.predict import predict as on_cluster
+    from headstart.errors import UserError
+
+    if out is None:
+        raise UserError("--cluster writes Parquet shards: name a folder or an address for them with --out.")
+    with progress_bar() as progress:
+        found = on_cluster(str(run), paths, out, cluster, asked, progress)
+    made = found.manifest
+    print(
+        f"{made.rows:,} predictions in {len(made.shards):,} shards "
+        f"({found.computed:,} pictures read now): {found.storage}"
+    )
+    for note in made.notes:
+        print(f"Note: {note}")
+    show.refusals(found.refused, strict)
 
 
 def _print(found: Predictions, topk: int) -> None:

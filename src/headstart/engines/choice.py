@@ -24,11 +24,15 @@ DEVICES = ("cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine runs the backbone, where, and how exactly: part of a feature's key in the store."""
+    """Which engine runs the backbone, where, and how exactly: part of a feature's key in the store.
+
+    `threads` are those of OpenVINO, 0 for as many as there are cores; they change no feature.
+    """
 
     name: str
     device: str
     precision: str
+    threads: int = 0
 
     def open(self, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
         """Compile the backbone up to `layer`; may take seconds the first time, which is then cached.
@@ -43,7 +47,7 @@ def _openvino(choice: EngineChoice, backbone: BaseBackbone, layer: str, preproce
         raise UserError("precision=int8 is calibrated on pictures, and this engine is opened without any.")
     from headstart.engines.openvino import OpenVINOEngine
 
-    return OpenVINOEngine(backbone, layer, preprocess)
+    return OpenVINOEngine(backbone, layer, preprocess, choice.threads)
 
 
 def _torch(choice: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:

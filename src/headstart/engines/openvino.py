@@ -96,22 +96,25 @@ class CompiledEngine:
 class OpenVINOEngine(CompiledEngine):
     """A backbone compiled by OpenVINO for the CPU. See `Engine`."""
 
-    def __init__(self, backbone: Network, layer: str, preprocess: Preprocess) -> None:
-        super().__init__(_compiled(openvino.load().Core(), backbone, layer, preprocess))
+    def __init__(self, backbone: Network, layer: str, preprocess: Preprocess, threads: int = 0) -> None:
+        super().__init__(_compiled(openvino.load().Core(), backbone, layer, preprocess, threads))
 
 
-def _compiled(core: Any, backbone: Network, layer: str, preprocess: Preprocess) -> Any:
+def _compiled(core: Any, backbone: Network, layer: str, preprocess: Preprocess, threads: int) -> Any:
     """The compiled model: from the cache, else made and kept there by one process while others wait for it."""
-    file = _place(core, backbone, layer, preprocess)
-    found = _kept(core, file)
+    settings: dict[str, Any] = dict(SETTINGS)
+    if threads:  # not bound to the first cores, which another process may have been given too
+        settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    file = _place(core, backbone, layer, preprocess, threads)
+    found = _kept(core, file, settings)
     if found is not None:
         return found
     with locked(file) as held:
-        found = _kept(core, file) if held else None  # another process has made it while this one waited
+        found = _kept(core, file, settings) if held else None  # another process has made it while this one waited
         if found is None:
             model = convert(backbone, layer, preprocess)
             try:
-                found = core.compile_model(model, "CPU", SETTINGS)
+                found = core.compile_model(model, "CPU", settings)
             except RuntimeError as error:
                 told = f"OpenVINO cannot run {backbone.name} up to {layer}: it is damaged or not supported."
                 raise WeightsError(told) from error
@@ -120,14 +123,15 @@ def _compiled(core: Any, backbone: Network, layer: str, preprocess: Preprocess) 
     return found
 
 
-def _place(core: Any, backbone: Network, layer: str, preprocess: Preprocess) -> Path:
+def _place(core: Any, backbone: Network, layer: str, preprocess: Preprocess, threads: int) -> Path:
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, os.cpu_count(), 2]
+    depends += [threads] if threads else []
     text = json.dumps(depends, sort_keys=True)
     return models_dir() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.compiled"
 
 
-def _kept(core: Any, file: Path) -> Any | None:
+def _kept(core: Any, file: Path, settings: dict[str, Any]) -> Any | None:
     """The compiled model in a file of the cache: 16 bytes of checksum and OpenVINO's own; None where it is not whole.
 
     It is read, not mapped, so nothing that happens to the file later reaches it.
@@ -136,7 +140,7 @@ def _kept(core: Any, file: Path) -> Any | None:
         content = memoryview(file.read_bytes())
         if hashlib.blake2b(content[DIGEST:], digest_size=DIGEST).digest() != content[:DIGEST]:
             return None
-        return core.import_model(content[DIGEST:].tobytes(), "CPU", SETTINGS)
+        return core.import_model(content[DIGEST:].tobytes(), "CPU", settings)
     except (OSError, RuntimeError):
         return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
 from headstart.heads.folds import NONE, Folds
+from headstart.heads.solver import blocks
+from headstart.heads.solver.blocks import Taken, taken
 from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
@@ -77,7 +79,9 @@ class MLPHead(DenseHead):
         """Train on a part to choose the epoch, where there is a trial, and then so long on all rows."""
         self._check_settings()
         scaler = Scaler.measure(rows.X)
-        Z = Examples(standardised([rows.X], scaler, np.float32), rows.y)
+        large = rows.X.size >= blocks.VERY_LARGE
+        scaled = Scaled(rows.X, scaler) if large else standardised([rows.X], scaler, np.float32)
+        Z = Examples(cast(Features, scaled), rows.y)
         epochs, trials = self.epochs, None
         if folds is not None:
             epochs, trials = self._try(Z, folds.first())
@@ -91,7 +95,7 @@ class MLPHead(DenseHead):
         """The epoch of least loss on the rows judged, 1 at the least, and what was answered to them then."""
         ((fitted, judged),) = folds
         layers, trained = self._train(
-            Examples(Z.X[fitted], Z.y[fitted]), Examples(Z.X[judged], Z.y[judged]), self.epochs
+            Examples(taken(Z.X, fitted), Z.y[fitted]), Examples(Z.X[judged], Z.y[judged]), self.epochs
         )
         self.history_ = trained.history
         trials = Trials(Z.y, folds, class_weights(Z.y, self.classes_, self.class_weight))
@@ -192,6 +196,17 @@ class MLPHead(DenseHead):
         self.layers_ = [(np.asarray(arrays[f"weight_{i}"]), np.asarray(arrays[f"bias_{i}"])) for i in layers]
 
 
+class Scaled(Taken):
+    """Rows (n, d) standardised as float32 when they are asked for: the same numbers as `standardised` keeps."""
+
+    def __init__(self, X: Features, scaler: Scaler) -> None:
+        super().__init__(X, np.arange(len(X)))
+        self.scaler = scaler
+
+    def __getitem__(self, key: Any) -> Features:
+        return self.scaler.apply(super().__getitem__(key)).astype(np.float32)
+
+
 def _through(layers: Layers, X: Features) -> NDArray[np.float64]:
     """What layers with ReLU between them give for rows (n, d), in float64."""
     hidden = X.astype(np.float64, copy=False)
@@ -248,10 +263,9 @@ class _Judge:
         import torch
 
         loss, right = 0.0, 0
-        for rows, labels in zip(
-            torch.split(torch.from_numpy(X), BLOCK), torch.split(torch.from_numpy(y), BLOCK), strict=True
-        ):
-            logits = network(rows)
+        for start in range(0, len(y), BLOCK):
+            labels = torch.from_numpy(y[start : start + BLOCK])
+            logits = network(torch.from_numpy(X[start : start + BLOCK]))
             losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
             loss += float((losses * self.weights[labels]).sum(dtype=torch.float64))
             right += int((logits.argmax(dim=1) == labels).sum())

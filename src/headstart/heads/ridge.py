@@ -18,7 +18,8 @@ from headstart.heads.base import (
     class_weights,
 )
 from headstart.heads.folds import Folds
-from headstart.heads.solver.blocks import row_blocks
+from headstart.heads.solver import blocks
+from headstart.heads.solver.blocks import row_blocks, taken
 from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.scale import fit_scale
 from headstart.heads.solver.scaler import Scaler, standardised
@@ -70,7 +71,7 @@ class RidgeHead(Head):
     def _tried(self, rows: Examples, weights: Matrix, folds: Folds) -> Trials:
         """Every alpha on every fold."""
         trials = Trials(rows.y, folds, weights, "squared error")
-        solvers = [(_solver(Examples(rows.X[f], rows.y[f]), weights), rows.X[j]) for f, j in folds]
+        solvers = [(_solver(Examples(taken(rows.X, f), rows.y[f]), weights), rows.X[j]) for f, j in folds]
         targets = np.eye(len(weights))[trials.codes]
         for alpha in ALPHAS if self.alpha is None else (float(self.alpha),):
             scores = [_scores(X, *solve(alpha)) for solve, X in solvers]
@@ -97,11 +98,31 @@ def _scores(X: Features, coef: Matrix, intercept: Matrix) -> Matrix:
 
 def _solver(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Matrix, Matrix]]:
     """alpha -> weights (d, k) and bias (k,) for raw features; `weights` (k,) are those of the classes."""
+    if rows.X.size >= blocks.VERY_LARGE and len(rows.X) >= rows.X.shape[1]:
+        return _accumulated(rows, weights)
     each, targets = weights[rows.y], np.eye(len(weights))[rows.y]
     scaler = _weighted_scaler(rows.X, each)
     mean = each @ targets / each.sum()
     solve = _closed_form(rows.X, scaler, each, targets - mean)
     return lambda alpha: scaler.fold(solve(alpha), mean)
+
+
+def _accumulated(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Matrix, Matrix]]:
+    """As `_solver`, with two passes over blocks of rows: what is kept are the sums (d, d) and (d, k) of (A)."""
+    from scipy.linalg import solve
+
+    X, y, k = rows.X, rows.y, len(weights)
+    each = weights[y]
+    total, scale = each.sum(), Scaler.measure(X).scale
+    centre = sum((each[b] @ X[b].astype(np.float64) for b in row_blocks(X)), np.zeros(X.shape[1])) / total
+    scaler, mean, one_hot = Scaler(centre, scale), np.bincount(y, each, k) / total, np.eye(k)
+    A, right = np.zeros((X.shape[1], X.shape[1])), np.zeros((X.shape[1], k))
+    for b in row_blocks(X):
+        Z, root = scaler.apply(X[b]), np.sqrt(each[b] / len(X))[:, None]
+        Z *= root
+        A += Z.T @ Z
+        right += Z.T @ (root * (one_hot[y[b]] - mean))
+    return lambda alpha: scaler.fold(solve(A + alpha * np.eye(len(A)), right, assume_a="pos"), mean)
 
 
 def _weighted_scaler(X: Features, weights: Matrix) -> Scaler:

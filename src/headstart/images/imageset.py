@@ -19,8 +19,9 @@ from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, check_size, dec
 from headstart.images.files import open_file, read_file
 from headstart.images.formats import HEAD, sniff
 from headstart.images.ranges import White, fits, look, white_of
+from headstart.images.remote import Remote
 
-Item: TypeAlias = Path | Member | bytes | NDArray[np.uint8] | Image.Image
+Item: TypeAlias = Path | Member | Remote | bytes | NDArray[np.uint8] | Image.Image
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
 
@@ -48,8 +49,8 @@ class ImageSet:
     """n pictures with labels: references, not pixels.
 
     Attributes:
-        items: files (`Path`), members of a zip archive (`Member`), encoded `bytes`, PIL pictures or uint8 arrays;
-            or one uint8 array (n,h,w[,3|4])
+        items: files (`Path`), members of a zip archive (`Member`), files far away (`Remote`), encoded `bytes`, PIL
+            pictures or uint8 arrays; or one uint8 array (n,h,w[,3|4])
         names: unique; path relative to the root with '/', escaped (`names.escape`), or 'train/000123' for arrays
         labels: int64 (n,), index into `classes`, -1 where unlabelled
         classes: names in natural order
@@ -110,7 +111,7 @@ class ImageSet:
         item = self.items[i]
         if isinstance(item, Path):
             return read_file(item, self.limits)
-        if isinstance(item, Member):
+        if isinstance(item, Member | Remote):
             return item.read(self.limits)
         if isinstance(item, Image.Image):
             return _pixels(item, self.limits)
@@ -165,7 +166,7 @@ def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
         return item.shape[0], item.shape[1], item.ndim == 2
     if isinstance(item, Image.Image):
         return item.height, item.width, _is_grey(item)
-    if isinstance(item, bytes | Member):
+    if isinstance(item, bytes | Member | Remote):
         image = open_header(io.BytesIO(item if isinstance(item, bytes) else item.read(limits)))
         return image.height, image.width, _is_grey(image)
     with open_file(item, limits) as file:
@@ -179,10 +180,10 @@ _TIFF = (".tif", ".tiff")
 def _wide(item: Item, limits: Limits) -> NDArray[Any] | None:
     """The values of a picture of 32-bit integers or floats; None for any other, and for one that will be refused."""
     try:
-        if isinstance(item, Path | Member):
+        if isinstance(item, Path | Member | Remote):
             if not str(item.name).lower().endswith(_TIFF):
                 return None
-            item = item.read(limits) if isinstance(item, Member) else read_file(item, limits)
+            item = read_file(item, limits) if isinstance(item, Path) else item.read(limits)
         if isinstance(item, bytes):
             if sniff(item[:HEAD]) != "TIFF":
                 return None

@@ -16,6 +16,7 @@ from headstart.images.options import LoadOptions, Reading
 from headstart.images.sources import SOURCES, builtin
 from headstart.paths import expanded
 from headstart.progress import Progress
+from headstart.storage import is_address
 
 
 def load(
@@ -65,7 +66,7 @@ def load_unlabelled(
 
 
 def _target(data: str | os.PathLike[str]) -> Path | str:
-    """A path, or the name of a built-in data set."""
+    """A path, an address, or the name of a built-in data set."""
     if isinstance(data, str):
         if not data.strip():
             raise DataError("The data have no name: give a folder, a table, an .npz, or a built-in name.")
@@ -73,6 +74,8 @@ def _target(data: str | os.PathLike[str]) -> Path | str:
         if name in builtin.BUILTINS:
             _unambiguous(data, name)
             return name
+    if is_address(data):
+        return str(data)
     path = expanded(data)
     if not os.path.lexists(path):
         near = nearest(str(data), builtin.BUILTINS)

@@ -28,6 +28,7 @@ from headstart.ranking.pairwise import front, ordered
 from headstart.ranking.speed import measured
 from headstart.recipe import Recipe
 from headstart.schema.ranking import Advice, Failure
+from headstart.spread import Spread
 
 UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
 ALL_SEEN = (
@@ -88,8 +89,15 @@ class Ranking:
     seconds: float
 
 
-def rank(request: RankingRequest, settings: Settings | None = None, progress: Progress = silent) -> Ranking:
+def rank(
+    request: RankingRequest,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    spread: Spread | None = None,
+) -> Ranking:
     """Judge every backbone of a request. One that fails is among the `failures`, and the others go on.
+
+    `spread` judges them; without, one after another.
 
     Raises UserError where none is left, where two are the same, and for data that cannot be ranked on.
     """
@@ -108,7 +116,10 @@ def rank(request: RankingRequest, settings: Settings | None = None, progress: Pr
     baseline = extract(images, pixels, settings, telling, sketches=MOST)
     judge = _judge(images, baseline, request, settings)
     judged = judge.pixels(pixels, baseline.features, stages(progress, 0, len(found), "raw pixels"))
-    working, backbones, broken = _all(judge, found, progress)
+    if spread is None:
+        working, backbones, broken = _all(judge, found, progress)
+    else:
+        working, backbones, broken = _spread(judge, found, progress, spread)
     failures += broken
     if not backbones:
         raise _none(failures)
@@ -170,6 +181,36 @@ def _all(
         except HeadstartError as error:
             failures.append(Failure(candidate.label, unloaded(candidate.spelled["name"], error)))
     return working, judged, failures
+
+
+def _spread(
+    judge: Judge, found: list[Candidate], progress: Progress, spread: Spread
+) -> tuple[list[Candidate], list[Judged], list[Failure]]:
+    """As `_all`, at once; in the order of the candidates."""
+    came: dict[int, Judged | Failure] = {}
+    gpu = any(candidate.source.engine.device == "cuda" for candidate in found)
+    progress("backbones", 0, len(found))
+    for (place, candidate), each in spread(_JudgeOne(judge), list(enumerate(found)), gpu=gpu):
+        came[place] = each
+        said = f"accuracy {each.scores.accuracy:.4f}" if isinstance(each, Judged) else each.reason
+        progress(f"backbones|{candidate.label}: {said}", len(came), len(found))
+    judged = [(found[place], each) for place in range(len(found)) if isinstance(each := came[place], Judged)]
+    failures = [each for each in (came[place] for place in range(len(found))) if isinstance(each, Failure)]
+    return [candidate for candidate, _ in judged], [each for _, each in judged], failures
+
+
+@dataclass(frozen=True)
+class _JudgeOne:
+    """Judges a candidate, which has its place with it."""
+
+    judge: Judge
+
+    def __call__(self, item: tuple[int, Candidate]) -> Judged | Failure:
+        candidate = item[1]
+        try:
+            return self.judge.backbone(candidate, lambda phase: silent)
+        except HeadstartError as error:
+            return Failure(candidate.label, unloaded(candidate.spelled["name"], error))
 
 
 def _rare(judge: Judge) -> list[str]:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import Classifier
+from headstart.classifier import full_logits
 from headstart.errors import UserError
 from headstart.features.extract import Settings
-from headstart.features.source import FeatureSource
 from headstart.fitted import Fitted
 from headstart.fitting import learner_of, train_network, unfinished
 from headstart.images import ImageSet
@@ -82,7 +81,6 @@ class Cell:
 
 def fit_features(
     recipe: Recipe,
-    source: FeatureSource,
     images: ImageSet,
     features: NDArray[np.float32],
     where: Where,
@@ -97,7 +95,7 @@ def fit_features(
     marks = [name.encode("utf-8", "surrogatepass") for name in names]  # the same folds for every arm
     pictures = Pictures(X, images.labels[train], groups=copies[train], marks=marks)
     head, _, _, seconds, _ = learner_of(recipe).fit(pictures)
-    logits = Classifier(source, head, images.classes).logits(features[test])
+    logits = full_logits(head, features[test], len(images.classes))
     about = {
         "features": features.shape[1],
         "parameters": sum(int(values.size) for values in head.to_arrays().values()),

@@ -28,6 +28,7 @@ from headstart.paths import features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.schema.verdicts import FILE, Verdicts, read
+from headstart.spread import Spread, in_turn
 from headstart.study import tables
 from headstart.study.arms import Arm, arms_of, primary_of
 from headstart.study.cells import Cell, Where, fit_features
@@ -93,8 +94,11 @@ def compare(
     *,
     store: bool = True,
     command: str = "",
+    spread: Spread | None = None,
 ) -> Study:
     """Fit every arm on the same subsets, judge them on the same test pictures, and say whether transfer helped.
+
+    `spread` fits the cells of an arm; without, this machine's cores do.
 
     Results that `out` holds already are used again, so a study that was stopped goes on, and arms, sizes and repeats
     can be added. An arm that fails is reported and the others go on; UserError when none works.
@@ -109,7 +113,7 @@ def compare(
     records.write_text(folder / RECIPE, recipe.to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)
     total = len(arms) * len(drawn.labelled)
-    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, total)
+    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, total, spread)
     results = tuple(work.run(arm) for arm in arms)
     if not any(found.cells for found in results):
         raise UserError(f"No arm of the study worked. {results[0].failed}")
@@ -167,6 +171,7 @@ class _Work:
     settings: Settings
     progress: Progress
     total: int
+    spread: Spread | None = None
     done: int = 0
 
     def run(self, arm: Arm) -> ArmResults:
@@ -223,13 +228,10 @@ class _Work:
         near = near_copies(extraction.copies.together[self.drawn.test])
         found.about = about_arm(arm, source, self.drawn, extraction) | {"near": near}
         kept.keep_about(found.about)
-        for where in pending:
-            images, rows = self.drawn.cell((where.size, where.repeat))
-            features: NDArray[np.float32] = extraction.features[rows]
-            try:
-                cell = fit_features(arm.recipe, source, images, features, where, extraction.copies.together[rows])
-            except UserError as error:
-                found.failed = where.failed(error)
+        cells = _FeatureCells(arm.recipe, self.drawn, extraction.features, extraction.copies.together)
+        for _, cell in (self.spread or in_turn)(cells, pending):
+            if isinstance(cell, str):
+                found.failed = cell
                 continue
             kept.keep(cell)
             yield cell
@@ -260,9 +262,33 @@ class _Work:
             self.progress(f"cells|{arm.name}, {stage.partition('|')[0]} {done} of {total}", self.done, self.total)
 
         networks = Networks(self.recipe, self.drawn, arm, side, kept, self.settings)
-        with closing(networks.fit_all(self.folder, pending, source.engine.device == "cpu", progress)) as cells:
+        on_cpu = source.engine.device == "cpu"
+        if self.spread is not None:
+            fitted = (cell for _, cell in self.spread(networks.fitted, pending, gpu=not on_cpu))
+        else:
+            fitted = networks.fit_all(self.folder, pending, on_cpu, progress)
+        with closing(fitted) as cells:
             for cell in cells:
                 if isinstance(cell, str):
                     found.failed = cell
-                else:
-                    yield cell
+                    continue
+                kept.keep(cell)
+                yield cell
+
+
+@dataclass(frozen=True)
+class _FeatureCells:
+    """Fits the cells of an arm on features (n, d) of all pictures of the study; near copies share a number (n,)."""
+
+    recipe: Recipe
+    drawn: Subsets
+    features: NDArray[np.float32]
+    near: NDArray[np.int64]
+
+    def __call__(self, where: Where) -> Cell | str:
+        """The cell, or why there is none."""
+        images, rows = self.drawn.cell((where.size, where.repeat))
+        try:
+            return fit_features(self.recipe, images, self.features[rows], where, self.near[rows])
+        except UserError as error:
+            return where.failed(error)

@@ -6,6 +6,7 @@ and a script that calls `compare` need not be guarded against being imported aga
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -57,6 +58,13 @@ class Networks:
         cell = fit_network(recipe.model_copy(update=chosen), images, folder, self.settings, where, progress)
         self.kept.keep(cell)
         return cell
+
+    def fitted(self, where: Where) -> Cell | str:
+        """The cell, or why there is none."""
+        try:
+            return self.fit(where)
+        except UserError as error:
+            return where.failed(error)
 
     def fit_all(
         self, study: Path, pending: Sequence[Where], on_cpu: bool, progress: Progress
@@ -133,5 +141,5 @@ class _Worker:
 
     def end(self) -> None:
         """Stop it, whatever it does; what it trained half is taken up again by the next study in the folder."""
-        self.process.kill()
-        self.process.wait()
+        with contextlib.suppress(OSError), self.process:  # which closes its pipes and waits
+            self.process.kill()

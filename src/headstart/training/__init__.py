@@ -4,6 +4,7 @@ plan        what a training does, in numbers; `rules` chooses them by the size o
 batches     where examples come from: by (epoch, step), so that a resumed training sees the same ones
 optimiser   AdamW and SGD over groups of parameters
 loop        the training itself
+crew        several processes that train together
 checkpoint  its state on disk
 finder      the learning-rate finder, on a copy
 network     a network to tune: trunk activations in, logits out

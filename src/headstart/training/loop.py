@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.errors import NotConverged
+from headstart.errors import NotConverged, UserError
 from headstart.training.batches import Batch, Batches, prefetched
 from headstart.training.checkpoint import Keeper
+from headstart.training.crew import Crew
 from headstart.training.devices import autocast, place, threads_set
 from headstart.training.optimiser import Group, Optimiser
 from headstart.training.plan import Plan
@@ -101,12 +102,14 @@ class _Loop:
     ) -> None:
         self.task, self.plan, self.keeper = task, task.plan, keeper
         self.on_epoch, self.on_step = on_epoch, on_step
+        self.crew = Crew.here()
         self.model = place(task.model, task.plan.device)
         named = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self.optimiser = Optimiser(task.groups or [Group("all", named)], task.plan)
         self.average = Average(self.model, task.plan.ema) if task.plan.ema > 0 else None
         self.best: dict[str, torch.Tensor] = {}
         self.at = _Progress()
+        self.joined = self.crew.joined(self.model)
         self.steps = task.batches.steps * task.plan.epochs
         weights = task.class_weights
         self.weights = None if weights is None else weights.to(task.plan.device, torch.float32)
@@ -118,7 +121,9 @@ class _Loop:
             torch.random.fork_rng(devices=[]),
             ThreadPoolExecutor(1, "batches") as pool,
         ):
-            if self._take_up():
+            taken_up = self._take_up()
+            self._check_together()
+            if taken_up:
                 resumed = (self.at.epoch, self.at.step)
                 for row in self.at.history:
                     self._tell(row)
@@ -165,13 +170,15 @@ class _Loop:
         at, plan = self.at, self.plan
         seed_step(plan.seed, at.epoch, at.step, plan.device)
         inputs, targets, others, share = mixed(batch, plan)
+        own = self.crew.share(len(targets))
         with autocast(plan):
-            logits = self.model(*inputs)
-        losses = self._losses(logits, targets)
+            logits = self.joined(*(x[own] for x in inputs))
+        losses = self._losses(logits, targets[own])
         if share < 1:
-            losses = share * losses + (1 - share) * self._losses(logits, others)
-        loss = losses.mean()
-        told = float(loss.detach())
+            losses = share * losses + (1 - share) * self._losses(logits, others[own])
+        loss = self.crew.mean(losses, len(targets))
+        right = self._right(logits, targets)
+        told, right = self.crew.over_all([float(loss.detach()), right], plan.device)
         if not np.isfinite(told):
             raise NotConverged(self._why_it_stopped(f"The loss became {told}", at.step, at.done))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -180,11 +187,16 @@ class _Loop:
         self.optimiser.step(plan.learning_rate * plan.rate(at.done, self.steps), at.epoch)
         if self.average is not None:
             self.average.follow(self.model)
-        codes = targets if targets.ndim == 1 else targets.argmax(dim=1)
         at.loss += told * len(targets)
-        at.right += float((logits.argmax(dim=1) == codes).sum())
+        at.right += right
         at.seen += len(targets)
         return told
+
+    def _right(self, logits: torch.Tensor, targets: torch.Tensor) -> float:
+        """The right answers of this process's share of a batch, times the number of processes."""
+        own = targets[self.crew.share(len(targets))]
+        codes = own if own.ndim == 1 else own.argmax(dim=1)
+        return float((logits.argmax(dim=1) == codes).sum()) * self.crew.size * (self.crew.rank < len(targets))
 
     def _losses(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         smoothing = self.plan.label_smoothing
@@ -211,7 +223,7 @@ class _Loop:
             row |= {"train_loss": at.loss / at.seen, "train_accuracy": at.right / at.seen}
         with self._evaluated():
             begun = time.perf_counter()
-            row |= self.task.evaluate(self.model, epoch)
+            row |= self.crew.of_first(lambda: self.task.evaluate(self.model, epoch))
             evaluate_s = time.perf_counter() - begun
             loss = row.get("val_loss")
             if loss is None:  # the last epoch is the one to keep; in between there is nothing to go back to
@@ -260,8 +272,8 @@ class _Loop:
             self.on_epoch(row)
 
     def _save(self, keeper: Keeper) -> None:
-        if not finite(self.model):
-            return  # the next loss will say so; the state before stays the last good one
+        if self.crew.rank > 0 or not finite(self.model):
+            return  # the first process saves; the next loss will say so; the state before stays the last good one
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"optimiser/{k}": v for k, v in self.optimiser.state().items()}
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
@@ -286,6 +298,12 @@ class _Loop:
                 mean.copy_(parts["average"][name])
         self.at = _Progress(**{**numbers, "best_loss": float(numbers["best_loss"])})
         return True
+
+    def _check_together(self) -> None:
+        """Raise UserError where processes took up different states, as without a disk that all of them see."""
+        here = (self.at.epoch, self.at.step)
+        if self.crew.of_first(lambda: here) != here:
+            raise UserError("Not all workers see the state of the training: `out` must be on a disk that they share.")
 
 
 class Average:

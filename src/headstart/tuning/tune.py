@@ -31,6 +31,7 @@ from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
 from headstart.training.checkpoint import Keeper
+from headstart.training.crew import Crew
 from headstart.training.devices import place, threads_set
 from headstart.training.finder import RatesTried, find_rate
 from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
@@ -76,6 +77,17 @@ def tune_network(
     return _Tuning(recipe, split, rows, head, progress).run(keeper)
 
 
+def prepared(
+    recipe: Recipe, split: TrainingSplit, rows: TrainingRows, head: DenseHead, progress: Progress
+) -> Callable[[Keeper], Trained]:
+    """The training alone of `tune_network`, ready to begin, for one of several processes; the keeper has its end."""
+    tuning = _Tuning(recipe, split, rows, head, progress)
+    if tuning.settings.head_first:
+        tuning._solve_top()
+    task = tuning._task()
+    return lambda keeper: train(task, keeper, on_epoch=tuning._on_epoch, on_step=tuning._on_step)
+
+
 class _Tuning:
     def __init__(
         self, recipe: Recipe, split: TrainingSplit, rows: TrainingRows, head: DenseHead, progress: Progress
@@ -99,19 +111,31 @@ class _Tuning:
         elsewhere = self.plan.device != "cpu"  # the backbone's own network stays where it is
         self.network = place(copy.deepcopy(network) if elsewhere else network, self.plan.device)
         self._check_batch()
+        self._check_crew()
         self._said = ""
         self._solved: tuple[Layers, NDArray[np.float32]] | None = None
 
     def _check_batch(self) -> None:
         """Raise UserError where batch normalisation would have to learn from one picture at a time."""
-        normed = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
         if self.plan.batch_size > 1 or self.settings.batchnorm != "trained":
             return
-        if any(isinstance(module, normed) for module in self.network.modules()):
+        if self._normalises_batches():
             raise UserError(
                 f"batch_size=1: the batch normalisation of {self.split.backbone.name} cannot learn from one picture at "
                 "a time; give 2 or more, or training.batchnorm=frozen."
             )
+
+    def _check_crew(self) -> None:
+        """Raise UserError where several workers would each learn the statistics of a part of the batch."""
+        if Crew.here().size > 1 and self.settings.batchnorm == "trained" and self._normalises_batches():
+            raise UserError(
+                f"The batch normalisation of {self.split.backbone.name} learns from whole batches, and several workers "
+                "have a part each: use training.batchnorm=frozen, or workers=1."
+            )
+
+    def _normalises_batches(self) -> bool:
+        normed = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        return any(isinstance(module, normed) for module in self.network.modules())
 
     def _network(self) -> Tunable:
         with blamed_on(self.recipe.head.name, self.recipe.head.options):

@@ -38,7 +38,7 @@ def hurts(material: Material) -> Iterator[Finding]:
         return
     rows = material.labelled[material.parts[material.labelled] != "test"]
     pictures = Pictures(
-        material.extraction.features[rows], material.images.labels[rows], groups=material.copies.near[rows]
+        material.extraction.features[rows], material.images.labels[rows], groups=material.copies.together[rows]
     )
     suspects = _suspects(material, rows)
     if pictures.X.size > DEAREST or not suspects or len(np.unique(pictures.y)) < 2:
@@ -56,7 +56,7 @@ def hurts(material: Material) -> Iterator[Finding]:
 def _suspects(material: Material, rows: Codes) -> list[tuple[int, str]]:
     """Places in `rows` (m,) of the pictures to try, with what is suspicious about them; at most `MOST`."""
     labels, facts = material.images.labels, material.sketches.facts
-    clash = torn(np.unique(material.copies.near[rows], return_inverse=True)[1].reshape(-1), labels[rows])
+    clash = torn(np.unique(material.copies.together[rows], return_inverse=True)[1].reshape(-1), labels[rows])
     share = np.zeros(len(material.images))
     share[material.labelled] = votes(material)[0]
     side = np.sqrt(facts["height"].astype(float) * facts["width"])[rows]

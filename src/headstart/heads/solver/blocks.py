@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,38 @@ A = TypeVar("A")
 T = TypeVar("T")
 BLOCK = 4096
 BLOCK_BYTES = 16 * 2**20
+VERY_LARGE = 2**29
+"""Numbers in a matrix, 2 GiB as float32, from which it may lie in a mapped file: no copy of it is made."""
 SMALL = 2**20  # numbers in a matrix below which threads cost more than they bring
 
 
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Taken:
+    """Some rows of a matrix (n, d) that is too large to be copied; each is fetched when it is asked for."""
+
+    def __init__(self, X: Features, rows: NDArray[np.int64]) -> None:
+        self.X, self.rows = X, rows
+        self.shape = (len(rows), X.shape[1])
+        self.size = len(rows) * X.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> Features:
+        found: Features = self.X[self.rows[key]]
+        return found
+
+
+def taken(X: Features, rows: Any) -> Features:
+    """Some rows of X (n, d), copied; of a very large X without a copy."""
+    if X.size < VERY_LARGE or (isinstance(rows, slice) and isinstance(X, np.ndarray)):
+        found: Features = X[rows]
+        return found
+    return cast(Features, Taken(X, np.arange(len(X))[rows]))
 
 
 def row_blocks(X: Features) -> Iterator[slice]:

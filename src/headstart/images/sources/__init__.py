@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
-from headstart.images.sources import builtin, folder, idx, listed, npz, table, zipped
+from headstart.images.sources import builtin, folder, idx, listed, npz, remote, table, zipped
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Source:
 
 SOURCES: dict[str, Source] = {
     "builtin": Source(builtin.accepts, builtin.load, "a name: " + ", ".join(builtin.BUILTINS)),
+    "remote": Source(remote.accepts, remote.load, "the address of such a folder (s3://, gs://, file://)"),
     "zip": Source(zipped.accepts, zipped.load, "a zip of such a folder"),
     "table": Source(table.accepts, table.load, "a table with image,label[,split,group] (.csv, .tsv, .txt, .parquet)"),
     "npz": Source(npz.accepts, npz.load, "an .npz with x_train, y_train, x_test, y_test"),

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import DataError, Refused
-from headstart.images.archive import Member
 from headstart.images.cures import cured
 from headstart.images.decode import check_header
 from headstart.images.files import peek
@@ -140,7 +139,7 @@ def _judge(found: Listing, parts: Parts) -> Refusal | None:
         return None
     try:
         at = found.at(parts)
-        check_header(at.read(most=HEAD) if isinstance(at, Member) else peek(at, HEAD))
+        check_header(peek(at, HEAD) if isinstance(at, Path) else at.read(most=HEAD))
     except Refused as refused:
         return Refusal(name_of(parts), refused.reason, refused.detail)
     return None

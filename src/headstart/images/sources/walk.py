@@ -14,6 +14,7 @@ from headstart.images.archive import Member
 from headstart.images.cures import LINK
 from headstart.images.imageset import Refusal
 from headstart.images.names import escape
+from headstart.images.remote import Remote
 
 Inode = tuple[int, int]
 Parts = tuple[str, ...]
@@ -27,7 +28,7 @@ class Listing:
     `at` is where a listed file is; `links` are the places of links out of the root that lead to folders.
     """
 
-    at: Callable[[Parts], Path | Member]
+    at: Callable[[Parts], Path | Member | Remote]
     files: list[Parts] = field(default_factory=list)
     folders: list[Parts] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)

@@ -1,0 +1,99 @@
+"""Predictions for any number of pictures as Parquet shards, by a cluster: the same as by one process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headstart import inference
+from headstart.bundle import folder_of, load_classifier
+from headstart.classifier import Classifier, Predictor
+from headstart.cluster.connect import connected
+from headstart.cluster.pool import Columns, Compute, Made, Plan, finished, make, plan_of
+from headstart.cluster.rows import check_seen, none_usable, shippable, threaded
+from headstart.errors import DataError
+from headstart.exported import NAME as EXPORT
+from headstart.features.extract import Settings
+from headstart.images import ImageSet, Refusal, load_unlabelled
+from headstart.manifest import NAME as MANIFEST
+from headstart.progress import Progress, silent
+from headstart.storage import Storage, is_address
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a run: how many classes to name, and the coverage of sets of them (None: no sets)."""
+
+    topk: int = 1
+    coverage: float | None = None
+    follow_links: bool = False
+
+
+def predict(
+    run: str, pictures: Sequence[str], out: str, cluster: str, asked: Asked | None = None, progress: Progress = silent
+) -> Made:
+    """Predictions of a finished run for pictures, as `inference.predict` gives them, as shards in `out`.
+
+    The columns are those of `Predictions.rows`. Raises as `inference.predict` does, and UserError where `out` holds
+    something else.
+    """
+    asked = asked or Asked()
+    classifier = load_classifier(run)
+    inference.check_coverage(classifier, asked.coverage)
+    given = pictures[0] if len(pictures) == 1 and is_address(pictures[0]) else list(pictures)
+    limits = inference.limits_of(classifier)
+    images = load_unlabelled(given, limits=limits, follow_links=asked.follow_links)
+    storage = Storage.of(out)
+    made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
+    manifest, jobs = plan_of("predictions", images, made_by)
+    notes = () if asked.coverage is None else inference.coverage_notes(classifier, asked.coverage)
+    manifest = replace(manifest, classes=classifier.classes, notes=notes)
+    found = finished(storage, manifest)
+    if found is None:
+        gpus = classifier.source.engine.device == "cuda"
+        with connected(cluster) as ray:
+            classifier = replace(classifier, source=shippable(ray, classifier.source))
+            plan = Plan(images, storage, PredictRows(classifier, asked), manifest, gpus)
+            found = make(ray, plan, jobs, progress)
+    return found
+
+
+def _identity(run: str) -> str:
+    """What a bundle or an export is, by the file that lists the digests of all others."""
+    folder = folder_of(run)
+    file = next(file for name in (MANIFEST, EXPORT) if (file := folder / name).is_file())
+    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class PredictRows:
+    """Opens, on a worker, what makes shards of predictions."""
+
+    classifier: Classifier
+    asked: Asked
+
+    def __call__(self, threads: int) -> Compute:
+        """See `pool.Open`."""
+        classifier = replace(self.classifier, source=threaded(self.classifier.source, threads))
+        predictor = Predictor(classifier, Settings(threads=threads))
+
+        def compute(images: ImageSet) -> tuple[Columns, tuple[Refusal, ...]]:
+            try:
+                found = inference.predicted(predictor, replace(images, refused=()), self.asked.coverage)
+            except DataError as error:
+                return columns_of(()), none_usable(images, error)
+            check_seen(images, found.refused)
+            return columns_of(found.rows(self.asked.topk)), found.refused
+
+        return compute
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of predictions as columns of pyarrow."""
+    import pyarrow as pa
+
+    if not rows:
+        return {"name": pa.array([], pa.string()), "predicted": pa.array([], pa.string())}
+    return {key: pa.array([row[key] for row in rows]) for key in rows[0]}
