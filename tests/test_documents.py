@@ -58,6 +58,15 @@ def test_every_command_of_a_document_exists_with_its_options(document: Path) -> 
 
 def test_the_check_of_commands_sees_those_of_the_readme() -> None:
     found = commands((ROOT / "README.md").read_text())
-    assert [words[0] for words in found] == ["backbones", "compare", "fit", "audit", "serve", "explain", "export"]
+    assert [words[0] for words in found] == [
+        "backbones",
+        "compare",
+        "fit",
+        "audit",
+        "label",
+        "serve",
+        "explain",
+        "export",
+    ]
     command, rest = named(["backbones", "show", "mobilenetv2_100"])
     assert command.name == "show" and rest == ["mobilenetv2_100"]

@@ -45,6 +45,7 @@ KEPT = "What was computed is kept: the same command goes on from there (a traini
 
 app = typer.Typer(
     name="headstart",
+    cls=panels.Arranged,
     help="From a folder of pictures and a pretrained network to a classifier, with evidence that transfer helped.",
     no_args_is_help=True,
     add_completion=False,
@@ -86,9 +87,7 @@ def _main(arguments: list[str]) -> int:
             print(f"headstart {version('headstart')}")
             return 0
         args = [_at_home(argument) for argument in arguments]
-        command = typer.main.get_command(app)
-        panels.arrange(command)
-        code = int(command(args=args, prog_name="headstart", standalone_mode=False) or 0)
+        code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
         return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
     except ClickException as mistake:
         if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
