@@ -142,6 +142,7 @@ def test_features_are_those_of_one_process_also_when_a_node_is_lost_and_none_is_
     assert mended.computed == 256 and mended.manifest == first.manifest
 
 
+@pytest.mark.exhaustive
 def test_a_strict_extraction_ends_with_its_own_sentence_and_relative_paths_are_found(
     nodes: TwoNodes, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_strict_extraction_ends_with_its_own_sentence_and_relative_paths_are_f
     assert found.manifest.rows == 1
 
 
+@pytest.mark.exhaustive
 def test_predictions_are_those_of_one_process(nodes: TwoNodes, photos: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -246,6 +248,7 @@ def test_a_study_whose_node_is_lost_ends_complete_and_equal(nodes: TwoNodes, tmp
     assert any("accuracy" in stage for stage, _ in told)
 
 
+@pytest.mark.exhaustive
 def test_a_ranking_on_a_cluster_is_that_of_one_process(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"limit": 200, "store": False}
     names = ["sprout", "sprout@none"]
@@ -253,10 +256,11 @@ def test_a_ranking_on_a_cluster_is_that_of_one_process(nodes: TwoNodes, tmp_path
     alone = api.rank("digits", names, out=tmp_path / "alone", **asked)
 
     def told(saved: Any) -> Any:
+        """Without the rate; cheap scores depend on the threads of the linear algebra in their last digits."""
         rows = [{k: v for k, v in row.items() if k != "images_per_s"} for row in saved.ranking["backbones"]]
-        return rows, saved.ranking["failed"]
+        return [{k: round(v, 9) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
-    assert told(spread) == told(alone)
+    assert told(spread) == told(alone) and not spread.ranking["failed"]
 
 
 def test_what_fails_on_a_worker_is_told_in_one_sentence(nodes: TwoNodes) -> None:
@@ -288,6 +292,7 @@ def history_of(run: Path) -> list[float]:
     return [float(row[place]) for row in rows[1:] if row[place]]
 
 
+@pytest.mark.exhaustive
 def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {
         "backbone": "sprout", "method": "finetune", "limit": 130, "image_size": 32, "augment": "none",
@@ -309,6 +314,7 @@ def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes:
     assert two.scores["after"]["test"]["accuracy"] == plain.scores["after"]["test"]["accuracy"]
 
 
+@pytest.mark.exhaustive
 def test_what_workers_cannot_do_is_said_before_they_begin(nodes: TwoNodes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="workers=3: the cluster has room for 2"):
         api.fit("digits", method="finetune", backbone="sprout", workers=3, cluster="auto", out=tmp_path / "run")
