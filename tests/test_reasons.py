@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from headstart.evidence.overlap import Overlap
-from headstart.evidence.reasons import RULES, ArmFacts, reasons
+from headstart.evidence.reasons import GAINS, RULES, ArmFacts, reasons
 from headstart.images import load
 from headstart.preprocess import Preprocess
 from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
@@ -155,3 +155,15 @@ def test_real_classes_that_imagenet_names(data_dir: Path, data: str, known: int)
     found = overlap(classes, "imagenet")
     assert found is not None
     assert (found.known, found.total) == (known, len(classes))
+
+
+def test_where_transfer_helped_the_likeness_to_the_source_is_told_with_its_figures() -> None:
+    """Cats and dogs on a network of ImageNet: known classes, colour, detail; not beside a weak verdict."""
+    known = Overlap("the 1,000 of ImageNet", 2, 2, (("cats", "tabby cat"),))
+    facts = replace(BLANK, overlap=known, colour_source=True, grey_share=0.02, picture_side=375.0, input_side=224.0)
+    found = {reason.key: reason for reason in reasons(facts, weak=False)}
+    assert list(found) == ["known", "colour", "detail"] and len(GAINS) == 3
+    assert found["known"].sentence.startswith("2 of 2 classes are named among the 1,000 of ImageNet (cats: tabby cat)")
+    assert found["colour"].sentence == "98% of the pictures are in colour, like the photographs that net learnt on."
+    assert found["detail"].measured == 375 / 224 and reasons(facts, weak=True) == ()
+    assert reasons(replace(facts, pretrained=False), weak=False) == ()

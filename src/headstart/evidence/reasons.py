@@ -1,6 +1,7 @@
-"""Why transfer may have done little: each reason rests on a measured quantity and names it (docs/compare.md).
+"""Why transfer may have done little, or much: each reason rests on a measured quantity and names it (docs/compare.md).
 
-A reason is a finding that goes with weak transfer, not a proof of its cause; a study without it is the proof.
+A reason is a finding that goes with weak transfer, or with strong, not a proof of its cause; a study without it is the
+proof.
 """
 
 from __future__ import annotations
@@ -63,11 +64,14 @@ class ArmFacts:
 def reasons(facts: ArmFacts, weak: bool) -> tuple[Reason, ...]:
     """What of the facts may explain a weak or negative verdict (`weak`), the weightiest first.
 
-    For any other verdict only what is trouble all the same: fits that did not converge, more features than labelled
-    pictures without a penalty, and more than half of the features dead.
+    Where transfer helped (not `weak`), what goes with that, and what is trouble all the same: fits that did not
+    converge, more features than labelled pictures without a penalty, and more than half of the features dead.
     """
     found = tuple(reason for rule in RULES if (reason := rule(facts)) is not None)
-    return found if weak else tuple(reason for reason in found if _is_trouble(reason))
+    if weak:
+        return found
+    gains = tuple(reason for rule in GAINS if (reason := rule(facts)) is not None)
+    return (*(reason for reason in found if _is_trouble(reason)), *gains)
 
 
 def unlearnt(name: str, sizes: tuple[float, ...], accuracy: float) -> Reason:
@@ -180,6 +184,32 @@ def _crop(facts: ArmFacts) -> Reason | None:
     )
 
 
+def _known(facts: ArmFacts) -> Reason | None:
+    if not facts.pretrained or facts.overlap is None or facts.overlap.share < KNOWN:
+        return None
+    sentence = f"{capital(facts.overlap.words)}: {facts.name} has learnt to tell such pictures apart."
+    return Reason("known", facts.overlap.share, sentence)
+
+
+def _colour(facts: ArmFacts) -> Reason | None:
+    coloured = 1 - facts.grey_share
+    if not facts.pretrained or not facts.colour_source or coloured < GREY:
+        return None
+    pictures = "All pictures" if coloured >= 1 else f"{_percent(coloured)} of the pictures"
+    return Reason("colour", coloured, f"{pictures} are in colour, like the photographs that {facts.name} learnt on.")
+
+
+def _detail(facts: ArmFacts) -> Reason | None:
+    if not facts.pretrained or not 0 < facts.input_side <= facts.picture_side:
+        return None
+    times = facts.picture_side / facts.input_side
+    sentence = (
+        f"Pictures of {facts.picture_side:g} pixels fill the input of {facts.input_side:g} without being enlarged: "
+        "they have detail of the size that the network looks for."
+    )
+    return Reason("detail", times, sentence)
+
+
 def _percent(share: float) -> str:
     return percent(share, 0, "down")
 
@@ -188,3 +218,5 @@ RULES: tuple[Callable[[ArmFacts], Reason | None], ...] = (
     _random, _rows, _unconverged, _dead, _unscaled, _saturated, _overlap, _grey, _enlargement, _background, _crop,
 )  # fmt: skip
 """By weight: what makes the comparison itself doubtful, then features, then pictures unlike the source's."""
+GAINS: tuple[Callable[[ArmFacts], Reason | None], ...] = (_known, _colour, _detail)
+"""What goes with transfer that helps: pictures like the source's."""

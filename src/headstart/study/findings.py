@@ -276,7 +276,7 @@ class _Findings:
         return unlearnt(found.arm.words, tuple(lost), float(np.mean(accuracy))) if lost else None
 
     def reasons(self, pair: Arms, comparison: Comparison) -> Reasons:
-        """That an arm did not learn, and what may explain a weak verdict of frozen weights; at the smallest size."""
+        """That an arm did not learn, and what goes with the verdict of frozen weights; at the smallest size."""
         listed = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
         if _frozen(pair[0]) and not _frozen(pair[1]):
             known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)

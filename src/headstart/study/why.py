@@ -6,6 +6,7 @@ same pictures, and the difference that this makes is judged like one of arms; st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from headstart.study.recipe import StudyRecipe
 from headstart.study.results import grouped
 
 FOLDER = "why"
+LAYER = "last_conv"
+"""The layer that stands for another one: where things are in a picture, which the pooled means no longer say."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,17 @@ def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store
 
 
 def experiments(recipe: StudyRecipe, text: str) -> list[Experiment]:
-    """Another scaling of the features, another size of the pictures, and other ways to show grey ones."""
+    """Another scaling of the features, another layer, another size of the pictures, other ways to show grey ones."""
     options = dict(recipe.head.options)
     found = []
     if recipe.head.name == "logistic":
         scaled = bool(options.get("standardise", True))
         head = recipe.head.model_copy(update={"options": options | {"standardise": not scaled}})
         found.append(Experiment("scale", f"features {'not ' if scaled else ''}standardised", {"head": head}))
+    name = re.match(r"[^@:+]+", text)
+    if name and not text[name.end() :].startswith(":"):
+        other = f"{name[0]}:{LAYER}{text[name.end() :]}"
+        found.append(Experiment(f"layer-{LAYER}", f"features of the layer {LAYER}", {"arms": [other]}))
     side = SMALL[0] if recipe.image_size != SMALL[0] else 2 * SMALL[0]
     found.append(Experiment(f"size-{side}", f"pictures shown at {side} pixels", {"image_size": side}))
     if "+grey=" not in text:

@@ -12,7 +12,7 @@ from headstart.report.study.words import MARKS, Mark, labelled, points_with_inte
 from headstart.schema.verdicts import Comparison, Reason, Verdicts
 
 Words = dict[str, str]
-TIMES = ("rows", "unscaled", "enlargement")
+TIMES = ("rows", "unscaled", "enlargement", "detail")
 """The reasons whose figure is a multiple; that of the others is a share."""
 
 
