@@ -6,10 +6,10 @@ The names below are loaded when first used, so that `import headstart` is fast.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from headstart.api import classify as classify
     from headstart.api import compare as compare
     from headstart.api import evaluate as evaluate
@@ -56,10 +56,13 @@ _HOME = {
     "suggest": "api",
 }
 __all__ = [*_HOME]
-__version__ = version("headstart")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # half of the time that importing this package would take
+
+        return version("headstart")
     if name not in _HOME:
         raise AttributeError(f"module 'headstart' has no attribute '{name}'")
     return getattr(import_module(f"headstart.{_HOME[name]}"), name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,9 @@ def main() -> None:
 def _main(arguments: list[str]) -> int:
     try:
         if arguments == ["--version"]:
-            print(f"headstart {version('headstart')}")
+            from headstart import __version__
+
+            print(f"headstart {__version__}")
             return 0
         args = [_at_home(argument) for argument in arguments]
         code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
