@@ -271,8 +271,8 @@ def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) ->
     asked = recipe(arms=["pixels", "sprout"], sizes=[2], data={"limit": 300})
     told = why(asked, compare(asked, tmp_path / "study"))
     assert [each.partition(":")[0] for each in told] == [
-        "With pictures shown at 96 pixels", "With grey in one channel (if pictures are grey)",
-        "With grey in false colours (if pictures are grey)",
+        "With features of the layer last_conv", "With pictures shown at 96 pixels",
+        "With grey in one channel (if pictures are grey)", "With grey in false colours (if pictures are grey)",
     ]  # fmt: skip
     with pytest.raises(UserError, match="frozen features"):
         why(recipe(), compare(recipe(), tmp_path / "other"))
