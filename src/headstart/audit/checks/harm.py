@@ -56,7 +56,7 @@ def hurts(material: Material) -> Iterator[Finding]:
 def _suspects(material: Material, rows: Codes) -> list[tuple[int, str]]:
     """Places in `rows` (m,) of the pictures to try, with what is suspicious about them; at most `MOST`."""
     labels, facts = material.images.labels, material.sketches.facts
-    clash = torn(np.unique(material.copies.together[rows], return_inverse=True)[1].reshape(-1), labels[rows])
+    clash = torn(np.unique(material.copies.near[rows], return_inverse=True)[1].reshape(-1), labels[rows])
     share = np.zeros(len(material.images))
     share[material.labelled] = votes(material)[0]
     side = np.sqrt(facts["height"].astype(float) * facts["width"])[rows]
