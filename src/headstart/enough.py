@@ -23,7 +23,7 @@ from headstart.schema.scores import Ahead, Enough, Target
 PARTS = ((8, 1), (4, 1), (2, 2))
 """Into how many parts the pictures are divided, each learnt from and judged on the others, and how often."""
 LEAST = 2
-"""Pictures a class, on average, below which a part is too small to learn from."""
+"""Pictures per class, on average, below which a part is too small to learn from."""
 DEAREST, DEAREST_ALONE = 2**21, 2**20
 """Numbers in the features above which it would take more than two seconds, and is left out; the second where no
 cross-validation has been made that the last point of the curve can be taken from."""

@@ -26,7 +26,7 @@ def _ahead(each: Ahead, found: Enough) -> str:
 
 
 def _target(found: Target, enough: Enough, classes: int) -> str:
-    """What the accuracy takes, in pictures a class."""
+    """What the accuracy takes, in pictures per class."""
     goal = f"{100 * found.accuracy:g}%"
     if found.labels is None:
         return (
@@ -38,7 +38,7 @@ def _target(found: Target, enough: Enough, classes: int) -> str:
     each, low = (rounded(max(1, n / classes)) for n in (found.labels, found.low or 1))
     ends = f"at least {count(low)}" if found.high is None else f"{count(low)} to {count(rounded(found.high / classes))}"
     now = count(round(enough.n / classes))
-    return f"{goal} takes about {plural(each, 'picture')} a class (90% interval {ends}); now there are {now}."
+    return f"{goal} takes about {plural(each, 'picture')} per class (90% interval {ends}); now there are {now}."
 
 
 def rounded(n: float) -> int:
