@@ -123,8 +123,16 @@ def fit(
         "training": dict(training or {}),
         "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
     }
-    asked, how = Recipe.from_dict(recipe, "fit"), {"store": store, "resume": resume}
-    return carry_out(asked, out, progress, **how, target=target, workers=workers, cluster=cluster)
+    return carry_out(
+        Recipe.from_dict(recipe, "fit"),
+        out,
+        progress,
+        store=store,
+        resume=resume,
+        target=target,
+        workers=workers,
+        cluster=cluster,
+    )
 
 
 def carry_out(

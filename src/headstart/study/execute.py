@@ -272,7 +272,8 @@ class _Work:
                 if isinstance(cell, str):
                     found.failed = cell
                     continue
-                kept.keep(cell)
+                if self.spread is not None:  # the node that fitted it may have kept it elsewhere
+                    kept.keep(cell)
                 yield cell
 
 
