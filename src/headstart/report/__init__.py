@@ -3,8 +3,8 @@
 Read it in this order: `files` (what is read), `parts` (what tests the classifier, what it was fitted on), `headline`
 (the run in a sentence), `story` and `head` (step by step), `tables` and `inventory`, `intervals`, `curves`, `ways`,
 `rates` and `reliability` (what is drawn; `charts` draws it), `training` and `settings` of a network that was trained,
-`examples` and `contact`, `templates/` (the page), `figures` (every chart of a folder). Jinja2 escapes everything from
-outside. The page of a study is in `study`.
+`examples`, `cells` and `contact`, `templates/` (the page), `figures` (every chart of a folder). Jinja2 escapes
+everything from outside. The page of a study is in `study`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.images import REASONS
 from headstart.records import write_text
 from headstart.report import (
+    cells,
     contact,
     curves,
     examples,
@@ -103,6 +104,7 @@ def view(
         "matrix": tables.matrix(files),
         "confusions": tables.confusions(files),
         "heat": [] if len(files.classes) <= tables.MATRIX_CLASSES else tables.confusion_charts(files),
+        "cells": cells.cells(files, thumbnail),
         "per_class": tables.per_class(files),
         "contact": contact.contact_sheet(files, sheet),
         "galleries": examples.galleries(files.predictions, thumbnail),

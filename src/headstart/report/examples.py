@@ -59,7 +59,7 @@ def galleries(predictions: Sequence[Prediction], thumbnail: Thumbnail | None) ->
         ("Right", "The most confident right answers, class by class.", right),
     )
     return [
-        Gallery(title, words, [_example(row, thumbnail) for row in chosen])
+        Gallery(title, words, [example(row, thumbnail) for row in chosen])
         for title, words, chosen in picked
         if chosen or chosen is mistakes
     ]
@@ -89,8 +89,9 @@ def _by_turns(rows: Sequence[Prediction]) -> list[Prediction]:
     return [row for _, row in sorted(turns, key=lambda turn: (turn[0], order[turn[1].label]))]
 
 
-def _example(row: Prediction, thumbnail: Thumbnail | None) -> Example:
-    uri, small = data_uri(picture_of(row.name, thumbnail))
+def example(row: Prediction, thumbnail: Thumbnail | None, side: int = SIDE) -> Example:
+    """With the picture drawn, where it can be had, `side` pixels at its longer side."""
+    uri, small = data_uri(picture_of(row.name, thumbnail), side)
     names = shown(row.name), shown(row.label, 40), shown(row.predicted, 40)
     return Example(*names, confidence=percent(min(row.confidence, 0.999999)), right=row.right, uri=uri, small=small)
 
@@ -103,18 +104,18 @@ def picture_of(name: str, thumbnail: Thumbnail | None) -> Image | None:
         return None
 
 
-def data_uri(picture: Image | None) -> tuple[str, bool]:
-    """(data URI, whether the picture was enlarged): JPEG of at most `SIDE` pixels, or PNG of an enlarged small one."""
+def data_uri(picture: Image | None, side: int = SIDE) -> tuple[str, bool]:
+    """(data URI, whether the picture was enlarged): JPEG of at most `side` pixels, or PNG of an enlarged small one."""
     if picture is None or not min(picture.size):
         return "", False
     picture = picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
     longest = max(picture.size)
     if longest <= SMALL:
-        times = max(1, SIDE // longest)
+        times = max(1, side // longest)
         size = (picture.width * times, picture.height * times)
         return embedded(picture.resize(size, resample=0), "png", optimize=True), True  # 0: nearest neighbour
     picture = picture.copy()
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((side, side))
     return embedded(picture, "jpeg", quality=82), False
 
 

@@ -86,13 +86,14 @@ def _score_row(stage: str, s: PartScores, calibrated: bool) -> ScoreRow:
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """One cell of the confusion matrix; `shade` is 0..1, `kind` is right, wrong or none."""
+    """One cell of the confusion matrix; `shade` is 0..1, `kind` is right, wrong or none, `place` (true, named)."""
 
     n: int
     shade: float
     kind: str
     share: str
     words: str
+    place: tuple[int, int]
 
 
 def matrix(files: RunFiles) -> list[tuple[str, list[ConfusionCell]]]:
@@ -112,19 +113,28 @@ def _cells(true: int, row: list[int], names: list[str]) -> list[ConfusionCell]:
         kind = "none" if n == 0 else "right" if predicted == true else "wrong"
         shade = round(0.08 + 0.82 * (n / total) ** 0.5, 3) if n else 0.0  # the root keeps rare mistakes visible
         words = f"{count(n)} of {count(total)} {shown(names[true], 40)} named {shown(names[predicted], 40)}"
-        cells.append(ConfusionCell(n, shade, kind, percent(n / total), words))
+        cells.append(ConfusionCell(n, shade, kind, percent(n / total), words, (true, predicted)))
     return cells
 
 
-def confusions(files: RunFiles) -> list[tuple[str, str, str, str]]:
-    """The most frequent mistakes: (true, predicted, pictures, share of the true class), worst first."""
+def confused(files: RunFiles) -> dict[tuple[int, int], tuple[int, float]]:
+    """The most frequent mistakes, worst first: by (true, predicted) the pictures and their share of the true class."""
     names, counts = files.classes, confusion(files.after, files)
     totals: dict[int, int] = {}
     for i, _, n in counts:
         totals[i] = totals.get(i, 0) + n
-    pairs = [(n, n / totals[i], names[i], names[j]) for i, j, n in counts if i != j]
-    pairs.sort(key=lambda pair: (-pair[0], -pair[1], pair[2], pair[3]))
-    return [(shown(t, 60), shown(p, 60), count(n), percent(share)) for n, share, t, p in pairs[:LISTED_CONFUSIONS]]
+    pairs = [(n, n / totals[i], i, j) for i, j, n in counts if i != j]
+    pairs.sort(key=lambda pair: (-pair[0], -pair[1], names[pair[2]], names[pair[3]]))
+    return {(i, j): (n, share) for n, share, i, j in pairs[:LISTED_CONFUSIONS]}
+
+
+def confusions(files: RunFiles) -> list[tuple[str, str, str, str, tuple[int, int]]]:
+    """The same as text: (true, predicted, pictures, share of the true class, their numbers)."""
+    names = files.classes
+    return [
+        (shown(names[i], 60), shown(names[j], 60), count(n), percent(share), (i, j))
+        for (i, j), (n, share) in confused(files).items()
+    ]
 
 
 def confusion(block: Mapping[str, PartScores], files: RunFiles) -> list[tuple[int, int, int]]:
