@@ -15,6 +15,7 @@ from PIL import Image
 
 from headstart.audit import files
 from headstart.audit.checks import CHECKS
+from headstart.audit.checks.harm import hurts
 from headstart.audit.checks.labels import suspicious
 from headstart.audit.execute import Audit, AuditRequest, default, examine, known, listed
 from headstart.audit.findings import Material
@@ -135,6 +136,20 @@ def test_wrong_labels_are_found_to_hurt_the_answers_to_the_other_pictures() -> N
         found = [finding.at for finding in done.findings["hurts"]]
         assert len(set(found) & set(wrong.tolist())) >= least and len(found) <= least + 3
     assert all(0 < (finding.score or 0) < 1 for finding in done.findings["hurts"])
+
+
+def test_a_group_that_holds_two_classes_makes_none_of_its_pictures_a_near_copy_in_another_class() -> None:
+    """Patients of four digits each: what hurts is found for its neighbours, not for whom it belongs with."""
+    images = select(load("digits"), limit=120, seed=0)
+    wrong, labels = np.arange(0, 40, 10), images.labels.copy()
+    labels[wrong] = (labels[wrong] + 5) % 10
+    images = replace(images, labels=labels, groups=np.array([f"patient {i // 4}" for i in range(120)]))
+    recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
+    done = extract(images, feature_source(recipe, images), Settings(), sketches=120)
+    material = Material(images, done, (), silent)
+    assert len(np.unique(material.copies.together)) <= 30 < len(np.unique(material.copies.near))
+    told = [finding.detail for finding in hurts(material)]
+    assert told and all("hardly any neighbour is" in each for each in told)
 
 
 def test_every_check_has_a_title_words_and_a_level() -> None:
