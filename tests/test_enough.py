@@ -22,12 +22,16 @@ DIGITS = load_digits()
 X, Y = DIGITS.data.astype(np.float32), DIGITS.target.astype(np.int64)
 
 
-def curve(n: int, error: float, power: float, seed: int, floor: float = 0.0) -> Forecast:
-    """From answers of pictures that are the harder, the more often they are named wrongly, at four sizes."""
+def curve(n: int, error: float, power: float, seed: int, floor: float = 0.0, confident: bool = False) -> Forecast:
+    """From answers of pictures that are the harder, the more often they are named wrongly, at four sizes.
+
+    Where it is `confident`, with the confidences of a calibrated classifier: mostly near 1, less for hard pictures.
+    """
     rng = np.random.default_rng(seed)
     sizes, hard = n * np.array([0.125, 0.25, 0.5, 0.9]), rng.random(n)
     rates = error * (floor + (1 - floor) * (sizes / n) ** -power)
-    found = forecast(sizes, (hard < rates[:, None]).astype(float), 0.9, n)
+    unsure = rng.beta(1, 1 / rates[-1] - 1, n) if confident else None
+    found = forecast(sizes, (hard < rates[:, None]).astype(float), 0.9, n, unsure)
     assert found is not None
     return found
 
@@ -46,6 +50,39 @@ def test_the_interval_holds_what_four_times_the_labels_bring(n: int, error: floa
 def test_more_labels_and_steadier_curves_make_the_interval_narrower() -> None:
     few, many = (np.diff(curve(n, 0.1, 0.5, 1).at(4 * n)[1:])[0] for n in (60, 1000))
     assert many < 0.6 * few
+
+
+def test_the_confidence_of_few_mistakes_makes_the_interval_narrower_and_that_of_many_hardly() -> None:
+    for n, least, most in ((60, 0.5, 0.85), (1000, 0.8, 1.05)):
+        widths = [
+            np.mean([np.diff(curve(n, 0.08, 0.5, seed, confident=told).at(4 * n)[1:])[0] for seed in range(20)])
+            for told in (False, True)
+        ]
+        assert least < widths[1] / widths[0] < most
+
+
+@pytest.mark.parametrize(("error", "power"), [(0.2, 0.3), (0.1, 0.5), (0.05, 0.8)])
+def test_with_many_mistakes_the_labels_that_are_said_are_near_the_truth(error: float, power: float) -> None:
+    """Of targets that twice and three times 4,000 labels reach; their intervals hold the truth."""
+    near, held = [], []
+    for seed in range(10):
+        found = curve(4000, error, power, seed)
+        for times in (2, 3):
+            best, low, high = found.needed(1 - error * times**-power)
+            near.append(1 / 1.5 <= best / (times * 4000) <= 1.5)
+            held.append(low <= times * 4000 <= high)
+    assert np.mean(near) >= 0.8 and np.mean(held) >= 0.8
+
+
+def test_with_few_mistakes_the_labels_that_are_said_are_those_of_targets_as_people_ask_for_them() -> None:
+    """A handful of mistakes cannot tell: the number stays between now and four times that, the interval is wide."""
+    for seed in range(10):
+        best, low, high = curve(60, 0.08, 0.4, seed).needed(1 - 0.08 * 2**-0.4)
+        assert 40 <= best <= 240 and high > 4 * low and low <= best <= high
+
+
+def test_what_was_passed_long_ago_is_reached_whatever_people_ask_for() -> None:
+    assert max(curve(200, 0.05, 0.4, 0).needed(0.6)) < 200
 
 
 def test_a_target_takes_more_labels_the_higher_it_is_and_may_be_out_of_reach() -> None:
@@ -102,10 +139,32 @@ def test_a_fit_says_what_more_labels_would_bring_and_what_a_target_takes(tmp_pat
     assert found is not None and found.n == 300 and [each.labels for each in found.ahead] == [600, 1200]
     assert found.target is not None and (found.target.labels or 1) > 1
     words = enough_words(run.content)
-    assert words.startswith("With twice the labelled pictures likely 9") and "97% takes about" in words
+    assert words.startswith("With twice the labelled pictures likely 9") and "97% takes " in words
     assert words.split(" (")[0] in (run.folder / "report.html").read_text()
     assert scores.read(run.folder).enough == found
     assert from_json(scores.RunScores, to_json(run.content)) == run.content
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((450, 900), "95% takes about 60 pictures per class (90% interval 45 to 90); now there are 30."),
+        ((200, 4000), "95% takes 20 to 400 pictures per class (90% interval), most likely about 60; now there are 30."),
+        ((450, None), "95% takes at least 45 pictures per class (95% sure), most likely about 60; now there are 30."),
+        ((50, 200), "95% is most likely reached already."),
+    ],
+)
+def test_a_wide_interval_is_said_as_a_range_and_a_narrow_one_after_its_number(
+    ends: tuple[int, int | None], told: str
+) -> None:
+    found = scores.Enough(
+        n=300,
+        curve=((270.0, 0.9),),
+        ahead=(scores.Ahead(600, 0.92, 0.9, 0.94), scores.Ahead(1200, 0.93, 0.9, 0.95)),
+        target=scores.Target(0.95, 600, *ends),
+    )
+    run = scores.RunScores(enough=found, run=scores.AboutRun(classes=tuple("abcdefghij")))
+    assert enough_words(run).endswith(told)
 
 
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.blocks import single_threaded_blas
-from headstart.learner import FOLDS, Codes, Pictures
+from headstart.heads.solver.scale import fit_scale
+from headstart.learner import FEWEST, FOLDS, Codes, Pictures
+from headstart.metrics import apply_temperature
 from headstart.schema.scores import Ahead, Enough, Target
 
 PARTS = ((8, 1), (4, 1), (2, 2))
@@ -101,29 +103,35 @@ def enough(
     head: Head,
     pictures: Pictures,
     classes: int,
-    wrong: NDArray[np.bool_] | None = None,
+    answers: NDArray[np.float64] | None = None,
     fold: Codes | None = None,
     random: NDArray[np.bool_] | None = None,
 ) -> Forecast | None:
     """What more labels would bring, from a fitted head and its cross-validation; None where that is too dear to tell.
 
-    `wrong` (n,) are the pictures that were named wrongly by fits without their fold (n,); without them there are ten
-    folds with the settings that the head chose on all. `random` (n,) are those that are like other pictures, where the
+    `answers` (n, classes) are probabilities by fits without a picture's fold (n,); without them there are ten folds
+    with the settings that the head chose on all. `random` (n,) are those that are like other pictures, where the
     others were chosen for being hard: only these are judged.
     """
-    if wrong is None or fold is None:
+    if answers is None or fold is None:
         again = settled(head)
         if again is None or pictures.X.size > DEAREST_ALONE:
             return None
         names = pictures.marks or contents(pictures.X)
         fold = numbers(pictures.y, min(FOLDS, len(pictures.y)), names, pictures.groups)
-        wrong = out_of_fold(again, pictures, classes, fold).argmax(axis=1) != pictures.y
-    found = subsets(head, pictures, classes, wrong, fold)
+        answers = _scaled(out_of_fold(again, pictures, classes, fold), pictures.y)
+    found = subsets(head, pictures, classes, answers.argmax(axis=1) != pictures.y, fold)
     if found is None:
         return None
     shares = np.bincount(pictures.y, minlength=classes) / len(pictures.y)
-    judged = found.wrong if random is None else found.wrong[:, random]
-    return forecast(found.sizes, judged, 1 - float(shares.max()), len(pictures.y))
+    judged = slice(None) if random is None else random
+    unsure = 1 - answers.max(axis=1)
+    return forecast(found.sizes, found.wrong[:, judged], 1 - float(shares.max()), len(pictures.y), unsure[judged])
+
+
+def _scaled(logits: NDArray[np.float64], y: Codes) -> NDArray[np.float64]:
+    """Probabilities (n, k), with the temperature that fits these very logits where they are enough for one."""
+    return apply_temperature(logits, 1.0 / fit_scale(logits, y) if len(y) >= FEWEST else 1.0)
 
 
 def described(found: Forecast, target: float | None = None) -> Enough:

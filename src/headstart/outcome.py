@@ -99,10 +99,10 @@ class Outcome:
         told, copies = marks(fitted.extraction.contents[rows]), fitted.extraction.copies
         y, k = images.labels[rows], len(images.classes)
         pictures = Pictures(fitted.extraction.features[rows], y, groups=copies.together[rows], marks=told)
-        wrong = fold = None
+        answers = fold = None
         if fitted.folds is not None:
-            wrong, fold = fitted.folds.logits.argmax(axis=1) != y, fitted.folds.fold
-        found = enough(fitted.classifier.head, pictures, k, wrong, fold)
+            answers, fold = fitted.folds.probabilities, fitted.folds.fold
+        found = enough(fitted.classifier.head, pictures, k, answers, fold)
         return None if found is None else described(found, self.target)
 
     def _counts(self) -> PictureCounts:

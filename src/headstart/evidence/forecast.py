@@ -2,8 +2,13 @@
 
 The error after m labels is taken for  e(m) = E (f + (1 - f) (m / n)^-c):  a power law (Hestness et al. 2017) that
 levels off at a share f of today's error E. The logarithms of the shares of wrong answers at several sizes are normal
-about that of e(m), with the covariance of the pictures' own answers, as the same pictures answer at every size. E has
-no prior; f and c have one on a grid, from curves of other data (decision 45). The forecast is the mixture over it.
+about that of e(m), with the covariance of the pictures' own answers, as the same pictures answer at every size. What
+the classifier's confidence says of its errors is one more measurement at the last size: it varies less than a count of
+few mistakes, and may be off. E has no prior; f and c have one on a grid, from curves of other data (decision 45). The
+forecast is the mixture over it.
+
+What a target takes has a prior of its own, because of who asks: few ask for an accuracy that was passed long ago, or
+for one that all the world's pictures would not bring.
 """
 
 from __future__ import annotations
@@ -21,14 +26,21 @@ LEVEL = 0.9
 TIMES = (2, 4)
 FLOORS = np.linspace(0.0, 0.9, 10)
 POWERS = np.geomspace(0.05, 1.6, 14)
-USUAL_POWER, SPREAD = 0.4, 0.4
+USUAL_POWER, SPREAD = 0.5, 0.6
 """Of the exponents: the median, and the deviation of the logarithm, of a normal prior."""
 FLOOR_RATE = 12.0
 """The prior of f falls as exp(-rate f)."""
 ROUGH = 0.15
 """The deviation of each logarithm that a power law does not explain."""
+TRUST = 0.3
+"""The deviation of the logarithm of the mean confidence in wrong answers from that of their share."""
 FARTHEST = 64.0
 """Times the labels beyond which a target is out of reach."""
+ASKED, ASKED_SPREAD = 1.0, 0.7
+"""Doublings of the labels that targets take: the median, and half the distance of the quartiles, of a Cauchy prior."""
+NEAR = 1.5
+"""The factor within which the number of labels that is said is most likely right."""
+DOUBLINGS = np.linspace(-6.0, 12.0, 289)
 
 
 @dataclass(frozen=True)
@@ -58,31 +70,37 @@ class Forecast:
         return value, low, high
 
     def needed(self, target: float, level: float = LEVEL) -> tuple[float, float, float]:
-        """(Median, low, high) labels after which the accuracy of an average fit is `target`; infinite: out of reach."""
+        """Labels after which the accuracy of an average fit is `target`, and their interval; infinite: out of reach.
+
+        The first is the middle of the range, from a number to `NEAR` squared times it, that is most likely right.
+        """
         goal = np.log(max(1 - target, 1e-9))
-        grid = np.exp2(np.linspace(-6, np.log2(FARTHEST), 241))
-        curve = self.level[:, None] + np.log(_shape(grid, self.floors[:, None], self.powers[:, None]))
-        chance = self.weights @ normal_cdf((goal - curve) / self.spread[:, None])  # that it is reached by then
-        found = []
-        for q in (0.5, (1 - level) / 2, (1 + level) / 2):
-            reached = np.flatnonzero(chance >= q)
-            found.append(self.n * float(grid[reached[0]]) if len(reached) else np.inf)
-        return found[0], found[1], found[2]
+        curve = self.level[:, None] + np.log(_shape(np.exp2(DOUBLINGS), self.floors[:, None], self.powers[:, None]))
+        fit = np.log(np.maximum(self.weights, 1e-300))[:, None] - 0.5 * ((goal - curve) / self.spread[:, None]) ** 2
+        chance = np.exp(fit - fit.max()).sum(axis=0) / (1 + ((DOUBLINGS - ASKED) / ASKED_SPREAD) ** 2)
+        until = np.cumsum(chance) / chance.sum()
+        ends = np.interp([(1 - level) / 2, 0.5, (1 + level) / 2], until, DOUBLINGS)
+        half = np.log2(NEAR)
+        inside = np.interp(DOUBLINGS + half, DOUBLINGS, until) - np.interp(DOUBLINGS - half, DOUBLINGS, until, left=0)
+        found = (DOUBLINGS[inside.argmax()] if 2.0 ** ends[1] <= FARTHEST else np.inf, ends[0], ends[2])
+        best, low, high = (self.n * 2.0**each if 2.0**each <= FARTHEST else np.inf for each in found)
+        return float(best), float(low), float(high)
 
 
-def forecast(sizes: Floats, wrong: Floats, guess: float, n: int) -> Forecast | None:
+def forecast(sizes: Floats, wrong: Floats, guess: float, n: int, unsure: Floats | None = None) -> Forecast | None:
     """From the mean labels learnt from (s,), of n, and the shares of wrong answers (s, m) to m pictures.
 
-    NaN in `wrong` is a picture that was not judged; `guess` is the error of always the commonest class. None where
-    there are fewer than two sizes.
+    NaN in `wrong` is a picture that was not judged; `guess` is the error of always the commonest class. `unsure` (m,)
+    is 1 minus the confidence of each answer at the last size. None where there are fewer than two sizes.
     """
     if len(sizes) < 2:
         return None
-    errors, covariance = _moments(wrong)
+    rows, at = (wrong, sizes) if unsure is None else (np.vstack([wrong, unsure]), np.append(sizes, sizes[-1]))
+    errors, covariance = _moments(rows, np.arange(len(rows)) < len(sizes))
     y = np.log(errors)
     precision = np.linalg.inv(covariance)
     floors, powers = (each.ravel() for each in np.meshgrid(FLOORS, POWERS, indexing="ij"))
-    shapes = np.log(_shape(sizes / n, floors[:, None], powers[:, None]))
+    shapes = np.log(_shape(at / n, floors[:, None], powers[:, None]))
     left = y - shapes
     sure = float(precision.sum())
     level = left @ precision.sum(axis=0) / sure
@@ -90,20 +108,24 @@ def forecast(sizes: Floats, wrong: Floats, guess: float, n: int) -> Forecast | N
     fit = -0.5 * np.einsum("gs,st,gt->g", rest, precision, rest)
     prior = -0.5 * (np.log(powers / USUAL_POWER) / SPREAD) ** 2 - FLOOR_RATE * floors
     weights = np.exp(fit + prior - (fit + prior).max())
+    counted = errors[: len(sizes)], covariance[: len(sizes), : len(sizes)]
     return Forecast(
-        n, tuple(sizes.tolist()), tuple((1 - errors).tolist()), guess, _odd(errors, covariance, fit, guess),
+        n, tuple(sizes.tolist()), tuple((1 - counted[0]).tolist()), guess, _odd(*counted, fit, guess),
         weights / weights.sum(), level, np.full(len(level), sure**-0.5), floors, powers,
     )  # fmt: skip
 
 
-def _moments(wrong: Floats) -> tuple[Floats, Floats]:
-    """Shares of wrong answers (s,), half a picture added so that none is 0, and the covariance of their logarithms."""
-    n = wrong.shape[1]
-    means = np.nanmean(wrong, axis=1)
-    centred = np.nan_to_num(wrong - means[:, None])
-    errors = (n * means + 0.5) / (n + 1)
-    covariance = (INFLATION + FEW / n) * (centred @ centred.T) / n**2 + 0.25 / n**2
-    covariance = covariance / np.outer(errors, errors) + ROUGH**2 * np.eye(len(errors))
+def _moments(rows: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Shares of wrong answers (s,) from rows (s, m), and the covariance of their logarithms.
+
+    Half a picture is added where they are counts, so that none is 0; the others are measured by confidence.
+    """
+    n, added = rows.shape[1], np.where(counted, 0.5, 0.0)
+    means = np.nanmean(rows, axis=1)
+    centred = np.nan_to_num(rows - means[:, None])
+    errors = np.maximum((n * means + added) / (n + 2 * added), 1e-4)
+    covariance = (INFLATION + FEW / n) * (centred @ centred.T) / n**2 + np.outer(added, added) / n**2
+    covariance = covariance / np.outer(errors, errors) + np.diag(ROUGH**2 + np.where(counted, 0, TRUST**2))
     return errors, covariance
 
 

@@ -109,7 +109,7 @@ def _judged(
     return replace(
         found,
         accuracy=(float(right[random].mean()), *interval(right[random], k)) if told else None,
-        forecast=enough(fitted.head, pictures, k, ~right, fold, random) if told else None,
+        forecast=enough(fitted.head, pictures, k, answers, fold, random) if told else None,
         doubted=_doubted(album, found.classes, rows, y, answers),
         sure_right=np.column_stack([answers.max(axis=1), right]),
     )

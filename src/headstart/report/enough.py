@@ -6,6 +6,9 @@ from headstart.phrases import percent
 from headstart.report.numbers import count, plural
 from headstart.schema.scores import Ahead, Enough, RunScores, Target
 
+WIDE = 4
+"""The end of an interval as a multiple of its beginning, above which the interval is said first."""
+
 
 def enough_words(scores: RunScores) -> str:
     """`With twice the labelled pictures likely 97.1% (90% interval 95.0 to 98.3), with four times ...`; '' without."""
@@ -36,9 +39,16 @@ def _target(found: Target, enough: Enough, classes: int) -> str:
     if found.high is not None and found.high <= enough.n:
         return f"{goal} is most likely reached already."
     each, low = (rounded(max(1, n / classes)) for n in (found.labels, found.low or 1))
-    ends = f"at least {count(low)}" if found.high is None else f"{count(low)} to {count(rounded(found.high / classes))}"
-    now = count(round(enough.n / classes))
-    return f"{goal} takes about {plural(each, 'picture')} per class (90% interval {ends}); now there are {now}."
+    now = f"now there are {count(round(enough.n / classes))}"
+    if found.high is None:
+        least = plural(low, "picture")
+        return f"{goal} takes at least {least} per class (95% sure), most likely about {count(each)}; {now}."
+    high = rounded(max(1, found.high / classes))
+    if high > WIDE * low:
+        ends = f"{count(low)} to {count(high)} pictures per class (90% interval)"
+        return f"{goal} takes {ends}, most likely about {count(each)}; {now}."
+    ends = f"{count(low)} to {count(high)}"
+    return f"{goal} takes about {plural(each, 'picture')} per class (90% interval {ends}); {now}."
 
 
 def rounded(n: float) -> int:
