@@ -42,8 +42,8 @@ from headstart.learner import FOLDS, Learner, Pictures
 from headstart.metrics import apply_temperature
 from label import DATA, Codes, Rows, all_features
 
-SIZES = {"hymenoptera": (30, 40, 60), "digits": (60, 200)}
-USUAL = (60, 200, 600)
+SIZES = {"hymenoptera": (30, 40, 60)}
+USUAL = (60, 200)
 TEST = 3_000
 STEPS = np.arange(5) / 2  # doublings of n at which the truth is measured
 TARGETS = np.arange(1, 9) / 4  # doublings of n that the targets take
@@ -92,11 +92,11 @@ def most_likely(chance: NDArray[np.float64]) -> float:
     return float(DOUBLINGS[inside.argmax()])
 
 
-def median(found: Forecast, goal: float) -> float:
-    """Doublings after which half of the forecast's mixture has reached the logarithm of an error."""
-    middle = [np.log(1 - found.at(found.n * 2.0**each)[0]) for each in DOUBLINGS[::4]]
-    reached = np.flatnonzero(np.array(middle) <= goal)
-    return float(DOUBLINGS[::4][reached[0]]) if len(reached) else np.inf
+def medians(found: Forecast, goals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Doublings after which half of the forecast's mixture has reached each logarithm of an error; inf where never."""
+    places = DOUBLINGS[::8]
+    errors = np.log([1 - found.at(found.n * 2.0**each)[0] for each in places])
+    return np.where(goals < errors.min(), np.inf, np.interp(-goals, -errors, places))
 
 
 def knowing(found: Forecast, curve: NDArray[np.float64], goal: float) -> float:
@@ -120,8 +120,9 @@ def row(n: int, draws: list[Draw]) -> NDArray[np.float64]:
             _, low, high = d.forecast.at(times * n)
             cells += [low <= mean[place] <= high, high - low]
         said = np.log2(np.array([d.forecast.needed(1 - float(np.exp(goal))) for goal in goals]) / n)
-        others = [[1.0, median(d.forecast, goal), knowing(d.forecast, curve, goal)] for goal in goals]
-        near = [np.mean(np.abs(each - TARGETS) <= np.log2(NEAR) + 1e-9) for each in (said[:, 0], *np.transpose(others))]
+        known = np.array([knowing(d.forecast, curve, goal) for goal in goals])
+        others = (np.ones(len(goals)), medians(d.forecast, goals), known)
+        near = [np.mean(np.abs(each - TARGETS) <= np.log2(NEAR) + 1e-9) for each in (said[:, 0], *others)]
         holds = np.mean((said[:, 1] <= TARGETS) & (said[:, 2] >= TARGETS))
         odd = bool(d.forecast.odd)
         found.append([*cells, 1 - d.forecast.accuracy[-1], odd, near[0], holds, *near[1:], d.seconds])

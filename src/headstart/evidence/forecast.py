@@ -32,7 +32,7 @@ FLOOR_RATE = 12.0
 """The prior of f falls as exp(-rate f)."""
 ROUGH = 0.15
 """The deviation of each logarithm that a power law does not explain."""
-TRUST = 0.3
+TRUST = 0.4
 """The deviation of the logarithm of the mean confidence in wrong answers from that of their share."""
 FARTHEST = 64.0
 """Times the labels beyond which a target is out of reach."""
