@@ -28,8 +28,8 @@ ROUGH = 1e-2
 USUAL, DECADES = 10.0, 1.4
 """The strength that is taken where folds say nothing, and how many decades around it are as likely as not: a normal
 distribution of its logarithm, worth less than one picture, so that four of them do not claim certainty."""
-LARGE = 2**22
-"""Numbers in all the rows from which folds are worth a thread each."""
+LARGE = 2**21
+"""Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
 
 
 class Way(NamedTuple):
@@ -75,31 +75,43 @@ class FewRows:
             way, strength, trials = ways[0], ways[0].strengths[0], None
         else:
             trials = Trials(self.rows.y, folds, self.weights)
-            for way in ways:
-                self._try(way, trials)
+            with self._axes_beside({way.normalise for way in ways}):
+                self._try(ways, trials)
             chosen = trials.best.settings
             way = next(w for w in ways if (w.normalise, w.whiten) == (bool(chosen["normalise"]), chosen["whiten"]))
             strength = chosen["strength"]
         return self._finish(way, strength, trials)
 
-    def _try(self, way: Way, trials: Trials) -> None:
-        """Every penalty of a way, from strong to weak."""
+    def _try(self, ways: Sequence[Way], trials: Trials) -> None:
+        """Every penalty of every way, from strong to weak."""
         y, folds = self.rows.y, trials.folds
-        if way.normalise not in self._turned:
-            Z = self._placed[way.normalise].rows.astype(np.float32)  # exact enough to choose by
-            turn = partial(_Turned.of, Z)
-            self._turned[way.normalise] = map_all(turn, folds.pairs, threads=Z.size >= LARGE)
-        turned = self._turned[way.normalise]
-        large = sum(fold.fitted.size for fold in turned) >= LARGE
-        paths = [_Path(fold, y[fitted], self.weights, way) for fold, (fitted, _) in zip(turned, folds, strict=True)]
-        for strength in way.strengths:
-            found = map_all(partial(_Path.to, strength=strength), paths, threads=large)
-            settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
-            trials.add(settings, found, doubt=_doubt(strength) if way.relative else 0.0)
+        for normalise in dict.fromkeys(way.normalise for way in ways):
+            Z = self._placed[normalise].rows.astype(np.float32)  # exact enough to choose by
+            turned = map_all(partial(_Turned.of, Z), folds.pairs, threads=Z.size >= LARGE)
+            tried = [way for way in ways if way.normalise == normalise]
+            parts = [(way, rows, fitted) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
+            large = len(tried) * sum(rows.fitted.size for rows in turned) >= LARGE
+            found = map_all(lambda part: _Path(part[1], y[part[2]], self.weights, part[0]).walk(), parts, threads=large)
+            for i, way in enumerate(tried):
+                for strength, logits in zip(way.strengths, zip(*found[i * len(turned) :][: len(turned)], strict=True)):
+                    settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
+                    trials.add(settings, logits, doubt=_doubt(strength) if way.relative else 0.0)
+
+    @contextmanager
+    def _axes_beside(self, normalised: set[bool]) -> Iterator[None]:
+        """The axes of all rows are worked out beside the trials, where they will be needed whatever these say."""
+        placed = self._placed[next(iter(normalised))].rows
+        if len(normalised) > 1 or placed.size < LARGE:
+            yield
+            return
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(Principal.of, placed)
+            yield
+        self._axes = found.result()
 
     def _finish(self, way: Way, strength: float, trials: Trials | None) -> FewRowsFit:
         placed = self._placed[way.normalise]
-        axes = Principal.of(placed.rows)
+        axes = self._axes or Principal.of(placed.rows)
         Z = axes.apply(placed.rows) * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
         problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
@@ -109,11 +121,6 @@ class FewRows:
         weights, bias = axes.back(found.theta, way.whiten)
         coef, intercept = placed.scaler.fold(placed.design.unmap(weights), bias)
         return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
-
-    @cached_property
-    def _turned(self) -> dict[bool, list[_Turned]]:
-        """The rows of every fold, by whether they are normalised."""
-        return {}
 
     @cached_property
     def _placed(self) -> dict[bool, _Placed]:
@@ -171,6 +178,10 @@ class _Path:
         self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0, dtype=np.float64))
         self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))
         self.first = 0.0
+
+    def walk(self) -> list[Matrix]:
+        """Over all penalties of the way: logits (m, k) of each."""
+        return [self.to(strength) for strength in self.way.strengths]
 
     def to(self, strength: float) -> Matrix:
         """On to this penalty: logits (m, k)."""
