@@ -5,7 +5,9 @@ Each fold has principal axes of its own: axes that had seen the rows judged woul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -72,15 +74,15 @@ class FewRows:
     def fit(self, ways: Sequence[Way], folds: Folds | None) -> FewRowsFit:
         """The way and penalty of least loss out of fold, fitted on all rows; the first without folds."""
         if folds is None:
-            way, strength, trials = ways[0], ways[0].strengths[0], None
+            way, strength, trials, whole = ways[0], ways[0].strengths[0], None, None
         else:
             trials = Trials(self.rows.y, folds, self.weights)
-            with self._axes_beside({way.normalise for way in ways}):
+            with self._turned_beside(ways) as whole:
                 self._try(ways, trials)
             chosen = trials.best.settings
             way = next(w for w in ways if (w.normalise, w.whiten) == (bool(chosen["normalise"]), chosen["whiten"]))
             strength = chosen["strength"]
-        return self._finish(way, strength, trials)
+        return self._finish(way, strength, trials, whole)
 
     def _try(self, ways: Sequence[Way], trials: Trials) -> None:
         """Every penalty of every way, from strong to weak."""
@@ -89,30 +91,38 @@ class FewRows:
             Z = self._placed[normalise].rows.astype(np.float32)  # exact enough to choose by
             turned = map_all(partial(_Turned.of, Z), folds.pairs, threads=Z.size >= LARGE)
             tried = [way for way in ways if way.normalise == normalise]
-            parts = [(way, rows, fitted) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
+            jobs = [(way, rows, y[fitted]) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
             large = len(tried) * sum(rows.fitted.size for rows in turned) >= LARGE
-            found = map_all(lambda part: _Path(part[1], y[part[2]], self.weights, part[0]).walk(), parts, threads=large)
-            for i, way in enumerate(tried):
-                for strength, logits in zip(way.strengths, zip(*found[i * len(turned) :][: len(turned)], strict=True)):
+            walked = iter(map_all(self._walked, jobs, threads=large))
+            for way in tried:
+                of_each = zip(*(next(walked) for _ in turned), strict=True)  # of every fold, strength by strength
+                for strength, logits in zip(way.strengths, of_each, strict=True):
                     settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
                     trials.add(settings, logits, doubt=_doubt(strength) if way.relative else 0.0)
 
+    def _walked(self, job: tuple[Way, _Turned, Codes]) -> list[Matrix]:
+        """A way on one fold with the classes of its rows: the logits (m, k) of every strength."""
+        way, rows, y = job
+        path = _Path(rows, y, self.weights, way)
+        return [path.to(strength) for strength in way.strengths]
+
     @contextmanager
-    def _axes_beside(self, normalised: set[bool]) -> Iterator[None]:
-        """The axes of all rows are worked out beside the trials, where they will be needed whatever these say."""
-        placed = self._placed[next(iter(normalised))].rows
-        if len(normalised) > 1 or placed.size < LARGE:
-            yield
+    def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[tuple[Principal, Matrix]] | None]:
+        """All rows turned beside the trials; None where it depends on these which rows they are."""
+        normalised = {way.normalise for way in ways}
+        rows = self._placed[ways[0].normalise].rows
+        if len(normalised) > 1 or rows.size < LARGE:
+            yield None
             return
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(Principal.of, placed)
-            yield
-        self._axes = found.result()
+            yield pool.submit(_turned, rows)
 
-    def _finish(self, way: Way, strength: float, trials: Trials | None) -> FewRowsFit:
+    def _finish(
+        self, way: Way, strength: float, trials: Trials | None, whole: Future[tuple[Principal, Matrix]] | None
+    ) -> FewRowsFit:
         placed = self._placed[way.normalise]
-        axes = self._axes or Principal.of(placed.rows)
-        Z = axes.apply(placed.rows) * axes.factors(way.whiten)
+        axes, rows = _turned(placed.rows) if whole is None else whole.result()
+        Z = rows * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
         problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
@@ -153,6 +163,12 @@ class _OnDemand(dict[bool, _Placed]):
         return self[normalise]
 
 
+def _turned(rows: Matrix) -> tuple[Principal, Matrix]:
+    """The principal axes of rows (n, width), and the rows in them (n, r)."""
+    axes = Principal.of(rows)
+    return axes, axes.apply(rows)
+
+
 class _Turned(NamedTuple):
     """The rows of a fold in the principal axes of those fitted on: fitted (n, r), judged (m, r)."""
 
@@ -163,9 +179,8 @@ class _Turned(NamedTuple):
     @classmethod
     def of(cls, Z: NDArray[Any], pair: tuple[Codes, Codes]) -> _Turned:
         """Of all rows Z and a fold's (fitted on, judged)."""
-        fitted = Z[pair[0]]
-        axes = Principal.of(fitted)
-        return cls(axes, axes.apply(fitted), axes.apply(Z[pair[1]]))
+        axes, fitted = _turned(Z[pair[0]])
+        return cls(axes, fitted, axes.apply(Z[pair[1]]))
 
 
 class _Path:
@@ -178,10 +193,6 @@ class _Path:
         self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0, dtype=np.float64))
         self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))
         self.first = 0.0
-
-    def walk(self) -> list[Matrix]:
-        """Over all penalties of the way: logits (m, k) of each."""
-        return [self.to(strength) for strength in self.way.strengths]
 
     def to(self, strength: float) -> Matrix:
         """On to this penalty: logits (m, k)."""
