@@ -111,5 +111,6 @@ def load(name: str) -> Any:
 
 
 def parameters() -> set[str]:
-    """The names of all parameters that some command of the table has."""
-    return {str(parameter.name) for name in COMMANDS for parameter in load(name).params}
+    """The names of all parameters that some command of the table has, those of groups left out."""
+    commands = [command for command in map(load, COMMANDS) if not isinstance(command, TyperGroup)]
+    return {str(parameter.name) for command in commands for parameter in command.params}
