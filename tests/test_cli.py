@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from headstart.cli import _main
+from headstart.cli import _main, commands
 
 COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "figures", "backbones", "cache"]
 
@@ -63,6 +63,26 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = "import sys; sys.argv = ['headstart', '--help']\nfrom headstart.cli import _main; _main(['--help'])"
     assert not modules_after(code) & {"torch", "timm", "sklearn", "scipy", "openvino", "numpy", "pydantic"}
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    """A process of its own: this one has imported them all."""
+    code = "import sys\nfrom headstart.cli import _main, commands\n_main(['--help'])\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = {f"headstart.cli.{module}" for module, _ in commands.COMMANDS.values()}
+    assert len(modules) > 10 and not modules & set(done.stdout.splitlines()[-1].split())
+
+
+def test_what_is_to_be_done_at_the_end_is_done_though_the_process_frees_nothing() -> None:
+    """Handlers run, threads are waited for, and a pipe gets every line and the exit code."""
+    code = (
+        "import atexit, sys, threading, time\nfrom headstart.cli import main\natexit.register(print, 'handler')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()\n"
+        "sys.argv[1:] = [sys.argv[1]]\nmain()"
+    )
+    for argument, returned, printed in (("--version", 0, 1), ("--nothing", 2, 0)):
+        done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=False)
+        assert done.returncode == returned and done.stdout.splitlines()[printed:] == ["thread", "handler"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -46,6 +46,16 @@ CHANGES: dict[str, Callable[[Image.Image], bytes]] = {
 }
 
 
+def test_deviations_by_products_are_those_of_numpy() -> None:
+    """Dark, bright, plain and noisy thumbnails, in colour and in grey."""
+    rng = np.random.default_rng(0)
+    for shape in ((50, 24, 24, 3), (50, 24, 24, 1)):
+        low, wide = rng.integers(0, 200, 50), rng.integers(1, 56, 50)
+        pixels = (low[:, None, None, None] + rng.random(shape) * wide[:, None, None, None]).astype(np.uint8)
+        expected = pixels.std(axis=(1, 2), dtype=np.float64)
+        np.testing.assert_allclose(copies._deviation(pixels.astype(np.float32)), expected, atol=1e-9)
+
+
 def test_distinct_scenes_are_no_copies() -> None:
     assert len(np.unique(found_in(SCENES).near)) == 80
 

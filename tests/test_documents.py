@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from headstart.cli import app
+from headstart.cli.commands import COMMANDS, load
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -41,7 +40,8 @@ def commands(text: str) -> list[list[str]]:
 
 def named(words: list[str]) -> tuple[Any, list[str]]:
     """The command that the words name, a group's own command included, and the words that follow."""
-    command: Any = typer.main.get_command(app)
+    assert words and words[0] in COMMANDS, words
+    command, words = load(words[0]), words[1:]
     while hasattr(command, "commands") and words and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
     return command, words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -103,3 +105,15 @@ def test_pytorch_refuses_an_onnx_file() -> None:
     frozen = OnnxBackbone("net", "onnx:net", Weights("file"), Preprocess(8, 8), "0" * 32)
     with pytest.raises(UserError, match=r"is frozen and runs with engine=openvino only\.$"):
         choose("torch", "cpu").open(frozen, "pooled", frozen.preprocess)
+
+
+def test_openvino_is_loaded_without_its_converter_which_comes_when_it_is_called() -> None:
+    """A process of its own: this one has loaded it."""
+    code = (
+        "import sys\nfrom headstart.backbones import openvino\nloaded = openvino.load()\n"
+        "assert loaded is openvino.load() and 'openvino.tools.ovc' not in sys.modules\n"
+        "try:\n    loaded.convert_model('no such file.onnx')\nexcept Exception as error:\n    print(error)\n"
+        "assert 'openvino.tools.ovc' in sys.modules and 'openvino_telemetry.main' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no such file.onnx" in done.stdout

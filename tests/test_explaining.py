@@ -17,7 +17,7 @@ from colours import two_colours
 from headstart import TransferClassifier, fit
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier
-from headstart.cli import main
+from headstart.cli import _main
 from headstart.errors import UnknownName, UserError
 from headstart.explaining.differentiable import scores_of
 from headstart.explaining.exact import ExactMaps, NotExact
@@ -243,14 +243,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def explain(*arguments: object) -> int:
     """The command in this process."""
-    before, sys.argv = sys.argv, ["headstart", "explain", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as done:
-        return int(done.code or 0)
-    finally:
-        sys.argv = before
-    return 0
+    return _main(["explain", *map(str, arguments)])
 
 
 def test_the_command_explains_what_can_be_read_and_lists_the_rest(run: Path, tmp_path: Path, capsys: Any) -> None:

@@ -160,11 +160,9 @@ def test_a_recipe_says_how_to_read_its_data() -> None:
     "command", ["fit", "compare", "rank", "evaluate", "predict", "classify", "features", "pretrain"]
 )
 def test_every_command_that_reads_a_folder_can_follow_links(command: str) -> None:
-    from typer.main import get_command
+    from headstart.cli.commands import load
 
-    from headstart.cli import app
-
-    options = {name for p in get_command(app).commands[command].params for name in p.opts}
+    options = {name for p in load(command).params for name in p.opts}
     assert "--follow-links" in options
     assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify")
 

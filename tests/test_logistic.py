@@ -17,6 +17,7 @@ from sklearn.metrics import log_loss
 from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
+from headstart.heads import few_rows
 from headstart.heads.folds import folds_for
 from headstart.heads.logistic import FEW_ROWS, STRENGTHS, LogisticHead, c_grid
 from headstart.heads.solver import design
@@ -423,3 +424,14 @@ def test_raw_mnist_pixels_reach_the_published_accuracy(data_dir: Path) -> None:
     labels = idx("t10k-labels-idx1-ubyte.gz", 8)
     head = LogisticHead().fit(X[:3000], y[:3000], (X[3000:], y[3000:]))
     assert 0.87 <= head.score(test, labels) <= 0.926
+
+
+def test_a_fit_is_the_same_whether_its_parts_are_done_beside_each_other_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = load_digits(return_X_y=True)
+    found = []
+    for large in (1, 2**62):
+        monkeypatch.setattr(few_rows, "LARGE", large)
+        found.append(LogisticHead(normalise=False).fit(X[:300], y[:300]))
+    beside, in_turn = found
+    assert beside.history_ == in_turn.history_
+    np.testing.assert_array_equal(beside.coef_, in_turn.coef_)

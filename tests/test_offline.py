@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from headstart.backbones import resolve
 from headstart.backbones.fetch import SUMS, fetch
 from headstart.backbones.spelling import parse
-from headstart.cli import app
+from headstart.cli.commands import app
 from headstart.errors import WeightsError
 
 NAME = "test_vit.r160_in1k"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from headstart.backbones.encoders import usual_layer
 from headstart.backbones.sources import find
-from headstart.cli import app
+from headstart.cli.commands import app
 from headstart.ranking.recommend import Pick, short_list
 
 

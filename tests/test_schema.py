@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from headstart.errors import UserError
-from headstart.report import write_report, write_study_report
+from headstart.report import write_report
 from headstart.report.ranking import write_ranking_report
+from headstart.report.study import write_study_report
 from headstart.schema import verdicts
 from headstart.schema.files import from_json, to_json
 from headstart.schema.ranking import RankingContent

@@ -22,11 +22,12 @@ import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-import headstart.cli as cli
+from headstart import cli
+from headstart.cli import commands
 def fails(*arguments, **options):
     from headstart import records
     records.write_text(Path("big.txt"), "x" * 100_000)
-cli.app = fails
+commands.app = fails
 sys.exit(cli._main([]))
 """
 

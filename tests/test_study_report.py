@@ -18,9 +18,9 @@ from matplotlib.patches import Polygon
 
 from headstart.errors import UserError
 from headstart.phrases import two_digits
-from headstart.report import write_study_report
 from headstart.report.charts.curves import CurvesDisplay
 from headstart.report.charts.labels import apart
+from headstart.report.study import write_study_report
 from headstart.report.study.charts import main_chart
 from headstart.report.study.looks import looks
 from headstart.report.study.words import points

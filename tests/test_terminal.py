@@ -6,10 +6,9 @@ import doctest
 import re
 
 import pytest
-import typer
 
 from headstart import cli
-from headstart.cli import panels, progress, study
+from headstart.cli import commands, panels, progress, study
 from headstart.schema.files import from_json
 from headstart.schema.verdicts import Verdicts
 from test_study_report import verdicts
@@ -48,8 +47,14 @@ def test_help_shows_options_by_what_they_are_about(
 
 def test_every_parameter_in_a_panel_is_one_of_a_command() -> None:
     """A renamed option cannot fall out of its panel unseen."""
-    known = {option.name for command in typer.main.get_command(cli.app).commands.values() for option in command.params}
-    assert {name for names in panels.PANELS.values() for name in names.split()} <= known
+    assert {name for names in panels.PANELS.values() for name in names.split()} <= commands.parameters()
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_the_list_of_commands_says_how_the_help_of_each_begins(name: str) -> None:
+    """The list has words of its own, so that no command is imported for it."""
+    command = commands.load(name)
+    assert (command.name, command.help.partition("\n\n")[0].replace("\n", " ")) == (name, commands.COMMANDS[name][1])
 
 
 def test_a_wrong_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

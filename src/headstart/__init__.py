@@ -3,12 +3,10 @@
 The names below are loaded when first used, so that `import headstart` is fast.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it for true; to import `typing` takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     __version__: str
     from headstart.api import classify as classify
     from headstart.api import compare as compare
@@ -58,13 +56,15 @@ _HOME = {
 __all__ = [*_HOME]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
         from importlib.metadata import version  # half of the time that importing this package would take
 
         return version("headstart")
     if name not in _HOME:
         raise AttributeError(f"module 'headstart' has no attribute '{name}'")
+    from importlib import import_module
+
     return getattr(import_module(f"headstart.{_HOME[name]}"), name)
 
 

@@ -289,7 +289,7 @@ def carry_out_study(
 ) -> Study:
     """Carry out a study's recipe, and write the study folder with its report."""
     from headstart.cluster.tasks import spread_on
-    from headstart.report import write_study_report
+    from headstart.report.study import write_study_report
     from headstart.study.execute import compare as execute
 
     with spread_on(cluster) as spread:

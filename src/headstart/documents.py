@@ -29,7 +29,7 @@ Model = TypeVar("Model", bound="Strict")
 class Strict(BaseModel):
     """A table whose keys and types are all known; a number is finite, and text is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def read(path: Path, limit: int = MAX_BYTES) -> Any:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.blas import single_threaded_blas
 from headstart.classifier import full_logits
 from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
-from headstart.heads.solver.blocks import single_threaded_blas
 from headstart.heads.solver.scale import fit_scale
 from headstart.learner import FEWEST, FOLDS, Codes, Pictures
 from headstart.metrics import apply_temperature

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from headstart.classifier import Classifier, Predictor, match_classes, top
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load, load_unlabelled
 from headstart.images.cures import list_cures
 from headstart.images.options import Reading
@@ -25,9 +24,11 @@ from headstart.metrics import score
 from headstart.paths import expanded, features_dir
 from headstart.phrases import percent
 from headstart.progress import Progress, silent
-from headstart.recipe import Recipe
 from headstart.seen import Digests, known
 from headstart.shared import replacing
+
+if TYPE_CHECKING:
+    from headstart.recipe import Recipe
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -237,6 +238,8 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
 
     Takes labelled and unlabelled pictures. Raises UserError when `out` has another ending than .npz or .parquet.
     """
+    from headstart.fitting import feature_source
+
     out = expanded(out)
     check_features_out(out)
     images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())

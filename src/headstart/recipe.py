@@ -23,7 +23,7 @@ AUTO = "auto"
 class Section(BaseModel):
     """A table of TOML with known keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Document(Section):
@@ -220,11 +220,11 @@ class Recipe(Document):
     method: Literal["features", "pixels", "finetune", "scratch"] = "features"
     seed: int = Field(default=0, ge=0, lt=2**63)
     data: DataRecipe
-    backbone: BackboneRecipe = BackboneRecipe()
-    engine: EngineRecipe = EngineRecipe()
-    head: HeadRecipe = HeadRecipe()
-    training: TrainingRecipe = TrainingRecipe()
-    augment: AugmentRecipe = AugmentRecipe()
+    backbone: BackboneRecipe = Field(default_factory=BackboneRecipe)
+    engine: EngineRecipe = Field(default_factory=EngineRecipe)
+    head: HeadRecipe = Field(default_factory=HeadRecipe)
+    training: TrainingRecipe = Field(default_factory=TrainingRecipe)
+    augment: AugmentRecipe = Field(default_factory=AugmentRecipe)
 
 
 def _explain(document: type[Document], error: ValidationError, where: str) -> UserError:

@@ -61,6 +61,8 @@ class Storage:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError and other kinds of OSError."""
+        if self.local is not None:
+            return (self.local / name).read_bytes()
         with self.open(name) as file:
             return bytes(file.read())
 

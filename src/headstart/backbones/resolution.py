@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import memory, names, pages, sidecar
+from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.checkpoint import FORMATS, KERAS
 from headstart.backbones.fingerprint import fingerprint_of
@@ -104,6 +104,8 @@ def _file(name: str, path: Path) -> Backbone:
 
 def _page(name: str, weights: str, seed: int) -> Backbone:
     """A model page or a folder like one; what a page said is remembered while its weights are in the hub's cache."""
+    from headstart.backbones import pages
+
     question = ["page", name]
     known = memory.recall(question) if name.startswith(names.HUB) and weights != "none" else None
     path: Path | None

@@ -6,78 +6,29 @@ imported before a command runs, so `headstart --help` answers at once.
 
 from __future__ import annotations
 
+import gc
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from headstart.cli import (
-    audit,
-    backbones,
-    cache,
-    classify,
-    compare,
-    explain,
-    export,
-    figures,
-    fit,
-    label,
-    panels,
-    pretrain,
-    rank,
-    recipes,
-    run,
-    serve,
-    stopping,
-    use,
-)
-from headstart.cli.flags import flagged, learn
+from headstart.cli import stopping
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
-# Typer carries its own copy of click or uses the package, by version: the classes are found through its public names.
-ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-
 KEPT = "What was computed is kept: the same command goes on from there (a training with --resume)."
-
-app = typer.Typer(
-    name="headstart",
-    cls=panels.Arranged,
-    help="From a folder of pictures and a pretrained network to a classifier, with evidence that transfer helped.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-app.command()(fit.fit)
-app.command()(run.run)
-app.command()(audit.audit)
-app.command()(compare.compare)
-app.command()(rank.rank)
-app.command()(figures.figures)
-app.command()(use.evaluate)
-app.command()(use.predict)
-app.command()(explain.explain)
-app.command()(export.export)
-app.command()(classify.classify)
-app.command()(use.features)
-app.command()(serve.serve)
-app.command()(label.label)
-app.command()(pretrain.pretrain)
-app.add_typer(backbones.app, name="backbones")
-app.add_typer(cache.app, name="cache")
-app.add_typer(recipes.app, name="recipes")
-for command in app.registered_commands:
-    if command.callback is not None:
-        learn(command.callback)
+FEW_COLLECTIONS = 20_000
+"""New objects until Python looks for garbage. Its usual 700 has it look through the modules hundreds of times while
+they are imported: a fifteenth of the time of a prediction."""
 
 
 def main() -> None:
-    """Entry point of the `headstart` command."""
+    """Entry point of the `headstart` command; it ends the process."""
+    gc.set_threshold(FEW_COLLECTIONS)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some it reads every package's metadata
     stopping.listen()
-    sys.exit(_main(sys.argv[1:]))
+    stopping.leave(_main(sys.argv[1:]))
 
 
 def _main(arguments: list[str]) -> int:
@@ -87,24 +38,38 @@ def _main(arguments: list[str]) -> int:
 
             print(f"headstart {__version__}")
             return 0
+        from headstart.cli.commands import app
+
         args = [_at_home(argument) for argument in arguments]
         code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
         return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
-    except ClickException as mistake:
-        if type(mistake).__name__ == "NoArgsIsHelpError":  # the help is printed already
-            return 0
-        said = mistake.format_message().rstrip(".")
-        return _say(f"{said}{'' if said.endswith('?') else '.'} See: headstart {_command(arguments)}--help", 2)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return _stopped()
     except Exception as error:
-        if stopping.signals:  # a library that turned the interrupt into an error of its own
-            return _stopped()
-        if isinstance(error, HeadstartError):
-            return _say(str(error), 2 if isinstance(error, UserError) else 1)
-        if isinstance(error, OSError) and (error.filename or error.errno):
-            return _say(_of_disk(error), 1)
-        raise
+        told = _told(error, arguments)
+        if told is None:
+            raise
+        return told
+
+
+def _told(error: Any, arguments: list[str]) -> int | None:
+    """Say what is wrong; the exit code, None for a defect of ours."""
+    import typer
+
+    # Typer carries its own copy of click or uses the package, by version: the classes are found by their names.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "NoArgsIsHelpError" in kinds:  # the help is printed already
+        return 0
+    if "ClickException" in kinds:
+        said = error.format_message().rstrip(".")
+        return _say(f"{said}{'' if said.endswith('?') else '.'} See: headstart {_command(arguments)}--help", 2)
+    if isinstance(error, typer.Abort) or stopping.signals:  # a library that turned the interrupt into its own error
+        return _stopped()
+    if isinstance(error, HeadstartError):
+        return _say(str(error), 2 if isinstance(error, UserError) else 1)
+    if isinstance(error, OSError) and (error.filename or error.errno):
+        return _say(_of_disk(error), 1)
+    return None
 
 
 def _stopped() -> int:
@@ -129,13 +94,13 @@ def _at_home(argument: str) -> str:
 
 
 def _command(arguments: list[str]) -> str:
-    known = {
-        command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands
-    }
-    known |= {group.name or "" for group in app.registered_groups}
-    return f"{arguments[0]} " if arguments and arguments[0] in known else ""
+    from headstart.cli.commands import COMMANDS
+
+    return f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
 
 
 def _say(message: str, code: int) -> int:
+    from headstart.cli.flags import flagged
+
     print("Error: " + flagged(" ".join(message.split("\n"))), file=sys.stderr)
     return code

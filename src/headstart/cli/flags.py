@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-_PARAMETERS: set[str] = set()
 Cluster = Annotated[
     str | None,
     typer.Option(
@@ -19,15 +16,9 @@ Cluster = Annotated[
 ]
 
 
-def learn(command: Callable[..., Any]) -> None:
-    """Take the parameters of a command for those that messages may name."""
-    _PARAMETERS.update(inspect.signature(command).parameters)
-
-
 def flagged(message: str) -> str:
     """The message with a flag for each parameter it names: in backticks, or with a value behind `=`.
 
-    >>> learn(lambda image_size, strict: None)
     >>> flagged("image_size=20 is too small: leave `image_size` out, or add strict=True.")
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
     """
@@ -38,5 +29,7 @@ def flagged(message: str) -> str:
 
 
 def _flag(found: re.Match[str], end: str) -> str:
+    from headstart.cli.commands import parameters
+
     name = found[1]
-    return f"--{name.replace('_', '-')}{end}" if name in _PARAMETERS else found[0]
+    return f"--{name.replace('_', '-')}{end}" if name in parameters() else found[0]

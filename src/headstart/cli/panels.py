@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperGroup
-
 PANELS = {
     "Data": "classes limit train_per_class test limit_test evaluate split sizes seed follow_links "
     "image_column label_column max_pixels decode strict allow_empty_classes folds",
@@ -23,21 +21,10 @@ _FEW = 8
 """A command with fewer options shows them in one panel."""
 
 
-class Arranged(TyperGroup):
-    """Commands whose options are in their panels."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, None where there is none."""
-        command = super().get_command(ctx, cmd_name)
-        if command is not None:
-            _arrange(command)
-        return command
-
-
-def _arrange(command: Any) -> None:
+def arrange(command: Any) -> None:
     """Put the options of a command and of the commands below it into their panels."""
     for below in getattr(command, "commands", {}).values():
-        _arrange(below)
+        arrange(below)
     options = [each for each in command.params if each.param_type_name == "option" and each.name != "help"]
     if len(options) < _FEW:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ RATES = {
     "folds": "fits/s",
 }
 
+FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "JUPYTER_COLUMNS")
+"""Variables by which rich may take a pipe for a terminal; without them it is not even imported for one."""
 REDRAWN_S = 0.05
 """Seconds between two states of a bar: rich works out its rate from all of them, at 0.3 ms for each picture."""
 
@@ -55,6 +58,9 @@ def progress_bar() -> Iterator[Progress]:
 
     What follows a `|` in the name of a stage is live text, shown under the bars until the next stage.
     """
+    if not sys.stderr.isatty() and not any(os.environ.get(name) for name in FORCING):
+        yield Lines()
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -1,10 +1,14 @@
-"""Ctrl-C and the signals that ask a program to end: one line, and an exit code that says which one it was."""
+"""How the program ends: by itself, or by Ctrl-C and the signals that ask for it, with one line and an exit code."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
+import threading
 from types import FrameType
+from typing import Any, NoReturn
 
 ASKED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 signals: list[int] = []
@@ -24,6 +28,23 @@ def _answer(number: int, _: FrameType | None) -> None:
     if len(signals) > 1:
         os._exit(code())
     raise KeyboardInterrupt
+
+
+def leave(with_code: int) -> NoReturn:
+    """End the process as Python does, but without freeing every object and library one by one.
+
+    That takes a sixth of the time of a prediction, and the system frees all at once. Threads are waited for, what is
+    registered to be done at the end is done, and the output is written out; where that fails, Python ends in its way.
+    """
+    python: Any = threading
+    try:
+        python._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        sys.exit(with_code)
+    os._exit(with_code)
 
 
 def code() -> int:

@@ -112,9 +112,10 @@ def predict(
     """
     from headstart import api, inference
     from headstart.cli import show
-    from headstart.cluster.predict import Asked
 
     if cluster is not None:
+        from headstart.cluster.predict import Asked
+
         _predict_on(cluster, run, paths, out, Asked(topk, coverage, follow_links), strict)
         return
     if out is not None:

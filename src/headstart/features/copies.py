@@ -7,12 +7,16 @@ of a network: which network is asked must not decide who is a copy, and many see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.blas import single_threaded_blas
 from headstart.images.sketch import SIDE, Sketches
 
 NEAR = 0.3
@@ -33,6 +37,7 @@ _HOPEFUL = 0.6  # of the usual distance: what is farther apart, before it is lai
 _FLAT = 6.0  # levels of 255: the deviation of a thumbnail below which it shows nothing to compare
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,26 +159,49 @@ def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
         return np.zeros((0, 2), np.int64), np.zeros(0)
     grey = bool((thumbs == thumbs[..., :1]).all())
     floats = (thumbs[..., :1] if grey else thumbs).astype(np.float32)  # equal channels have the products of one
-    coarse, mirrored = (_unit(_cut(side, _CELLS[0], 0.0, 1.0, 0.0, 1.0)) for side in (floats, floats[:, :, ::-1]))
-    shows = floats.std(axis=(1, 2)).max(axis=1) > _FLAT
-    place = int(np.clip(n // 20, 3, NEIGHBOUR))
-    usual, found = np.empty(n), []
-    for start in range(0, n, 1024):
-        rows = np.arange(start, min(start + 1024, n))
+    coarse, mirrored, shows = map(np.concatenate, zip(*_in_threads(_seen, floats, 256), strict=True))
+    most = min(int(np.clip(n // 20, 3, NEIGHBOUR)), n - 1)
+
+    def hopeful(rows: Codes) -> tuple[NDArray[np.float64], Codes]:
+        """The usual distance of each row, and the pairs of a row and one that is hopefully near."""
         best = np.maximum(coarse[rows] @ coarse.T, coarse[rows] @ mirrored.T)
         best[np.arange(len(rows)), rows] = -1.0
-        most = min(place, n - 1)
-        at = np.argpartition(best, n - most, axis=1)[:, n - most :]
-        close = np.take_along_axis(best, at, axis=1)
-        usual[rows] = _distance(close.min(axis=1))
-        first, column = np.nonzero(_distance(close) < _HOPEFUL * usual[rows][:, None])
-        found.append(np.column_stack([rows[first], at[first, column]]))
+        least = np.partition(best, n - most, axis=1)[:, n - most]
+        usual = _distance(least)
+        first, second = np.divmod(np.flatnonzero(best > least[:, None]), n)  # `nonzero` takes four times as long
+        near = _distance(best[first, second]) < _HOPEFUL * usual[first]
+        return usual, np.column_stack([rows[first[near]], second[near]])
+
+    usuals, found = zip(*_in_threads(hopeful, np.arange(n), 512), strict=True)
+    usual = np.concatenate(usuals)
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     pairs = pairs[shows[pairs].all(axis=1)]
     apart = _apart(floats, pairs)
     share = apart / np.maximum(np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]]), 1e-9)
     kept = (share < NEAR) & (apart < FAR)
     return pairs[kept], share[kept]
+
+
+def _in_threads(function: Callable[[Any], T], rows: NDArray[Any], block: int) -> list[T]:
+    """`function` of every block of rows, in their order."""
+    blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
+    with single_threaded_blas(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, blocks))
+
+
+def _seen(floats: Rows) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+    """Thumbnails in cells, the same mirrored, and whether they show anything."""
+    cells, mirrored = (_unit(_cut(side, _CELLS[0], 0.0, 1.0, 0.0, 1.0)) for side in (floats, floats[:, :, ::-1]))
+    return cells, mirrored, _deviation(floats).max(axis=1) > _FLAT
+
+
+def _deviation(floats: Rows) -> NDArray[np.float64]:
+    """The standard deviation (n, c) of each channel by products of whole numbers: exact, at a fifth of `std`'s time."""
+    n, channels = len(floats), floats.shape[-1]
+    centred = floats.reshape(n, -1, channels) - np.float32(128)
+    one = np.ones((1, centred.shape[1]), np.float32)
+    mean, square = ((one @ each)[:, 0].astype(np.float64) / centred.shape[1] for each in (centred, np.square(centred)))
+    return np.asarray(np.sqrt(np.maximum(square - np.square(mean), 0)))
 
 
 def _apart(floats: Rows, pairs: Codes) -> NDArray[np.float64]:

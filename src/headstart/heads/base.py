@@ -9,12 +9,13 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.blas import single_threaded_blas
 from headstart.documents import shown
 from headstart.errors import BundleError, DataError, UserError
 from headstart.heads.estimator import Estimator
 from headstart.heads.folds import Folds, brought, folds_for
 from headstart.heads.solver.blocks import Features as Features
-from headstart.heads.solver.blocks import row_blocks, single_threaded_blas
+from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.softmax import softmax
 from headstart.heads.state import State, check
 

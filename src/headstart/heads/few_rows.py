@@ -5,7 +5,9 @@ Each fold has principal axes of its own: axes that had seen the rows judged woul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -28,8 +30,8 @@ ROUGH = 1e-2
 USUAL, DECADES = 10.0, 1.4
 """The strength that is taken where folds say nothing, and how many decades around it are as likely as not: a normal
 distribution of its logarithm, worth less than one picture, so that four of them do not claim certainty."""
-LARGE = 2**22
-"""Numbers in all the rows from which folds are worth a thread each."""
+LARGE = 2**21
+"""Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
 
 
 class Way(NamedTuple):
@@ -72,35 +74,55 @@ class FewRows:
     def fit(self, ways: Sequence[Way], folds: Folds | None) -> FewRowsFit:
         """The way and penalty of least loss out of fold, fitted on all rows; the first without folds."""
         if folds is None:
-            way, strength, trials = ways[0], ways[0].strengths[0], None
+            way, strength, trials, whole = ways[0], ways[0].strengths[0], None, None
         else:
             trials = Trials(self.rows.y, folds, self.weights)
-            for way in ways:
-                self._try(way, trials)
+            with self._turned_beside(ways) as whole:
+                self._try(ways, trials)
             chosen = trials.best.settings
             way = next(w for w in ways if (w.normalise, w.whiten) == (bool(chosen["normalise"]), chosen["whiten"]))
             strength = chosen["strength"]
-        return self._finish(way, strength, trials)
+        return self._finish(way, strength, trials, whole)
 
-    def _try(self, way: Way, trials: Trials) -> None:
-        """Every penalty of a way, from strong to weak."""
+    def _try(self, ways: Sequence[Way], trials: Trials) -> None:
+        """Every penalty of every way, from strong to weak."""
         y, folds = self.rows.y, trials.folds
-        if way.normalise not in self._turned:
-            Z = self._placed[way.normalise].rows.astype(np.float32)  # exact enough to choose by
-            turn = partial(_Turned.of, Z)
-            self._turned[way.normalise] = map_all(turn, folds.pairs, threads=Z.size >= LARGE)
-        turned = self._turned[way.normalise]
-        large = sum(fold.fitted.size for fold in turned) >= LARGE
-        paths = [_Path(fold, y[fitted], self.weights, way) for fold, (fitted, _) in zip(turned, folds, strict=True)]
-        for strength in way.strengths:
-            found = map_all(partial(_Path.to, strength=strength), paths, threads=large)
-            settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
-            trials.add(settings, found, doubt=_doubt(strength) if way.relative else 0.0)
+        for normalise in dict.fromkeys(way.normalise for way in ways):
+            Z = self._placed[normalise].rows.astype(np.float32)  # exact enough to choose by
+            turned = map_all(partial(_Turned.of, Z), folds.pairs, threads=Z.size >= LARGE)
+            tried = [way for way in ways if way.normalise == normalise]
+            jobs = [(way, rows, y[fitted]) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
+            large = len(tried) * sum(rows.fitted.size for rows in turned) >= LARGE
+            walked = iter(map_all(self._walked, jobs, threads=large))
+            for way in tried:
+                of_each = zip(*(next(walked) for _ in turned), strict=True)  # of every fold, strength by strength
+                for strength, logits in zip(way.strengths, of_each, strict=True):
+                    settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
+                    trials.add(settings, logits, doubt=_doubt(strength) if way.relative else 0.0)
 
-    def _finish(self, way: Way, strength: float, trials: Trials | None) -> FewRowsFit:
+    def _walked(self, job: tuple[Way, _Turned, Codes]) -> list[Matrix]:
+        """A way on one fold with the classes of its rows: the logits (m, k) of every strength."""
+        way, rows, y = job
+        path = _Path(rows, y, self.weights, way)
+        return [path.to(strength) for strength in way.strengths]
+
+    @contextmanager
+    def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[tuple[Principal, Matrix]] | None]:
+        """All rows turned beside the trials; None where it depends on these which rows they are."""
+        normalised = {way.normalise for way in ways}
+        rows = self._placed[ways[0].normalise].rows
+        if len(normalised) > 1 or rows.size < LARGE:
+            yield None
+            return
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(_turned, rows)
+
+    def _finish(
+        self, way: Way, strength: float, trials: Trials | None, whole: Future[tuple[Principal, Matrix]] | None
+    ) -> FewRowsFit:
         placed = self._placed[way.normalise]
-        axes = Principal.of(placed.rows)
-        Z = axes.apply(placed.rows) * axes.factors(way.whiten)
+        axes, rows = _turned(placed.rows) if whole is None else whole.result()
+        Z = rows * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
         problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
@@ -109,11 +131,6 @@ class FewRows:
         weights, bias = axes.back(found.theta, way.whiten)
         coef, intercept = placed.scaler.fold(placed.design.unmap(weights), bias)
         return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
-
-    @cached_property
-    def _turned(self) -> dict[bool, list[_Turned]]:
-        """The rows of every fold, by whether they are normalised."""
-        return {}
 
     @cached_property
     def _placed(self) -> dict[bool, _Placed]:
@@ -146,6 +163,12 @@ class _OnDemand(dict[bool, _Placed]):
         return self[normalise]
 
 
+def _turned(rows: Matrix) -> tuple[Principal, Matrix]:
+    """The principal axes of rows (n, width), and the rows in them (n, r)."""
+    axes = Principal.of(rows)
+    return axes, axes.apply(rows)
+
+
 class _Turned(NamedTuple):
     """The rows of a fold in the principal axes of those fitted on: fitted (n, r), judged (m, r)."""
 
@@ -156,9 +179,8 @@ class _Turned(NamedTuple):
     @classmethod
     def of(cls, Z: NDArray[Any], pair: tuple[Codes, Codes]) -> _Turned:
         """Of all rows Z and a fold's (fitted on, judged)."""
-        fitted = Z[pair[0]]
-        axes = Principal.of(fitted)
-        return cls(axes, axes.apply(fitted), axes.apply(Z[pair[1]]))
+        axes, fitted = _turned(Z[pair[0]])
+        return cls(axes, fitted, axes.apply(Z[pair[1]]))
 
 
 class _Path:

@@ -121,8 +121,9 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     """Whether a picture uint8 (h,w[,3]) has no colour: its channels agree within 2 levels on a grid of its pixels."""
     if pixels.ndim == 2:
         return True
-    seen = on_grid(pixels)
-    return bool((seen.max(axis=2) - seen.min(axis=2) <= SAME_GREY).all())
+    channels = np.ascontiguousarray(np.moveaxis(on_grid(pixels), 2, 0))  # `max(axis=2)` takes ten times as long
+    spread = channels.max(axis=0) - channels.min(axis=0)
+    return bool((spread <= SAME_GREY).all())
 
 
 def constant_share(pixels: NDArray[np.uint8]) -> float:
@@ -141,5 +142,5 @@ def constant_share(pixels: NDArray[np.uint8]) -> float:
 def on_grid(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At most 64 rows and 64 columns of a picture, spread evenly from edge to edge; no pixel is mixed with another."""
     rows, columns = (np.linspace(0, side - 1, min(side, GRID)).round().astype(int) for side in pixels.shape[:2])
-    grid: NDArray[np.uint8] = pixels[rows[:, None], columns]
+    grid: NDArray[np.uint8] = pixels.take(rows, axis=0).take(columns, axis=1)
     return grid

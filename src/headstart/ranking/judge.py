@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from headstart.backbones import Backbone, memory
 from headstart.backbones.spelling import spell
+from headstart.blas import single_threaded_blas
 from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.heads.solver.blocks import single_threaded_blas
 from headstart.images import ImageSet
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature

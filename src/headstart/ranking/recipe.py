@@ -25,7 +25,7 @@ class RankingRecipe(Document):
     """Side of every network's input in pixels; chosen by the size rule when left out."""
     folds: int = Field(default=5, ge=2)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    engine: EngineRecipe = EngineRecipe()
+    engine: EngineRecipe = Field(default_factory=EngineRecipe)
     follow_links: bool = False
     """Follow links that lead out of the folder."""
     image_column: str | None = None

@@ -36,12 +36,10 @@ from headstart.report.files import RunFiles, read_run
 from headstart.report.numbers import decimal, shown
 from headstart.report.page import as_written, page
 from headstart.report.parts import JUDGED_WORDS, PART_WORDS
-from headstart.report.study import write_study_report
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["write_report", "write_study_report"]
 INTERVAL_WORDS = {"cv": "a 95% interval that is wider for cross-validation than for as many test pictures"}
 RECIPE_CHARACTERS = 60_000
 NOTES = 100

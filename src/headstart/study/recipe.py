@@ -39,10 +39,10 @@ class StudyRecipe(Document):
     image_size: int | None = Field(default=None, ge=1)
     """Side of every network's input in pixels; chosen by the size rule when left out."""
     data: DataRecipe
-    engine: EngineRecipe = EngineRecipe()
-    head: HeadRecipe = HeadRecipe()
-    training: TrainingRecipe = TrainingRecipe()
-    augment: VariedRecipe = VariedRecipe()
+    engine: EngineRecipe = Field(default_factory=EngineRecipe)
+    head: HeadRecipe = Field(default_factory=HeadRecipe)
+    training: TrainingRecipe = Field(default_factory=TrainingRecipe)
+    augment: VariedRecipe = Field(default_factory=VariedRecipe)
     """How arms that train a network vary their pictures."""
 
     def grows_into(self, other: StudyRecipe) -> bool:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from headstart.audit.checks.labels import votes
 from headstart.audit.findings import Codes, Finding, Material
+from headstart.blas import single_threaded_blas
 from headstart.enough import out_of_fold, settled
 from headstart.heads import Head
 from headstart.heads.folds import numbers
-from headstart.heads.solver.blocks import single_threaded_blas
 from headstart.heads.trials import log_losses
 from headstart.images.groups import torn
 from headstart.learner import Learner, Pictures

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.facts import Facts
-from headstart.backbones.keras.load import FAMILIES
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from headstart.backbones.keras.family import Family
 
 
 class KerasSource:
@@ -21,21 +22,21 @@ class KerasSource:
 
     def names(self) -> list[str]:
         """See `Source.names`."""
-        return list(FAMILIES)
+        return list(_families())
 
     def has(self, name: str) -> bool:
         """See `Source.has`."""
-        return name in FAMILIES
+        return name in _families()
 
     def facts(self, name: str) -> Facts:
         """See `Source.facts`: Keras's `preprocess_input`. How a picture is cut Keras leaves open."""
-        return Facts(FAMILIES[name].preprocess, "unknown")
+        return Facts(_families()[name].preprocess, "unknown")
 
     def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
         """See `Source.build`."""
         from headstart.backbones.keras import networks
 
-        return networks.build(FAMILIES[name], kwargs, num_classes)
+        return networks.build(_families()[name], kwargs, num_classes)
 
     def renamed(
         self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
@@ -52,3 +53,9 @@ class KerasSource:
         raise UserError(
             f"keras:{name} has no weights of its own: give weights=FILE.h5, or take backbone={name}, which has."
         )
+
+
+def _families() -> Mapping[str, Family]:
+    from headstart.backbones.keras.load import FAMILIES
+
+    return FAMILIES

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.solver.blocks import Features, map_all, map_rows, row_blocks, single_threaded_blas
+from headstart.blas import single_threaded_blas
+from headstart.heads.solver.blocks import Features, map_all, map_rows, row_blocks
 from headstart.heads.solver.rows import Dense, Rows
 from headstart.heads.solver.scaler import Matrix, Scaler, standardised
 

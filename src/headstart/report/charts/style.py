@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -64,11 +65,24 @@ def style(font: float) -> Iterator[None]:
 
     import matplotlib
 
+    settings: Any = matplotlib.rcParams
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # pages have other fonts to show it in
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_settings(font))  # type: ignore[arg-type]
+        for name, value in _checked(font).items():
+            settings._set(name, value)  # its makers promise to keep this one
         yield
+
+
+@cache
+def _checked(font: float) -> dict[str, Any]:
+    """Matplotlib's defaults with our settings in their place. Matplotlib checks them all, so it does that once."""
+    import matplotlib
+
+    settings: Any = matplotlib.rcParams
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings.update(_settings(font))
+        return {name: settings._get(name) for name in dict.keys(settings) if name != "backend"}
 
 
 def _settings(font: float) -> dict[str, Any]:
