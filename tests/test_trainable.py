@@ -168,8 +168,8 @@ def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family
 
 def test_weights_outside_the_blocks_learn_with_their_neighbours() -> None:
     """What a transformer adds to its patches is with the first block, the norm behind its blocks with the last."""
-    made = backbone("vit_tiny_patch16_224")
-    network = tunable(made, made.trainable_part(None, "pooled"), 224)
+    made = backbone("test_vit")
+    network = tunable(made, made.trainable_part(None, "pooled"), 160)
     found = {g.name: set(g.parameters) for g in groups(network, made.trainable_blocks(), 0.5, 0.0)}
     first, last = made.trainable_blocks()[0].name, made.trainable_blocks()[-1].name
     assert {"body.pos_embed", "body.cls_token"} <= found[first]
@@ -268,7 +268,7 @@ def learnt(made: Backbone, layer: str | None, batchnorm: BatchNorm, size: int = 
     return network
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv2_100"])
 @pytest.mark.parametrize("cut", [None, -3])
 def test_frozen_statistics_stay_and_trained_ones_move(name: str, cut: int | None) -> None:
     """With `frozen` the running means and variances are bit-equal after a training, with `trained` all of them move."""
@@ -350,7 +350,7 @@ def test_constants_are_no_weights() -> None:
 # A tuned network is a backbone
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
+@pytest.mark.parametrize("name", ["test_resnet", "squeezenet1_0"])
 def test_a_tuned_network_is_a_backbone_of_its_own(name: str, tmp_path: Path) -> None:
     """It has another fingerprint and the new weights; what `save` writes resolves to equal features and fingerprint."""
     made = backbone(name)
