@@ -21,7 +21,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> headstart.Run:
-    return headstart.fit(str(pictures), method="pixels", out=str(tmp_path_factory.mktemp("runs") / "colours"))
+    return headstart.fit(
+        str(pictures), method="pixels", head="ridge", out=str(tmp_path_factory.mktemp("runs") / "colours")
+    )
 
 
 def test_the_package_shows_its_public_names_alone() -> None:

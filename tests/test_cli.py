@@ -217,7 +217,7 @@ def test_a_study_that_is_stopped_says_one_line_keeps_its_cells_and_leaves_no_wor
     tmp_path: Path, name: str, code: int
 ) -> None:
     arguments = ["compare", "digits", "--arms", "scratch", "--sizes", "2,50", "--repeats", "4", "--out", "st"]
-    arguments += ["--limit", "400", "--train", "epochs=60", "--train", "threads=1"]
+    arguments += ["--limit", "400", "--train", "epochs=20", "--train", "threads=1"]
     command = [sys.executable, "-c", LISTENING.partition("def stop")[0] + LISTENING.partition("start()\n")[2]]
     child = subprocess.Popen(
         [*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,

@@ -204,7 +204,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)])
 def test_after_a_kill_or_an_interrupt_the_rest_is_computed_and_equals_a_clean_run(
     tmp_path: Path, how: signal.Signals
 ) -> None:

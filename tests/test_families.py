@@ -48,15 +48,15 @@ EVERYDAY = [
 ]
 LIGHT = [
     Family("MobileNetV2", 1280, (1280, 7, 7), 32, 1),
-    Family("AlexNet", 256, (256, 6, 6), 64, 63),
     Family("ResNet50", 2048, (2048, 7, 7), 48, 1),
-    Family("Xception", 2048, (2048, 10, 10), 64, 7),
     Family("DenseNet121", 1024, (1024, 7, 7), 48, 29),
     Family("efficientnet_b0", 1280, (1280, 7, 7), 48, 1),
     Family("ConvNeXtTiny", 768, (768, 7, 7), 64, 32),
     Family("vit_tiny_patch16_224", 192, (192, 14, 14), 224, None),
 ]
 HEAVY = [
+    Family("AlexNet", 256, (256, 6, 6), 64, 63),
+    Family("Xception", 2048, (2048, 10, 10), 64, 7),
     Family("InceptionV3", 2048, (2048, 8, 8), 80, 75),
     Family("vit_small_patch16_224", 384, (384, 14, 14), 224, None),
     Family("VGG16", 512, (512, 7, 7), 48, 32),
@@ -65,7 +65,10 @@ HEAVY = [
     Family("NASNetLarge", 4032, (4032, 11, 11), 64, 3),
 ]
 FAMILIES = [*EVERYDAY, *LIGHT, *HEAVY]
-PARTS = [(EVERYDAY, []), (LIGHT, [pytest.mark.slow]), (HEAVY, [pytest.mark.slow, pytest.mark.exhaustive])]
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
+PARTS = [(EVERYDAY, []), (LIGHT, [pytest.mark.slow]), (HEAVY, EXHAUSTIVE)]
+TUNED = ("SqueezeNet", "DenseNet121", "vit_tiny_patch16_224")
+"""A chain, a cut that carries several tensors, and a transformer; a block of the others is tuned before a release."""
 PICTURES = 12
 """Of each of two classes."""
 
@@ -154,6 +157,11 @@ def test_both_engines_agree_the_store_keeps_and_every_head_learns(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(f, id=f.name, marks=[] if f.name in TUNED else pytest.mark.exhaustive) for f in FAMILIES],
+    indirect=True,
+)
 def test_a_fine_tuned_block_goes_into_a_bundle_that_says_what_the_run_said(
     family: Family, backbone: Backbone, folder: Path, tmp_path: Path
 ) -> None:

@@ -243,6 +243,7 @@ def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classi
 
 @pytest.mark.slow
 @pytest.mark.data
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of what hostile files hold
 def test_hostile_files_get_a_status_of_their_own_never_a_traceback_or_a_path(
     client: TestClient, data_dir: Path
 ) -> None:
