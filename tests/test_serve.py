@@ -75,7 +75,7 @@ def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
 
 def test_who_asks_gets_a_set_of_classes_a_map_and_the_nearest_training_pictures(tmp_path: Path) -> None:
     """As the library gives them; a picture of noise is none of the classes."""
-    run = fit("digits", method="pixels", limit=300, out=tmp_path / "run")
+    run = fit("digits", method="pixels", head="ridge", limit=200, out=tmp_path / "run")
     with TestClient(application(load(run.folder, Settings(features_dir())), hosts=("*",))) as client:
         raw = png(PIXELS[0])
         row = client.post("/predict?coverage=0.9&explain=1&topk=0", content=raw).json()["predictions"][0]
