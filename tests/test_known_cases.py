@@ -68,7 +68,7 @@ def test_the_same_features_twice_are_no_measurable_difference(data_dir: Path, ca
 
 @pytest.mark.parametrize("network", [pytest.param("squeezenet1_0", marks=pytest.mark.exhaustive), "sprout"])
 def test_features_of_random_weights_do_not_help(network: str, data_dir: Path, cache: Path, tmp_path: Path) -> None:
-    asked = ["--arms", f"pixels,{network}@none", "--sizes", "50", "--repeats", "3", "--limit-test", "1000"]
+    asked = ["--arms", f"pixels,{network}@none", "--sizes", "50", "--limit-test", "1000"]
     told = compare(cache, tmp_path / "study", data_dir / "mnist", *asked)
     assert pair(told, f"{network}@none", "pixels")["verdict"]["word"] in ("worse", "inconclusive")
     assert "Transfer helped" not in told["headline"]
@@ -83,7 +83,7 @@ def test_a_poor_transfer_without_penalty_and_scaling_is_found_and_explained(
     told = compare(
         cache, tmp_path / "study", data_dir / "mnist", "--classes", "7,8", "--image-size", "32", "--sizes", "20,50,100",
         "--arms", f"pixels,{arm}@{weights_dir / 'mobilenetv2_035.safetensors'}", "--limit-test", "1000",
-        "--repeats", "3", "--set", "standardise=false", "--set", "C=1e12",
+        "--set", "standardise=false", "--set", "C=1e12",
     )  # fmt: skip
     assert pair(told, arm, "pixels")["verdict"]["word"] == "hurt"
     assert told["headline"].startswith("Transfer hurt")
