@@ -267,7 +267,7 @@ def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(tmp_path: Path) 
         two_colours(tmp_path / "photos", 12, 40),
     )
     arguments = ["fit", str(photos), "--backbone", "test_resnet", "--weights", str(weights)]
-    arguments += ["--out", str(tmp_path / "run")]
+    arguments += ["--engine", "torch", "--image-size", "32", "--head", "ridge", "--out", str(tmp_path / "run")]
     store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
     assert headstart(*arguments, **store).returncode == 0
     loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", **store)
