@@ -8,6 +8,9 @@ ifneq ($(wildcard ../shared/data),)
 export HEADSTART_DATA ?= $(abspath ../shared/data)
 endif
 
+# Each test process and each program that a test starts compiles the modules again where their bytecode is not kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test slow exhaustive lint check bench docs tutorials dist lock clean
 
 help:  ## list the targets

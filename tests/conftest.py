@@ -32,11 +32,12 @@ def weights_dir(data_dir: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The tests have a cache of their own, shared by those of one worker because converting networks is slow.
+    """The tests have a cache of their own, which all workers share because converting networks is slow.
 
     A test about the store names a folder of its own.
     """
-    folder = tmp_path_factory.mktemp("cache")
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "cache"
     before = os.environ.get("HEADSTART_CACHE")
     os.environ["HEADSTART_CACHE"] = str(folder)
     yield folder

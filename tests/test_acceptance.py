@@ -30,20 +30,23 @@ def accuracy(scores: dict[str, Any]) -> float:
     return scores["after"]["test"]["accuracy"]
 
 
+@pytest.mark.parametrize("n", [pytest.param(2000, marks=pytest.mark.exhaustive), 400])
 def test_cats_and_dogs_reach_98_percent_and_a_second_head_computes_nothing_again(
-    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path
+    data_dir: Path, weights_dir: Path, cache: Path, tmp_path: Path, n: int
 ) -> None:
+    """Learnt from as many as are judged; of 400 pictures two percent more may be wrong by chance."""
+    least = 0.98 if n == 2000 else 0.96
     arguments = [
-        data_dir / "cats_vs_dogs", "--backbone", "mobilenetv2_100",
+        data_dir / "cats_vs_dogs", "--limit", str(2 * n), "--backbone", "mobilenetv2_100",
         "--weights", weights_dir / "mobilenetv2_100.safetensors",
     ]  # fmt: skip
     first = fit(cache, tmp_path / "cd", *arguments, "--head", "logistic")
-    assert first["after"]["test"]["n"] == 2000
-    assert accuracy(first) >= 0.98
+    assert first["after"]["test"]["n"] == n
+    assert accuracy(first) >= least
     assert first["memory"]["peak_mb"] < 2000
     second = fit(cache, tmp_path / "cd-mlp", *arguments, "--head", "mlp")
-    assert accuracy(second) >= 0.98
-    assert (second["counts"]["decoded"], second["counts"]["computed"], second["counts"]["reused"]) == (0, 0, 4000)
+    assert accuracy(second) >= least
+    assert (second["counts"]["decoded"], second["counts"]["computed"], second["counts"]["reused"]) == (0, 0, 2 * n)
 
 
 def test_raw_pixels_tell_7_from_8_in_985_of_1000(data_dir: Path, cache: Path, tmp_path: Path) -> None:

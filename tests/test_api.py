@@ -21,7 +21,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> headstart.Run:
-    return headstart.fit(str(pictures), method="pixels", out=str(tmp_path_factory.mktemp("runs") / "colours"))
+    return headstart.fit(
+        str(pictures), method="pixels", head="ridge", out=str(tmp_path_factory.mktemp("runs") / "colours")
+    )
 
 
 def test_the_package_shows_its_public_names_alone() -> None:
@@ -62,7 +64,8 @@ def test_a_predictor_held_open_says_what_the_classifier_says(run: headstart.Run,
 
 
 def test_compare_and_rank_write_their_reports_and_take_lists(pictures: Path, tmp_path: Path) -> None:
-    study = headstart.compare(pictures, arms=["pixels", "sprout"], sizes=[2], repeats=2, out=tmp_path / "study")
+    study = headstart.compare(pictures, arms=["pixels", "sprout"], sizes=[2], repeats=2, head="ridge",
+                               out=tmp_path / "study")  # fmt: skip
     assert (study.folder / "report.html").is_file()
     assert headstart.load_study(study.folder).verdicts == study.verdicts
     ranking = headstart.rank(pictures, ["sprout"], out=tmp_path / "ranking")

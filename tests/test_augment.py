@@ -276,7 +276,8 @@ def test_views_stand_below_the_plain_rows_in_the_pictures_order() -> None:
 
 def recipe(source: str = "digits", evaluate: str = "auto", **augment: Any) -> Recipe:
     told, data = {"name": "digits", "views": 2, "tta": 3, **augment}, {"source": source, "evaluate": evaluate}
-    return Recipe.from_dict({"method": "pixels", "data": {"limit": 300, **data}, "augment": told})
+    parts = {"method": "pixels", "head": {"name": "ridge"}, "data": {"limit": 300, **data}}
+    return Recipe.from_dict({**parts, "augment": told})
 
 
 @pytest.fixture(scope="module")

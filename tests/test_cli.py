@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
+from colours import two_colours
 from headstart.cli import _main, commands
 
 COMMANDS = ["fit", "run", "evaluate", "predict", "classify", "features", "figures", "backbones", "cache"]
@@ -144,7 +145,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, 
 
 def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> None:
     store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
-    network = ["--backbone", "test_resnet", "--weights", "none", "--image-size", "32"]
+    network = ["--backbone", "test_resnet", "--weights", "none", "--image-size", "32", "--head", "ridge"]
     fitted = headstart("fit", "digits", "--limit", "250", *network, "--out", "run", cwd=tmp_path, **store)
     assert fitted.returncode == 0, fitted.stderr
     assert "250 computed" in fitted.stdout and "Report: " in fitted.stdout
@@ -236,7 +237,7 @@ def test_a_study_that_is_stopped_says_one_line_keeps_its_cells_and_leaves_no_wor
     tmp_path: Path, name: str, code: int
 ) -> None:
     arguments = ["compare", "digits", "--arms", "scratch", "--sizes", "2,50", "--repeats", "4", "--out", "st"]
-    arguments += ["--limit", "400", "--train", "epochs=60", "--train", "threads=1"]
+    arguments += ["--limit", "400", "--train", "epochs=20", "--train", "threads=1"]
     command = [sys.executable, "-c", LISTENING.partition("def stop")[0] + LISTENING.partition("start()\n")[2]]
     child = subprocess.Popen(
         [*command, *arguments], stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
@@ -278,15 +279,15 @@ def test_a_prediction_loads_no_library_that_only_fitting_needs(tmp_path: Path) -
     assert not loaded & {"sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "torch", "timm"}
 
 
-@pytest.mark.data
-def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(
-    data_dir: Path, weights_dir: Path, tmp_path: Path
-) -> None:
-    weights = weights_dir / "mobilenetv2_035.safetensors"
-    arguments = [
-        "fit", str(data_dir / "hymenoptera"), "--backbone", "mobilenetv2_035", "--weights", str(weights),
-        "--limit", "80", "--out", str(tmp_path / "run"),
-    ]  # fmt: skip
+def test_a_warm_run_with_a_sidecar_loads_neither_torch_nor_timm(tmp_path: Path) -> None:
+    from headstart.backbones import resolve
+
+    weights, photos = (
+        resolve("test_resnet", "none").save(tmp_path / "weights"),
+        two_colours(tmp_path / "photos", 12, 40),
+    )
+    arguments = ["fit", str(photos), "--backbone", "test_resnet", "--weights", str(weights)]
+    arguments += ["--engine", "torch", "--image-size", "32", "--head", "ridge", "--out", str(tmp_path / "run")]
     store = {"HEADSTART_CACHE": str(tmp_path / "cache")}
     assert headstart(*arguments, **store).returncode == 0
     loaded = modules_after(f"from headstart.cli import _main\nassert _main({arguments!r}) == 0", **store)

@@ -30,7 +30,7 @@ from headstart.recipe import Recipe
 from headstart.sharded import Sharded
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'headstart[cluster]'")
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")]  # of its own settings
 STORE = 200_000_000
 
 

@@ -44,10 +44,10 @@ SLOW = [
     Family("test_maxvit", 160, 128, 100, (96, 128), False),
     Family("vit_small_patch14_reg4_dinov2", 518, 112, 113, (112, 126), True),
     Family("vit_small_patch16_dinov3", 256, 96, 100, (96, 112), True),
-    Family("swin_tiny_patch4_window7_224", 224, 128, 101, (100, 104), False),
     Family("mobilenetv4_conv_small", 224, 96, None, (), False),
 ]
 MORE = [
+    Family("swin_tiny_patch4_window7_224", 224, 128, 101, (100, 104), False),
     Family("eva02_tiny_patch14_224", 224, 112, 100, (98, 112), True),
     Family("vit_small_patch14_dinov2", 518, 112, 100, (98, 112), True),
     Family("vit_base_patch32_clip_224", 224, 96, 100, (96, 128), True),
@@ -59,6 +59,12 @@ FAMILIES = [
     *(pytest.param(f, marks=pytest.mark.slow) for f in SLOW),
     *(pytest.param(f, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for f in MORE),
 ]
+TUNED = [
+    *EVERYDAY,
+    pytest.param(SLOW[0], marks=pytest.mark.slow),
+    *(pytest.param(f, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for f in (*SLOW[1:], *MORE)),
+]
+"""Those of which a block is fine-tuned, each on the whole way to a bundle."""
 PICTURES = 8
 """Of each of two classes."""
 
@@ -105,6 +111,7 @@ def test_at_its_own_size_features_are_the_networks_own(family: Family, native: B
     assert close(native.features("pooled")(x), network.forward_head(network.forward_features(x), pre_logits=True))
 
 
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning:timm")
 @torch.no_grad()
 def test_at_another_size_the_network_is_the_one_that_timm_makes(
     family: Family, native: Backbone, other: Backbone, tmp_path: Path
@@ -174,6 +181,7 @@ def test_both_engines_agree_at_another_size(family: Family, other: Backbone) -> 
     assert np.abs(rows[0] - rows[1]).max() <= 1e-4 * np.abs(rows[1]).max()
 
 
+@pytest.mark.parametrize("family", TUNED, ids=lambda f: f.name, indirect=True)
 def test_a_fine_tuned_block_goes_into_a_bundle_that_says_what_the_run_said(
     family: Family, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,7 +134,7 @@ def test_copies_are_never_judged_by_a_part_that_learnt_from_one() -> None:
 
 
 def test_a_fit_says_what_more_labels_would_bring_and_what_a_target_takes(tmp_path: Path) -> None:
-    run = fit("digits", method="pixels", limit=300, target=0.97, store=False, out=tmp_path / "run")
+    run = fit("digits", method="pixels", head="ridge", limit=300, target=0.97, store=False, out=tmp_path / "run")
     found = run.content.enough
     assert found is not None and found.n == 300 and [each.labels for each in found.ahead] == [600, 1200]
     assert found.target is not None and (found.target.labels or 1) > 1

@@ -69,7 +69,7 @@ def test_a_row_depends_on_its_own_picture_alone_to_the_last_bit(engine: str) -> 
     assert alone.tobytes() == together[5:6].tobytes()
 
 
-@pytest.mark.parametrize("layer", ["pooled", "last_conv", "layer2"])
+@pytest.mark.parametrize("layer", ["pooled", "layer2"])
 def test_both_engines_agree_within_1e_4(layer: str) -> None:
     images = from_arrays(noise(6))
     one = extract(images, source(layer=layer)).features
@@ -127,15 +127,16 @@ def test_strict_stops_at_a_refused_picture_and_names_it(tmp_path: Path) -> None:
         {"std": (0.4, 0.5, 0.5)},
         {"seed": 1},
         {"layer": "layer2"},
-        {"engine": "torch"},
+        {"engine": "openvino"},
     ],
     ids=lambda change: "-".join(change),
 )
 def test_a_change_of_any_setting_computes_anew(tmp_path: Path, change: dict) -> None:
+    """By PyTorch, which converts no network for each of the settings."""
     images, settings = from_arrays(noise(3)), Settings(tmp_path)
-    extract(images, source(), settings)
-    assert extract(images, source(), settings).counts.reused == 3
-    changed = extract(images, source(**change), settings)
+    extract(images, source(engine="torch"), settings)
+    assert extract(images, source(engine="torch"), settings).counts.reused == 3
+    changed = extract(images, source(**{"engine": "torch", **change}), settings)
     assert (changed.counts.computed, changed.counts.reused) == (3, 0)
 
 
@@ -203,7 +204,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)])
 def test_after_a_kill_or_an_interrupt_the_rest_is_computed_and_equals_a_clean_run(
     tmp_path: Path, how: signal.Signals
 ) -> None:

@@ -42,7 +42,7 @@ def test_on_mnist_both_networks_help_and_sprout_starts_25_points_above_pixels(
 ) -> None:
     """And source-free and transfer arms choose from the same settings."""
     arms = f"pixels,sprout,squeezenet1_0@{weights_dir / 'squeezenet1_0.safetensors'}"
-    asked = [data_dir / "mnist", "--arms", arms, "--sizes", "5,10,20,50,100", "--repeats", "3", "--limit-test", "1000"]
+    asked = [data_dir / "mnist", "--arms", arms, "--sizes", "5,10,20,50", "--repeats", "3", "--limit-test", "1000"]
     told = compare(cache, tmp_path / "study", *asked)
     for arm in ("sprout", "squeezenet1_0"):
         assert pair(told, arm, "pixels")["verdict"]["word"] == "helped"

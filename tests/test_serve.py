@@ -75,7 +75,7 @@ def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
 
 def test_who_asks_gets_a_set_of_classes_a_map_and_the_nearest_training_pictures(tmp_path: Path) -> None:
     """As the library gives them; a picture of noise is none of the classes."""
-    run = fit("digits", method="pixels", limit=300, out=tmp_path / "run")
+    run = fit("digits", method="pixels", head="ridge", limit=200, out=tmp_path / "run")
     with TestClient(application(load(run.folder, Settings(features_dir())), hosts=("*",))) as client:
         raw = png(PIXELS[0])
         row = client.post("/predict?coverage=0.9&explain=1&topk=0", content=raw).json()["predictions"][0]
@@ -243,6 +243,7 @@ def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classi
 
 @pytest.mark.slow
 @pytest.mark.data
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of what hostile files hold
 def test_hostile_files_get_a_status_of_their_own_never_a_traceback_or_a_path(
     client: TestClient, data_dir: Path
 ) -> None:

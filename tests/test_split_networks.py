@@ -30,34 +30,38 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family("AlexNet", 80, 256, (256, 6, 6), "features.6", "classifier.1", 1),
-    Family("VGG16", 48, 512, (512, 7, 7), "features.16", "features.11", 1),
     Family("ResNet50", 64, 2048, (2048, 7, 7), "layer2.3", "layer3.0.conv2", 2),
-    Family("InceptionV3", 96, 2048, (2048, 8, 8), "Mixed_6a", "Mixed_6c.branch7x7dbl_4", 4),
-    Family("InceptionResNetV2", 96, 1536, (1536, 8, 8), "repeat_1.6", "repeat.3.branch1.0", 3),
-    Family("Xception", 96, 2048, (2048, 10, 10), "block7", "block7.rep.4.conv1", 2),
-    Family("MobileNet", 64, 1024, (1024, 7, 7), "blocks.3.0", "blocks.3.1.bn1", 1),
     Family("MobileNetV2", 64, 1280, (1280, 7, 7), "blocks.3.1", "blocks.3.1.conv_dw", 2),
     Family(
         "DenseNet121", 64, 1024, (1024, 7, 7), "features.transition2", "features.denseblock3.denselayer12.norm1", 13
     ),
-    Family("efficientnet_b0", 64, 1280, (1280, 7, 7), "blocks.4.0", "blocks.4.1.se.conv_reduce", 3),
     Family("SqueezeNet", 64, 512, (512, 13, 13), "features.7", "features.9.expand1x1", 2),
-    Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
     Family("vit_tiny_patch16_224", 224, 192, (192, 14, 14), "blocks.5", "blocks.8.norm1", 2),
-    Family("swin_tiny_patch4_window7_224", 224, 768, (768, 7, 7), "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
     Family("sprout", 32, 960, (192, 16, 16), "stages.1.0", "stages.1.1.conv", 1),
     Family("small_cnn", 8, 576, (64, 16, 16), "blocks.1", "blocks.2.conv", 1),
 ]
 SLOW = [
+    Family("AlexNet", 80, 256, (256, 6, 6), "features.6", "classifier.1", 1),
+    Family("InceptionV3", 96, 2048, (2048, 8, 8), "Mixed_6a", "Mixed_6c.branch7x7dbl_4", 4),
+    Family("efficientnet_b0", 64, 1280, (1280, 7, 7), "blocks.4.0", "blocks.4.1.se.conv_reduce", 3),
+    Family("ConvNeXtTiny", 64, 768, (768, 7, 7), "stages.2.blocks.1", "stages.2.blocks.3.mlp.fc1", 2),
+    Family("swin_tiny_patch4_window7_224", 224, 768, (768, 7, 7), "layers.2.blocks.2", "layers.2.blocks.3.mlp.fc1", 3),
+]
+MORE = [  # chains, branches and transformers, larger ones
+    Family("MobileNet", 64, 1024, (1024, 7, 7), "blocks.3.0", "blocks.3.1.bn1", 1),
+    Family("VGG16", 48, 512, (512, 7, 7), "features.16", "features.11", 1),
+    Family("InceptionResNetV2", 96, 1536, (1536, 8, 8), "repeat_1.6", "repeat.3.branch1.0", 3),
+    Family("Xception", 96, 2048, (2048, 10, 10), "block7", "block7.rep.4.conv1", 2),
     Family("NASNetLarge", 96, 4032, (4032, 11, 11), "cell_8", "cell_7.comb_iter_4_left.bn_sep_2", 8),
     Family("torchvision:vit_b_32", 224, 768, (768, 7, 7), "encoder.layers.encoder_layer_5", "encoder.ln", 1),
 ]
+EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 EVERY = pytest.mark.parametrize(
     "family",
     [
         *(pytest.param(f, id=f.name) for f in FAMILIES),
         *(pytest.param(f, id=f.name, marks=pytest.mark.slow) for f in SLOW),
+        *(pytest.param(f, id=f.name, marks=EXHAUSTIVE) for f in MORE),
     ],
 )
 
@@ -126,7 +130,14 @@ def test_the_network_is_in_eval_mode(family: Family) -> None:
         assert not [name for name, part in module.named_modules() if part.training]
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "DenseNet121", "efficientnet_b0", "ConvNeXtTiny", "VGG16"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ResNet50",
+        "DenseNet121",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("efficientnet_b0", "ConvNeXtTiny")),
+    ],
+)
 @torch.no_grad()
 def test_last_conv_is_what_timm_calls_features_and_pooled_its_mean(name: str) -> None:
     """`last_conv` is `forward_features` flattened in the order (c, h, w); `pooled` its mean over the cells."""
@@ -160,7 +171,7 @@ def test_tokens_that_lie_on_no_grid_are_no_last_conv() -> None:
         backbone("pit_ti_224").features("last_conv")
 
 
-@pytest.mark.parametrize("name", ["AlexNet", "SqueezeNet"])
+@pytest.mark.parametrize("name", [pytest.param("AlexNet", marks=pytest.mark.slow), "SqueezeNet"])
 @torch.no_grad()
 def test_last_conv_of_torchvision_networks_is_their_features(name: str) -> None:
     """The last map before the classifier, although SqueezeNet's classifier is a convolution itself."""
@@ -169,9 +180,9 @@ def test_last_conv_of_torchvision_networks_is_their_features(name: str) -> None:
 
 
 def test_a_layer_of_windows_is_no_layer() -> None:
-    """Swin's attention works on windows, several to a picture, so its rows are not one a picture: it is not offered."""
+    """This attention works on windows, several to a picture, so its rows are not one a picture: it is not offered."""
     with pytest.raises(UnknownName):
-        backbone("swin_tiny_patch4_window7_224").features("layers.0.blocks.0.attn")
+        backbone("test_maxvit").features("stages.0.blocks.0.attn_block.attn")
 
 
 @pytest.mark.parametrize(
@@ -179,10 +190,10 @@ def test_a_layer_of_windows_is_no_layer() -> None:
     [
         ("ResNet50", "layer", 3 + 4 + 6 + 3),
         ("DenseNet121", "features.denseblock", 4),
-        ("ConvNeXtTiny", "stages.2.blocks.", 9),
+        pytest.param("ConvNeXtTiny", "stages.2.blocks.", 9, marks=pytest.mark.slow),
         ("vit_tiny_patch16_224", "blocks.", 12),
         ("MobileNetV2", "blocks.", 17),
-        ("InceptionV3", "Mixed_", 11),
+        pytest.param("InceptionV3", "Mixed_", 11, marks=pytest.mark.slow),
         ("torchvision:shufflenet_v2_x0_5", "stage3.", 8),
         ("torchvision:mnasnet0_5", "layers.8.", 3),
     ],

@@ -31,7 +31,7 @@ NEAREST = {"head": {"name": "prototype"}}
 
 def recipe(**values: Any) -> StudyRecipe:
     """Digits, with a head that is fitted in no time."""
-    data = {"source": "digits"} | values.pop("data", {})
+    data = {"source": "digits", "limit": 600} | values.pop("data", {})
     return StudyRecipe.from_dict({"data": data, "sizes": [2, 5], "repeats": 2, "arms": ["pixels"], **NEAREST, **values})
 
 

@@ -34,10 +34,10 @@ class Family(NamedTuple):
 
 
 QUICK = [
-    Family("resnet18", 48), Family("mobilenetv2_100", 48), Family("densenet121", 48),
-    Family("squeezenet1_0", 48),
+    Family("resnet18", 48), Family("mobilenetv2_100", 48), Family("squeezenet1_0", 48),
 ]  # fmt: skip
 SLOW = [
+    Family("densenet121", 48),
     Family("vit_small_patch16_224", 224), Family("swin_tiny_patch4_window7_224", 224), Family("convnext_tiny", 64),
 ]  # fmt: skip
 MORE = [  # one cut and one training step of these are in test_families
@@ -110,7 +110,7 @@ def test_trunk_rows_and_body_are_the_network(family: Family) -> None:
     x = normalised(rows, family.size, made.preprocess)
     wanted = made.features("pooled")(x)
     scale = float(wanted.abs().max())
-    for layer in ends(made, every=family.name in ("resnet18", "squeezenet1_0")):
+    for layer in ends(made, every=family.name == "squeezenet1_0"):
         body = made.trainable_part(layer, "pooled")
         network = tunable(made, body, family.size)
         given = rows if layer is None else made.features(body.source)(x)
@@ -168,8 +168,8 @@ def test_every_parameter_is_in_one_group_and_lower_ones_learn_more_slowly(family
 
 def test_weights_outside_the_blocks_learn_with_their_neighbours() -> None:
     """What a transformer adds to its patches is with the first block, the norm behind its blocks with the last."""
-    made = backbone("vit_tiny_patch16_224")
-    network = tunable(made, made.trainable_part(None, "pooled"), 224)
+    made = backbone("test_vit")
+    network = tunable(made, made.trainable_part(None, "pooled"), 160)
     found = {g.name: set(g.parameters) for g in groups(network, made.trainable_blocks(), 0.5, 0.0)}
     first, last = made.trainable_blocks()[0].name, made.trainable_blocks()[-1].name
     assert {"body.pos_embed", "body.cls_token"} <= found[first]
@@ -268,7 +268,7 @@ def learnt(made: Backbone, layer: str | None, batchnorm: BatchNorm, size: int = 
     return network
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])
+@pytest.mark.parametrize("name", ["test_resnet", "mobilenetv2_100"])
 @pytest.mark.parametrize("cut", [None, -3])
 def test_frozen_statistics_stay_and_trained_ones_move(name: str, cut: int | None) -> None:
     """With `frozen` the running means and variances are bit-equal after a training, with `trained` all of them move."""
@@ -350,7 +350,7 @@ def test_constants_are_no_weights() -> None:
 # A tuned network is a backbone
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0"])
+@pytest.mark.parametrize("name", ["test_resnet", "squeezenet1_0"])
 def test_a_tuned_network_is_a_backbone_of_its_own(name: str, tmp_path: Path) -> None:
     """It has another fingerprint and the new weights; what `save` writes resolves to equal features and fingerprint."""
     made = backbone(name)

@@ -460,6 +460,7 @@ print("resumed at", done.resumed_at, flush=True)
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_process_killed_three_times_writes_the_same_file(tmp_path: Path) -> None:
     """SIGKILL at three random moments; the resumed process writes the bytes of the training that nobody killed."""
     moments, draw_from = 0, random.Random(5)

@@ -44,7 +44,13 @@ def test_there_is_a_tutorial_for_each_experiment() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.exhaustive] * ("source-model" in path.stem))
+        for path in TUTORIALS
+    ],
+)
 def test_a_tutorial_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)

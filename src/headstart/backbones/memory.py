@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 from importlib.metadata import version
@@ -18,8 +19,14 @@ PACKAGES = ("timm", "torchvision", "torch")
 
 def place(question: list[Any]) -> Path:
     """The file for a question (name, weights, seed); it changes with the libraries' versions."""
-    key = json.dumps([FORMAT, *(version(p) for p in PACKAGES), *question])
+    key = json.dumps([FORMAT, *_versions(), *question])
     return cache_dir() / "backbones" / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.json"
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    """Of PACKAGES; read once, because that takes longer than all else here."""
+    return tuple(map(version, PACKAGES))
 
 
 def recall(question: list[Any]) -> dict[str, Any] | None:
