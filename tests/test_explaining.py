@@ -36,7 +36,7 @@ SIDE = 32
 
 
 def corners(n: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
-    """Noise with a grey disc in three quarters, which says nothing, and a square top left, red or blue: the class."""
+    """Noise with three grey discs that say nothing, and top left the class: a red square or a blue triangle."""
     rng, found = np.random.default_rng(0), []
     for i in range(n):
         picture = Image.fromarray(rng.normal(128, 12, (SIDE, SIDE, 3)).clip(0, 255).astype(np.uint8))
@@ -45,19 +45,22 @@ def corners(n: int) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
             x, y = across * SIDE // 2 + rng.integers(2, 6), down * SIDE // 2 + rng.integers(2, 6)
             draw.ellipse((x, y, x + 8, y + 8), fill=(int(rng.integers(40, 220)),) * 3)
         x, y = rng.integers(2, 5, 2)
-        draw.rectangle((x, y, x + 9, y + 9), fill=(220, 40, 40) if i % 2 else (40, 60, 220))
+        if i % 2:
+            draw.rectangle((x, y, x + 9, y + 9), fill=(220, 40, 40))
+        else:
+            draw.polygon([(x, y + 9), (x + 9, y + 9), (x + 4, y)], fill=(40, 60, 220))
         found.append(np.asarray(picture))
     return np.stack(found), np.array(["red" if i % 2 else "blue" for i in range(n)])
 
 
 @pytest.fixture(scope="module")
 def pictures() -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
-    return corners(68)
+    return corners(108)
 
 
 @pytest.fixture(scope="module")
 def fitted(pictures: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Any:
-    """A classifier of the first 60 of the pictures, by its head and other choices; each is fitted once."""
+    """A classifier of the first 100 of the pictures, by its head and other choices; each is fitted once."""
     known: dict[str, Classifier] = {}
 
     def make(head: str, **choices: Any) -> Classifier:
@@ -65,7 +68,7 @@ def fitted(pictures: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Any:
         if key not in known:
             chosen = {"backbone": "sprout"} | choices if "method" not in choices else choices
             X, y = pictures
-            known[key] = TransferClassifier(head=head, **chosen).fit(X[:60], y[:60]).classifier_
+            known[key] = TransferClassifier(head=head, **chosen).fit(X[:100], y[:100]).classifier_
         return known[key]
 
     return make
@@ -86,7 +89,7 @@ def fitted(pictures: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Any:
 )
 def test_the_mean_of_an_exact_map_is_the_logit(fitted: Any, pictures: Any, head: str, choices: Any) -> None:
     classifier = fitted(head, **choices)
-    maps, prepared = ExactMaps(classifier), classifier.source.preprocess.apply(Image.fromarray(pictures[0][64]))
+    maps, prepared = ExactMaps(classifier), classifier.source.preprocess.apply(Image.fromarray(pictures[0][104]))
     (logits,) = classifier.head.logits(classifier.source.open().run(prepared[None]))
     for column in (0, 1):
         assert maps.of(prepared, column).mean() == pytest.approx(logits[column] - logits.mean(), abs=1e-4)
@@ -116,8 +119,8 @@ def test_a_map_has_its_maximum_in_the_quarter_that_decides(
     X, y = pictures
     classifier = fitted(head, **choices)
     with Explainer(classifier, method) as explainer:
-        found = [explainer.explain(Image.fromarray(X[i])) for i in range(60, 68)]
-    assert [classifier.classes[one.target] for one in found] == y[60:].tolist()
+        found = [explainer.explain(Image.fromarray(X[i])) for i in range(100, 108)]
+    assert [classifier.classes[one.target] for one in found] == y[100:].tolist()
     assert sum(x < SIDE / 2 and down < SIDE / 2 for x, down in (one.peak for one in found)) >= 6
 
 

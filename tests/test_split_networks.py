@@ -37,7 +37,7 @@ FAMILIES = [
     ),
     Family("SqueezeNet", 64, 512, (512, 13, 13), "features.7", "features.9.expand1x1", 2),
     Family("vit_tiny_patch16_224", 224, 192, (192, 14, 14), "blocks.5", "blocks.8.norm1", 2),
-    Family("sprout", 32, 960, (192, 16, 16), "stages.1.0", "stages.1.1.conv", 1),
+    Family("sprout", 32, 2880, (320, 24, 24), "stages.1.0", "stages.1.1.conv", 1),
     Family("small_cnn", 8, 576, (64, 16, 16), "blocks.1", "blocks.2.conv", 1),
 ]
 SLOW = [

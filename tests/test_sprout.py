@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from headstart.backbones import catalog_rows, resolve
+from headstart import tensors
+from headstart.backbones import catalog_rows, resolve, sidecar
 from headstart.backbones.from_embedded import FOLDER, weights_file
 from headstart.backbones.resolution import KINDS
+from headstart.backbones.sprout import Sprout
 from headstart.cli import _main as cli
 from headstart.drawn import strokes
 from headstart.drawn.bank import Bank
@@ -85,13 +88,26 @@ def test_it_takes_any_size_from_28(size: tuple[int, int]) -> None:
     features = resolve("sprout").features("pooled")(
         torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     )
-    assert features.shape == (2, 960)
+    assert features.shape == (2, 2880)
     assert bool(torch.isfinite(features).all())
     assert float(features.std()) > 0.01
 
 
+def test_weights_that_name_no_edition_are_of_the_first(tmp_path: Path) -> None:
+    """Bundles and weights files written before there was a second one go on meaning what they meant."""
+    first = Sprout()
+    file = tmp_path / "first.safetensors"
+    save_file(first.state_dict(), file)
+    found = sidecar.Sidecar("embedded:sprout", pretraining.PREPROCESS, tensors.sha256(file), num_classes=0)
+    sidecar.write(found, file)
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(resolve("sprout", file).network()(x), first.eval()(x))
+    assert resolve("sprout", "none").features("pooled")(x).shape == (1, 2880)
+
+
 @pytest.mark.parametrize(
-    ("sides", "input_"), [((8, 8), 32), ((28, 28), 32), ((47, 48), 32), ((48, 48), 128), ((500, 400), 128)]
+    ("sides", "input_"), [((8, 8), 32), ((28, 28), 32), ((47, 48), 32), ((48, 48), 192), ((500, 400), 192)]
 )
 def test_small_pictures_are_shown_small(sides: tuple[int, int], input_: int) -> None:
     """The size rule of its weights: whole at 32 pixels, or as a photo."""
@@ -152,7 +168,7 @@ def test_pretraining_writes_weights_that_resolve_reads(few: pretraining.SproutRe
     assert not list((tmp_path / "a").rglob("checkpoint.safetensors"))
     backbone = resolve("sprout", files[0])
     assert backbone.preprocess == resolve("sprout").preprocess
-    assert backbone.network()(torch.zeros(1, 3, 32, 32)).shape == (1, 960)
+    assert backbone.network()(torch.zeros(1, 3, 32, 32)).shape == (1, 2880)
 
 
 def test_pretraining_without_fonts_is_one_line(

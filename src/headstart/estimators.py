@@ -40,7 +40,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     >>> import numpy as np
     >>> pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8)
     >>> FeatureExtractor("sprout", cache=False).fit_transform(pictures).shape
-    (3, 960)
+    (3, 2880)
     """
 
     def __init__(

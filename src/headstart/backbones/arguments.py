@@ -56,7 +56,7 @@ ARGUMENTS: dict[str, dict[str, Argument]] = {
         "transform_input": TRUTH,
         "init_weights": TRUTH,
     },
-    "embedded": {},
+    "embedded": {"edition": _among(1, 2)},
     "keras": {},
     "onnx": {},
 }

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from headstart.preprocess import Preprocess
 
 
 @dataclass(frozen=True)
 class Facts:
-    """`fixed_size` is the one (height, width) that the network takes, or None when it takes any."""
+    """`fixed_size` is the one (height, width) that the network takes, or None when it takes any.
+
+    `kwargs` are the arguments of a network that is built anew.
+    """
 
     preprocess: Preprocess
     licence: str
     fixed_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

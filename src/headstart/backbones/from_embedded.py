@@ -63,12 +63,14 @@ class EmbeddedSource:
         """See `Source.facts`: what the sidecar says, where there are weights."""
         if name in UNTRAINED:
             return UNTRAINED[name]
-        file = self._file(name)
-        found = sidecar.read(file.with_suffix(".json"), file)
-        return Facts(found.preprocess, found.licence)
+        found = self._sidecar(name)
+        return Facts(found.preprocess, found.licence, kwargs=found.kwargs)
 
     def build(self, name: str, kwargs: Mapping[str, Any], num_classes: int | None) -> nn.Module:
-        """See `Source.build`. The library's own number of classes is none: the network gives features."""
+        """See `Source.build`. The library's own number of classes is none: the network gives features.
+
+        Files of sprout's first edition do not name it, so that without arguments it is the first.
+        """
         from headstart.backbones.small_cnn import SmallCnn
         from headstart.backbones.sprout import Sprout
 
@@ -89,9 +91,13 @@ class EmbeddedSource:
         """See `Source.pretrained`: the weights in the package."""
         from headstart.backbones import checkpoint
 
-        network, file = self.build(name, {}, 0), self._file(name)
+        network, file = self.build(name, self._sidecar(name).kwargs, 0), self._file(name)
         checkpoint.fill(network, checkpoint.read(file), file)
         return network
+
+    def _sidecar(self, name: str) -> sidecar.Sidecar:
+        file = self._file(name)
+        return sidecar.read(file.with_suffix(".json"), file)
 
     def _file(self, name: str) -> Path:
         file = weights_file(name)

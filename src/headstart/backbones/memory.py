@@ -13,7 +13,7 @@ from typing import Any
 from headstart.paths import cache_dir
 from headstart.shared import replacing
 
-FORMAT = 1
+FORMAT = 2
 PACKAGES = ("timm", "torchvision", "torch")
 
 

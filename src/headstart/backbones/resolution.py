@@ -166,7 +166,8 @@ def _with_notes(backbone: Backbone) -> Backbone:
 def _known(name: str, kind: str, seed: int) -> Backbone:
     found = _facts(name)
     if kind == "none":
-        return _from_facts(name, Weights("none", seed=seed, licence="none: random weights"), found)
+        untrained = Weights("none", seed=seed, kwargs=found["kwargs"], licence="none: random weights")
+        return _from_facts(name, untrained, found)
     question = ["imagenet", found["architecture"]]
     content, network = memory.recall(question), None
     if content is None:
@@ -196,6 +197,7 @@ def _facts(name: str) -> dict[str, Any]:
             "licence": facts.licence,
             "fixed_size": facts.fixed_size,
             "notes": facts.notes,
+            "kwargs": dict(facts.kwargs),
         }
         if not own:
             memory.remember(["facts", name], found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,6 +33,12 @@ class Bank:
             fields, begins = torch.from_numpy(sheet.fields), torch.from_numpy(starts)
             self.parts.append(Part(shares[name], fields, begins, self.classes))
             self.classes += len(sheet.classes)
+
+    def to(self, device: str) -> Bank:
+        """The same figures on a device, where those drawn from it then are."""
+        found = copy(self)
+        found.parts = [replace(p, fields=p.fields.to(device), starts=p.starts.to(device)) for p in self.parts]
+        return found
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(count, SIDE, SIDE) uint8 fields and (count,) int64 labels, grouped by family."""

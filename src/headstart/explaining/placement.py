@@ -25,7 +25,8 @@ SPROUT = "embedded:sprout"
 class Placement:
     """Features (d,) = scale * [means of a map (c, h, w) over gy x gx parts, for each (gy, gx) of `parts`] + shift.
 
-    (1, 1) is the mean over the whole map and (h, w) the map itself.  `layer` names the map, which is of `channels`.
+    (1, 1) is the mean over the whole map and (h, w) the map itself; where parts `overlap`, those are of one row and one
+    column more, and neighbours are taken two by two.  `layer` names the map, which is of `channels`.
     The pixels of a picture lie (h, w, c), `last`.
     """
 
@@ -35,6 +36,7 @@ class Placement:
     scale: Matrix | float = 1.0
     shift: Matrix | float = 0.0
     last: bool = False
+    overlap: bool = False
 
     def evidence(self, cells: NDArray[np.floating[Any]], weights: Matrix, bias: float) -> Matrix:
         """(h, w): what each cell of a map (c, h, w) adds to the score `features @ weights + bias`; the mean is it.
@@ -47,10 +49,17 @@ class Placement:
         for gy, gx in self.parts:
             part = own[begin : begin + c * gy * gx]
             part = part.reshape(gy, gx, c).transpose(2, 0, 1) if self.last else part.reshape(c, gy, gx)
-            spread = np.einsum("iy,cij,jx->cyx", parting(h, gy), part, parting(w, gx), optimize=True)
+            rows, columns = (self._parting(cells, parts) for cells, parts in ((h, gy), (w, gx)))
+            spread = np.einsum("iy,cij,jx->cyx", rows, part, columns, optimize=True)
             found += h * w * np.einsum("cyx,cyx->yx", np.asarray(cells, dtype=np.float64), spread)
             begin += c * gy * gx
         return found
+
+    def _parting(self, cells: int, parts: int) -> Matrix:
+        if not self.overlap:
+            return parting(cells, parts)
+        finer = parting(cells, parts + 1)
+        return (finer[:-1] + finer[1:]) / 2
 
 
 def parting(cells: int, parts: int) -> Matrix:
@@ -113,11 +122,14 @@ def _modules(backbone: BaseBackbone) -> tuple[Layer, ...]:
 
 
 def _of_sprout(backbone: BaseBackbone, channels: int) -> Placement:
-    """sprout's features: means of the map and of its quarters, through the batch normalisation behind them."""
+    """sprout's features: means of the map and its quarters, or of its thirds, through the normalisation behind them."""
     from headstart.backbones import as_pytorch
 
     norm: Any = as_pytorch(backbone).network().get_submodule("norm")
     tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
     weight, bias, mean, var = (t.detach().numpy().astype(np.float64) for t in tensors)
     scale = weight / np.sqrt(var + norm.eps)
-    return Placement(MAP, channels, ((1, 1), (2, 2)), scale, bias - mean * scale)
+    shift = bias - mean * scale
+    if backbone.weights.kwargs.get("edition", 1) == 1:
+        return Placement(MAP, channels, ((1, 1), (2, 2)), scale, shift)
+    return Placement(MAP, channels, ((3, 3),), scale, shift, overlap=True)

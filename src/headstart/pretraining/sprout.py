@@ -21,13 +21,14 @@ from headstart.training.plan import Plan
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from headstart.drawn.bank import Bank
     from headstart.drawn.sheet import Sheet
     from headstart.training.batches import Batch
     from headstart.training.loop import Row
 
-PREPROCESS = Preprocess(128, 128, crop_pct=0.875, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 32))
+PREPROCESS = Preprocess(192, 192, crop_pct=0.875, mean=(0.5,) * 3, std=(0.25,) * 3, small=(48, 32))
 LICENCE = "Apache-2.0"
 WEIGHTS, LOG, CHECKPOINTS = "sprout.safetensors", "training-log.csv", "checkpoint"
 Report = Callable[[str], None]
@@ -35,8 +36,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SproutRecipe:
-    """The numbers of `sprout.toml`. `shares` are of the figures; `counts` = (classes, figures of each)."""
+    """The numbers of `sprout.toml`. `shares` are of the figures; `counts` = (classes, figures of each).
 
+    `projector`: units of a layer between features and classes, which is thrown away after training.
+    """
+
+    edition: int
+    projector: int
     size: int
     steps: int
     shares: dict[str, float]
@@ -52,6 +58,8 @@ class SproutRecipe:
         values = tomllib.loads(text)
         figures, plan = values["figures"], dict(values["plan"])
         return cls(
+            edition=values["edition"],
+            projector=values["projector"],
             size=values["size"],
             steps=plan.pop("steps"),
             shares={name: family["share"] for name, family in figures.items()},
@@ -63,15 +71,20 @@ class SproutRecipe:
 
 
 class DrawnBatches:
-    """Batches of drawn pictures (see `training.batches.Batches`): (b, 3, s, s) float32 normalised, (b,) int64."""
+    """Batches of drawn pictures (see `training.batches.Batches`): (b, 3, s, s) float32 normalised, (b,) int64.
+
+    They are drawn on the device of the training: another device draws others of the same kind.
+    """
 
     def __init__(self, bank: Bank, recipe: SproutRecipe) -> None:
         import torch
 
         from headstart.drawn import textures
 
-        self.bank, self.recipe = bank, recipe
-        self._textures = textures.recipes(recipe.textures, torch.Generator().manual_seed(recipe.plan.seed))
+        device = recipe.plan.device
+        self.bank, self.recipe = bank.to(device), recipe
+        numbers = textures.recipes(recipe.textures, torch.Generator().manual_seed(recipe.plan.seed))
+        self._textures = numbers.to(device)
 
     @property
     def classes(self) -> int:
@@ -93,14 +106,17 @@ class DrawnBatches:
         import torch
 
         from headstart.drawn import scene
+        from headstart.training.loop import seed_of
 
-        recipe, generator = self.recipe, _generator(self.recipe.plan.seed, epoch, step)
+        recipe, device = self.recipe, self.recipe.plan.device
+        generator = torch.Generator(device).manual_seed(seed_of(recipe.plan.seed, epoch, step))
         textured = round(recipe.textures_share * recipe.plan.batch_size)
-        fields, labels = self.bank.draw(recipe.plan.batch_size - textured, generator)
-        drawn = scene.coloured(scene.figure_masks(fields, recipe.size, generator), generator)
-        which = torch.randint(recipe.textures, (textured,), generator=generator)
-        woven = scene.textured(self._textures[which], recipe.size, generator)
-        pictures = scene.camera(torch.cat([drawn, woven]), generator)
+        with torch.device(device):
+            fields, labels = self.bank.draw(recipe.plan.batch_size - textured, generator)
+            drawn = scene.coloured(scene.figure_masks(fields, recipe.size, generator), generator)
+            which = torch.randint(recipe.textures, (textured,), generator=generator)
+            woven = scene.textured(self._textures[which], recipe.size, generator)
+            pictures = scene.camera(torch.cat([drawn, woven]), generator)
         return pictures, torch.cat([labels, which + self.bank.classes])
 
     def batch(self, epoch: int, step: int) -> Batch:
@@ -122,24 +138,41 @@ def pretrain_sprout(
     A training that was interrupted goes on from its checkpoint in `out`. `fonts` are folders to look in instead of the
     platform's. Raises UserError when there are too few fonts, or when the checkpoint is of another training.
     """
+    recipe = recipe or SproutRecipe.shipped()
+    return train_sprout(out, recipe, draw_bank(recipe, fonts, report), report)
+
+
+def train_sprout(out: Path, recipe: SproutRecipe, bank: Bank, report: Report = print) -> Path:
+    """See `pretrain_sprout`, whose figures are drawn already."""
     import torch
 
-    from headstart.backbones.sprout import Sprout
     from headstart.training.checkpoint import Keeper
     from headstart.training.loop import Task, train
 
-    recipe = recipe or SproutRecipe.shipped()
-    batches = DrawnBatches(draw_bank(recipe, fonts, report), recipe)
+    batches = DrawnBatches(bank, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.plan.seed)
-        network = Sprout(batches.classes).to(memory_format=torch.channels_last)
-    keeper = Keeper(out / CHECKPOINTS, _identity(recipe, batches.bank))
+        network = _learner(recipe, batches.classes).to(memory_format=torch.channels_last)
+    keeper = Keeper(out / CHECKPOINTS, _identity(recipe, bank))
     trained = train(Task(network, batches, recipe.plan), keeper, on_epoch=lambda row: report(_line(row, recipe)))
     out.mkdir(parents=True, exist_ok=True)
     _write_log(trained.history, out / LOG)
-    file = write_weights(network.state_dict(), out)
+    file = write_weights(network[0].state_dict(), recipe.edition, out)
     keeper.clear()
     return file
+
+
+def _learner(recipe: SproutRecipe, classes: int) -> nn.Sequential:
+    """The network, the projector (Wang et al. 2022: features before it transfer better), and the classifier."""
+    from torch import nn
+
+    from headstart.backbones.sprout import EDITIONS, Sprout
+
+    features = EDITIONS[recipe.edition].features
+    projector = nn.Sequential(
+        nn.Linear(features, recipe.projector, bias=False), nn.BatchNorm1d(recipe.projector), nn.ReLU()
+    )
+    return nn.Sequential(Sprout(edition=recipe.edition), projector, nn.Linear(recipe.projector, classes))
 
 
 def draw_bank(recipe: SproutRecipe, fonts: tuple[Path, ...], report: Report = print) -> Bank:
@@ -170,8 +203,8 @@ def _sheets(recipe: SproutRecipe, folders: tuple[Path, ...], report: Report) -> 
     return sheets
 
 
-def write_weights(state: dict[str, torch.Tensor], folder: Path) -> Path:
-    """The network without its classifier, in half precision, with its sidecar."""
+def write_weights(state: dict[str, torch.Tensor], edition: int, folder: Path) -> Path:
+    """The network without a classifier, in half precision, with its sidecar."""
     from safetensors.torch import save_file
 
     from headstart import tensors
@@ -179,27 +212,21 @@ def write_weights(state: dict[str, torch.Tensor], folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / WEIGHTS
-    kept = {k: v for k, v in state.items() if not k.startswith("classifier") and v.is_floating_point()}
+    kept = {k: v for k, v in state.items() if v.is_floating_point()}
     with replacing(file) as part:
         save_file({k: v.half().contiguous() for k, v in kept.items()}, part)
-    found = sidecar.Sidecar("embedded:sprout", PREPROCESS, tensors.sha256(file), num_classes=0, licence=LICENCE)
+    found = sidecar.Sidecar(
+        "embedded:sprout", PREPROCESS, tensors.sha256(file), {"edition": edition}, num_classes=0, licence=LICENCE
+    )
     sidecar.write(found, file)
     return file
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    import torch
-
-    from headstart.training.loop import seed_of
-
-    return torch.Generator().manual_seed(seed_of(*numbers))
 
 
 def _identity(recipe: SproutRecipe, bank: Bank) -> str:
     """What is trained: the recipe and the figures."""
     digest = hashlib.blake2b(json.dumps(asdict(recipe), sort_keys=True).encode(), digest_size=16)
     for part in bank.parts:
-        digest.update(part.fields.numpy().tobytes())
+        digest.update(part.fields.cpu().numpy().tobytes())
     return f"sprout {digest.hexdigest()}"
 
 
@@ -218,7 +245,11 @@ def _write_log(history: list[dict[str, float]], path: Path) -> None:
     records.write_csv(path, columns, rows)
 
 
-def with_seed(recipe: SproutRecipe, seed: int, epochs: int | None = None) -> SproutRecipe:
-    """The recipe with another seed, and another number of epochs where one is given."""
-    plan = replace(recipe.plan, seed=seed, epochs=epochs or recipe.plan.epochs)
+def changed(recipe: SproutRecipe, seed: int, epochs: int | None = None, device: str = "cpu") -> SproutRecipe:
+    """The recipe with another seed, another number of epochs where one is given, and for a device.
+
+    A GPU computes in mixed precision.
+    """
+    precision = "mixed" if device == "cuda" else "float32"
+    plan = replace(recipe.plan, seed=seed, epochs=epochs or recipe.plan.epochs, device=device, precision=precision)
     return replace(recipe, plan=plan)
