@@ -343,7 +343,7 @@ def test_a_head_for_another_number_of_features_than_the_network_gives_is_refused
         ("timm:resnet18", {"num_classes": 3}, "a key of its own"),
         ("torchvision:resnet18", {"weights": "DEFAULT"}, "'weights' is not among"),
         ("torchvision:resnet18", {"block": "x"}, "'block' is not among"),
-        ("embedded:sprout", {"stem": 1}, "there are none"),
+        ("embedded:sprout", {"stem": 1}, "'stem' is not among"),
         ("keras:VGG16", {"pad_type": "same"}, "there are none"),
         ("onnx:net", {"external": 1}, "there are none"),
         ("hub:net", {"a": 1}, "Unknown source"),
@@ -367,6 +367,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("timm:test_vit", {"img_size": [64, 96], "global_pool": "avg", "class_token": False, "dynamic_img_size": True}),
     ("torchvision:googlenet", {"aux_logits": False, "transform_input": True, "init_weights": False}),
     ("torchvision:vit_b_16", {"image_size": 32}),
+    ("embedded:sprout", {"edition": 2}),
 ]
 
 

@@ -222,7 +222,7 @@ def test_the_ranking_has_raw_pixels_every_backbone_and_those_that_failed(made: R
     assert "did you mean" in made.failures[0].reason
     assert made.pixels.scores.accuracy > 0.7
     assert all(each.cost.images_per_s > 0 for each in made.backbones if each.cost.images_per_s is not None)
-    assert made.backbones[0].cost.parameters == 657144
+    assert made.backbones[0].cost.parameters == 985376
     assert all(each.leep is None for each in made.backbones)
 
 

@@ -144,7 +144,7 @@ class TestRun:
 
     def test_a_fit(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         said = self.run(capsys, "digits-sprout", "--set", "limit=100", "--out", str(tmp_path / "run"))
-        assert "100 images, 960 features" in said and (tmp_path / "run" / "report.html").is_file()
+        assert "100 images, 2,880 features" in said and (tmp_path / "run" / "report.html").is_file()
 
     def test_a_study_says_what_compare_says(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         small = [
