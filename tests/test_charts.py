@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -28,6 +29,7 @@ from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
 from headstart.report.charts.style import DARK, LIGHT
 from headstart.report.charts.svg import NAMES
 from headstart.report.figures import figures, plotted
+from headstart.run import load
 from headstart.study import StudyRecipe, compare
 from test_report import write_run, write_trained
 from test_study_report import FREE, verdicts, write
@@ -187,6 +189,22 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = rng.integers(60 * i, 120 + 60 * i, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{j}.png")
     return folder
+
+
+def test_mistakes_are_drawn_as_pictures_also_of_a_run_that_was_loaded(pictures: Path, tmp_path: Path) -> None:
+    """Each wrong answer with its picture; where the pictures have gone, that is said in their place."""
+    own = Path(shutil.copytree(pictures, tmp_path / "pictures"))
+    for i, file in enumerate(sorted(own.rglob("*.png"))[::3]):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8), dtype=np.uint8)).save(file)
+    made = execute(Recipe.from_dict({"method": "pixels", "data": {"source": str(own)}}), tmp_path / "run")
+    for run in (made, load(tmp_path / "run")):
+        drawn = run.plot("mistakes")
+        cells = drawn.ax_.child_axes
+        assert 0 < len(cells) <= 12 and all(len(cell.images) == 1 for cell in cells)
+        assert ", named " in drawn.words and drawn.save(tmp_path / "mistakes.png").stat().st_size > 5000
+    shutil.rmtree(own)
+    gone = load(tmp_path / "run").plot("mistakes").ax_.child_axes
+    assert all(not cell.images and "any more" in cell.texts[0].get_text() for cell in gone)
 
 
 def test_a_run_and_a_study_show_themselves_in_a_notebook(pictures: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from headstart import bundle, card, records
 from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
-from headstart.division import by_folds
+from headstart.division import by_folds, pictures
 from headstart.errors import Refused, UserError
 from headstart.explaining import nearest
 from headstart.explaining.mistakes import Mistake, explained, mistakes_of
@@ -81,10 +81,11 @@ class Run:
 
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
-        if self.images is None or name not in self._places:
+        images = self._listed
+        if images is None or name not in self._places:
             return None
         try:
-            images = self.images.read_by(self.classifier.source.preprocess.white)
+            images = images.read_by(self.classifier.source.preprocess.white)
             return decode(images.raw(self._places[name]), images.limits, preview=THUMBNAIL)
         except Refused:
             return None
@@ -104,13 +105,13 @@ class Run:
         return explained(self.mistakes, self.classifier if self.opened else None, images, self.thumbnail)
 
     def plot(self, chart: str | None = None) -> Display:
-        """A chart of the run, drawn: `confusion`, `reliability`, `history`, `accuracy`, ...; the first by default.
+        """A chart of the run, drawn: `confusion`, `reliability`, `mistakes`, `history`, ...; the first by default.
 
         A notebook shows it, `.save("x.svg")` writes it, `.ax_` and `.figure_` are Matplotlib's. Raises UnknownName.
         """
         from headstart.report.figures import of_run, plotted
 
-        return plotted(of_run(self.folder), chart)
+        return plotted(of_run(self.folder, self.thumbnail), chart)
 
     def __repr__(self) -> str:
         from headstart.report.headline import headline
@@ -126,7 +127,18 @@ class Run:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {} if self.images is None else {name: i for i, name in enumerate(self.images.names)}
+        return {} if self._listed is None else {name: i for i, name in enumerate(self._listed.names)}
+
+    @cached_property
+    def _listed(self) -> ImageSet | None:
+        """The pictures; of a run that was loaded, those of its recipe, where they are still there."""
+        if self.images is not None:
+            return self.images
+        try:
+            recipe = Recipe.load(self.folder / "recipe.toml")
+            return pictures(recipe.data, recipe.seed)
+        except (UserError, OSError):
+            return None
 
 
 def load(folder: Path) -> Run:

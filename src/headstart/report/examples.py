@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Refused
 from headstart.phrases import percent
+from headstart.report.charts.mistakes import Mistake
 from headstart.report.files import Prediction
 from headstart.report.numbers import shown
 
@@ -49,7 +50,7 @@ def galleries(predictions: Sequence[Prediction], thumbnail: Thumbnail | None) ->
     rows = [row for row in predictions if row.label]
     if not rows:
         return []
-    wrong = sorted((r for r in rows if not r.right), key=lambda r: (-r.confidence, r.name))
+    wrong = _wrong(rows)
     mistakes = wrong[: SHOWN["mistakes"]]
     uncertain = _without(sorted(rows, key=lambda r: (r.confidence, r.name)), mistakes)[: SHOWN["uncertain"]]
     right = _by_turns(_without([r for r in rows if r.right], uncertain))[: SHOWN["right"]]
@@ -62,6 +63,18 @@ def galleries(predictions: Sequence[Prediction], thumbnail: Thumbnail | None) ->
         Gallery(title, words, [example(row, thumbnail) for row in chosen])
         for title, words, chosen in picked
         if chosen or chosen is mistakes
+    ]
+
+
+def _wrong(rows: Sequence[Prediction]) -> list[Prediction]:
+    return sorted((r for r in rows if not r.right), key=lambda r: (-r.confidence, r.name))
+
+
+def confident_mistakes(predictions: Sequence[Prediction]) -> list[Mistake]:
+    """The most confident mistakes, as many as a report shows, for a chart of them."""
+    rows = _wrong([row for row in predictions if row.label])[: SHOWN["mistakes"]]
+    return [
+        Mistake(r.name, shown(r.label, 40), shown(r.predicted, 40), percent(min(r.confidence, 0.999999))) for r in rows
     ]
 
 

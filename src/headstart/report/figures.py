@@ -10,6 +10,8 @@ from typing import Any
 from headstart.errors import UnknownName, UserError
 from headstart.report import curves, intervals, ranking, rates, reliability, training
 from headstart.report.charts.display import Display
+from headstart.report.charts.mistakes import MistakesDisplay
+from headstart.report.examples import Thumbnail, confident_mistakes, picture_of
 from headstart.report.files import read_run
 from headstart.report.numbers import shown
 from headstart.report.page import as_written
@@ -39,8 +41,11 @@ def figures(folder: Path) -> Figures:
     )
 
 
-def of_run(folder: Path) -> Figures:
-    """`confusion`, `reliability`, `history`, `accuracy` and the others that the run has figures of."""
+def of_run(folder: Path, thumbnail: Thumbnail | None = None) -> Figures:
+    """`confusion`, `reliability`, `history`, `accuracy` and the others that the run has figures of.
+
+    With `thumbnail`, which gives the picture of a name, `mistakes` too.
+    """
     files = read_run(folder)
     judged, gained = PART_WORDS.get(files.judged, ""), training.gain(files.scores, files.judged)
     learnt, trusted = curves.history(files), reliability.reliability(files.predictions, judged)
@@ -50,6 +55,8 @@ def of_run(folder: Path) -> Figures:
     found |= _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
     if gained:
         found["training"] = intervals.comparison("Accuracy, with 95% interval", gained.labelled())
+    if thumbnail is not None and (wrong := confident_mistakes(files.predictions)):
+        found["mistakes"] = MistakesDisplay(wrong, lambda name: picture_of(name, thumbnail))
     return found | _named(["learning-rate", "learning-rates-tried"], rates.rate_charts(files))
 
 
