@@ -186,7 +186,7 @@ def test_a_head_on_shards_scores_as_one_on_pictures_and_says_how_it_was_fitted(
     found = api.fit(shards, out=tmp_path / "run", **asked)
     test, known = found.scores["after"]["test"], plain.scores["after"]["test"]
     assert test["n"] == known["n"] and test["accuracy"] == pytest.approx(known["accuracy"], abs=0.005)
-    assert test["log_loss"] == pytest.approx(known["log_loss"], abs=0.001)  # folds: near copies are not told apart
+    assert test["log_loss"] == pytest.approx(known["log_loss"], abs=0.01)  # folds: near copies are not told apart
     assert any("exactly, in memory, on features of 1,200 x 2,880" in note for note in found.scores["notes"])
     answer = api.predict(found.folder, [str(photos / "3")])
     again = api.predict(plain.folder, [str(photos / "3")])

@@ -67,11 +67,14 @@ def test_the_same_features_twice_are_no_measurable_difference(data_dir: Path, ca
 
 
 @pytest.mark.parametrize("network", [pytest.param("squeezenet1_0", marks=pytest.mark.exhaustive), "sprout"])
-def test_features_of_random_weights_do_not_help(network: str, data_dir: Path, cache: Path, tmp_path: Path) -> None:
+def test_features_of_random_weights_are_never_called_transfer(
+    network: str, data_dir: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Better than pixels they may be: a random convolution sees edges. Nothing was transferred, and that is said."""
     asked = ["--arms", f"pixels,{network}@none", "--sizes", "50", "--limit-test", "1000"]
     told = compare(cache, tmp_path / "study", data_dir / "mnist", *asked)
-    assert pair(told, f"{network}@none", "pixels")["verdict"]["word"] in ("worse", "inconclusive")
-    assert "Transfer helped" not in told["headline"]
+    assert pair(told, f"{network}@none", "pixels")["verdict"]["word"] in ("worse", "inconclusive", "better")
+    assert "Transfer" not in told["headline"]
     assert "random" in keys_of_reasons(told, f"{network}@none")
 
 
