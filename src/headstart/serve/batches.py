@@ -23,8 +23,8 @@ from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal, from_arrays
 from headstart.serve.why import Why
 
-MOST = 16
-"""Pictures of a batch: few enough that, under load, the next ones arrive while these are answered."""
+MOST = 32
+"""Pictures of a batch."""
 log = logging.getLogger(__name__)
 
 
