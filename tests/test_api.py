@@ -39,6 +39,17 @@ def test_fit_writes_the_report_and_a_run_is_loaded_again_from_its_folder(run: he
     assert told["n"] == told["seen"] == 24
 
 
+def test_a_folder_that_is_called_like_a_network_is_not_taken_for_it(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sprout").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = headstart.fit(pictures, backbone="sprout", head="prototype", out="run")
+    assert run.classifier.source.backbone is not None
+    assert run.classifier.source.backbone.name == "sprout"
+    assert _main(["run", "run/recipe.toml", "--set", "backbone.name=sprout", "--out", "again"]) == 0
+
+
 def test_predict_takes_paths_pictures_bytes_and_arrays_alike(run: headstart.Run, pictures: Path) -> None:
     path = pictures / "red" / "03.png"
     with Image.open(path) as opened:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import UserError
 from headstart.features.extract import Settings
-from headstart.paths import absolute, expanded, features_dir
+from headstart.paths import absolute, absolute_network, expanded, features_dir
 from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def fit(
             "label_column": label_column,
         },
         "backbone": {
-            **({} if backbone is None else {"name": absolute(backbone)}),
+            **({} if backbone is None else {"name": absolute_network(backbone)}),
             "weights": absolute(weights),
             "layer": layer,
             "image_size": image_size,
@@ -581,7 +581,7 @@ def suggest(
 
     if n < 1:
         raise UserError(f"n must be at least 1, not {n}.")
-    looks = Looks(None if backbone is None else absolute(backbone), absolute(weights))
+    looks = Looks(None if backbone is None else absolute_network(backbone), absolute(weights))
     return execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)[1]
 
 

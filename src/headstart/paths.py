@@ -24,6 +24,12 @@ def absolute(name: str | os.PathLike[str]) -> str:
     return str(path.resolve()) if str(name) and path.exists() else os.fspath(name)
 
 
+def absolute_network(name: str | os.PathLike[str]) -> str:
+    """The same for a backbone, which is a file or a name: a folder that is called like a network is not meant."""
+    own = not str(name).startswith("local-dir:") and expanded(name).is_dir()
+    return os.fspath(name) if own else absolute(name)
+
+
 def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):

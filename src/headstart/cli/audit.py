@@ -62,11 +62,11 @@ def audit(
     `headstart audit photos --backbone mobilenetv2_100 --write-clean-table clean.csv`
     """
     from headstart.audit.execute import AuditRequest, known
-    from headstart.paths import absolute
+    from headstart.paths import absolute, absolute_network
 
     failing = known(fail_on) if fail_on is not None else ()
     request = AuditRequest(
-        absolute(data), absolute(test) if test else None, backbone and absolute(backbone), absolute(weights),
+        absolute(data), absolute(test) if test else None, backbone and absolute_network(backbone), absolute(weights),
         limit, seed, engine, device, max_pixels,
     )  # fmt: skip
     carry_out(request, failing, clean, out, store)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from headstart.cli.fit import options
 from headstart.errors import UnknownName, UserError
-from headstart.paths import absolute
+from headstart.paths import absolute, absolute_network
 from headstart.ranking.recipe import RankingRecipe
 from headstart.recipe import TRAINED, Document, Recipe
 from headstart.study.recipe import StudyRecipe
@@ -55,7 +55,8 @@ def overridden(recipe: Document, pairs: list[str]) -> Document:
         if any(key in OTHER_PICTURES for key in full):
             values["data"].pop("split", None)  # a split lists the pictures that it divides
     for key, value in full.items():
-        _put(values, key, _value(known.get(key), absolute(value) if key in PATHS else value))
+        resolved = absolute_network(value) if key == "backbone.name" else absolute(value) if key in PATHS else value
+        _put(values, key, _value(known.get(key), resolved))
     _rewrite(values, {key: absolute(str(value)) for key, value in parts.items()})
     return type(recipe).from_dict(values, "--set")
 
