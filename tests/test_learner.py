@@ -11,12 +11,12 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from headstart.blas import single_threaded_blas
 from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
 from headstart.heads.folds import contents, folds_for, numbers
 from headstart.learner import FEWEST, Learner, Pictures
 from headstart.metrics import apply_temperature
+from headstart.threads import single_threaded_blas
 
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.blas import single_threaded_blas
 from headstart.classifier import full_logits
 from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
@@ -21,6 +20,7 @@ from headstart.heads.solver.scale import fit_scale
 from headstart.learner import FEWEST, FOLDS, Codes, Pictures
 from headstart.metrics import apply_temperature
 from headstart.schema.scores import Ahead, Enough, Target
+from headstart.threads import single_threaded_blas
 
 PARTS = ((8, 1), (4, 1), (2, 2))
 """Into how many parts the pictures are divided, each learnt from and judged on the others, and how often."""

@@ -7,17 +7,15 @@ of a network: which network is asked must not decide who is a copy, and many see
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.blas import single_threaded_blas
 from headstart.images.sketch import SIDE, Sketches
+from headstart.threads import map_all, single_threaded_blas
 
 NEAR = 0.3
 """Near copies are nearer to each other than this times the distance from either to its `NEIGHBOUR`-th neighbour."""
@@ -185,8 +183,8 @@ def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
 def _in_threads(function: Callable[[Any], T], rows: NDArray[Any], block: int) -> list[T]:
     """`function` of every block of rows, in their order."""
     blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
-    with single_threaded_blas(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, blocks))
+    with single_threaded_blas():
+        return map_all(function, blocks)
 
 
 def _seen(floats: Rows) -> tuple[Rows, Rows, NDArray[np.bool_]]:

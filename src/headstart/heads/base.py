@@ -9,7 +9,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.blas import single_threaded_blas
 from headstart.documents import shown
 from headstart.errors import BundleError, DataError, UserError
 from headstart.heads.estimator import Estimator
@@ -18,6 +17,7 @@ from headstart.heads.solver.blocks import Features as Features
 from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.softmax import softmax
 from headstart.heads.state import State, check
+from headstart.threads import single_threaded_blas
 
 Codes = NDArray[np.int64]
 

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from headstart.heads.base import Examples, Features
 from headstart.heads.folds import Codes, Folds
 from headstart.heads.principal import Diagonal, Principal
-from headstart.heads.solver.blocks import map_all
 from headstart.heads.solver.design import Design, design_for
 from headstart.heads.solver.rows import Dense, Matrix
 from headstart.heads.solver.scaler import Scaler
 from headstart.heads.solver.softmax import Problem, Solution, minimise, row_weights
 from headstart.heads.trials import Trials
+from headstart.threads import map_all
 
 ROUGH = 1e-2
 """The gradient, as a share of the first, to which fits that only choose are solved; less for weak penalties."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from headstart.backbones import Backbone, memory
 from headstart.backbones.spelling import spell
-from headstart.blas import single_threaded_blas
 from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
@@ -21,6 +20,7 @@ from headstart.metrics import apply_temperature
 from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes
+from headstart.threads import single_threaded_blas
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from typing import Any
 from headstart.errors import UserError
 from headstart.features.auto import with_augment
 from headstart.features.extract import Settings
-from headstart.heads.solver.blocks import cores
 from headstart.progress import Progress, silent
 from headstart.study.arms import Arm
 from headstart.study.cells import Cell, Where, fit_network
 from headstart.study.folder import ArmFolder
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import Subsets
+from headstart.threads import cores
 
 
 @dataclass(frozen=True)

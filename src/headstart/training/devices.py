@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from headstart.engines.torch import check_device
+from headstart.threads import cores
 from headstart.training.plan import Plan
 
 TRIALS = 3
@@ -50,8 +50,8 @@ def fastest_threads(step: Callable[[], None]) -> int:
 
     Small batches are often faster with one; a machine whose cores are busy makes it more so.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    choices = sorted({1, max(1, cores // 2), cores})
+    most = cores()
+    choices = sorted({1, max(1, most // 2), most})
     if len(choices) == 1:
         return 1
     times: dict[int, list[float]] = {n: [] for n in choices}

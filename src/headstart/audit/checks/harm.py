@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from headstart.audit.checks.labels import votes
 from headstart.audit.findings import Codes, Finding, Material
-from headstart.blas import single_threaded_blas
 from headstart.enough import out_of_fold, settled
 from headstart.heads import Head
 from headstart.heads.folds import numbers
 from headstart.heads.trials import log_losses
 from headstart.images.groups import torn
 from headstart.learner import Learner, Pictures
+from headstart.threads import single_threaded_blas
 
 FOLDS = 5
 MOST = 20

@@ -5,27 +5,21 @@ BLAS's own threads wait in busy loops, which on a shared or small machine costs 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.threads import map_all
+
 Features = NDArray[np.float64] | NDArray[np.float32]
-A = TypeVar("A")
 T = TypeVar("T")
 BLOCK = 4096
 BLOCK_BYTES = 16 * 2**20
 VERY_LARGE = 2**29
 """Numbers in a matrix, 2 GiB as float32, from which it may lie in a mapped file: no copy of it is made."""
 SMALL = 2**20  # numbers in a matrix below which threads cost more than they bring
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Taken:
@@ -62,20 +56,3 @@ def map_rows(function: Callable[[slice], T], n: int, width: int, block: int = BL
     """`function` of each block of up to `block` of n rows, in order; in threads when n * width is large."""
     blocks = [slice(start, start + block) for start in range(0, n, block)]
     return map_all(function, blocks, threads=n * width >= SMALL)
-
-
-def map_all(function: Callable[[A], T], items: Sequence[A], *, threads: bool = True) -> list[T]:
-    """`function` of each item, in order, in threads if asked."""
-    if not threads or len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(function, items))
-
-
-def map_lazily(function: Callable[[A], T], items: Iterable[A], *, threads: bool = True) -> Iterator[T]:
-    """As `map_all`, each result as soon as it and those before it are there."""
-    if not threads:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(cores()) as pool:
-        yield from pool.map(function, items)

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.solver.blocks import SMALL, map_all
+from headstart.heads.solver.blocks import SMALL
 from headstart.heads.solver.rows import Matrix, Rows
+from headstart.threads import map_all
 
 Operator = Callable[[Matrix], Matrix]
 MEMORY = 20  # pairs that L-BFGS keeps

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.blas import single_threaded_blas
-from headstart.heads.solver.blocks import Features, map_all, map_rows, row_blocks
+from headstart.heads.solver.blocks import Features, map_rows, row_blocks
 from headstart.heads.solver.rows import Dense, Rows
 from headstart.heads.solver.scaler import Matrix, Scaler, standardised
+from headstart.threads import map_all, single_threaded_blas
 
 EXACT_BYTES = 128 * 2**20  # up to here one float64 copy serves as both the fast and the exact rows
 COLUMNS = 2048  # of features standardised at once
