@@ -35,7 +35,6 @@ class Shape:
 
 
 EDITIONS = {1: Shape((24, 48, 96, 192), (2, 2, 2), False), 2: Shape((32, 64, 128, 192), (2, 3, 2), True)}
-NEWEST = 2
 
 
 class Block(nn.Module):

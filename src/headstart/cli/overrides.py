@@ -31,7 +31,11 @@ SHORT: Mapping[type[Document], Mapping[str, str]] = {
 ONE_NAME = {"backbone": "name", "weights": "weights", "layer": "layer"}
 """Keys that replace a part of every backbone, where a recipe names several."""
 OTHER_PICTURES = ("data.source", "data.classes", "data.limit", "data.train_per_class", "data.test")
-PATHS = ("data", "data.source", "data.test", "data.split", "backbone.name", "backbone.weights")
+PATHS = {
+    **dict.fromkeys(("data", "data.source", "data.test", "data.split", "backbone.weights"), absolute),
+    "backbone.name": absolute_network,
+}
+"""Keys whose values are paths, and how each becomes absolute."""
 
 
 def overridden(recipe: Document, pairs: list[str]) -> Document:
@@ -55,8 +59,7 @@ def overridden(recipe: Document, pairs: list[str]) -> Document:
         if any(key in OTHER_PICTURES for key in full):
             values["data"].pop("split", None)  # a split lists the pictures that it divides
     for key, value in full.items():
-        resolved = absolute_network(value) if key == "backbone.name" else absolute(value) if key in PATHS else value
-        _put(values, key, _value(known.get(key), resolved))
+        _put(values, key, _value(known.get(key), PATHS[key](value) if key in PATHS else value))
     _rewrite(values, {key: absolute(str(value)) for key, value in parts.items()})
     return type(recipe).from_dict(values, "--set")
 

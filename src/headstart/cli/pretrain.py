@@ -83,9 +83,9 @@ def pretrain(
 
 def _sprout(out: Path, seed: int, epochs: int | None) -> None:
     from headstart.engines import choose
-    from headstart.pretraining.sprout import SproutRecipe, changed, pretrain_sprout
+    from headstart.pretraining.sprout import SproutRecipe, pretrain_sprout, with_settings
 
-    recipe = changed(SproutRecipe.shipped(), seed, epochs, choose("torch").device)
+    recipe = with_settings(SproutRecipe.shipped(), seed, epochs, choose("torch").device)
     file = pretrain_sprout(out, recipe, report=print)
     print(f"Weights: {file}")
     print(f"Use them: headstart fit DATA --backbone sprout --weights {file}")

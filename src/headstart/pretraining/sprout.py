@@ -226,7 +226,7 @@ def _identity(recipe: SproutRecipe, bank: Bank) -> str:
     """What is trained: the recipe and the figures."""
     digest = hashlib.blake2b(json.dumps(asdict(recipe), sort_keys=True).encode(), digest_size=16)
     for part in bank.parts:
-        digest.update(part.fields.cpu().numpy().tobytes())
+        digest.update(part.fields.numpy().tobytes())
     return f"sprout {digest.hexdigest()}"
 
 
@@ -245,7 +245,7 @@ def _write_log(history: list[dict[str, float]], path: Path) -> None:
     records.write_csv(path, columns, rows)
 
 
-def changed(recipe: SproutRecipe, seed: int, epochs: int | None = None, device: str = "cpu") -> SproutRecipe:
+def with_settings(recipe: SproutRecipe, seed: int, epochs: int | None = None, device: str = "cpu") -> SproutRecipe:
     """The recipe with another seed, another number of epochs where one is given, and for a device.
 
     A GPU computes in mixed precision.

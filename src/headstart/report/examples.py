@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Refused
 from headstart.phrases import percent
-from headstart.report.charts.mistakes import Mistake
+from headstart.report.charts.mistakes import WrongAnswer
 from headstart.report.files import Prediction
 from headstart.report.numbers import shown
 
@@ -70,11 +70,12 @@ def _wrong(rows: Sequence[Prediction]) -> list[Prediction]:
     return sorted((r for r in rows if not r.right), key=lambda r: (-r.confidence, r.name))
 
 
-def confident_mistakes(predictions: Sequence[Prediction]) -> list[Mistake]:
+def confident_mistakes(predictions: Sequence[Prediction]) -> list[WrongAnswer]:
     """The most confident mistakes, as many as a report shows, for a chart of them."""
     rows = _wrong([row for row in predictions if row.label])[: SHOWN["mistakes"]]
     return [
-        Mistake(r.name, shown(r.label, 40), shown(r.predicted, 40), percent(min(r.confidence, 0.999999))) for r in rows
+        WrongAnswer(r.name, shown(r.label, 40), shown(r.predicted, 40), percent(min(r.confidence, 0.999999)))
+        for r in rows
     ]
 
 

@@ -19,7 +19,7 @@ CELL, LINES = 120.0, 48.0
 
 
 @dataclass(frozen=True)
-class Mistake:
+class WrongAnswer:
     """A picture by its name, its true class, and what it was named with which confidence, as text."""
 
     name: str
@@ -37,7 +37,7 @@ class Mistake:
 class MistakesDisplay(Display):
     """`picture` gives the picture of a name, or None where it cannot be had any more."""
 
-    mistakes: Sequence[Mistake]
+    mistakes: Sequence[WrongAnswer]
     picture: Callable[[str], Image | None]
     title: str = "Most confident mistakes"
     widths: ClassVar[tuple[float, ...]] = (760.0, 380.0)
