@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from headstart.heads.base import Examples, Features
 from headstart.heads.folds import Codes, Folds
 from headstart.heads.principal import Diagonal, Principal
-from headstart.heads.solver.design import Design, design_for
+from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.rows import Dense, Matrix
-from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.solver.softmax import Problem, Solution, minimise, row_weights
 from headstart.heads.trials import Trials
 from headstart.threads import map_all
@@ -88,11 +88,11 @@ class FewRows:
         """Every penalty of every way, from strong to weak."""
         y, folds = self.rows.y, trials.folds
         for normalise in dict.fromkeys(way.normalise for way in ways):
-            Z = self._placed[normalise].rows.astype(np.float32)  # exact enough to choose by
-            turned = map_all(partial(_Turned.of, Z), folds.pairs, threads=Z.size >= LARGE)
+            placed = self._placed[normalise].rounded()  # exact enough to choose by
+            turned = map_all(placed.turned, folds.pairs, threads=placed.size >= LARGE)
             tried = [way for way in ways if way.normalise == normalise]
             jobs = [(way, rows, y[fitted]) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
-            large = len(tried) * sum(rows.fitted.size for rows in turned) >= LARGE
+            large = len(tried) * sum(rows.axes.rows.size for rows in turned) >= LARGE
             walked = iter(map_all(self._walked, jobs, threads=large))
             for way in tried:
                 of_each = zip(*(next(walked) for _ in turned), strict=True)  # of every fold, strength by strength
@@ -107,29 +107,29 @@ class FewRows:
         return [path.to(strength) for strength in way.strengths]
 
     @contextmanager
-    def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[tuple[Principal, Matrix]] | None]:
+    def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[Principal] | None]:
         """All rows turned beside the trials; None where it depends on these which rows they are."""
         normalised = {way.normalise for way in ways}
-        rows = self._placed[ways[0].normalise].rows
-        if len(normalised) > 1 or rows.size < LARGE:
+        placed = self._placed[ways[0].normalise]
+        if len(normalised) > 1 or placed.size < LARGE:
             yield None
             return
         with ThreadPoolExecutor(1) as pool:
-            yield pool.submit(_turned, rows)
+            yield pool.submit(placed.principal)
 
     def _finish(
-        self, way: Way, strength: float, trials: Trials | None, whole: Future[tuple[Principal, Matrix]] | None
+        self, way: Way, strength: float, trials: Trials | None, whole: Future[Principal] | None
     ) -> FewRowsFit:
         placed = self._placed[way.normalise]
-        axes, rows = _turned(placed.rows) if whole is None else whole.result()
-        Z = rows * axes.factors(way.whiten)
+        axes = placed.principal() if whole is None else whole.result()
+        Z = axes.rows * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
         problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
         curvature = Diagonal(variances=np.square(Z).mean(axis=0))
         found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
         weights, bias = axes.back(found.theta, way.whiten)
-        coef, intercept = placed.scaler.fold(placed.design.unmap(weights), bias)
+        coef, intercept = placed.scaler.fold(placed.unmap(weights), bias)
         return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
 
     @cached_property
@@ -139,14 +139,50 @@ class FewRows:
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """All rows (n, width), standardised and, where features outnumber them, reduced to their span."""
+    """All rows, standardised: their features (n, d), or where these outnumber them their inner products (n, n)."""
 
     scaler: Scaler
-    design: Design
+    X: Features
+    numbers: NDArray[Any]
+
+    @classmethod
+    def of(cls, X: Features) -> _Placed:
+        """Of features X (n, d)."""
+        scaler = Scaler.measure(X)
+        if X.shape[1] <= len(X):
+            return cls(scaler, X, standardised([X], scaler, np.float64))
+        lower = np.tril(gram_matrix([X], scaler))
+        return cls(scaler, X, lower + np.tril(lower, -1).T)
 
     @property
-    def rows(self) -> Matrix:
-        return self.design.fast.Z.astype(np.float64, copy=False)
+    def size(self) -> int:
+        return self.numbers.size
+
+    @property
+    def products(self) -> bool:
+        """Whether the numbers are products."""
+        return bool(self.X.shape[1] > len(self.X))
+
+    def rounded(self) -> _Placed:
+        """In float32."""
+        return replace(self, numbers=self.numbers.astype(np.float32))
+
+    def principal(self) -> Principal:
+        """All rows along their axes."""
+        return Principal.of_products(self.numbers) if self.products else Principal.of(self.numbers)
+
+    def turned(self, pair: tuple[Codes, Codes]) -> _Turned:
+        """The rows of a fold (fitted on, judged)."""
+        fitted, judged = (self.numbers[rows] for rows in pair)
+        if not self.products:
+            axes = Principal.of(fitted)
+            return _Turned(axes, axes.apply(judged))
+        axes = Principal.of_products(fitted[:, pair[0]])
+        return _Turned(axes, axes.apply(judged[:, pair[0]]))
+
+    def unmap(self, weights: Matrix) -> Matrix:
+        """Weights (s, k) of the numbers -> weights (d, k) of standardised features."""
+        return columns_of([self.X], self.scaler, weights) if self.products else weights
 
 
 class _OnDemand(dict[bool, _Placed]):
@@ -157,30 +193,15 @@ class _OnDemand(dict[bool, _Placed]):
         self.X = X
 
     def __missing__(self, normalise: bool) -> _Placed:
-        X = unit(self.X) if normalise else self.X
-        scaler = Scaler.measure(X)
-        self[normalise] = _Placed(scaler, design_for([X], scaler))
+        self[normalise] = _Placed.of(unit(self.X) if normalise else self.X)
         return self[normalise]
 
 
-def _turned(rows: Matrix) -> tuple[Principal, Matrix]:
-    """The principal axes of rows (n, width), and the rows in them (n, r)."""
-    axes = Principal.of(rows)
-    return axes, axes.apply(rows)
-
-
 class _Turned(NamedTuple):
-    """The rows of a fold in the principal axes of those fitted on: fitted (n, r), judged (m, r)."""
+    """The rows of a fold: those fitted on along their axes, and those judged (m, r) along the same."""
 
     axes: Principal
-    fitted: Matrix
     judged: Matrix
-
-    @classmethod
-    def of(cls, Z: NDArray[Any], pair: tuple[Codes, Codes]) -> _Turned:
-        """Of all rows Z and a fold's (fitted on, judged)."""
-        axes, fitted = _turned(Z[pair[0]])
-        return cls(axes, fitted, axes.apply(Z[pair[1]]))
 
 
 class _Path:
@@ -188,7 +209,7 @@ class _Path:
 
     def __init__(self, rows: _Turned, y: Codes, weights: Matrix, way: Way) -> None:
         factors = rows.axes.factors(way.whiten)
-        self.Z, self.judged, self.way = rows.fitted * factors, rows.judged * factors, way
+        self.Z, self.judged, self.way = rows.axes.rows * factors, rows.judged * factors, way
         self.y, self.weights = y, row_weights(y, weights)
         self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0, dtype=np.float64))
         self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))

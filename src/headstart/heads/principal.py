@@ -19,23 +19,32 @@ RANK = {"f4": 1e-6, "f8": 1e-10}
 
 @dataclass(frozen=True, eq=False)
 class Principal:
-    """The axes (width, r) of rows around their mean (width,), and the variance (r,) along each."""
+    """Rows (n, r) along their principal axes, and the variance (r,) along each.
 
-    mean: Matrix
-    axes: Matrix
+    A row is known by s numbers, its features or its inner products with the n rows; less `centre` (s,), times `basis`
+    (s, r), they are the row along the axes.
+    """
+
+    centre: Matrix
+    basis: Matrix
     variances: Matrix
+    rows: Matrix
 
     @classmethod
-    def of(cls, rows: Matrix) -> Principal:
-        """Of rows (n, width), float32 or float64, from the smaller of the two matrices of their products."""
-        mean = rows.mean(axis=0)
-        centred, n = rows - mean, len(rows)
-        wide = centred.shape[1] > n
-        squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-        kept = squares > RANK[rows.dtype.str[1:]] * max(float(squares[-1]), 1e-300)
-        squares, vectors = squares[kept], vectors[:, kept]
-        axes = centred.T @ (vectors / np.sqrt(squares)) if wide else vectors
-        return cls(mean, axes, squares / n)
+    def of(cls, Z: NDArray[Any]) -> Principal:
+        """Of rows Z (n, d) of features, float32 or float64."""
+        centre = Z.mean(axis=0)
+        centred = Z - centre
+        squares, axes = _eigen(centred.T @ centred)
+        return cls(centre, axes, squares / len(Z), centred @ axes)
+
+    @classmethod
+    def of_products(cls, K: NDArray[Any]) -> Principal:
+        """Of the inner products K (n, n) of rows, float32 or float64: the same axes, and cheaper where n < d."""
+        centre = K.mean(axis=0)
+        squares, vectors = _eigen(K - centre - centre[:, None] + centre.mean())
+        lengths = np.sqrt(squares)
+        return cls(centre, vectors / lengths, squares / len(K), vectors * lengths)
 
     def factors(self, whiten: float) -> Matrix:
         """What each axis (r,) is multiplied by: 1 / sqrt(variance + whiten * total variance), or 1 for 0."""
@@ -43,15 +52,22 @@ class Principal:
             return np.ones_like(self.variances)
         return np.asarray(1.0 / np.sqrt(self.variances + whiten * self.variances.sum()), dtype=self.variances.dtype)
 
-    def apply(self, rows: Matrix) -> Matrix:
-        """Rows (m, width) in the axes: (m, r); times `factors` they are whitened."""
-        placed: Matrix = (rows - self.mean) @ self.axes
+    def apply(self, numbers: NDArray[Any]) -> Matrix:
+        """Other rows (m, s) along the axes: (m, r); times `factors` they are whitened."""
+        placed: Matrix = (numbers - self.centre) @ self.basis
         return placed
 
     def back(self, theta: Matrix, whiten: float) -> tuple[Matrix, Matrix]:
-        """Weights and bias (r + 1, k) of whitened rows -> weights (width, k) and bias (k,) of the rows themselves."""
-        weights = (self.axes * self.factors(whiten)) @ theta[:-1]
-        return weights, theta[-1] - self.mean @ weights
+        """Weights and bias (r + 1, k) of whitened rows -> weights (s, k) and bias (k,) of the rows' numbers."""
+        weights = self.basis @ (self.factors(whiten)[:, None] * theta[:-1])
+        return weights, theta[-1] - self.centre @ weights
+
+
+def _eigen(squares: NDArray[Any]) -> tuple[Matrix, Matrix]:
+    """Eigenvalues (r,) and vectors (s, r) of a symmetric matrix (s, s), without those that rounding made."""
+    values, vectors = np.linalg.eigh(squares)  # SciPy's keeps other threads waiting
+    kept = values > RANK[squares.dtype.str[1:]] * max(float(values[-1]), 1e-300)
+    return values[kept], vectors[:, kept]
 
 
 @dataclass
