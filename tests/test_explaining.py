@@ -78,6 +78,7 @@ def fitted(pictures: tuple[NDArray[np.uint8], NDArray[np.str_]]) -> Any:
     ("head", "choices"),
     [
         ("logistic", {}),
+        ("logistic", {"head_options": {"root": True}}),
         ("ridge", {}),
         ("linear", {"head_options": {"epochs": 3}}),
         ("prototype", {}),
@@ -109,7 +110,7 @@ def test_a_linear_head_is_its_weights_and_bias_for_a_row(fitted: Any) -> None:
         ("logistic", "cam", {}),
         ("logistic", "gradient", {}),
         ("logistic", "occlusion", {}),
-        ("logistic", "cam", {"method": "pixels"}),
+        ("logistic", "cam", {"method": "pixels", "head_options": {"root": False}}),
         ("logistic", "occlusion", {"method": "pixels"}),
     ],
 )
@@ -124,11 +125,14 @@ def test_a_map_has_its_maximum_in_the_quarter_that_decides(
     assert sum(x < SIDE / 2 and down < SIDE / 2 for x, down in (one.peak for one in found)) >= 6
 
 
-@pytest.mark.parametrize("head", ["logistic", "ridge", "mlp", "prototype"])
-def test_a_head_has_the_same_scores_in_pytorch(fitted: Any, head: str) -> None:
+@pytest.mark.parametrize(
+    ("head", "options"),
+    [("logistic", {}), ("logistic", {"root": True}), ("ridge", {}), ("mlp", {"epochs": 3}), ("prototype", {})],
+)
+def test_a_head_has_the_same_scores_in_pytorch(fitted: Any, head: str, options: dict[str, Any]) -> None:
     import torch
 
-    own = fitted(head, **({"head_options": {"epochs": 3}} if head == "mlp" else {})).head
+    own = fitted(head, head_options=options).head
     rows = np.random.default_rng(0).random((5, own.n_features_in_), dtype=np.float32)
     scores, logits = scores_of(own)(torch.from_numpy(rows)).numpy(), own.logits(rows)
     centred = logits - logits.mean(axis=1, keepdims=True)

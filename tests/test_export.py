@@ -131,6 +131,7 @@ def test_the_graph_shows_grey_pictures_as_the_policy_says(settings: dict[str, An
     [
         *((name, {"epochs": 1} if name in ("mlp", "linear") else {}) for name in HEADS),
         ("logistic", {"normalise": True}),
+        ("logistic", {"root": True, "normalise": True}),
         ("knn", {"metric": "euclidean", "class_weight": "balanced"}),
         ("prototype", {"normalise": "l2"}),
     ],

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
 from headstart.heads import HEADS, make_head
+from headstart.heads.few_rows import rooted
 from headstart.heads.folds import NONE, Folds, brought, contents, folds_for, numbers
 from headstart.heads.knn import KNNHead
 from headstart.heads.logistic import LogisticHead
@@ -239,7 +240,9 @@ def test_the_precision_of_features_and_one_scale_for_all_of_them_change_nothing(
     assert np.abs(make_head(name).fit(exact[:80], y).predict_proba(exact) - p).max() < 1e-5, "with folds of its own"
 
 
-@pytest.mark.parametrize("options", [{}, {"normalise": False}, {"whiten": 0.01}, {"standardise": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"root": False}, {"normalise": False}, {"whiten": 0.01}, {"standardise": False}]
+)
 def test_balanced_weights_are_those_of_all_rows_in_every_fold(options: dict[str, Any]) -> None:
     y = (np.arange(120) % 10 == 0).astype(np.int64)
     X = rows(120) + y[:, None]
@@ -310,12 +313,24 @@ def test_a_few_digits_of_each_class_beat_standardisation_of_each_feature_alone(d
         assert np.mean(found) > gain
 
 
+def test_roots_are_taken_where_a_few_loud_features_hide_the_others_and_nowhere_else() -> None:
+    """A class shifts every feature by a little; cubed, the loudest of them say the most and know the least."""
+    y, later = np.arange(200) % 2, np.arange(2_000) % 2
+    X, T = (rows(len(codes), 20, seed) + np.float32(0.6) * codes[:, None] for seed, codes in ((0, y), (1, later)))
+    assert LogisticHead().fit(X, y).rooted_[0] == 0
+    chosen, plain = LogisticHead().fit(X**3, y), LogisticHead(root=False).fit(X**3, y)
+    assert chosen.rooted_[0] == 1
+    assert np.mean(chosen.predict(T**3) == later) > np.mean(plain.predict(T**3) == later) + 0.01
+    assert rooted(np.array([[-4.0, 0.0, 9.0]])).tolist() == [[-2.0, 0.0, 3.0]]
+
+
 def test_a_head_of_an_older_version_reads_rows_as_they_are(digits: Any) -> None:
     X, y = digits[0][:200], digits[1][:200]
     head = LogisticHead(C=0.1).fit(X, y)
     arrays, config = head.to_arrays(), head.config()
-    del arrays["normalised"]
-    del config["params"]["normalise"], config["params"]["whiten"], config["report"]["normalise"]
+    del arrays["rooted"], arrays["normalised"]
+    for name in ("root", "normalise", "whiten"):
+        del config["params"][name], config["report"][name]
     assert np.array_equal(LogisticHead.from_arrays(arrays, config).logits(X), head.logits(X))
     unit = LogisticHead(C=0.1, normalise=True).fit(X, y)
     again = LogisticHead.from_arrays(unit.to_arrays(), unit.config())

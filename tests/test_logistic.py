@@ -191,9 +191,10 @@ def test_a_constant_feature_has_no_weight_even_when_it_changes_later() -> None:
 def test_history_starts_before_training_and_follows_the_settings_from_strong_to_weak_penalty() -> None:
     X, y, validation = split(*digits(450), 350)
     head = LogisticHead().fit(X, y, validation)
-    assert head.history_[0] == {"normalise": 0, "whiten": 0, "strength": 0, "val_log_loss": pytest.approx(np.log(10))}
-    tried = [tuple(row[name] for name in ("normalise", "whiten", "strength")) for row in head.history_[1:]]
-    assert tried == [(n, w, s) for n in (1.0, 0.0) for w in (0.01, 0.0) for s in STRENGTHS]
+    names = ("normalise", "root", "whiten", "strength")
+    assert head.history_[0] == {**dict.fromkeys(names, 0), "val_log_loss": pytest.approx(np.log(10))}
+    tried = [tuple(row[name] for name in names) for row in head.history_[1:]]
+    assert tried == [(n, r, w, s) for n in (1.0, 0.0) for r in (0.0, 1.0) for w in (0.01, 0.0) for s in STRENGTHS]
     rows = LogisticHead(standardise=False).fit(X, y, validation).history_
     assert rows[0] == {"C": 0, "val_log_loss": pytest.approx(np.log(10))}
     grid = c_grid(Scaler.total_variance(np.vstack([X, validation[0]])))
@@ -225,13 +226,14 @@ def reference(Z: Matrix, whiten: float) -> tuple[Callable[[Matrix], Matrix], flo
 
 
 def test_the_setting_of_few_rows_is_the_best_of_separate_fits_by_scikit_learn() -> None:
-    """Rows to unit length, standardised, whitened in the axes of the rows fitted on: each step as it is defined."""
+    """Roots, unit length, standardised, whitened in the axes of the rows fitted on: each step as it is defined."""
     X, y, validation = split(*digits(300), 220)
     both = np.vstack([X, validation[0]])
     head = LogisticHead().fit(X, y, validation)
     losses = {}
     for row in head.history_[1:]:
-        rows = both / np.linalg.norm(both, axis=1, keepdims=True) if row["normalise"] else both
+        rows = np.sign(both) * np.sqrt(np.abs(both)) if row["root"] else both
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True) if row["normalise"] else rows
         Z = Scaler.measure(rows).apply(rows)
         whitened, power = reference(Z[:220], row["whiten"])
         fit = LogisticRegression(C=row["strength"] / power, tol=1e-8, solver="newton-cg").fit(whitened(Z[:220]), y)
@@ -239,7 +241,7 @@ def test_the_setting_of_few_rows_is_the_best_of_separate_fits_by_scikit_learn() 
         assert row["val_log_loss"] == pytest.approx(losses[tuple(row.values())], rel=0.1)  # rough, to choose by
     chosen = min(head.history_[1:], key=lambda row: row["val_log_loss"])
     assert losses[tuple(chosen.values())] < 1.05 * min(losses.values())
-    assert (head.report_["normalise"], head.report_["whiten"]) == (chosen["normalise"], chosen["whiten"])
+    assert all(head.report_[name] == chosen[name] for name in ("root", "normalise", "whiten"))
 
 
 @pytest.mark.parametrize("normalise", [False, True])
@@ -268,7 +270,8 @@ def test_the_head_that_ships_has_seen_all_rows() -> None:
     """It is the fit of all rows with what was chosen, and not of those that chose."""
     X, y = digits(300)
     head = LogisticHead(tol=1e-10).fit(X, y)
-    chosen = {"C": head.report_["C"], "normalise": bool(head.report_["normalise"]), "whiten": head.report_["whiten"]}
+    chosen = {"C": head.report_["C"], "whiten": head.report_["whiten"]}
+    chosen |= {name: bool(head.report_[name]) for name in ("root", "normalise")}
     assert np.abs(LogisticHead(tol=1e-10, **chosen).fit(X, y).logits(X) - head.logits(X)).max() < 1e-5
     assert np.abs(LogisticHead(tol=1e-10, **chosen).fit(X[:240], y[:240]).logits(X) - head.logits(X)).max() > 0.1
     assert np.abs(head.fitted_on_training(X, y).logits(X) - head.logits(X)).max() < 1e-4
@@ -285,7 +288,7 @@ def test_a_choice_at_the_edge_of_the_grid_is_noted() -> None:
 def test_where_nothing_can_be_tried_the_usual_is_taken_and_said() -> None:
     X, y = digits(10)
     head = LogisticHead().fit(X, y)
-    assert (head.report_["normalise"], head.report_["whiten"]) == (FEW_ROWS.normalise, FEW_ROWS.whiten)
+    assert FEW_ROWS.told().items() <= head.report_.items()
     assert head.describe_choice().endswith("too few rows to choose.")
     assert head.out_of_fold_ is None
 

@@ -171,7 +171,7 @@ def test_the_scores_say_what_was_trained_and_with_which_numbers(base: Run) -> No
 def test_the_frozen_scores_are_those_of_the_method_features(base: Run, tmp_path: Path) -> None:
     """The same head on the same pictures' frozen features; where validation likes no epoch better, it is kept."""
     data = {"evaluate": "holdout"}  # nothing to validate: both learn from all but the test part
-    plain = {"name": "logistic", "options": {"normalise": False}}  # rows of length 1 are no network's layer
+    plain = {"name": "logistic", "options": {"root": False, "normalise": False}}  # shaped rows are no network's layer
     features = execute(recipe("features", data=data, head=plain), tmp_path / "features").scores
     tuned = execute(recipe(data=data, head=plain, training={"epochs": 1}), tmp_path / "tuned").scores
     assert tuned["training"]["frozen"].keys() == features["after"].keys() == {"train", "test"}
@@ -526,7 +526,7 @@ def trained(ready: tuple[ImageSet, FeatureSource], views: Views = NO_VIEWS, **tr
     chosen = recipe(training={"epochs": 2, **training})
     place = split_for_training(chosen, source)
     given = training_rows(place, images, views, Settings(), chosen, silent)
-    head: Any = make_head("logistic", normalise=False)
+    head: Any = make_head("logistic", root=False, normalise=False)
     return tune_network(chosen, place, given, head, silent)
 
 

@@ -42,7 +42,7 @@ def settled(head: Head) -> Head | None:
     """The head, not fitted, with what it chose; None where a fit is too dear to repeat."""
     if head.DEAR or not (chosen := head.report_.get("choice", {}).get("chosen")):
         return None
-    kinds = {"k": int, "normalise": bool}
+    kinds = {"k": int, "root": bool, "normalise": bool}
     params = head.get_params() | {name: kinds.get(name, float)(value) for name, value in chosen.items()}
     return type(head)(**params)
 

@@ -249,8 +249,9 @@ def _dense(head: Head) -> DenseHead:
     from headstart.heads.dense import DenseHead
 
     assert isinstance(head, DenseHead)  # `check` has refused the others
-    if head.get_params().get("normalise", True) is None:
-        head.set_params(normalise=False)  # which no layer of a network does
+    shapes = [name for name in ("root", "normalise") if head.get_params().get(name, True) is None]
+    if shapes:
+        head.set_params(**dict.fromkeys(shapes, False))  # which no layer of a network does
     return head
 
 

@@ -39,6 +39,10 @@ class Scored(nn.Module):
         return scores - scores.mean(dim=1, keepdim=True)
 
 
+LEAST = 1e-12
+"""Size of a feature below which its root is taken as that of this: the slope of the root has no end at 0."""
+
+
 class Flat(nn.Module):
     """A map as features: (b, c, h, w) -> (b, c * h * w); what is carried along is not needed."""
 
@@ -50,9 +54,14 @@ class Flat(nn.Module):
 def scores_of(head: Head) -> Scores:
     """Features (b, d) -> scores (b, k): the head's logits; of neighbours, whose votes have no gradient, `_nearness`."""
     if isinstance(head, LogisticHead):
-        lengths = bool(head.normalised_[0])
+        roots, lengths = bool(head.rooted_[0]), bool(head.normalised_[0])
         layer = _dense([(head.coef_, head.intercept_)])
-        return lambda x: layer(nn.functional.normalize(x, dim=1) if lengths else x)
+
+        def shaped(x: Tensor) -> Tensor:
+            x = torch.sign(x) * torch.sqrt(x.abs().clamp_min(LEAST)) if roots else x
+            return nn.functional.normalize(x, dim=1) if lengths else x
+
+        return lambda x: layer(shaped(x))
     if isinstance(head, RidgeHead):
         return _dense([(head.coef_, head.intercept_)])
     if isinstance(head, MLPHead):

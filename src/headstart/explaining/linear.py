@@ -30,8 +30,8 @@ class Linear(NamedTuple):
 def linear_at(head: Head, row: NDArray[np.floating[Any]]) -> Linear | None:
     """The head as it acts on this row (d,) of raw features; None for heads that are not linear.
 
-    A head that brings rows to length 1 first is linear once the length is known.  Squared distances to prototypes are
-    linear but for the square of the row, which all classes share.
+    A head that takes roots of features or brings rows to length 1 first is linear once these are known.  Squared
+    distances to prototypes are linear but for the square of the row, which all classes share.
     """
     from headstart.heads.logistic import LogisticHead
     from headstart.heads.mlp import MLPHead
@@ -40,8 +40,10 @@ def linear_at(head: Head, row: NDArray[np.floating[Any]]) -> Linear | None:
 
     x = np.asarray(row, dtype=np.float64)
     if isinstance(head, LogisticHead):
-        length = _length(x) if head.normalised_[0] else 1.0
-        return Linear(head.coef_ / length, head.intercept_)
+        sizes = np.sqrt(np.abs(x)) if head.rooted_[0] else np.ones_like(x)  # root of x = x / size
+        factors = np.divide(1.0, sizes, out=np.zeros_like(x), where=sizes > 0)
+        factors /= _length(x * factors) if head.normalised_[0] else 1.0
+        return Linear(head.coef_ * factors[:, None], head.intercept_)
     if isinstance(head, RidgeHead):
         return Linear(head.coef_, head.intercept_)
     if isinstance(head, MLPHead):

@@ -64,6 +64,8 @@ def unit(g: Piece, x: str) -> str:
 
 
 def _linear(g: Piece, x: str, head: Any, arrays: Arrays) -> str:
+    if arrays.get("rooted", np.zeros(1))[0]:
+        x = g("Mul", g("Sign", x), g("Sqrt", g("Abs", x)))
     if arrays.get("normalised", np.zeros(1))[0]:
         x = unit(g, x)
     return _dense(g, x, arrays["coef"], arrays["intercept"])

@@ -30,8 +30,26 @@ ROUGH = 1e-2
 USUAL, DECADES = 10.0, 1.4
 """The strength that is taken where folds say nothing, and how many decades around it are as likely as not: a normal
 distribution of its logarithm, worth less than one picture, so that four of them do not claim certainty."""
+ROOT_DOUBT = 1.0
+"""Nats by which roots must be better, over all rows together: seldom so on ordinary photographs, elsewhere often."""
 LARGE = 2**21
 """Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
+
+
+class Shape(NamedTuple):
+    """What is done to each row by itself, first `root`, then `normalise`.
+
+    `root` takes the signed square root of every feature: a few loud features then weigh less (power normalisation,
+    Perronnin et al. 2010). `normalise` brings the row to length 1.
+    """
+
+    root: bool = False
+    normalise: bool = False
+
+    def of(self, X: Features) -> Features:
+        """Rows (n, d) so shaped; as they are for neither."""
+        X = rooted(X) if self.root else X
+        return unit(X) if self.normalise else X
 
 
 class Way(NamedTuple):
@@ -40,10 +58,14 @@ class Way(NamedTuple):
     The mean square is the mean squared length of the rows as they are solved.
     """
 
-    normalise: bool
+    shape: Shape
     whiten: float
     strengths: tuple[float, ...]
     relative: bool = True
+
+    def told(self) -> dict[str, float]:
+        """How rows are scaled, for a history."""
+        return {"root": float(self.shape.root), "normalise": float(self.shape.normalise), "whiten": self.whiten}
 
     def penalty(self, strength: float, Z: Matrix) -> float:
         """1 / (C n) for rows Z (n, r)."""
@@ -80,25 +102,25 @@ class FewRows:
             with self._turned_beside(ways) as whole:
                 self._try(ways, trials)
             chosen = trials.best.settings
-            way = next(w for w in ways if (w.normalise, w.whiten) == (bool(chosen["normalise"]), chosen["whiten"]))
+            way = next(way for way in ways if way.told().items() <= chosen.items())
             strength = chosen["strength"]
         return self._finish(way, strength, trials, whole)
 
     def _try(self, ways: Sequence[Way], trials: Trials) -> None:
         """Every penalty of every way, from strong to weak."""
         y, folds = self.rows.y, trials.folds
-        for normalise in dict.fromkeys(way.normalise for way in ways):
-            placed = self._placed[normalise].rounded()  # exact enough to choose by
+        for shape in dict.fromkeys(way.shape for way in ways):
+            placed = self._placed[shape].rounded()  # exact enough to choose by
             turned = map_all(placed.turned, folds.pairs, threads=placed.size >= LARGE)
-            tried = [way for way in ways if way.normalise == normalise]
+            tried = [way for way in ways if way.shape == shape]
             jobs = [(way, rows, y[fitted]) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
             large = len(tried) * sum(rows.axes.rows.size for rows in turned) >= LARGE
             walked = iter(map_all(self._walked, jobs, threads=large))
             for way in tried:
                 of_each = zip(*(next(walked) for _ in turned), strict=True)  # of every fold, strength by strength
                 for strength, logits in zip(way.strengths, of_each, strict=True):
-                    settings = {"normalise": float(way.normalise), "whiten": way.whiten, "strength": strength}
-                    trials.add(settings, logits, doubt=_doubt(strength) if way.relative else 0.0)
+                    doubt = _doubt(strength) + way.shape.root * ROOT_DOUBT if way.relative else 0.0
+                    trials.add(way.told() | {"strength": strength}, logits, doubt=doubt)
 
     def _walked(self, job: tuple[Way, _Turned, Codes]) -> list[Matrix]:
         """A way on one fold with the classes of its rows: the logits (m, k) of every strength."""
@@ -109,18 +131,15 @@ class FewRows:
     @contextmanager
     def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[Principal] | None]:
         """All rows turned beside the trials; None where it depends on these which rows they are."""
-        normalised = {way.normalise for way in ways}
-        placed = self._placed[ways[0].normalise]
-        if len(normalised) > 1 or placed.size < LARGE:
+        placed = self._placed[ways[0].shape]
+        if len({way.shape for way in ways}) > 1 or placed.size < LARGE:
             yield None
             return
         with ThreadPoolExecutor(1) as pool:
             yield pool.submit(placed.principal)
 
-    def _finish(
-        self, way: Way, strength: float, trials: Trials | None, whole: Future[Principal] | None
-    ) -> FewRowsFit:
-        placed = self._placed[way.normalise]
+    def _finish(self, way: Way, strength: float, trials: Trials | None, whole: Future[Principal] | None) -> FewRowsFit:
+        placed = self._placed[way.shape]
         axes = placed.principal() if whole is None else whole.result()
         Z = axes.rows * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
@@ -133,7 +152,7 @@ class FewRows:
         return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
 
     @cached_property
-    def _placed(self) -> dict[bool, _Placed]:
+    def _placed(self) -> dict[Shape, _Placed]:
         return _OnDemand(self.rows.X)
 
 
@@ -185,16 +204,16 @@ class _Placed:
         return columns_of([self.X], self.scaler, weights) if self.products else weights
 
 
-class _OnDemand(dict[bool, _Placed]):
-    """normalise -> the rows so placed, made when they are first asked for."""
+class _OnDemand(dict[Shape, _Placed]):
+    """A shape of the rows -> these placed, made when they are first asked for."""
 
     def __init__(self, X: Features) -> None:
         super().__init__()
         self.X = X
 
-    def __missing__(self, normalise: bool) -> _Placed:
-        self[normalise] = _Placed.of(unit(self.X) if normalise else self.X)
-        return self[normalise]
+    def __missing__(self, shape: Shape) -> _Placed:
+        self[shape] = _Placed.of(shape.of(self.X))
+        return self[shape]
 
 
 class _Turned(NamedTuple):
@@ -229,6 +248,12 @@ class _Path:
 def _doubt(strength: float) -> float:
     """How unlikely a strength is before any row is seen, in nats."""
     return 0.5 * float(np.log10(strength / USUAL) / DECADES) ** 2
+
+
+def rooted(X: Features) -> Features:
+    """The square root of each feature's size, with its sign."""
+    roots: Features = np.copysign(np.sqrt(np.abs(X)), X)
+    return roots
 
 
 def unit(X: Features) -> Features:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headstart.heads.base import ClassWeight, Examples, Features, HeadSettingError, class_weights
 from headstart.heads.dense import DenseHead
-from headstart.heads.few_rows import USUAL, FewRows, Way, unit
+from headstart.heads.few_rows import USUAL, FewRows, Shape, Way, unit
 from headstart.heads.folds import MANY, Folds
 from headstart.heads.many_rows import ManyRows
 from headstart.heads.principal import WIDEST
@@ -29,7 +29,7 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """C times the mean squared length of the rows, as it is tried on few of them."""
 ROWS_FOR_LENGTHS, MOST_FOR_LENGTHS = 10, 500
 """From so many rows of each class on it is also tried without `normalise`, below so many rows in all."""
-FEW_ROWS = Way(True, 0.01, (USUAL,))
+FEW_ROWS = Way(Shape(normalise=True), 0.01, (USUAL,))
 """What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
 
 
@@ -52,25 +52,28 @@ class LogisticHead(DenseHead):
     """Minimises (1/N) sum NLL + ||W||^2 / (2 C N), bias unpenalised, to a largest gradient of `tol` in float64.
 
     Kornblith et al. 2019 (protocol).  `C=None` chooses on rows held out, by their log loss, and fits on all rows.
-    Below `MANY` rows, where there are no more than `WIDEST` features or rows, it also chooses whether every row is
-    first brought to length 1 (`normalise`) and whether standardised features are whitened (`whiten`): divided, in their
-    principal axes, by sqrt(variance + whiten * total variance); 0 is not at all.  The penalty on whitened features
-    spares what varies little within the classes, as ridge regression and linear discriminants do.  Where nothing can be
-    tried it is `FEW_ROWS`.  With a C that is given, features are neither normalised nor whitened unless asked for.
+    Below `MANY` rows, where there are no more than `WIDEST` features or rows, it also chooses whether every feature is
+    first replaced by its signed square root (`root`), whether every row is brought to length 1 (`normalise`), and
+    whether standardised features are whitened (`whiten`): divided, in their principal axes, by
+    sqrt(variance + whiten * total variance); 0 is not at all.  The penalty on whitened features spares what varies
+    little within the classes, as ridge regression and linear discriminants do.  Where nothing can be tried it is
+    `FEW_ROWS`.  With a C that is given, features are left as they are unless something else is asked for.
 
     `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features than rows the
     problem is solved in the span of the rows, which is exact.  `standardise=False` takes the features as they are; a
-    very large C (1e12) is no penalty.  `coef_` (d, k) and `intercept_` (k,) act on raw features, or on rows of length 1
-    where `normalised_` holds 1: logits = X coef_ + intercept_.
+    very large C (1e12) is no penalty.  logits = X coef_ + intercept_ for `coef_` (d, k) and `intercept_` (k,), where X
+    are the features, their roots where `rooted_` holds 1, and then of length 1 where `normalised_` does.
     """
 
     ARRAYS: ClassVar = {
         "coef_": State(("d", "k")),
         "intercept_": State(("k",)),
+        "rooted_": State((1,), "u", high=1),
         "normalised_": State((1,), "u", high=1),
     }
     coef_: Matrix
     intercept_: Matrix
+    rooted_: NDArray[np.uint8]
     normalised_: NDArray[np.uint8]
 
     def __init__(
@@ -80,6 +83,7 @@ class LogisticHead(DenseHead):
         tol: float = 1e-6,
         max_iter: int = 1000,
         standardise: bool = True,
+        root: bool | None = None,
         normalise: bool | None = None,
         whiten: float | None = None,
     ) -> None:
@@ -88,6 +92,7 @@ class LogisticHead(DenseHead):
         self.tol = tol
         self.max_iter = max_iter
         self.standardise = standardise
+        self.root = root
         self.normalise = normalise
         self.whiten = whiten
 
@@ -123,31 +128,38 @@ class LogisticHead(DenseHead):
     def _fit_few(self, rows: Examples, weights: Matrix, folds: Folds | None) -> None:
         fit = FewRows(rows, weights, self.tol, self.max_iter).fit(self._ways(rows, folds), folds)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
-        way = {"normalise": float(fit.way.normalise), "whiten": fit.way.whiten}
-        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, way)
+        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, fit.way.told())
 
     def _ways(self, rows: Examples, folds: Folds | None) -> list[Way]:
         """What is tried in principal axes, the usual first."""
         if self.C is not None:
-            return [Way(bool(self.normalise), self.whiten or 0.0, (float(self.C),), relative=False)]
+            return [Way(self._asked(), self.whiten or 0.0, (float(self.C),), relative=False)]
         n, n_least = len(rows.y), int(np.bincount(rows.y).min())
         whitenings = (FEW_ROWS.whiten, 0.0) if self.whiten is None else (self.whiten,)
         several = n_least >= ROWS_FOR_LENGTHS and n < MOST_FOR_LENGTHS
         lengths = (True, False) if several else (not _differ_in_length_alone(rows.X),)
         if self.normalise is not None:
             lengths = (self.normalise,)
+        roots = (False, True) if n < MOST_FOR_LENGTHS and folds is not None else (False,)
+        if self.root is not None:
+            roots = (self.root,)
         strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
-        return [Way(normalise, whiten, strengths) for normalise in lengths for whiten in whitenings]
+        shapes = [Shape(root, normalise) for normalise in lengths for root in roots]
+        return [Way(shape, whiten, strengths) for shape in shapes for whiten in whitenings]
+
+    def _asked(self) -> Shape:
+        """The shape of the rows where nothing is chosen."""
+        return Shape(bool(self.root), bool(self.normalise))
 
     def _fit_many(self, rows: Examples, weights: Matrix, folds: Folds | None) -> None:
-        X = unit(rows.X) if self.normalise else rows.X
+        X = self._asked().of(rows.X)
         scaler = Scaler.measure(X) if self.standardise else Scaler.identity(self.n_features_in_)
         power = self.n_features_in_ if self.standardise else Scaler.total_variance(X) or 1.0
         grid = c_grid(power)
         solver = ManyRows(Examples(X, rows.y), scaler, weights, self.tol, self.max_iter, self._path(grid))
         fit = solver.fit(grid if self.C is None else [float(self.C)], default_c(power), folds)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
-        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, {"normalise": float(bool(self.normalise))})
+        self._describe(len(rows.y), fit.C, fit.solution, fit.trials, Way(self._asked(), 0.0, ()).told())
         if fit.trials and len(fit.trials.found) > 1 and fit.C in (grid[0], grid[-1]):
             side = "strongest" if grid[0] == fit.C else "weakest"
             self.notes_.append(
@@ -164,7 +176,7 @@ class LogisticHead(DenseHead):
     def _describe(self, n: int, C: float, solution: Solution, trials: Trials | None, way: dict[str, float]) -> None:
         """Everything that is told of a fit on n rows; `way` is how they were scaled."""
         self.n_iter_, self.C_ = solution.iterations, C
-        self.normalised_ = np.array([way["normalise"]], dtype=np.uint8)
+        self.rooted_, self.normalised_ = (np.array([way[name]], dtype=np.uint8) for name in ("root", "normalise"))
         self.report_ |= {"C": C, **way, "class_weight": self.class_weight, "standardised": self.standardise}
         self.report_ |= {
             "objective": solution.objective,
@@ -207,29 +219,35 @@ class LogisticHead(DenseHead):
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
     def _logits(self, X: Features) -> Matrix:
-        rows = X.astype(np.float64, copy=False)
-        logits: Matrix = (unit(rows) if self.normalised_[0] else rows) @ self.coef_ + self.intercept_
+        shape = Shape(bool(self.rooted_[0]), bool(self.normalised_[0]))
+        logits: Matrix = shape.of(X.astype(np.float64, copy=False)) @ self.coef_ + self.intercept_
         return logits
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: dict[str, Any]) -> Self:
         """The fitted head back from `to_arrays()` and `config()`; older ones have rows as they are."""
-        return super().from_arrays({"normalised": np.zeros(1, np.uint8), **arrays}, config)
+        return super().from_arrays(
+            dict.fromkeys(("rooted", "normalised"), np.zeros(1, np.uint8)) | dict(arrays), config
+        )
 
     def dense_layers(self) -> Layers:
-        """One layer. Raises HeadSettingError where rows are normalised first, which a layer cannot do."""
+        """One layer. Raises HeadSettingError where rows are shaped first, which a layer cannot do."""
         if self.normalised_[0]:
             raise HeadSettingError("The head brings rows to length 1, which no dense layer does: set normalise=false.")
+        if self.rooted_[0]:
+            raise HeadSettingError(
+                "The head takes square roots of features, which no dense layer does: set root=false."
+            )
         return [(self.coef_, self.intercept_)]
 
     def _set_layers(self, layers: Layers) -> None:
         ((self.coef_, self.intercept_),) = layers
-        self.normalised_ = np.zeros(1, np.uint8)
+        self.rooted_ = self.normalised_ = np.zeros(1, np.uint8)
 
     def fitted_on_training(self, X: NDArray[Any], y: NDArray[Any]) -> Self:
         """With what was chosen, on X and y alone."""
         chosen = {name: float(self.report_.get(name, 0.0)) for name in ("C", "whiten")}
-        chosen["normalise"] = bool(self.normalised_[0])
+        chosen |= {"root": bool(self.rooted_[0]), "normalise": bool(self.normalised_[0])}
         return type(self)(**self.get_params() | chosen).fit(X, y)
 
 

@@ -29,7 +29,8 @@ CHOSEN_WORDS = {
 }
 CHOICES = ("C", "alpha", "k", "n_neighbors")
 SPACE = "\u00a0"
-LENGTHS = {0.0: "features at their own length", 1.0: "features brought to length 1"}
+ROOTS = {0.0: "features as they are", 1.0: "square roots of the features"}
+LENGTHS = {0.0: "rows at their own length", 1.0: "rows brought to length 1"}
 CRITERIA = {"log_loss": "log loss", "loss": "log loss", "squared_error": "squared error"}
 
 
@@ -63,6 +64,8 @@ def chosen(files: RunFiles) -> str:
 
 
 def _setting(name: str, value: float) -> str:
+    if name == "root":
+        return ROOTS.get(value, f"root = {value:g}")
     if name == "normalise":
         return LENGTHS.get(value, f"normalise = {value:g}")
     if name == "whiten":

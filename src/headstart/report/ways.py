@@ -32,15 +32,17 @@ def _chart(rows: Sequence[Row], best: Row, key: str, said: str) -> LinesDisplay:
     )  # fmt: skip
 
 
-def _way(row: Row) -> tuple[float, float]:
-    return row.get("normalise", 0.0), row.get("whiten", 0.0)
+def _way(row: Row) -> tuple[float, float, float]:
+    return row.get("normalise", 0.0), row.get("root", 0.0), row.get("whiten", 0.0)
 
 
-def _words(way: tuple[float, float]) -> str:
-    length = "length 1" if way[0] else "own length"
-    return f"{length}, whitened by {way[1]:g}" if way[1] else length
+def _words(way: tuple[float, float, float]) -> str:
+    length, root, whiten = way
+    words = ("square roots, " if root else "") + ("length 1" if length else "own length")
+    return f"{words}, whitened by {whiten:g}" if whiten else words
 
 
-def _kind(way: tuple[float, float]) -> str:
-    """The colour tells the length, the dashes whether it is whitened."""
-    return f"{'unit' if way[0] else 'own'}{'-whitened' if way[1] else ''}"
+def _kind(way: tuple[float, float, float]) -> str:
+    """The colour tells how each row is shaped, the dashes whether they are whitened."""
+    length, root, whiten = way
+    return f"{'unit' if length else 'own'}{'-roots' if root else ''}{'-whitened' if whiten else ''}"

@@ -18,7 +18,9 @@ KINDS = {
     "train": ("orange", (0, (3, 1.6))), "val": ("blue", "-"), "test": ("blue", "-"),
     "top": ("blue", "-"), "low": ("quiet", (0, (1, 1.5))),
     "unit": ("blue", "-"), "own": ("orange", "-"),
+    "unit-roots": ("arm2", "-"), "own-roots": ("arm3", "-"),
     "unit-whitened": ("blue", (0, (3, 1.6))), "own-whitened": ("orange", (0, (3, 1.6))),
+    "unit-roots-whitened": ("arm2", (0, (3, 1.6))), "own-roots-whitened": ("arm3", (0, (3, 1.6))),
 }  # fmt: skip
 """Colour and dashes of each kind of curve."""
 DOTTED = 30
