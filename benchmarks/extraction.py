@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, from_arrays, load
 from headstart.recipe import Recipe
+from headstart.records import peak_memory_mb
 
 BATCHES = (1, 16)
 """Batch sizes of the bare loop: 1 is the fastest on a CPU and what Headstart uses; 16 is what people write."""
@@ -178,8 +178,8 @@ def peak(n: int) -> None:
     recipe = Recipe.from_dict({"data": {"source": "digits"}, "backbone": {"name": "sprout"}})
     with tempfile.TemporaryDirectory() as folder:
         done = extract(images, feature_source(recipe, images), Settings(Path(folder)))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"beside_mb": most - done.features.nbytes / 1e6, "result_mb": done.features.nbytes / 1e6}))
+    result = done.features.nbytes / 1e6
+    print(json.dumps({"beside_mb": peak_memory_mb() - result, "result_mb": result}))
 
 
 def memory(threads: int, largest: int) -> list[Row]:

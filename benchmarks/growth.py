@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Result, Row, surroundings
+from headstart.records import peak_memory_mb
 
 SIZES = {
     "extraction": (1_000, 8_000, 70_000),
@@ -142,8 +142,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.stage:
         seconds = STAGES[asked.stage](asked.size)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+        print(json.dumps({"seconds": seconds, "peak_mb": peak_memory_mb()}))
         return
     tables: dict[str, list[Row]] = {}
     floors, bends = [], []

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from harness import Result, Row, surroundings
 from headstart.heads.solver.scaler import Scaler, standardised
+from headstart.records import peak_memory_mb
 
 GAP = 1e-6
 PROBLEMS = ("2000x1280x2", "6400x37632x2", "60000x512x10", "60000x1280x10")
@@ -184,7 +184,7 @@ def work(name: str, problem: str, C: float, tol: float, *, choice: bool) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # so few rows that folds lack a class
         choosing(name, X[:200], y[:200]) if choice else FITS[name](X[:200], y[:200], C, 1e-3)  # imports, and warms up
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_memory_mb()
     spent = time.process_time()
     if choice:
         figures = {"seconds": choosing(name, X, y)}
@@ -192,7 +192,7 @@ def work(name: str, problem: str, C: float, tol: float, *, choice: bool) -> None
         seconds, model = FITS[name](X, y, C, tol)
         figures = {"seconds": seconds, "objective": objective(X, y, C, model)}
     figures |= {"cpu_s": time.process_time() - spent, "before_mb": before}
-    print(json.dumps(figures | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps(figures | {"peak_mb": peak_memory_mb()}))
 
 
 def measured(name: str, problem: str, C: float, tol: float, threads: int, *, choice: bool = False) -> dict[str, float]:

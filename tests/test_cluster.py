@@ -27,6 +27,7 @@ from headstart.heads import make_head
 from headstart.heads.solver import blocks
 from headstart.images import load
 from headstart.recipe import Recipe
+from headstart.run import Run
 from headstart.sharded import Sharded
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'headstart[cluster]'")
@@ -114,6 +115,12 @@ def shards(started: TwoNodes, photos: Path, tmp_path_factory: pytest.TempPathFac
     return out
 
 
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A classifier of some of the pictures."""
+    return api.fit(photos, backbone="sprout", head="ridge", limit=300, out=tmp_path_factory.mktemp("fitted") / "run")
+
+
 def rows_of(folder: Path) -> np.ndarray:
     found = FeatureShards.at(folder)
     assert found is not None
@@ -142,9 +149,8 @@ def test_features_are_those_of_one_process_also_when_a_node_is_lost_and_none_is_
     assert mended.computed == 256 and mended.manifest == first.manifest
 
 
-@pytest.mark.exhaustive
 def test_a_strict_extraction_ends_with_its_own_sentence_and_relative_paths_are_found(
-    nodes: TwoNodes, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: TwoNodes, photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = recipe(photos).model_copy(update={"data": recipe(photos).data.model_copy(update={"strict": True})})
     with pytest.raises(UserError, match=r"^0/broken.png cannot be used \(not-an-image"):
@@ -152,16 +158,13 @@ def test_a_strict_extraction_ends_with_its_own_sentence_and_relative_paths_are_f
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "1.png").write_bytes((photos / load(photos).names[0]).read_bytes())
     monkeypatch.chdir(tmp_path)
-    run = api.fit("digits", backbone="sprout", limit=100, store=False, out=tmp_path / "run")
     found = predict(str(run.folder), ["here"], str(tmp_path / "out"), "auto")  # workers are in another folder
     assert found.manifest.rows == 1
 
 
-@pytest.mark.exhaustive
-def test_predictions_are_those_of_one_process(nodes: TwoNodes, photos: Path, tmp_path: Path) -> None:
+def test_predictions_are_those_of_one_process(nodes: TwoNodes, photos: Path, run: Run, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    run = api.fit(photos, backbone="sprout", limit=300, out=tmp_path / "run")
     told = inference.predict(run.folder, [str(photos)], coverage=0.9)
     made = predict(str(run.folder), [str(photos)], str(tmp_path / "out"), "auto", Asked(topk=2, coverage=0.9))
     rows = [row for shard in made.manifest.shards for row in pq.read_table(tmp_path / "out" / shard.file).to_pylist()]
@@ -248,7 +251,6 @@ def test_a_study_whose_node_is_lost_ends_complete_and_equal(nodes: TwoNodes, tmp
     assert any("accuracy" in stage for stage, _ in told)
 
 
-@pytest.mark.exhaustive
 def test_a_ranking_on_a_cluster_is_that_of_one_process(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"limit": 200, "store": False}
     names = ["sprout", "sprout@none"]
@@ -292,7 +294,6 @@ def history_of(run: Path) -> list[float]:
     return [float(row[place]) for row in rows[1:] if row[place]]
 
 
-@pytest.mark.exhaustive
 def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {
         "backbone": "sprout", "method": "finetune", "limit": 130, "image_size": 32, "augment": "none",
@@ -314,7 +315,6 @@ def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes:
     assert two.scores["after"]["test"]["accuracy"] == plain.scores["after"]["test"]["accuracy"]
 
 
-@pytest.mark.exhaustive
 def test_what_workers_cannot_do_is_said_before_they_begin(nodes: TwoNodes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="workers=3: the cluster has room for 2"):
         api.fit("digits", method="finetune", backbone="sprout", workers=3, cluster="auto", out=tmp_path / "run")
