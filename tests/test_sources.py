@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from headstart.errors import DataError
-from headstart.images import SOURCES, decode, from_arrays, load
+from headstart.images import SOURCES, decode, from_arrays, load, load_unlabelled
 from headstart.images.sources import Source
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 9), dtype=np.uint8)
@@ -115,6 +115,20 @@ def test_a_source_brings_its_pictures_with_their_labels_and_is_asked_before_any_
     names = ("0", "1") if name == "idx" else ("a", "b")  # IDX files hold numbers
     assert images.classes == names
     assert [names["ab".index(known[picture.tobytes()])] for picture in shown] == [names[k] for k in images.labels]
+
+
+def test_addresses_of_folders_and_files_stand_beside_paths_wherever_pictures_are_named(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    by_path = load_unlabelled([str(place / "a"), place / "b" / "0.png"])
+    by_address = load_unlabelled([(place / "a").as_uri(), (place / "b" / "0.png").as_uri()])
+    assert by_address.names == tuple(Path(name).as_uri() for name in by_path.names)
+    assert [by_address.read(i).tobytes() for i in range(len(by_address))] == [
+        by_path.read(i).tobytes() for i in range(len(by_path))
+    ]
+    one = load_unlabelled((place / "a" / "1.png").as_uri())
+    assert one.names == ((place / "a" / "1.png").as_uri(),)
+    with pytest.raises(DataError, match=r"^file:///.*/none\.png holds no file"):
+        load_unlabelled([place / "a", (place / "none.png").as_uri()])
 
 
 @dataclass

@@ -59,6 +59,15 @@ class Storage:
                 if info.type == FileType.File:
                     yield Stored(info.path[len(root) :].lstrip("/"), info.size, info.mtime_ns or 0)
 
+    def find(self, name: str) -> Stored | None:
+        """A file in it; None where there is none of that name, or where that is a folder."""
+        from pyarrow.fs import FileType
+
+        filesystem, root = opened(self.place)
+        with _said(self.place):
+            info = filesystem.get_file_info(f"{root}/{name}")
+        return Stored(name, info.size, info.mtime_ns or 0) if info.type == FileType.File else None
+
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError and other kinds of OSError."""
         if self.local is not None:

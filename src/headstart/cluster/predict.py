@@ -19,7 +19,7 @@ from headstart.features.extract import Settings
 from headstart.images import ImageSet, Refusal, load_unlabelled
 from headstart.manifest import NAME as MANIFEST
 from headstart.progress import Progress, silent
-from headstart.storage import Storage, is_address
+from headstart.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,8 @@ def predict(
     asked = asked or Asked()
     classifier = load_classifier(run)
     inference.check_coverage(classifier, asked.coverage)
-    given = pictures[0] if len(pictures) == 1 and is_address(pictures[0]) else list(pictures)
     limits = inference.limits_of(classifier)
-    images = load_unlabelled(given, limits=limits, follow_links=asked.follow_links)
+    images = load_unlabelled(list(pictures), limits=limits, follow_links=asked.follow_links)
     storage = Storage.of(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)

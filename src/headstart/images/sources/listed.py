@@ -1,4 +1,4 @@
-"""Pictures that are listed one by one: paths of files and folders, or what is in memory."""
+"""Pictures that are listed one by one: paths and addresses of files and folders, or what is in memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from headstart.errors import DataError
 from headstart.images.imageset import ImageSet, Item, Refusal
 from headstart.images.names import escape, nfc
 from headstart.images.options import LoadOptions
-from headstart.images.sources import folder, zipped
+from headstart.images.sources import folder, remote, zipped
 from headstart.images.sources.arrays import from_arrays
 from headstart.paths import expanded
+from headstart.storage import is_address
 
 
 def accepts(data: Any) -> bool:
@@ -25,7 +26,7 @@ def accepts(data: Any) -> bool:
 
 
 def load(data: Any, options: LoadOptions) -> ImageSet:
-    """Unlabelled pictures; a folder or zip in a list of paths stands for every picture in it."""
+    """Unlabelled pictures; a folder or zip in a list of paths and addresses stands for every picture in it."""
     if isinstance(data, Path):
         if options.labelled:
             raise DataError(
@@ -37,24 +38,23 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
     if isinstance(data, np.ndarray) or not all(isinstance(item, str | os.PathLike) for item in data):
         images = from_arrays(data, white=options.limits.white)
         return replace(images, limits=replace(options.limits, white=images.limits.white))
-    return _paths([expanded(item) for item in data], options)
+    return _paths([item if is_address(item) else expanded(item) for item in data], options)
 
 
-def _paths(given: Sequence[Path], options: LoadOptions) -> ImageSet:
+def _paths(given: Sequence[Path | str], options: LoadOptions) -> ImageSet:
     """Files as given and every picture of the folders given; each once, missing ones refused."""
     files: dict[str, Item] = {}
     refused: list[Refusal] = []
-    for path in given:
-        name = escape(path.as_posix())
-        if path.is_dir() or (zipped.accepts(path) and path.is_file()):
-            source = folder if path.is_dir() else zipped
-            inside = source.load(path, replace(options, labelled=False))
+    for place in given:
+        name = escape(place.rstrip("/") if isinstance(place, str) else place.as_posix())
+        found: list[tuple[str, Item]] = []
+        inside = _inside(place, replace(options, labelled=False))
+        if isinstance(inside, ImageSet):
             found = [(f"{name}/{inner}", item) for inner, item in zip(inside.names, inside.items, strict=True)]
             refused += [replace(r, name=f"{name}/{r.name}") for r in inside.refused]
-        elif os.path.lexists(path):
-            found = [(nfc(name), path)]
+        elif inside is not None:
+            found = [(nfc(name), inside)]
         else:
-            found = []
             refused.append(Refusal(name, "missing-file", "no such file"))
         for key, item in found:
             if key in files:
@@ -64,3 +64,15 @@ def _paths(given: Sequence[Path], options: LoadOptions) -> ImageSet:
     labels, parts = np.full(len(files), -1), np.full(len(files), "", "U11")
     title = escape(str(given[0])) if len(given) == 1 else f"{len(given)} paths"
     return ImageSet(list(files.values()), tuple(files), labels, (), parts, tuple(refused), title, limits=options.limits)
+
+
+def _inside(place: Path | str, options: LoadOptions) -> ImageSet | Item | None:
+    """The pictures of a folder or zip, or the one file that is there; None where nothing is."""
+    if isinstance(place, str):
+        one = remote.file_at(place)
+        return one if one is not None else remote.load(place, options)
+    if place.is_dir():
+        return folder.load(place, options)
+    if zipped.accepts(place) and place.is_file():
+        return zipped.load(place, options)
+    return place if os.path.lexists(place) else None

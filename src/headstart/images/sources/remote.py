@@ -19,6 +19,15 @@ def accepts(data: Any) -> bool:
     return is_address(data)
 
 
+def file_at(address: str) -> Remote | None:
+    """The file that an address names, s3://bucket/cat.jpg; None where it names a folder or nothing."""
+    place, mark, choices = address.rstrip("/").partition("?")
+    folder_, _, name = place.rpartition("/")
+    storage = Storage.of(folder_ + mark + choices)
+    found = None if folder_.endswith("/") else storage.find(name)  # nothing is above a bucket
+    return None if found is None else Remote(storage.place, name, found.size, found.written)
+
+
 def load(data: str, options: LoadOptions) -> ImageSet:
     """As `folder.load` reads a folder of the same content. Raises `UserError` where the address cannot be read."""
     storage = Storage.of(data)
