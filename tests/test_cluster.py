@@ -85,9 +85,9 @@ def nodes(started: TwoNodes) -> TwoNodes:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1,200 digits as PNG files, and one that is none."""
+    """600 digits as PNG files, and one that is none."""
     root, digits = tmp_path_factory.mktemp("photos"), load("digits")
-    for i in range(1200):
+    for i in range(600):
         folder = root / digits.classes[digits.labels[i]]
         folder.mkdir(exist_ok=True)
         Image.fromarray(digits.read(i)).save(folder / f"{i:04d}.png")
@@ -135,7 +135,7 @@ def test_features_are_those_of_one_process_also_when_a_node_is_lost_and_none_is_
             nodes.end_second()
 
     first = features(recipe(photos), str(tmp_path / "shards"), "auto", ended)
-    assert nodes.second is None and first.computed == 1201
+    assert nodes.second is None and first.computed == 601
     assert np.array_equal(rows_of(tmp_path / "shards"), alone.features)
     assert [(r.name, r.reason) for r in first.refused] == [("0/broken.png", "not-an-image")]
     again = features(recipe(photos), str(tmp_path / "shards"), "auto")
@@ -143,7 +143,7 @@ def test_features_are_those_of_one_process_also_when_a_node_is_lost_and_none_is_
     shard = tmp_path / "shards" / first.manifest.shards[1].file
     shard.unlink()
     (tmp_path / "shards" / "manifest.json").unlink()
-    assert features(recipe(photos.as_uri()), str(tmp_path / "other"), "auto").computed == 1201
+    assert features(recipe(photos.as_uri()), str(tmp_path / "other"), "auto").computed == 601
     assert np.array_equal(rows_of(tmp_path / "other"), alone.features)
     mended = features(recipe(photos), str(tmp_path / "shards"), "auto")
     assert mended.computed == 256 and mended.manifest == first.manifest
@@ -190,7 +190,7 @@ def test_a_head_on_shards_scores_as_one_on_pictures_and_says_how_it_was_fitted(
     test, known = found.scores["after"]["test"], plain.scores["after"]["test"]
     assert test["n"] == known["n"] and test["accuracy"] == pytest.approx(known["accuracy"], abs=0.005)
     assert test["log_loss"] == pytest.approx(known["log_loss"], abs=0.01)  # folds: near copies are not told apart
-    assert any("exactly, in memory, on features of 1,200 x 2,880" in note for note in found.scores["notes"])
+    assert any("exactly, in memory, on features of 600 x 2,880" in note for note in found.scores["notes"])
     answer = api.predict(found.folder, [str(photos / "3")])
     again = api.predict(plain.folder, [str(photos / "3")])
     assert np.allclose(answer.probabilities, again.probabilities, atol=0.01)
@@ -260,7 +260,7 @@ def test_a_ranking_on_a_cluster_is_that_of_one_process(nodes: TwoNodes, tmp_path
     def told(saved: Any) -> Any:
         """Without the rate; cheap scores depend on the threads of the linear algebra in their last digits."""
         rows = [{k: v for k, v in row.items() if k != "images_per_s"} for row in saved.ranking["backbones"]]
-        return [{k: round(v, 9) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+        return [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
     assert told(spread) == told(alone) and not spread.ranking["failed"]
 
@@ -297,18 +297,18 @@ def history_of(run: Path) -> list[float]:
 def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {
         "backbone": "sprout", "method": "finetune", "limit": 130, "image_size": 32, "augment": "none",
-        "training": {"epochs": 60, "batch_size": 25, "unfreeze": 1, "threads": 1, "mixup": 0.2},
+        "training": {"epochs": 20, "batch_size": 25, "unfreeze": 1, "threads": 1, "mixup": 0.2},
     }  # fmt: skip
     killed = []
 
     def ended(stage: str, done: int, total: int) -> None:
-        if stage.startswith("train") and 12 <= done < total and not killed:
+        if stage.startswith("train") and 3 <= done < total and not killed:
             killed.append(nodes.kill_worker())
 
     plain = api.fit("digits", out=tmp_path / "plain", **asked)
     one = api.fit("digits", out=tmp_path / "one", workers=1, cluster="auto", **asked)
     two = api.fit("digits", out=tmp_path / "two", workers=2, cluster="auto", progress=ended, **asked)
-    assert killed and len(history_of(plain.folder)) >= 61
+    assert killed and len(history_of(plain.folder)) >= 21
     assert history_of(one.folder) == pytest.approx(history_of(plain.folder), abs=1e-6)
     assert history_of(two.folder) == pytest.approx(history_of(plain.folder), abs=1e-4)
     assert not (two.folder / "training").exists()
