@@ -72,6 +72,7 @@ def press(page: Any, times: int, key: Callable[[str], str]) -> None:
     """Answer so many pictures by the key that belongs to each one's name, and wait until they are counted."""
     before = done(page)
     for _ in range(times):
+        page.wait_for_selector("#photo:not([hidden])")  # a busy machine may show none for a moment: a key says nothing
         name = page.inner_text("#name")
         page.keyboard.press(key(name))
         page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
