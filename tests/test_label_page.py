@@ -180,7 +180,8 @@ def test_the_keyboard_alone_suffices_on_a_phone_too(browser: Any, served: str) -
 def test_only_its_own_page_may_ask(served: str) -> None:
     """Pages of the web neither label nor see anything, whatever name they give this computer."""
     label = json.dumps({"pictures": [0], "label": "zero"}).encode()
-    before = json.load(urllib.request.urlopen(f"{served}/state"))["action"]
+    with urllib.request.urlopen(f"{served}/state") as told:
+        before = json.load(told)["action"]
     asked = [
         ("label", label, {"Content-Type": "text/plain"}),  # as a form of another page may send
         ("label", label, {"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"}),
@@ -190,9 +191,10 @@ def test_only_its_own_page_may_ask(served: str) -> None:
     for place, body, headers in asked:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(f"{served}/{place}", body, headers))
-        assert refused.value.code in (400, 403)
-    told = urllib.request.urlopen(f"{served}/state")
-    assert json.load(told)["action"] == before and "default-src 'self'" in told.headers["Content-Security-Policy"]
+        with refused.value:  # closed here, or its socket is found open while another test runs
+            assert refused.value.code in (400, 403)
+    with urllib.request.urlopen(f"{served}/state") as told:
+        assert json.load(told)["action"] == before and "default-src 'self'" in told.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,8 @@ def test_what_cannot_be_done_is_said_and_nothing_is_kept(served: str, place: str
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
-    assert refused.value.code in (409, 422) and said.lower() in refused.value.read().decode().lower()
+    with refused.value:
+        assert refused.value.code in (409, 422) and said.lower() in refused.value.read().decode().lower()
 
 
 def test_the_page_names_no_address_outside_itself() -> None:
