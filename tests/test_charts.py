@@ -224,3 +224,22 @@ def test_a_run_and_a_study_show_themselves_in_a_notebook(pictures: Path, tmp_pat
         assert drawn.save(tmp_path / "one" / "chart.png").stat().st_size > 5000
         with pytest.raises(UnknownName, match="Unknown chart 'nothing'"):
             result.plot("nothing")
+
+
+def test_a_search_of_many_ways_is_drawn_with_the_better_of_whitened_and_not_for_each_shape() -> None:
+    from headstart.report.ways import ways_charts
+
+    shapes = [(normalise, root) for normalise in (0.0, 1.0) for root in (0.0, 1.0)]
+    rows = [
+        {"normalise": n, "root": r, "whiten": w, "strength": s, "val_log_loss": 0.5 + 0.1 * (w == worse) + 0.01 * s}
+        for (n, r), worse in zip(shapes, (0.0, 0.01, 0.0, 0.01), strict=True)
+        for w in (0.0, 0.01)
+        for s in (1.0, 10.0)
+    ]
+    (chart,) = ways_charts(rows, "C = 1, chosen")
+    assert [line.name for line in chart.lines] == [
+        "square roots, length 1", "length 1, whitened by 0.01", "square roots, own length",
+        "own length, whitened by 0.01",
+    ]  # fmt: skip
+    (few,) = ways_charts(rows[:8], "C = 1, chosen")
+    assert len(few.lines) == 4

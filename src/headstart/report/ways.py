@@ -9,6 +9,8 @@ from headstart.report.charts.lines import Line, LinesDisplay
 
 Row = Mapping[str, float]
 X_LABEL = "Inverse penalty C × mean squared length of the rows"
+MOST = 4
+"""Curves that a chart has room for: of more, the better of whitened and not is drawn for each shape of the rows."""
 CHARTS = {"val_log_loss": "Log loss out of fold", "val_accuracy": "Accuracy out of fold"}
 
 
@@ -24,12 +26,22 @@ def ways_charts(history: Sequence[Row], said: str) -> list[LinesDisplay]:
 def _chart(rows: Sequence[Row], best: Row, key: str, said: str) -> LinesDisplay:
     lines = [
         Line(_words(way), _kind(way), [(row["strength"], row[key]) for row in rows if _way(row) == way])
-        for way in sorted({_way(row) for row in rows}, reverse=True)
+        for way in _drawn(rows)
     ]
     return LinesDisplay(
         CHARTS[key], X_LABEL, lines, log=True, percent=key == "val_accuracy", mark=best["strength"],
         marked=[(best["strength"], best[key])], said=said,
     )  # fmt: skip
+
+
+def _drawn(rows: Sequence[Row]) -> list[tuple[float, float, float]]:
+    """The ways that get a curve, in the order of the legend."""
+    ways = sorted({_way(row) for row in rows}, reverse=True)
+    if len(ways) <= MOST:
+        return ways
+    ordered = sorted(rows, key=lambda row: row["val_log_loss"])
+    better = {_way(row)[:2]: _way(row) for row in reversed(ordered)}  # the last that is put in has the least loss
+    return [way for way in ways if way in better.values()]
 
 
 def _way(row: Row) -> tuple[float, float, float]:
