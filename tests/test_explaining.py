@@ -110,7 +110,7 @@ def test_a_linear_head_is_its_weights_and_bias_for_a_row(fitted: Any) -> None:
         ("logistic", "cam", {}),
         ("logistic", "gradient", {}),
         ("logistic", "occlusion", {}),
-        ("logistic", "cam", {"method": "pixels", "head_options": {"root": False}}),
+        ("logistic", "cam", {"method": "pixels"}),
         ("logistic", "occlusion", {"method": "pixels"}),
     ],
 )

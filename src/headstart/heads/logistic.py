@@ -143,10 +143,11 @@ class LogisticHead(DenseHead):
         lengths = (True, False) if several else (not _differ_in_length_alone(rows.X),)
         if self.normalise is not None:
             lengths = (self.normalise,)
-        several = n < MOST_FOR_LENGTHS and folds is not None and _long_tailed(rows.X)
-        roots = (False, True) if several else (False,)
+        roots: tuple[bool, ...] = (False,)
         if self.root is not None:
             roots = (self.root,)
+        elif n < MOST_FOR_LENGTHS and folds is not None and _long_tailed(rows.X):
+            roots = (False, True)
         strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
         shapes = [Shape(root, normalise) for normalise in lengths for root in roots]
         return [Way(shape, whiten, strengths) for shape in shapes for whiten in whitenings]
