@@ -29,9 +29,6 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """C times the mean squared length of the rows, as it is tried on few of them."""
 ROWS_FOR_LENGTHS, MOST_FOR_LENGTHS = 10, 500
 """From so many rows of each class on it is also tried without `normalise`, below so many rows in all."""
-TAIL = 4.0
-"""Roots are tried where the largest feature is so many times the root mean square of all: pixels have 2 to 3.3, pooled
-features of networks 4.7 to 21 (decision 49)."""
 FEW_ROWS = Way(Shape(normalise=True), 0.01, (USUAL,))
 """What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
 
@@ -143,11 +140,9 @@ class LogisticHead(DenseHead):
         lengths = (True, False) if several else (not _differ_in_length_alone(rows.X),)
         if self.normalise is not None:
             lengths = (self.normalise,)
-        roots: tuple[bool, ...] = (False,)
+        roots = (False, True) if n < MOST_FOR_LENGTHS and folds is not None else (False,)
         if self.root is not None:
             roots = (self.root,)
-        elif n < MOST_FOR_LENGTHS and folds is not None and _long_tailed(rows.X):
-            roots = (False, True)
         strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
         shapes = [Shape(root, normalise) for normalise in lengths for root in roots]
         return [Way(shape, whiten, strengths) for shape in shapes for whiten in whitenings]
@@ -254,11 +249,6 @@ class LogisticHead(DenseHead):
         chosen = {name: float(self.report_.get(name, 0.0)) for name in ("C", "whiten")}
         chosen |= {"root": bool(self.rooted_[0]), "normalise": bool(self.normalised_[0])}
         return type(self)(**self.get_params() | chosen).fit(X, y)
-
-
-def _long_tailed(X: Features) -> bool:
-    """Whether a few of the features (n, d) are far larger than most."""
-    return float(np.abs(X).max()) > TAIL * float(np.sqrt(np.mean(np.square(X), dtype=np.float64)))
 
 
 def _differ_in_length_alone(X: Features) -> bool:
