@@ -262,14 +262,14 @@ def test_changed_labels_are_doubted_and_few_others() -> None:
     recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
     done = extract(images, feature_source(recipe, images), sketches=len(images))
     found = 0
-    for seed in range(8):
+    for seed in range(4):
         labels, rng = images.labels.copy(), np.random.default_rng(seed)
         wrong = rng.choice(len(labels), 12, replace=False)
         labels[wrong] = (labels[wrong] + 1) % 3
         doubted = {f.at for f in suspicious(Material(replace(images, labels=labels), done, (), silent))}
         found += len(doubted & set(wrong.tolist()))
         assert len(doubted - set(wrong.tolist())) <= 2
-    assert found >= 10 * 8
+    assert found >= 10 * 4
 
 
 # Known cases
