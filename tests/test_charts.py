@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from headstart import Recipe, execute
 from headstart.cli import _main
 from headstart.errors import UnknownName, UserError
+from headstart.heads.logistic import LogisticHead
 from headstart.report.charts.confusion import ConfusionDisplay
 from headstart.report.charts.differences import DifferenceRow, DifferencesDisplay
 from headstart.report.charts.display import Display
@@ -29,6 +31,7 @@ from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
 from headstart.report.charts.style import DARK, LIGHT
 from headstart.report.charts.svg import NAMES
 from headstart.report.figures import figures, plotted
+from headstart.report.ways import ways_charts
 from headstart.run import load
 from headstart.study import StudyRecipe, compare
 from test_report import write_run, write_trained
@@ -226,9 +229,10 @@ def test_a_run_and_a_study_show_themselves_in_a_notebook(pictures: Path, tmp_pat
             result.plot("nothing")
 
 
-def test_a_search_of_many_ways_is_drawn_with_the_better_of_whitened_and_not_for_each_shape() -> None:
-    from headstart.report.ways import ways_charts
+SETTINGS = ("root", "normalise", "whiten", "strength")
 
+
+def test_a_search_of_many_ways_is_drawn_with_the_better_of_whitened_and_not_for_each_shape() -> None:
     shapes = [(normalise, root) for normalise in (0.0, 1.0) for root in (0.0, 1.0)]
     rows = [
         {"normalise": n, "root": r, "whiten": w, "strength": s, "val_log_loss": 0.5 + 0.1 * (w == worse) + 0.01 * s}
@@ -236,10 +240,25 @@ def test_a_search_of_many_ways_is_drawn_with_the_better_of_whitened_and_not_for_
         for w in (0.0, 0.01)
         for s in (1.0, 10.0)
     ]
-    (chart,) = ways_charts(rows, "C = 1, chosen")
+    (chart,) = ways_charts(rows, {"C": 1.0})
     assert [line.name for line in chart.lines] == [
         "square roots, length 1", "length 1, whitened by 0.01", "square roots, own length",
         "own length, whitened by 0.01",
     ]  # fmt: skip
-    (few,) = ways_charts(rows[:8], "C = 1, chosen")
+    (few,) = ways_charts(rows[:8], {"C": 1.0})
     assert len(few.lines) == 4
+
+
+def test_the_mark_of_a_search_is_on_what_the_head_chose_even_where_another_lost_less() -> None:
+    X, y = load_digits(return_X_y=True)
+    for seed in range(40):  # a setting that was doubted from the start and not clearly better is not taken
+        rows = np.random.default_rng(seed).permutation(len(y))[:30]
+        head = LogisticHead().fit(X[rows], y[rows])
+        losses = {tuple(row[n] for n in SETTINGS): row["val_log_loss"] for row in head.history_[1:]}
+        chosen = tuple(float(head.report_[n]) for n in SETTINGS)
+        if losses[chosen] > min(losses.values()):
+            break
+    assert losses[chosen] > min(losses.values())
+    log_loss, _ = ways_charts(head.history_, head.report_)
+    assert log_loss.marked == [(head.report_["strength"], losses[chosen])]
+    assert any(point in line.points for line in log_loss.lines for point in log_loss.marked)

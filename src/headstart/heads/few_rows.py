@@ -74,11 +74,12 @@ class Way(NamedTuple):
 
 
 class FewRowsFit(NamedTuple):
-    """Weights (d, k) and bias (k,) of (normalised) features, how they were solved, what was chosen, and the trials."""
+    """Weights (d, k) and bias (k,) of shaped features, what was chosen, how they were solved, and the trials."""
 
     coef: Matrix
     intercept: Matrix
     way: Way
+    strength: float
     C: float
     solution: Solution
     trials: Trials | None
@@ -149,7 +150,7 @@ class FewRows:
         found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
         weights, bias = axes.back(found.theta, way.whiten)
         coef, intercept = placed.scaler.fold(placed.unmap(weights), bias)
-        return FewRowsFit(coef, intercept, way, 1.0 / (penalty * len(Z)), found, trials)
+        return FewRowsFit(coef, intercept, way, strength, 1.0 / (penalty * len(Z)), found, trials)
 
     @cached_property
     def _placed(self) -> dict[Shape, _Placed]:

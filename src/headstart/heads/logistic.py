@@ -129,6 +129,8 @@ class LogisticHead(DenseHead):
         fit = FewRows(rows, weights, self.tol, self.max_iter).fit(self._ways(rows, folds), folds)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
         self._describe(len(rows.y), fit.C, fit.solution, fit.trials, fit.way.told())
+        if fit.trials:
+            self.report_["strength"] = fit.strength
 
     def _ways(self, rows: Examples, folds: Folds | None) -> list[Way]:
         """What is tried in principal axes, the usual first."""

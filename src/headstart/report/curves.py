@@ -34,7 +34,7 @@ class History:
 def history(files: RunFiles) -> History | None:
     """The learning history; None when the head has none worth drawing (fewer than two points)."""
     keys = list(dict.fromkeys(key for row in files.history for key in row))
-    if found := ways_charts(files.history, f"C = {_head(files).get('C', 0.0):.4g}, chosen"):
+    if found := ways_charts(files.history, _head(files)):
         return History(found, keys, _table(files, keys))
     x = next((key for key in ("epoch", *CHOICES) if key in keys), None)
     if x is None:

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from headstart.report.charts.lines import Line, LinesDisplay
 
 Row = Mapping[str, float]
 X_LABEL = "Inverse penalty C × mean squared length of the rows"
 MOST = 4
-"""Curves that a chart has room for: of more, the better of whitened and not is drawn for each shape of the rows."""
+"""Curves that a chart has room for: of more, the chosen or better of whitened and not is drawn for each shape."""
 CHARTS = {"val_log_loss": "Log loss out of fold", "val_accuracy": "Accuracy out of fold"}
 
 
-def ways_charts(history: Sequence[Row], said: str) -> list[LinesDisplay]:
-    """Log loss and accuracy on rows held out; none where nothing was searched so. The least loss is marked: `said`."""
+def ways_charts(history: Sequence[Row], head: Mapping[str, Any]) -> list[LinesDisplay]:
+    """Log loss and accuracy on rows held out, with what the head chose marked; none where nothing was searched so."""
     rows = [row for row in history if row.get("strength", 0) > 0 and math.isfinite(row.get("val_log_loss", math.nan))]
     if len({row["strength"] for row in rows}) < 2:
         return []
-    best = min(rows, key=lambda row: row["val_log_loss"])
-    return [_chart(rows, best, key, said) for key in CHARTS if all(key in row for row in rows)]
+    rows = sorted(rows, key=lambda row: (not _chosen(row, head), row["val_log_loss"]))
+    return [_chart(rows, key, f"C = {head.get('C', 0.0):.4g}, chosen") for key in CHARTS if all(key in r for r in rows)]
 
 
-def _chart(rows: Sequence[Row], best: Row, key: str, said: str) -> LinesDisplay:
+def _chosen(row: Row, head: Mapping[str, Any]) -> bool:
+    """Seldom the row of least loss where some settings were doubted from the start."""
+    names = ("normalise", "root", "whiten", "strength")
+    return all(row.get(name, 0.0) == head.get(name, 0.0) for name in names)
+
+
+def _chart(rows: Sequence[Row], key: str, said: str) -> LinesDisplay:
+    """`rows` have the one to mark first, then those of the least loss."""
+    x, y = rows[0]["strength"], rows[0][key]
     lines = [
-        Line(_words(way), _kind(way), [(row["strength"], row[key]) for row in rows if _way(row) == way])
+        Line(_words(way), _kind(way), sorted((row["strength"], row[key]) for row in rows if _way(row) == way))
         for way in _drawn(rows)
     ]
-    return LinesDisplay(
-        CHARTS[key], X_LABEL, lines, log=True, percent=key == "val_accuracy", mark=best["strength"],
-        marked=[(best["strength"], best[key])], said=said,
-    )  # fmt: skip
+    percent = key == "val_accuracy"
+    return LinesDisplay(CHARTS[key], X_LABEL, lines, log=True, percent=percent, mark=x, marked=[(x, y)], said=said)
 
 
 def _drawn(rows: Sequence[Row]) -> list[tuple[float, float, float]]:
@@ -39,8 +46,7 @@ def _drawn(rows: Sequence[Row]) -> list[tuple[float, float, float]]:
     ways = sorted({_way(row) for row in rows}, reverse=True)
     if len(ways) <= MOST:
         return ways
-    ordered = sorted(rows, key=lambda row: row["val_log_loss"])
-    better = {_way(row)[:2]: _way(row) for row in reversed(ordered)}  # the last that is put in has the least loss
+    better = {_way(row)[:2]: _way(row) for row in reversed(rows)}  # the last that is put in is the first of its shape
     return [way for way in ways if way in better.values()]
 
 
