@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.backbones import catalog_rows, resolve
+from headstart.backbones import catalog_rows, resolve, trace
 from headstart.backbones.from_embedded import UNTRAINED
 from headstart.backbones.measure import measure_row
 from headstart.bundle import load_classifier
@@ -64,6 +66,26 @@ def test_the_catalog_has_it_as_it_is_measured(name: str) -> None:
     (row,) = (row for row in catalog_rows() if row.name == f"embedded:{name}")
     assert row == measure_row(row.name)
     assert row.licence == "none: it has no weights"
+
+
+def test_training_it_loads_no_other_library_of_networks_and_no_compiler(tmp_path: Path) -> None:
+    """They take longer to load than a small training takes."""
+    asked = "backbone='small_cnn', method='scratch', limit=30, augment='none', training={'epochs': 1}, store=False"
+    code = (
+        f"import sys, headstart; headstart.fit('digits', {asked})\n"
+        "print([m for m in ('timm', 'torchvision', 'sympy', 'torch._dynamo') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", ["sprout", *UNTRAINED])
+def test_layers_are_the_same_whether_a_network_is_run_or_its_shapes_alone_are_followed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = resolve(name, "none").layers()
+    monkeypatch.setattr(trace, "SMALL", 0)
+    assert resolve(name, "none").layers() == run and len(run) > 3
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (28, 28), (47, 48), (12, 30)])

@@ -7,9 +7,10 @@ any batch and, where the network allows it, any picture size.
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 BATCH = 2
+SMALL = 2_000_000
+"""Weights of a network up to which a run takes some hundredths of a second."""
 SHAPE_KEEPING = (nn.BatchNorm2d, nn.LayerNorm, nn.ReLU, nn.SiLU, nn.GELU, nn.Dropout, nn.Identity)
 
 
@@ -87,11 +90,10 @@ class _Tracer(fx.Tracer):
     """Remembers what each module returned; timm's no-trace modules and functions stay whole."""
 
     def __init__(self) -> None:
-        from timm.layers import get_notrace_functions, get_notrace_modules
-
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
+        functions, modules = _kept_whole()
+        super().__init__(autowrap_functions=functions)
         self.returned: dict[str, Any] = {}
-        self._whole = tuple(get_notrace_modules())
+        self._whole = modules
         self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -105,6 +107,14 @@ class _Tracer(fx.Tracer):
         value = super().call_module(m, forward, args, kwargs)
         self.returned[self.path_of_module(m)] = value
         return value
+
+
+def _kept_whole() -> tuple[tuple[Callable[..., Any], ...], tuple[type[nn.Module], ...]]:
+    """timm's functions and modules that are not traced through; none before it is imported, which takes seconds."""
+    layers = sys.modules.get("timm.layers")
+    if layers is None:
+        return (), ()
+    return tuple(layers.get_notrace_functions()), tuple(layers.get_notrace_modules())
 
 
 @contextmanager
@@ -167,16 +177,23 @@ def _copied(value: Any) -> Any:
     return copy.copy(value) if type(value) in (dict, list) else value
 
 
-def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
-    """Shapes for a batch of BATCH pictures, of the tensors that depend on it."""
+def _without_content(network: nn.Module) -> AbstractContextManager[Any]:
+    """Tensors that have shapes alone. A small network is really run: PyTorch takes seconds to load what it takes."""
+    if sum(p.numel() for p in network.parameters()) <= SMALL:
+        return nullcontext()
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
+    """Shapes for a batch of BATCH pictures, of the tensors that depend on it."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     interpreter = _Shapes(network, graph)
     with torch.no_grad():
         try:
-            with _restoring(network), FakeTensorMode(allow_non_fake_inputs=True):
-                interpreter.run(torch.empty(BATCH, 3, *size, device=device))
+            with _restoring(network), _without_content(network):
+                interpreter.run(torch.zeros(BATCH, 3, *size, device=device))
         except RuntimeError:  # an index that is computed from tensors needs their content
             interpreter = _Shapes(network, graph)
             interpreter.run(torch.zeros(BATCH, 3, *size, device=device))

@@ -104,9 +104,9 @@ def dense(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
         if i:
             modules += [nn.ReLU(), nn.Dropout(dropout)]
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
-        nn.init.zeros_(linear.weight)
-        nn.init.zeros_(linear.bias)
+        linear = nn.Linear(fan_in, fan_out, device="meta")  # draws no random numbers
+        linear.weight = nn.Parameter(torch.zeros(fan_out, fan_in))
+        linear.bias = nn.Parameter(torch.zeros(fan_out))
         modules.append(linear)
     return nn.Sequential(*modules)
 
