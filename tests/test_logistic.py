@@ -18,8 +18,10 @@ from sklearn.svm import SVC
 
 from headstart.errors import DataError, UserError
 from headstart.heads import few_rows
+from headstart.heads.few_rows import unit
 from headstart.heads.folds import folds_for
 from headstart.heads.logistic import FEW_ROWS, STRENGTHS, LogisticHead, c_grid
+from headstart.heads.principal import Principal
 from headstart.heads.solver import design
 from headstart.heads.solver.curvature import Curvature, sketch_of
 from headstart.heads.solver.design import design_for
@@ -291,6 +293,16 @@ def test_where_nothing_can_be_tried_the_usual_is_taken_and_said() -> None:
     assert FEW_ROWS.told().items() <= head.report_.items()
     assert head.describe_choice().endswith("too few rows to choose.")
     assert head.out_of_fold_ is None
+
+
+@pytest.mark.parametrize(("classes", "strength"), [(2, 10.0), (3, 20.0), (10, 90.0), (30, 100.0)])
+def test_with_one_row_of_each_class_the_strength_grows_with_the_classes(classes: int, strength: float) -> None:
+    X = np.random.default_rng(0).normal(size=(classes, 40))
+    head = LogisticHead().fit(X, np.arange(classes))
+    rows = unit(X)
+    axes = Principal.of(standardised([rows], Scaler.measure(rows), np.float64))
+    lengths = np.square(axes.rows * axes.factors(FEW_ROWS.whiten)).sum(axis=1)
+    assert head.report_["C"] * lengths.mean() == pytest.approx(strength)
 
 
 def test_a_given_c_is_kept_with_validation() -> None:

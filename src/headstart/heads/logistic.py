@@ -31,6 +31,8 @@ ROWS_FOR_LENGTHS, MOST_FOR_LENGTHS = 10, 500
 """From so many rows of each class on it is also tried without `normalise`, below so many rows in all."""
 FEW_ROWS = Way(Shape(normalise=True), 0.01, (USUAL,))
 """What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
+MOST_UNTRIED = 100.0
+"""The strength where nothing can be tried is the usual one for two classes, and grows with the classes up to this."""
 
 
 def c_grid(power: float) -> list[float]:
@@ -145,7 +147,7 @@ class LogisticHead(DenseHead):
         roots = (False, True) if n < MOST_FOR_LENGTHS and folds is not None else (False,)
         if self.root is not None:
             roots = (self.root,)
-        strengths = FEW_ROWS.strengths if folds is None else STRENGTHS
+        strengths = STRENGTHS if folds is not None else (min(USUAL * (len(self.classes_) - 1), MOST_UNTRIED),)
         shapes = [Shape(root, normalise) for normalise in lengths for root in roots]
         return [Way(shape, whiten, strengths) for shape in shapes for whiten in whitenings]
 
