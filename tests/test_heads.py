@@ -61,6 +61,15 @@ def test_a_head_learns_digits_and_gives_probabilities(name: str, digits: Any) ->
 
 
 @every_head
+def test_the_answer_to_a_row_is_the_same_to_the_last_bit_whatever_rows_are_beside_it(name: str, digits: Any) -> None:
+    X, y = digits
+    head = quick(name).fit(X[:400], y[:400], validation=(X[400:500], y[400:500]))
+    together = head.logits(X[500:800])
+    for start, stop in ((0, 1), (7, 8), (0, 31), (5, 38), (30, 95), (1, 300), (299, 300)):
+        assert np.array_equal(head.logits(X[500 + start : 500 + stop]), together[start:stop])
+
+
+@every_head
 def test_a_head_read_back_from_its_file_is_equal(name: str, digits: Any, tmp_path: Path) -> None:
     X, y = digits
     head = quick(name, class_weight={"digit 3": 2.0}).fit(X[:400], y[:400], validation=(X[400:500], y[400:500]))
