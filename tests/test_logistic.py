@@ -450,3 +450,14 @@ def test_a_fit_is_the_same_whether_its_parts_are_done_beside_each_other_or_not(m
     beside, in_turn = found
     assert beside.history_ == in_turn.history_
     np.testing.assert_array_equal(beside.coef_, in_turn.coef_)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_products_of_rows_are_the_same_however_they_lie_in_memory(dtype: Any, order: Any) -> None:
+    rng = np.random.default_rng(0)
+    Z, W, R = rng.normal(size=(300, 40)), rng.normal(size=(40, 3)), rng.normal(size=(300, 3))
+    rows, near = Dense(Z.astype(dtype, order=order), block=128), 1e-4 if dtype == np.float32 else 1e-12
+    assert rows.times(W).dtype == rows.transposed_times(R).dtype == np.float64
+    assert np.abs(rows.times(W) - Z @ W).max() < near
+    assert np.abs(rows.transposed_times(R) - Z.T @ R).max() < near

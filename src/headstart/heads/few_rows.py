@@ -32,6 +32,8 @@ USUAL, DECADES = 10.0, 1.4
 distribution of its logarithm, worth less than one picture, so that four of them do not claim certainty."""
 ROOT_DOUBT = 1.0
 """Nats by which roots must be better, over all rows together: seldom so on ordinary photographs, elsewhere often."""
+BLOCK = 512
+"""Rows that are a thread's work in the fit of all rows, beside which nothing else is at work."""
 LARGE = 2**21
 """Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
 
@@ -144,7 +146,7 @@ class FewRows:
         axes = placed.principal() if whole is None else whole.result()
         Z = axes.rows * axes.factors(way.whiten)
         penalty = way.penalty(strength, Z)
-        problem = Problem(Dense(Z), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
+        problem = Problem(Dense(Z, BLOCK), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
         curvature = Diagonal(variances=np.square(Z).mean(axis=0))
         found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
