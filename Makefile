@@ -25,8 +25,8 @@ $(READY): requirements.lock pyproject.toml
 	touch $(READY)
 
 demo: $(READY)  ## did transfer help on scikit-learn's digits? then a classifier from the arm that won
-	$(BIN)/headstart compare digits --arms pixels,scratch,sprout --sizes 2,5,10,20,50 --repeats 5 --out studies/demo
-	$(BIN)/headstart fit digits --backbone sprout --out runs/demo
+	$(BIN)/headstart compare digits --arms pixels,scratch,sprout --sizes 2,5,10,20 --repeats 5 --out studies/demo
+	$(BIN)/headstart fit digits --backbone sprout --evaluate holdout --out runs/demo
 
 test: $(READY)  ## the everyday tests
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
