@@ -168,8 +168,12 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def _many_classes(counts: list[int]) -> Iterator[Row]:
-    """A run in a process of its own: a small scores.json, and the peak that it prints is the real one."""
-    code = "import sys; from headstart.cli import main; sys.argv[0] = 'headstart'; main()"
+    """A run in a process of its own: a small scores.json, and the peak that it tells is the real one."""
+    code = (
+        "from headstart import Recipe, execute; "
+        "asked = {'method': 'pixels', 'data': {'source': 'd.npz'}, 'head': {'name': 'prototype'}}; "
+        "execute(Recipe.from_dict(asked), 'run', store=False)"
+    )
     for k in counts:
         with tempfile.TemporaryDirectory() as folder:
             path, rng = Path(folder), np.random.default_rng(0)
@@ -177,8 +181,7 @@ def _many_classes(counts: list[int]) -> Iterator[Row]:
             X = np.repeat(base, 4, 0) + rng.integers(-20, 20, (4 * k, 8, 8, 3))
             X, y, test = X.clip(0, 255).astype(np.uint8), np.repeat(np.arange(k), 4), np.arange(4 * k) % 4 == 3
             np.savez(path / "d.npz", x_train=X[~test], y_train=y[~test], x_test=X[test], y_test=y[test])
-            asked = ["fit", "d.npz", "--method", "pixels", "--head", "prototype", "--out", "run", "--no-store"]
-            command = [sys.executable, "-c", WATCH, sys.executable, "-c", code, *asked]
+            command = [sys.executable, "-c", WATCH, sys.executable, "-c", code]
             status, peak = map(float, subprocess.run(command, cwd=path, capture_output=True, check=True).stdout.split())
             size = (path / "run" / "scores.json").stat().st_size / 1e6 if status == 0 else float("inf")
             told = json.loads((path / "run" / "scores.json").read_text())["memory"]["peak_mb"] if size < 1e9 else 0.0

@@ -164,7 +164,7 @@ class Enough:
 
 @dataclass(frozen=True)
 class Memory:
-    """The most memory that the process held, in MB."""
+    """The most memory that the process held, in MB, before its report was drawn."""
 
     peak_mb: float | None = None
 
