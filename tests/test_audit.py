@@ -254,6 +254,31 @@ def test_bursts_stay_on_one_side_of_a_drawn_test_and_the_test_keeps_its_size(see
     assert len(done.features) == len(images) and done.contents.shape == (180, 16)
 
 
+# What people say of their data
+
+
+def test_a_table_with_columns_of_other_names_is_audited_by_the_names_that_fit_takes(tmp_path: Path) -> None:
+    root = draw(tmp_path / "data")
+    rows = [f"{file},{file.parent.name}" for file in sorted((root / "train").rglob("*.jpg"))]
+    (tmp_path / "table.csv").write_text("\n".join(["scan,kind", *rows]) + "\n")
+    asked = ["audit", str(tmp_path / "table.csv"), "--backbone", "sprout", "--no-store"]
+    assert _main([*asked, "--out", str(tmp_path / "without")]) != 0
+    named = [*asked, "--image-column", "scan", "--label-column", "kind", "--out", str(tmp_path / "with")]
+    assert _main(named) == 0
+    assert json.loads((tmp_path / "with" / "audit.json").read_text())["data"]["n"] == len(rows)
+
+
+def test_linked_pictures_are_audited_where_links_are_followed(tmp_path: Path) -> None:
+    root = draw(tmp_path / "data")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for folder in (root / "train").iterdir():
+        (linked / folder.name).symlink_to(folder, target_is_directory=True)
+    asked = ["audit", str(linked), "--backbone", "sprout", "--no-store"]
+    assert _main([*asked, "--out", str(tmp_path / "without")]) != 0
+    assert _main([*asked, "--follow-links", "--out", str(tmp_path / "with")]) == 0
+
+
 # Labels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
+from headstart.images.options import Reading
 from headstart.progress import Progress, silent
 from headstart.ranking.local import local_backbones
 from headstart.recipe import Recipe
@@ -32,7 +33,7 @@ LARGEST = 30e6
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What to audit and with which network; None chooses one whose weights are here."""
+    """What to audit, how it is read, and with which network; None chooses one whose weights are here."""
 
     data: str
     test: str | None = None
@@ -43,6 +44,7 @@ class AuditRequest:
     engine: str = "auto"
     device: str = "auto"
     max_pixels: int = 50_000_000
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +109,21 @@ def listed(request: AuditRequest) -> tuple[ImageSet, str]:
 
     Raises DataError where not even pictures are found.
     """
-    limits, problem = Limits(request.max_pixels), ""
+    limits, reading, problem = Limits(request.max_pixels), request.reading, ""
     try:
-        images = load(request.data, limits=limits)
+        images = load(request.data, limits=limits, **reading)
     except DataError as error:
         problem = str(error)
         try:
-            images = load(request.data, limits=limits, allow_empty_classes=True)
+            images = load(request.data, limits=limits, allow_empty_classes=True, **reading)
         except DataError:
-            images = load(request.data, labelled=False, limits=limits)
+            images = load(request.data, labelled=False, limits=limits, **reading)
     if not len(images):
         raise DataError(problem or f"{images.title} holds no picture.")
     if request.test is not None and not images.classes:
         raise DataError(problem)
     if request.test is not None:
-        images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits))
+        images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits, **reading))
     return select(images, limit=request.limit, seed=request.seed), problem
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.fit import DATA
+from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -46,6 +46,9 @@ def audit(
     engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `audits`.")] = None,
 ) -> None:
@@ -62,12 +65,14 @@ def audit(
     `headstart audit photos --backbone mobilenetv2_100 --write-clean-table clean.csv`
     """
     from headstart.audit.execute import AuditRequest, known
+    from headstart.images.options import Reading
     from headstart.paths import absolute, absolute_network
 
     failing = known(fail_on) if fail_on is not None else ()
     request = AuditRequest(
         absolute(data), absolute(test) if test else None, backbone and absolute_network(backbone), absolute(weights),
         limit, seed, engine, device, max_pixels,
+        Reading(follow_links=follow_links, image_column=image_column, label_column=label_column),
     )  # fmt: skip
     carry_out(request, failing, clean, out, store)
 
