@@ -157,14 +157,15 @@ def test_a_recipe_says_how_to_read_its_data() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "compare", "rank", "evaluate", "predict", "classify", "features", "pretrain"]
+    "command",
+    ["fit", "compare", "rank", "evaluate", "predict", "classify", "features", "pretrain", "audit", "label", "explain"],
 )
 def test_every_command_that_reads_a_folder_can_follow_links(command: str) -> None:
     from headstart.cli.commands import load
 
     options = {name for p in load(command).params for name in p.opts}
     assert "--follow-links" in options
-    assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify")
+    assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify", "explain")
 
 
 def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

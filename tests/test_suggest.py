@@ -107,3 +107,17 @@ def test_the_command_writes_a_table_that_can_be_filled_in_and_taken_up(tmp_path:
     assert _main([*command, "--no-store"]) == 0
     left = {row["image"] for row in csv.DictReader(again.open())}
     assert left == {f"photos/{i}.png" for i in range(12)} - {row["image"] for row in rows[:3]}
+
+
+def test_tables_of_other_columns_are_read_by_the_names_that_are_given(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(0), []
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'red' if i < 5 else ''}")
+    (tmp_path / "scans.csv").write_text("\n".join(["scan,kind", *rows]) + "\n")
+    table, out = str(tmp_path / "scans.csv"), tmp_path / "next.csv"
+    asked = ["label", table, "--labels", table, "--suggest", "20", "--backbone", "sprout", "--out", str(out)]
+    assert _main([*asked, "--no-store"]) == 2
+    assert _main([*asked, "--no-store", "--image-column", "scan", "--label-column", "kind"]) == 0
+    suggested = {line.split(",")[0] for line in out.read_text().splitlines()[1:]}
+    assert suggested == {f"{i}.png" for i in range(5, 12)}

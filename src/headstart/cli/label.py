@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.fit import FollowLinks, listed
+from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn, listed
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
@@ -41,6 +41,8 @@ def label(
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
     max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
     follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
 ) -> None:
     """Label pictures with help: the most useful ones first, and how good a classifier they make so far.
@@ -52,9 +54,11 @@ def label(
     `headstart label photos --labels labels.csv --suggest 50 --out next.csv`
     """
     from headstart import api
+    from headstart.images.options import Reading
     from headstart.labelling.album import Looks
 
-    looks = Looks(backbone, weights, engine, device, max_pixels, follow_links)
+    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
+    looks = Looks(backbone, weights, engine, device, max_pixels, reading)
     if suggest is not None:
         target = out or Path("next.csv")
         with progress_bar() as progress:

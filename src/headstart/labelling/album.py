@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load
 from headstart.images.cures import cured
+from headstart.images.options import Reading
 from headstart.labelling.choosing import Codes, Pool, doubts
 from headstart.learner import Learner, Pictures
 from headstart.metrics import apply_temperature
@@ -28,14 +29,17 @@ from headstart.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Looks:
-    """Who looks at the pictures: a network by name, None for the best whose weights are here (as for `audit`)."""
+    """Who looks at the pictures, a network by name or None for the best whose weights are here (as for `audit`).
+
+    `reading` says how the data and tables of labels are read.
+    """
 
     backbone: str | None = None
     weights: str = "pretrained"
     engine: str = "auto"
     device: str = "auto"
     max_pixels: int = 50_000_000
-    follow_links: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,7 @@ def open_album(
     """
     looks = looks or Looks()
     limits = Limits(looks.max_pixels)
-    images = load(data, labelled=False, limits=limits, follow_links=looks.follow_links)
+    images = load(data, labelled=False, limits=limits, **looks.reading)
     if not len(images):
         raise DataError(f"No picture was found in {images.title}.{cured(images.refused)}")
     request = AuditRequest(images.title, None, looks.backbone, looks.weights, engine=looks.engine, device=looks.device)

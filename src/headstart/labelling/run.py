@@ -44,7 +44,7 @@ def label(
     session = Session(album, request.out, request.classes)
     try:
         if request.labels is not None:
-            session.take(request.labels)
+            session.take(request.labels, request.looks.reading)
         app = application(session, album.images.title)
     except UserError:
         session.close()

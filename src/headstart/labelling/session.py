@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from headstart.errors import DataError, UserError
 from headstart.images.names import natural_sort, nfc
+from headstart.images.options import Reading
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal
 from headstart.labelling.tables import image_cells, read_labels, write_labels
@@ -231,10 +232,10 @@ class Session:
         if found not in (before, dict(self.snapshot().labels)):
             self.take(self.out)
 
-    def take(self, data: Path | str) -> int:
+    def take(self, data: Path | str, reading: Reading | None = None) -> int:
         """Take up the labels of a table or of class folders; how many were new. Raises UserError and its kinds."""
         with self._lock:
-            known = read_labels(data, self.album.images)
+            known = read_labels(data, self.album.images, reading)
             if known.strangers:
                 self.notes.append(f"{known.strangers:,} labels of {data} are of pictures that are not here.")
             for name in natural_sort(known.labels.values()):

@@ -43,7 +43,7 @@ def suggest(
 ) -> tuple[Album, list[Suggestion]]:
     """The album of `images`, and the next n suggestions after these labels; see `headstart.suggest`."""
     album = open_album(images, looks, settings, progress)
-    return album, suggested(album, given(labels, album.images), n)
+    return album, suggested(album, given(labels, album.images, looks.reading if looks else None), n)
 
 
 def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from headstart.errors import DataError
 from headstart.images import ImageSet, load
+from headstart.images.options import Reading
 from headstart.images.sources import text
 from headstart.images.sources.cells import column, label_of, located
 from headstart.images.sources.table import PARQUET, is_table
@@ -25,16 +26,16 @@ class Known(NamedTuple):
     strangers: int
 
 
-def read_labels(data: str | os.PathLike[str], images: ImageSet) -> Known:
+def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
     """Labels of these pictures from a table, whose rows without a label are passed over, or from class folders.
 
     Pictures are known by their files. Raises UserError for what cannot be read.
     """
-    path = Path(data)
+    path, reading = Path(data), reading or Reading()
     if is_table(path.name) and path.suffix.lower() not in PARQUET and path.is_file():
-        rows = _rows(path)
+        rows = _rows(path, reading)
     else:
-        found = load(data, allow_empty_classes=True)
+        found = load(data, allow_empty_classes=True, **reading)
         rows = [
             (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k])
             for item, name, k in zip(found.items, found.names, found.labels.tolist(), strict=True)
@@ -47,10 +48,11 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet) -> Known:
     return Known(labels, sum(name not in where for name, _ in rows))
 
 
-def _rows(table: Path) -> list[tuple[str, str]]:
+def _rows(table: Path, reading: Reading) -> list[tuple[str, str]]:
     """(file as an absolute path, label) of the rows that have a label."""
     columns = text.read(table)
-    image, label = (column(columns.values, kind, None, table) for kind in ("image", "label"))
+    asked = {"image": reading.get("image_column"), "label": reading.get("label_column")}
+    image, label = (column(columns.values, kind, name, table) for kind, name in asked.items())
     found = []
     for written, value in zip(columns.values[image], columns.values[label], strict=True):
         told = label_of(value)
@@ -59,7 +61,7 @@ def _rows(table: Path) -> list[tuple[str, str]]:
     return found
 
 
-def given(labels: Any, images: ImageSet) -> dict[int, str]:
+def given(labels: Any, images: ImageSet, reading: Reading | None = None) -> dict[int, str]:
     """Labels by place: from names or paths -> label, a label or None for each picture, or what `read_labels` takes.
 
     Raises DataError where they do not fit the pictures.
@@ -67,7 +69,7 @@ def given(labels: Any, images: ImageSet) -> dict[int, str]:
     if labels is None:
         return {}
     if isinstance(labels, str | os.PathLike):
-        return read_labels(labels, images).labels
+        return read_labels(labels, images, reading).labels
     if isinstance(labels, Mapping):
         where = places(images)
         named = {key if (key := os.fspath(name)) in where else str(Path(key).resolve()): name for name in labels}
