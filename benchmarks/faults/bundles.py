@@ -386,7 +386,9 @@ def rows(scale: float, seed: int = 0) -> Iterator[tuple[str, int, int, str]]:
     import timm
     import torchvision
 
-    assert timm and torchvision  # their import is no part of a refusal's time
+    from headstart.backbones import pages
+
+    assert timm and torchvision and pages  # their import is no part of a refusal's time, nor code of a file
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
