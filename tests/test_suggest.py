@@ -121,3 +121,23 @@ def test_tables_of_other_columns_are_read_by_the_names_that_are_given(tmp_path: 
     assert _main([*asked, "--no-store", "--image-column", "scan", "--label-column", "kind"]) == 0
     suggested = {line.split(",")[0] for line in out.read_text().splitlines()[1:]}
     assert suggested == {f"{i}.png" for i in range(5, 12)}
+
+
+def test_columns_are_of_the_table_that_has_them(tmp_path: Path) -> None:
+    """Beside it are a table that `label` wrote, class folders, or a folder; with no table they are refused."""
+    rng, rows = np.random.default_rng(0), []
+    for i in range(12):
+        (tmp_path / "photos" / "red").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(tmp_path / "photos" / "red" / f"{i}.png")
+        rows.append(f"photos/red/{i}.png,{'red' if i < 5 else ''}")
+    (tmp_path / "scans.csv").write_text("\n".join(["scan,kind", *rows]) + "\n")
+    (tmp_path / "own.csv").write_text("image,label\nphotos/red/11.png,red\n")
+    photos, scans, own = (str(tmp_path / name) for name in ("photos", "scans.csv", "own.csv"))
+
+    def left(data: str, labels: str) -> int | None:
+        out = tmp_path / "next.csv"
+        asked = ["label", data, "--labels", labels, "--suggest", "20", "--backbone", "sprout", "--out", str(out)]
+        code = _main([*asked, "--no-store", "--image-column", "scan", "--label-column", "kind"])
+        return len(out.read_text().splitlines()) - 1 if code == 0 else None
+
+    assert [left(photos, scans), left(scans, own), left(scans, photos), left(photos, photos)] == [7, 11, 0, None]

@@ -11,6 +11,7 @@ from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.labelling.album import Looks, open_album
 from headstart.labelling.session import Session
+from headstart.labelling.tables import for_pictures
 from headstart.progress import Progress, silent
 from headstart.records import check_file
 
@@ -40,7 +41,8 @@ def label(
     from headstart.serve import shell
 
     check_file(request.out, (".csv",))
-    album = open_album(request.data, request.looks, settings, progress)
+    looks = for_pictures(request.looks, request.data, request.labels)
+    album = open_album(request.data, looks, settings, progress)
     session = Session(album, request.out, request.classes)
     try:
         if request.labels is not None:

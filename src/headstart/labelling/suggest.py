@@ -12,7 +12,7 @@ import numpy as np
 from headstart.features.extract import Settings
 from headstart.images.names import natural_sort
 from headstart.labelling.album import Album, Looks, open_album
-from headstart.labelling.tables import given, image_cells
+from headstart.labelling.tables import for_pictures, given, image_cells
 from headstart.progress import Progress, silent
 from headstart.records import write_csv
 
@@ -42,8 +42,9 @@ def suggest(
     progress: Progress = silent,
 ) -> tuple[Album, list[Suggestion]]:
     """The album of `images`, and the next n suggestions after these labels; see `headstart.suggest`."""
-    album = open_album(images, looks, settings, progress)
-    return album, suggested(album, given(labels, album.images, looks.reading if looks else None), n)
+    looks = looks or Looks()
+    album = open_album(images, for_pictures(looks, images, labels), settings, progress)
+    return album, suggested(album, given(labels, album.images, looks.reading), n)
 
 
 def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from headstart.images.options import Reading
 from headstart.images.sources import text
 from headstart.images.sources.cells import column, label_of, located
 from headstart.images.sources.table import PARQUET, is_table
-from headstart.labelling.album import Album, places
+from headstart.labelling.album import Album, Looks, places
 from headstart.records import write_csv
 
 COLUMNS = ("image", "label", "by")
@@ -35,7 +36,7 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     if is_table(path.name) and path.suffix.lower() not in PARQUET and path.is_file():
         rows = _rows(path, reading)
     else:
-        found = load(data, allow_empty_classes=True, **reading)
+        found = load(data, allow_empty_classes=True, **(reading if is_table(path.name) else _without_columns(reading)))
         rows = [
             (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k])
             for item, name, k in zip(found.items, found.names, found.labels.tolist(), strict=True)
@@ -48,11 +49,26 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     return Known(labels, sum(name not in where for name, _ in rows))
 
 
+def for_pictures(looks: Looks, data: Any, labels: Any) -> Looks:
+    """How the pictures are looked at: columns are those of the table of labels alone, where `data` is no table."""
+    tables = [isinstance(each, str | os.PathLike) and is_table(Path(each).name) for each in (data, labels)]
+    return replace(looks, reading=_without_columns(looks.reading)) if tables == [False, True] else looks
+
+
+def _without_columns(reading: Reading) -> Reading:
+    return Reading(follow_links=reading.get("follow_links", False))
+
+
 def _rows(table: Path, reading: Reading) -> list[tuple[str, str]]:
-    """(file as an absolute path, label) of the rows that have a label."""
+    """(file as an absolute path, label) of the rows that have a label.
+
+    A table without the columns that are asked for is one of ours, beside a table of pictures that has them.
+    """
     columns = text.read(table)
     asked = {"image": reading.get("image_column"), "label": reading.get("label_column")}
-    image, label = (column(columns.values, kind, name, table) for kind, name in asked.items())
+    image, label = (
+        column(columns.values, kind, name if name in columns.values else None, table) for kind, name in asked.items()
+    )
     found = []
     for written, value in zip(columns.values[image], columns.values[label], strict=True):
         told = label_of(value)
