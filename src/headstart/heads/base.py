@@ -174,8 +174,8 @@ class Head(Estimator):
         features, n = self._checked(X), self.TOGETHER
         found = [self._logits(features[start : start + n]) for start in range(0, len(features) - n + 1, n)]
         if rest := len(features) % n:
-            last = np.minimum(np.arange(len(features) - rest, len(features) - rest + n), len(features) - 1)
-            found.append(self._logits(features[last])[:rest])
+            last: Any = np.pad(features[-rest:], ((0, n - rest), (0, 0)), mode="edge")
+            found.append(self._logits(last)[:rest])
         return np.concatenate(found)
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:

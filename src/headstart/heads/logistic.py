@@ -30,9 +30,9 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 ROWS_FOR_LENGTHS, MOST_FOR_LENGTHS = 10, 500
 """From so many rows of each class on it is also tried without `normalise`, below so many rows in all."""
 FEW_ROWS = Way(Shape(normalise=True), 0.01, (USUAL,))
-"""What is used where nothing can be tried, and tried first elsewhere: decision 0020."""
+"""What is used for two classes where nothing can be tried, and tried first elsewhere: decision 0020."""
 MOST_UNTRIED = 100.0
-"""The strength where nothing can be tried is the usual one for two classes, and grows with the classes up to this."""
+"""Up to this the strength grows with the number of classes where nothing can be tried."""
 
 
 def c_grid(power: float) -> list[float]:
@@ -59,7 +59,8 @@ class LogisticHead(DenseHead):
     whether standardised features are whitened (`whiten`): divided, in their principal axes, by
     sqrt(variance + whiten * total variance); 0 is not at all.  The penalty on whitened features spares what varies
     little within the classes, as ridge regression and linear discriminants do.  Where nothing can be tried it is
-    `FEW_ROWS`.  With a C that is given, features are left as they are unless something else is asked for.
+    `FEW_ROWS`, with a weaker penalty for more than two classes.  With a C that is given, features are left as they are
+    unless something else is asked for.
 
     `class_weight='balanced'` weighs every loss, also those of the history.  When there are more features than rows the
     problem is solved in the span of the rows, which is exact.  `standardise=False` takes the features as they are; a
@@ -147,7 +148,8 @@ class LogisticHead(DenseHead):
         roots = (False, True) if n < MOST_FOR_LENGTHS and folds is not None else (False,)
         if self.root is not None:
             roots = (self.root,)
-        strengths = STRENGTHS if folds is not None else (min(USUAL * (len(self.classes_) - 1), MOST_UNTRIED),)
+        untried = min(FEW_ROWS.strengths[0] * (len(self.classes_) - 1), MOST_UNTRIED)
+        strengths = (untried,) if folds is None else STRENGTHS
         shapes = [Shape(root, normalise) for normalise in lengths for root in roots]
         return [Way(shape, whiten, strengths) for shape in shapes for whiten in whitenings]
 
