@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,15 +41,23 @@ class _Blas:
 
     def __init__(self) -> None:
         self.lock, self.asking = Lock(), 0
+        self.found: Any = None
+        self.modules = 0
         self.limits: Any = None
 
     def enter(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self.lock:
             if not self.asking:
-                self.limits = threadpool_limits(1, user_api="blas")
+                self.limits = self._libraries().limit(limits=1, user_api="blas")
             self.asking += 1
+
+    def _libraries(self) -> Any:
+        """The libraries that hold a BLAS; they are looked for anew only where modules have been imported since."""
+        from threadpoolctl import ThreadpoolController
+
+        if len(sys.modules) != self.modules:
+            self.found, self.modules = ThreadpoolController(), len(sys.modules)
+        return self.found
 
     def leave(self) -> None:
         with self.lock:

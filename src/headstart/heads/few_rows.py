@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from headstart.heads.base import Examples, Features
 from headstart.heads.folds import Codes, Folds
 from headstart.heads.principal import Diagonal, Principal
+from headstart.heads.solver.batch import Batch, padded
+from headstart.heads.solver.batch import minimise as minimise_together
 from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.rows import Dense, Matrix
 from headstart.heads.solver.scaler import Scaler, standardised
@@ -36,6 +39,8 @@ BLOCK = 512
 """Rows that are a thread's work in the fit of all rows, beside which nothing else is at work."""
 LARGE = 2**21
 """Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
+TOGETHER = 2**20
+"""Numbers in the rows of fits that are walked together: so many stay in the processor's cache."""
 
 
 class Shape(NamedTuple):
@@ -69,10 +74,9 @@ class Way(NamedTuple):
         """How rows are scaled, for a history."""
         return {"root": float(self.shape.root), "normalise": float(self.shape.normalise), "whiten": self.whiten}
 
-    def penalty(self, strength: float, Z: Matrix) -> float:
-        """1 / (C n) for rows Z (n, r)."""
-        squares = float(np.square(Z).sum(dtype=np.float64)) if self.relative else float(len(Z))
-        return max(squares, 1e-300) / (strength * len(Z) ** 2)
+    def penalty(self, strength: float, n: int, square: float) -> float:
+        """1 / (C n) for n rows with this mean square."""
+        return max(square if self.relative else 1.0, 1e-300) / (strength * n)
 
 
 class FewRowsFit(NamedTuple):
@@ -111,25 +115,40 @@ class FewRows:
 
     def _try(self, ways: Sequence[Way], trials: Trials) -> None:
         """Every penalty of every way, from strong to weak."""
-        y, folds = self.rows.y, trials.folds
-        for shape in dict.fromkeys(way.shape for way in ways):
-            placed = self._placed[shape].rounded()  # exact enough to choose by
-            turned = map_all(placed.turned, folds.pairs, threads=placed.size >= LARGE)
-            tried = [way for way in ways if way.shape == shape]
-            jobs = [(way, rows, y[fitted]) for way in tried for rows, (fitted, _) in zip(turned, folds, strict=True)]
-            large = len(tried) * sum(rows.axes.rows.size for rows in turned) >= LARGE
-            walked = iter(map_all(self._walked, jobs, threads=large))
-            for way in tried:
-                of_each = zip(*(next(walked) for _ in turned), strict=True)  # of every fold, strength by strength
-                for strength, logits in zip(way.strengths, of_each, strict=True):
-                    doubt = _doubt(strength) + way.shape.root * ROOT_DOUBT if way.relative else 0.0
-                    trials.add(way.told() | {"strength": strength}, logits, doubt=doubt)
+        turned = {shape: self._turned(shape, trials.folds) for shape in {way.shape for way in ways}}
+        paths = [
+            _Path.of(way, rows, self.rows.y[fitted])
+            for way in ways
+            for rows, (fitted, _) in zip(turned[way.shape], trials.folds, strict=True)
+        ]
+        large = sum(path.Z.size for path in paths) >= LARGE
+        walked = chain.from_iterable(map_all(self._walked, _batches(paths), threads=large))
+        for way in ways:
+            of_each = zip(*islice(walked, len(trials.folds)), strict=True)  # of every fold, strength by strength
+            for strength, logits in zip(way.strengths, of_each, strict=True):
+                doubt = _doubt(strength) + way.shape.root * ROOT_DOUBT if way.relative else 0.0
+                trials.add(way.told() | {"strength": strength}, logits, doubt=doubt)
 
-    def _walked(self, job: tuple[Way, _Turned, Codes]) -> list[Matrix]:
-        """A way on one fold with the classes of its rows: the logits (m, k) of every strength."""
-        way, rows, y = job
-        path = _Path(rows, y, self.weights, way)
-        return [path.to(strength) for strength in way.strengths]
+    def _turned(self, shape: Shape, folds: Folds) -> list[_Turned]:
+        """The rows of every fold."""
+        placed = self._placed[shape].rounded()  # exact enough to choose by
+        return map_all(placed.turned, folds.pairs, threads=placed.size >= LARGE)
+
+    def _walked(self, paths: Sequence[_Path]) -> list[list[Matrix]]:
+        """For each path the logits (m, k) of every strength; each fit is started from the one before."""
+        batch = Batch.of([path.Z for path in paths], [path.y for path in paths], self.weights)
+        judged, theta = padded([path.judged for path in paths], batch.Z.shape[2]), batch.zeros()
+        first, squares = batch.steepness(theta), batch.variances[:, :-1].sum(axis=1)
+        found: list[list[Matrix]] = [[] for _ in paths]
+        for strengths in zip(*(path.way.strengths for path in paths), strict=True):
+            each = zip(paths, strengths, squares, strict=True)
+            penalties = [path.way.penalty(s, len(path.Z), float(square)) for path, s, square in each]
+            tol = ROUGH * first / np.sqrt(np.maximum(strengths, 1.0))
+            theta = minimise_together(batch.penalised(np.array(penalties)), theta, tol, max_iter=200)
+            logits = judged @ theta.transpose(0, 2, 1)
+            for path, those, here in zip(paths, found, logits, strict=True):
+                those.append(here[: len(path.judged)].astype(np.float64))
+        return found
 
     @contextmanager
     def _turned_beside(self, ways: Sequence[Way]) -> Iterator[Future[Principal] | None]:
@@ -145,10 +164,11 @@ class FewRows:
         placed = self._placed[way.shape]
         axes = placed.principal() if whole is None else whole.result()
         Z = axes.rows * axes.factors(way.whiten)
-        penalty = way.penalty(strength, Z)
+        variances = np.square(Z).mean(axis=0)
+        penalty = way.penalty(strength, len(Z), float(variances.sum()))
         problem = Problem(Dense(Z, BLOCK), self.rows.y, row_weights(self.rows.y, self.weights), penalty)
         start = np.zeros((Z.shape[1] + 1, len(self.weights)))
-        curvature = Diagonal(variances=np.square(Z).mean(axis=0))
+        curvature = Diagonal(variances=variances)
         found = minimise(problem, start, tol=self.tol, max_iter=self.max_iter, curvature=curvature)
         weights, bias = axes.back(found.theta, way.whiten)
         coef, intercept = placed.scaler.fold(placed.unmap(weights), bias)
@@ -226,26 +246,25 @@ class _Turned(NamedTuple):
     judged: Matrix
 
 
-class _Path:
-    """Fits on the rows of one fold, each started from the one before, and their logits for the rows judged."""
+class _Path(NamedTuple):
+    """A way on one fold: the rows to fit (n, r), their classes (n,), and the rows to judge (m, r)."""
 
-    def __init__(self, rows: _Turned, y: Codes, weights: Matrix, way: Way) -> None:
+    way: Way
+    Z: Matrix
+    y: Codes
+    judged: Matrix
+
+    @classmethod
+    def of(cls, way: Way, rows: _Turned, y: Codes) -> _Path:
+        """Of the rows of a fold."""
         factors = rows.axes.factors(way.whiten)
-        self.Z, self.judged, self.way = rows.axes.rows * factors, rows.judged * factors, way
-        self.y, self.weights = y, row_weights(y, weights)
-        self.curvature = Diagonal(variances=np.square(self.Z).mean(axis=0, dtype=np.float64))
-        self.theta = np.zeros((self.Z.shape[1] + 1, len(weights)))
-        self.first = 0.0
+        return cls(way, rows.axes.rows * factors, y, rows.judged * factors)
 
-    def to(self, strength: float) -> Matrix:
-        """On to this penalty: logits (m, k)."""
-        problem = Problem(Dense(self.Z), self.y, self.weights, self.way.penalty(strength, self.Z))
-        if not self.first:
-            self.first = float(np.abs(problem.gradient(problem.point(problem.logits(self.theta)).P, self.theta)).max())
-        tol = ROUGH * self.first / max(1.0, np.sqrt(strength))
-        self.theta = minimise(problem, self.theta, tol=tol, max_iter=200, curvature=self.curvature).theta
-        logits: Matrix = Dense(self.judged).times(self.theta[:-1]) + self.theta[-1]
-        return logits
+
+def _batches(paths: Sequence[_Path]) -> list[Sequence[_Path]]:
+    """Paths that are walked together: as many as the processor's cache holds."""
+    size = max(1, TOGETHER // max(1, *(path.Z.size for path in paths)))
+    return [paths[start : start + size] for start in range(0, len(paths), size)]
 
 
 def _doubt(strength: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from headstart.heads.state import State
 from headstart.heads.trials import Trials, note_choice
 
 Matrix = NDArray[np.float64]
+Solver = Callable[[Sequence[float]], list[tuple[Matrix, Matrix]]]
 ALPHAS = tuple(10.0**exponent for exponent in range(-3, 5))
 USUAL = 0.01  # times the number of features, where nothing can be tried
 
@@ -56,7 +57,7 @@ class RidgeHead(Head):
         weights = class_weights(rows.y, self.classes_, self.class_weight)
         trials = self._tried(rows, weights, folds) if folds is not None else None
         alpha = trials.best.settings["alpha"] if trials else self.alpha or USUAL * rows.X.shape[1]
-        coef, intercept = _solver(rows, weights)(alpha)
+        ((coef, intercept),) = _solver(rows, weights)([alpha])
         seen = trials.best.logits if trials else _scores(rows.X, coef, intercept)
         scale = fit_scale(seen, trials.codes if trials else rows.y)
         self.coef_, self.intercept_ = scale * coef, scale * intercept
@@ -71,10 +72,13 @@ class RidgeHead(Head):
     def _tried(self, rows: Examples, weights: Matrix, folds: Folds) -> Trials:
         """Every alpha on every fold."""
         trials = Trials(rows.y, folds, weights, "squared error")
-        solvers = [(_solver(Examples(taken(rows.X, f), rows.y[f]), weights), rows.X[j]) for f, j in folds]
+        alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
+        of_folds = [
+            [_scores(rows.X[j], *fit) for fit in _solver(Examples(taken(rows.X, f), rows.y[f]), weights)(alphas)]
+            for f, j in folds
+        ]
         targets = np.eye(len(weights))[trials.codes]
-        for alpha in ALPHAS if self.alpha is None else (float(self.alpha),):
-            scores = [_scores(X, *solve(alpha)) for solve, X in solvers]
+        for alpha, scores in zip(alphas, zip(*of_folds, strict=True), strict=True):
             trials.add({"alpha": alpha}, scores, np.square(np.concatenate(scores) - targets).sum(axis=1))
         return trials
 
@@ -96,18 +100,18 @@ def _scores(X: Features, coef: Matrix, intercept: Matrix) -> Matrix:
     return np.concatenate([X[rows].astype(np.float64) @ coef + intercept for rows in row_blocks(X)])
 
 
-def _solver(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Matrix, Matrix]]:
-    """alpha -> weights (d, k) and bias (k,) for raw features; `weights` (k,) are those of the classes."""
+def _solver(rows: Examples, weights: Matrix) -> Solver:
+    """For each alpha, weights (d, k) and bias (k,) for raw features; `weights` (k,) are those of the classes."""
     if rows.X.size >= blocks.VERY_LARGE and len(rows.X) >= rows.X.shape[1]:
         return _accumulated(rows, weights)
     each, targets = weights[rows.y], np.eye(len(weights))[rows.y]
     scaler = _weighted_scaler(rows.X, each)
     mean = each @ targets / each.sum()
     solve = _closed_form(rows.X, scaler, each, targets - mean)
-    return lambda alpha: scaler.fold(solve(alpha), mean)
+    return lambda alphas: [scaler.fold(W, mean) for W in solve(alphas)]
 
 
-def _accumulated(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Matrix, Matrix]]:
+def _accumulated(rows: Examples, weights: Matrix) -> Solver:
     """As `_solver`, with two passes over blocks of rows: what is kept are the sums (d, d) and (d, k) of (A)."""
     from scipy.linalg import solve
 
@@ -122,7 +126,8 @@ def _accumulated(rows: Examples, weights: Matrix) -> Callable[[float], tuple[Mat
         Z *= root
         A += Z.T @ Z
         right += Z.T @ (root * (one_hot[y[b]] - mean))
-    return lambda alpha: scaler.fold(solve(A + alpha * np.eye(len(A)), right, assume_a="pos"), mean)
+    one = np.eye(len(A))
+    return lambda alphas: [scaler.fold(solve(A + alpha * one, right, assume_a="pos"), mean) for alpha in alphas]
 
 
 def _weighted_scaler(X: Features, weights: Matrix) -> Scaler:
@@ -133,8 +138,10 @@ def _weighted_scaler(X: Features, weights: Matrix) -> Scaler:
     return Scaler((weights @ X) / weights.sum(), scaler.scale)
 
 
-def _closed_form(X: Features, scaler: Scaler, weights: Matrix, targets: Matrix) -> Callable[[float], Matrix]:
-    """alpha -> weights (d, k) for standardised features, from whichever normal matrix is smaller."""
+def _closed_form(
+    X: Features, scaler: Scaler, weights: Matrix, targets: Matrix
+) -> Callable[[Sequence[float]], list[Matrix]]:
+    """For each alpha, weights (d, k) for standardised features, from whichever normal matrix is smaller."""
     from scipy.linalg import solve
 
     n, d = X.shape
@@ -142,15 +149,19 @@ def _closed_form(X: Features, scaler: Scaler, weights: Matrix, targets: Matrix) 
     if n >= d:
         Z = standardised([X], scaler, np.float64) * root[:, None]
         A, right = Z.T @ Z, Z.T @ (root[:, None] * targets)
-        return lambda alpha: solve(A + alpha * np.eye(d), right, assume_a="pos")
+        return lambda alphas: [solve(A + alpha * np.eye(d), right, assume_a="pos") for alpha in alphas]
     G = gram_matrix([X], scaler)
     G *= root[:, None]
     G *= root
 
-    def wide(alpha: float) -> Matrix:
+    def dual(alpha: float) -> Matrix:
         B = G.copy(order="F")
         B[np.diag_indices(n)] += alpha
-        dual = root[:, None] * solve(B, root[:, None] * targets, assume_a="pos", lower=True, overwrite_a=True)
-        return columns_of([X], scaler, dual)
+        found: Matrix = root[:, None] * solve(B, root[:, None] * targets, assume_a="pos", lower=True, overwrite_a=True)
+        return found
+
+    def wide(alphas: Sequence[float]) -> list[Matrix]:
+        weights = columns_of([X], scaler, np.concatenate([dual(alpha) for alpha in alphas], axis=1))
+        return np.split(weights, len(alphas), axis=1)
 
     return wide
