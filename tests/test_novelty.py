@@ -16,7 +16,7 @@ from headstart import api, bundle, tensors
 from headstart.conformal import Conformal
 from headstart.errors import BundleError, UserError
 from headstart.inference import Predictions, predict, write_predictions
-from headstart.novelty import MOST, WIDTH, Novelty
+from headstart.novelty import MOST, SPARSE, WIDTH, Novelty, Sketch
 from headstart.statistics import conformal_quantile
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
@@ -184,3 +184,14 @@ def test_a_set_names_its_classes_from_the_most_probable_on() -> None:
 def test_scores_of_a_run_are_its_out_of_fold_answers(run: Path) -> None:
     scores = load_file(run / "bundle" / "conformal.safetensors")["scores"]
     assert len(scores) == json.loads((run / "scores.json").read_text())["after"]["cv"]["n"]
+
+
+@pytest.mark.parametrize("d", [3_000, 40_000])
+def test_a_row_is_sketched_to_the_last_bit_alike_alone_and_among_many(d: int) -> None:
+    sketch, X = Sketch.drawn(d), np.random.default_rng(0).normal(size=(SPARSE + 2, d)).astype(np.float32)
+    among_many = sketch(X)
+    assert among_many.shape == (SPARSE + 2, WIDTH)
+    assert np.array_equal(among_many[:3], sketch(X[:3]))
+    signed = np.zeros(WIDTH)
+    np.add.at(signed, sketch.buckets, X[1].astype(np.float64) * sketch.signs)
+    np.testing.assert_allclose(among_many[1], signed, rtol=1e-4, atol=1e-4)

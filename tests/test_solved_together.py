@@ -81,3 +81,14 @@ def test_where_rounding_leaves_no_decrease_the_solver_stops() -> None:
     together = Batch.of(rows, codes, np.ones(3)).penalised(PENALTIES)
     theta = batch.minimise(together, together.zeros(), np.zeros(5), 5_000)
     assert together.steepness(theta).max() < 1e-9
+
+
+def test_a_gradient_that_rounding_made_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Balanced classes of rows that are all alike: in float32 the first gradient is a rounding error."""
+    steps, gradient = [], Batch.gradient
+    monkeypatch.setattr(Batch, "gradient", lambda *of: steps.append(1) or gradient(*of))
+    y = (np.arange(40) % 4 == 0).astype(np.int64)
+    together = Batch.of([np.zeros((40, 0), np.float32)], [y], np.array([2 / 3, 2.0])).penalised(np.array([1e-3]))
+    theta = batch.minimise(together, together.zeros(), 0.01 * together.steepness(together.zeros()), 500)
+    assert len(steps) < 5
+    assert np.abs(theta).max() < 1e-5

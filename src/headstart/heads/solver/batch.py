@@ -119,8 +119,9 @@ class Batch:
 def minimise(batch: Batch, theta: Array, tol: Floats, max_iter: int) -> Array:
     """theta (B, k, r + 1) from which no problem's largest absolute gradient is above its `tol` (B,).
 
-    One that rounding keeps from a decrease stops where it is, as all do after `max_iter` steps.
+    A problem whose gradient may be made by rounding stops where it is, as all do after `max_iter` steps.
     """
+    tol = np.maximum(tol, 4 * np.finfo(batch.Z.dtype).eps * np.sqrt(batch.variances.max(axis=1)))
     found = theta.copy()
     going = np.arange(len(theta))
     state = _State.at(batch, theta)
