@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.heads.principal import Diagonal, Principal
-from headstart.heads.solver import batch, softmax
+from headstart.heads.solver import softmax, together
 from headstart.heads.solver.batch import Batch
 from headstart.heads.solver.rows import Dense
 
@@ -43,9 +43,9 @@ def test_each_has_the_weights_it_has_alone(k: int, dtype: Any, tol: float, near:
     """Whatever is beside it: more rows, more columns, a weaker penalty, fewer steps to go."""
     rows, codes = problems(k, dtype)
     weights = np.linspace(0.5, 1.5, k)
-    together = Batch.of(rows, codes, weights).penalised(PENALTIES)
-    theta = batch.minimise(together, together.zeros(), np.full(5, tol), 500)
-    assert together.steepness(theta).max() <= 1.1 * tol
+    batch = Batch.of(rows, codes, weights).penalised(PENALTIES)
+    theta = together.minimise(batch, batch.zeros(), np.full(5, tol), 500)
+    assert batch.steepness(theta).max() <= 1.1 * tol
     for Z, y, penalty, found in zip(rows, codes, PENALTIES, theta, strict=True):
         expected = alone(Z, y, weights, penalty).theta.T
         width = Z.shape[1]
@@ -56,21 +56,21 @@ def test_each_has_the_weights_it_has_alone(k: int, dtype: Any, tol: float, near:
 
 def test_a_problem_stops_by_its_own_tolerance_and_the_others_go_on() -> None:
     rows, codes = problems(3)
-    together = Batch.of(rows, codes, np.ones(3)).penalised(PENALTIES)
-    first = together.steepness(together.zeros())
+    batch = Batch.of(rows, codes, np.ones(3)).penalised(PENALTIES)
+    first = batch.steepness(batch.zeros())
     tol = np.where(np.arange(5) == 1, 2 * first, 1e-8)
-    theta = batch.minimise(together, together.zeros(), tol, 500)
+    theta = together.minimise(batch, batch.zeros(), tol, 500)
     assert not theta[1].any()
-    assert (together.steepness(theta) <= tol).all()
-    assert together.steepness(theta)[[0, 2, 3, 4]].max() < 1e-6 * first.min()
+    assert (batch.steepness(theta) <= tol).all()
+    assert batch.steepness(theta)[[0, 2, 3, 4]].max() < 1e-6 * first.min()
 
 
 def test_a_problem_of_rows_that_are_all_alike_learns_the_shares_of_the_classes() -> None:
     """Rows without a column, beside one that has some; the bias is all there is to learn."""
     rows, codes = problems(2)
     rows[0], codes[0] = np.zeros((12, 0)), np.array([0] * 9 + [1] * 3)
-    together = Batch.of(rows, codes, np.ones(2)).penalised(PENALTIES)
-    theta = batch.minimise(together, together.zeros(), np.full(5, 1e-10), 500)
+    batch = Batch.of(rows, codes, np.ones(2)).penalised(PENALTIES)
+    theta = together.minimise(batch, batch.zeros(), np.full(5, 1e-10), 500)
     assert theta[0, 0, -1] - theta[0, 1, -1] == pytest.approx(np.log(3))
     assert not theta[0, :, :-1].any()
 
@@ -78,9 +78,9 @@ def test_a_problem_of_rows_that_are_all_alike_learns_the_shares_of_the_classes()
 def test_where_rounding_leaves_no_decrease_the_solver_stops() -> None:
     """A tolerance of nothing is never reached, and no problem moves away from its best place."""
     rows, codes = problems(3)
-    together = Batch.of(rows, codes, np.ones(3)).penalised(PENALTIES)
-    theta = batch.minimise(together, together.zeros(), np.zeros(5), 5_000)
-    assert together.steepness(theta).max() < 1e-9
+    batch = Batch.of(rows, codes, np.ones(3)).penalised(PENALTIES)
+    theta = together.minimise(batch, batch.zeros(), np.zeros(5), 5_000)
+    assert batch.steepness(theta).max() < 1e-9
 
 
 def test_a_gradient_that_rounding_made_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_a_gradient_that_rounding_made_is_not_followed(monkeypatch: pytest.Monke
     steps, gradient = [], Batch.gradient
     monkeypatch.setattr(Batch, "gradient", lambda *of: steps.append(1) or gradient(*of))
     y = (np.arange(40) % 4 == 0).astype(np.int64)
-    together = Batch.of([np.zeros((40, 0), np.float32)], [y], np.array([2 / 3, 2.0])).penalised(np.array([1e-3]))
-    theta = batch.minimise(together, together.zeros(), 0.01 * together.steepness(together.zeros()), 500)
+    batch = Batch.of([np.zeros((40, 0), np.float32)], [y], np.array([2 / 3, 2.0])).penalised(np.array([1e-3]))
+    theta = together.minimise(batch, batch.zeros(), 0.01 * batch.steepness(batch.zeros()), 500)
     assert len(steps) < 5
     assert np.abs(theta).max() < 1e-5

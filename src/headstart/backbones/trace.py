@@ -10,7 +10,7 @@ import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,7 @@ def _marking(network: nn.Module, marks: dict[str, Any]) -> Iterator[None]:
 
 
 class _Shapes(fx.Interpreter):
-    """Runs the graph on tensors without content and notes the shapes."""
+    """Runs the graph, where it can on tensors without content, and notes the shapes."""
 
     def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
         super().__init__(network, graph=graph)
@@ -158,6 +158,25 @@ class _Shapes(fx.Interpreter):
         if isinstance(value, torch.Tensor):
             self.found[n] = tuple(value.shape)
         return value
+
+
+class _OnMeta(nn.Module):
+    """A network whose graph is run on PyTorch's device without memory; its weights are put there for the call."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
+        super().__init__()
+        self.network, self.shapes = network, _ShapesOnMeta(network, graph)
+
+    def forward(self, pictures: torch.Tensor) -> None:
+        self.shapes.run(pictures)
+
+
+class _ShapesOnMeta(_Shapes):
+    """Also brings there the constants that tracing found in the code."""
+
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        value = super().get_attr(target, args, kwargs)
+        return value.to("meta") if isinstance(value, torch.Tensor) else value
 
 
 @contextmanager
@@ -177,32 +196,40 @@ def _copied(value: Any) -> Any:
     return copy.copy(value) if type(value) in (dict, list) else value
 
 
-def _without_content(network: nn.Module) -> AbstractContextManager[Any]:
-    """Tensors that have shapes alone. A small network is really run: PyTorch takes seconds to load what it takes."""
-    if sum(p.numel() for p in network.parameters()) <= SMALL:
-        return nullcontext()
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    return FakeTensorMode(allow_non_fake_inputs=True)
-
-
 def _shapes(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
     """Shapes for a batch of BATCH pictures, of the tensors that depend on it."""
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    interpreter = _Shapes(network, graph)
-    with torch.no_grad():
-        try:
-            with _restoring(network), _without_content(network):
-                interpreter.run(torch.zeros(BATCH, 3, *size, device=device))
-        except RuntimeError:  # an index that is computed from tensors needs their content
-            interpreter = _Shapes(network, graph)
-            interpreter.run(torch.zeros(BATCH, 3, *size, device=device))
     picture = next(n for n in graph.nodes if n.op == "placeholder")
+    small = sum(p.numel() for p in network.parameters()) <= SMALL
+    found = (None if small else _on_meta(network, graph, size)) or _with_content(network, graph, size)
     depends: set[fx.Node] = {picture}
     for node in graph.nodes:
         if any(n in depends for n in node.all_input_nodes):
             depends.add(node)
-    return {node: shape for node, shape in interpreter.found.items() if node in depends}
+    return {node: shape for node, shape in found.items() if node in depends}
+
+
+def _on_meta(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]] | None:
+    """Shapes by tensors without content; None where the code makes tensors with some, or looks into one.
+
+    PyTorch takes seconds to load what it takes, where timm has not done so already.
+    """
+    running = _OnMeta(network, graph)
+    weights = {name: value.to("meta") for name, value in [*running.named_parameters(), *running.named_buffers()]}
+    with torch.no_grad(), _restoring(network):
+        try:
+            torch.func.functional_call(running, weights, (torch.empty(BATCH, 3, *size, device="meta"),))
+        except Exception:  # which error it is depends on the operation
+            return None
+    return running.shapes.found
+
+
+def _with_content(network: nn.Module, graph: fx.Graph, size: Size) -> dict[fx.Node, tuple[int, ...]]:
+    """Shapes by a run on an empty picture, which takes a second where a large network on `_on_meta` takes a tenth."""
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    running = _Shapes(network, graph)
+    with torch.no_grad(), _restoring(network):
+        running.run(torch.zeros(BATCH, 3, *size, device=device))
+    return running.found
 
 
 def copy_nodes(source: list[fx.Node], into: fx.Graph, known: dict[fx.Node, fx.Node]) -> None:

@@ -20,11 +20,11 @@ from headstart.heads.base import Examples, Features
 from headstart.heads.folds import Codes, Folds
 from headstart.heads.principal import Diagonal, Principal
 from headstart.heads.solver.batch import Batch, padded
-from headstart.heads.solver.batch import minimise as minimise_together
 from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.rows import Dense, Matrix
 from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.solver.softmax import Problem, Solution, minimise, row_weights
+from headstart.heads.solver.together import minimise as minimise_together
 from headstart.heads.trials import Trials
 from headstart.threads import map_all
 
