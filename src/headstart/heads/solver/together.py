@@ -1,7 +1,7 @@
 """L-BFGS on a batch of small problems, each of which takes the steps that it would take alone.
 
-The method is that of `softmax.minimise`, with a diagonal preconditioner: an exact line search on the logits, which change
-linearly along a direction (Nocedal and Wright 2006, chapters 3 and 7).
+The method is that of `softmax.minimise`, with a diagonal preconditioner: an exact line search on the logits, which
+change linearly along a direction (Nocedal and Wright 2006, chapters 3 and 7).
 """
 
 from __future__ import annotations
