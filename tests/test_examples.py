@@ -18,7 +18,7 @@ def test_a_public_name_has_an_example_that_prints_what_it_says(
     monkeypatch.chdir(tmp_path)  # an example leaves nothing in the clone
     public = getattr(headstart, name)
     runner = doctest.DocTestRunner()
-    known = vars(sys.modules[public.__module__])
+    known = {each: getattr(headstart, each) for each in headstart.__all__} | vars(sys.modules[public.__module__])
     tests = [test for test in doctest.DocTestFinder().find(public, name, globs=known) if test.examples]
     assert tests and tests[0].name == name, f"{name} has no example"
     for test in tests:

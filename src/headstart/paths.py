@@ -7,6 +7,9 @@ from pathlib import Path
 
 import platformdirs
 
+Place = str | Path
+"""A file or folder."""
+
 
 def expanded(path: str | os.PathLike[str]) -> Path:
     """The path with a leading `~` as the home folder; one that names no home folder stays as it is."""

@@ -1,0 +1,83 @@
+"""Comparing networks to build a classifier on. See `headstart.api`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.features.extract import Settings
+from headstart.paths import Place, absolute, expanded, features_dir
+from headstart.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from headstart.ranking.files import SavedRanking
+    from headstart.ranking.rank import RankingRequest
+
+
+def rank(
+    data: Place,
+    backbones: Sequence[str] | None = None,
+    *,
+    weights_folder: Place | None = None,
+    limit: int | None = None,
+    folds: int = 5,
+    image_size: int | None = None,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "auto",
+    follow_links: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    out: Place | None = None,
+    store: bool = True,
+    cluster: str | None = None,
+    progress: Progress = silent,
+) -> SavedRanking:
+    """Rank backbones by how well a classifier on their features does, and write the folder with its report.
+
+    Each is `NAME[:LAYER][@WEIGHTS]`; without `backbones`, all whose weights are here, those of `weights_folder` among
+    them. The test part is never looked at. `cluster` is a Ray cluster whose tasks judge them. Raises UserError and its
+    kinds.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     saved = rank("digits", ["sprout", "sprout@none"], limit=100, store=False, out=f"{folder}/ranking")
+    >>> [row["backbone"] for row in saved.ranking["backbones"]]
+    ['sprout', 'sprout@none']
+    """
+    from headstart.backbones.spelling import parse_list
+    from headstart.images.options import Reading
+    from headstart.ranking.local import local_backbones
+    from headstart.ranking.rank import RankingRequest
+
+    folder = None if weights_folder is None else expanded(weights_folder)
+    asked = tuple(local_backbones(folder) if backbones is None else parse_list(",".join(backbones)))
+    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
+    request = RankingRequest(
+        absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading
+    )
+    return carry_out_ranking(request, out, progress, store=store, cluster=cluster)
+
+
+def carry_out_ranking(
+    request: RankingRequest,
+    out: Place | None = None,
+    progress: Progress = silent,
+    *,
+    store: bool = True,
+    cluster: str | None = None,
+) -> SavedRanking:
+    """Rank what a request names, and write the folder with its report."""
+    from headstart import records
+    from headstart.cluster.tasks import spread_on
+    from headstart.ranking.files import SavedRanking, claim, write
+    from headstart.ranking.rank import rank as execute
+    from headstart.report.ranking import write_ranking_report
+
+    folder = records.unused(Path("rankings") / Path(request.data).stem) if out is None else claim(expanded(out))
+    with spread_on(cluster) as spread:
+        found = execute(request, Settings(features_dir() if store else None), progress, spread)
+    saved = SavedRanking(folder, write(found, folder))
+    write_ranking_report(folder)
+    return saved
