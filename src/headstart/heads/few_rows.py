@@ -40,7 +40,7 @@ BLOCK = 512
 LARGE = 2**21
 """Numbers in all the rows from which folds, and ways to scale them, are worth a thread each."""
 TOGETHER = 2**20
-"""Numbers in the rows of fits that are walked together: so many stay in the processor's cache."""
+"""Numbers in the rows of fits that are walked together, or in their logits: so many stay in the processor's cache."""
 
 
 class Shape(NamedTuple):
@@ -122,7 +122,7 @@ class FewRows:
             for rows, (fitted, _) in zip(turned[way.shape], trials.folds, strict=True)
         ]
         large = sum(path.Z.size for path in paths) >= LARGE
-        walked = chain.from_iterable(map_all(self._walked, _batches(paths), threads=large))
+        walked = chain.from_iterable(map_all(self._walked, self._batches(paths), threads=large))
         for way in ways:
             of_each = zip(*islice(walked, len(trials.folds)), strict=True)  # of every fold, strength by strength
             for strength, logits in zip(way.strengths, of_each, strict=True):
@@ -133,6 +133,12 @@ class FewRows:
         """The rows of every fold."""
         placed = self._placed[shape].rounded()  # exact enough to choose by
         return map_all(placed.turned, folds.pairs, threads=placed.size >= LARGE)
+
+    def _batches(self, paths: Sequence[_Path]) -> list[Sequence[_Path]]:
+        """Paths that are walked together: as many as the processor's cache holds."""
+        largest = max(max(path.Z.size, len(path.Z) * len(self.weights)) for path in paths)
+        size = max(1, TOGETHER // largest)
+        return [paths[start : start + size] for start in range(0, len(paths), size)]
 
     def _walked(self, paths: Sequence[_Path]) -> list[list[Matrix]]:
         """For each path the logits (m, k) of every strength; each fit is started from the one before."""
@@ -259,12 +265,6 @@ class _Path(NamedTuple):
         """Of the rows of a fold."""
         factors = rows.axes.factors(way.whiten)
         return cls(way, rows.axes.rows * factors, y, rows.judged * factors)
-
-
-def _batches(paths: Sequence[_Path]) -> list[Sequence[_Path]]:
-    """Paths that are walked together: as many as the processor's cache holds."""
-    size = max(1, TOGETHER // max(1, *(path.Z.size for path in paths)))
-    return [paths[start : start + size] for start in range(0, len(paths), size)]
 
 
 def _doubt(strength: float) -> float:
