@@ -167,6 +167,24 @@ def test_a_wide_interval_is_said_as_a_range_and_a_narrow_one_after_its_number(
     assert enough_words(run).endswith(told)
 
 
+@pytest.mark.parametrize(("highest", "harder"), [(0.85, True), (0.93, False), (None, False)])
+def test_where_the_test_pictures_are_harder_it_is_said_what_the_forecast_is_of(
+    highest: float | None, harder: bool
+) -> None:
+    """Their whole interval lies below what cross-validation gives the labelled ones."""
+    found = scores.Enough(
+        n=300,
+        curve=((150.0, 0.85), (270.0, 0.9)),
+        ahead=(scores.Ahead(600, 0.92, 0.9, 0.94), scores.Ahead(1200, 0.93, 0.9, 0.95)),
+    )
+    judged = scores.PartScores(n=200, accuracy=0.8, accuracy_low=0.75, accuracy_high=highest)
+    told = enough_words(scores.RunScores(enough=found, after={"test": judged}))
+    of_which = "This is of pictures like the labelled ones, 90.0% of which are named correctly now"
+    assert told.endswith(f"{of_which}; the test pictures are harder (80.0%).") == harder
+    assert ("harder" in told) == harder
+    assert told.startswith("With twice the labelled pictures likely 92.0%")
+
+
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="target=95 is no accuracy"):
         fit("digits", method="pixels", limit=60, target=95, store=False, out=tmp_path / "run")

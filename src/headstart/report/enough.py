@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.phrases import percent
 from headstart.report.numbers import count, plural
-from headstart.schema.scores import Ahead, Enough, RunScores, Target
+from headstart.schema.scores import Ahead, Enough, PartScores, RunScores, Target
 
 WIDE = 4
 """The end of an interval as a multiple of its beginning, above which the interval is said first."""
@@ -19,13 +19,31 @@ def enough_words(scores: RunScores) -> str:
         return f"What more labelled pictures would bring cannot be told: {found.odd}."
     twice, four = (_ahead(each, found) for each in found.ahead)
     told = f"With twice the labelled pictures likely {twice}, with four times {four}."
-    return told if found.target is None else f"{told} {_target(found.target, found, len(scores.run.classes))}"
+    if found.target is not None:
+        told += f" {_target(found.target, found, len(scores.run.classes))}"
+    return told + _where_harder(scores.after.get("test"), found)
+
+
+def _digits(found: Enough) -> int:
+    return 1 if found.n >= 100 else 0
 
 
 def _ahead(each: Ahead, found: Enough) -> str:
-    digits = 1 if found.n >= 100 else 0
+    digits = _digits(found)
     low, high = (percent(bound, digits).removesuffix("%") for bound in (each.low, each.high))
     return f"{percent(each.accuracy, digits)} (90% interval {low} to {high})"
+
+
+def _where_harder(test: PartScores | None, found: Enough) -> str:
+    """What the forecast is of, where fewer of the test pictures are right by more than chance; else ''."""
+    now = found.curve[-1][1]
+    if test is None or test.accuracy_high is None or test.accuracy_high >= now:
+        return ""
+    digits = _digits(found)
+    return (
+        f" This is of pictures like the labelled ones, {percent(now, digits)} of which are named correctly now; the "
+        f"test pictures are harder ({percent(test.accuracy, digits)})."
+    )
 
 
 def _target(found: Target, enough: Enough, classes: int) -> str:
