@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from headstart import tensors
 from headstart.statistics import conformal_quantile
+from headstart.threads import single_threaded_blas
 
 FILE = "novelty.safetensors"
 ALARMS = 0.05
@@ -116,7 +117,8 @@ class Novelty:
         distribution detection with deep nearest neighbors"; k is 1 here.
         """
         blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
-        found = [1 - (self._placed(block) @ self._rows.T).max(axis=1) for block in blocks]
+        with single_threaded_blas():  # its threads would wait for cores at which an engine is at work
+            found = [1 - (self._placed(block) @ self._rows.T).max(axis=1) for block in blocks]
         return np.concatenate(found) if found else np.empty(0, np.float32)
 
     def known(self, features: Features) -> NDArray[np.bool_]:

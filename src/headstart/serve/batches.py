@@ -22,6 +22,7 @@ from headstart.errors import DataError
 from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal, from_arrays
 from headstart.serve.why import Why
+from headstart.threads import single_threaded_blas
 
 MOST = 32
 """Pictures of a batch."""
@@ -90,7 +91,7 @@ class Batches:
         return self._queue.qsize()
 
     def _work(self) -> None:
-        with self._predictor:
+        with self._predictor, single_threaded_blas():  # the products are small, and the engine is at work on all cores
             try:
                 blank = np.full((1, 32, 32, 3), 127, np.uint8)
                 self._predictor.predict_proba(from_arrays(blank, white=self.classifier.source.preprocess.white))
