@@ -17,11 +17,13 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart import Classifier, Predictor, fit, predict
 from headstart.features.extract import Settings
 from headstart.paths import features_dir
 from headstart.serve.app import LOOPBACK, Served, application
+from headstart.serve.batches import Batches
 from headstart.serve.limits import Limits
 from headstart.serve.load import load
 from serving import PIXELS, digits_bundle, digits_classifier, png, served
@@ -233,6 +235,20 @@ def test_a_port_that_is_taken_is_one_sentence(bundle: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="choose another"):
         api.serve(bundle, port=taken.getsockname()[1])
+
+
+def test_while_pictures_are_answered_blas_has_one_thread(classifier: Classifier) -> None:
+    """Its products are small, and its threads would wait for the cores at which the engine is at work."""
+
+    def blas() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        batches = Batches(classifier, max_pixels=10**6)
+        batches.start()
+        assert batches.ready.wait(60) and blas() == {1}
+        batches.stop()
+        assert blas() == {2}
 
 
 def test_a_server_that_answers_no_picture_in_its_time_says_so(classifier: Classifier) -> None:
