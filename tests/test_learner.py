@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,28 @@ def test_blas_has_its_threads_again_after_fits_beside_each_other() -> None:
         second.__exit__(None, None, None)
         assert blas() == before
         GIVEN.cross_validate(Pictures(X, y), 3)
+        assert blas() == before
+
+
+def test_blas_has_one_thread_whichever_thread_asks_and_its_own_again_whichever_leaves_last() -> None:
+    """threadpoolctl 3.8 takes no setting from a thread while another that once made one is alive."""
+    seen: list[list[int]] = []
+
+    def inside() -> None:
+        with single_threaded_blas():
+            seen.append(blas())
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas()
+        inside()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(inside).result()
+            first, last = single_threaded_blas(), single_threaded_blas()
+            first.__enter__()
+            pool.submit(last.__enter__).result()
+            first.__exit__(None, None, None)
+            pool.submit(last.__exit__, None, None, None).result()
+        assert [set(each) for each in seen] == [{1}, {1}]
         assert blas() == before
 
 

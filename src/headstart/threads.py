@@ -48,8 +48,17 @@ class _Blas:
     def enter(self) -> None:
         with self.lock:
             if not self.asking:
-                self.limits = self._libraries().limit(limits=1, user_api="blas")
+                libraries = self._libraries()
+                with _from_any_thread():
+                    self.limits = libraries.limit(limits=1, user_api="blas")
             self.asking += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.asking -= 1
+            if not self.asking:
+                with _from_any_thread():
+                    self.limits.restore_original_limits()
 
     def _libraries(self) -> Any:
         """The libraries that hold a BLAS; they are looked for anew only where modules have been imported since."""
@@ -59,11 +68,16 @@ class _Blas:
             self.found, self.modules = ThreadpoolController(), len(sys.modules)
         return self.found
 
-    def leave(self) -> None:
-        with self.lock:
-            self.asking -= 1
-            if not self.asking:
-                self.limits.restore_original_limits()
+
+@contextmanager
+def _from_any_thread() -> Iterator[None]:
+    """threadpoolctl 3.8 takes no setting from a thread while another that once made one is alive; here any may."""
+    from threadpoolctl import OpenBLASController
+
+    forget = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
+    forget(force=True)
+    yield
+    forget(force=True)
 
 
 _blas = _Blas()
