@@ -3,8 +3,8 @@
     python benchmarks/serve.py --data PICTURES [--run RUN] [--hostile FILES.tar.xz] [--seconds 60] [--clients 32]
 
 Every answer is compared with the picture's single prediction. In one run, in turns: the classifier alone over the same
-pictures in blocks of 32, then the server. Printed are the rates (images/s), p50 and p99 (ms), the statuses, the largest
-difference, and how much the server's memory grew.
+pictures in blocks of 32, then the server. Printed are the rates (images/s) and their ratios, medians over the turns with
+the least and the most, p50 and p99 (ms), the statuses, the largest difference, and how much the server's memory grew.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -71,7 +72,7 @@ class Clients:
         self.lock = threading.Lock()
 
     def run(self, clients: int, seconds: float, share: float) -> float:
-        """Images/s answered right within the time."""
+        """Ask for so long; the seconds that it took."""
         until = time.perf_counter() + seconds
         threads = [threading.Thread(target=self._ask, args=(i, until, share)) for i in range(clients)]
         begun = time.perf_counter()
@@ -79,7 +80,7 @@ class Clients:
             thread.start()
         for thread in threads:
             thread.join()
-        return self.statuses[("good", 200)] / (time.perf_counter() - begun)
+        return time.perf_counter() - begun
 
     def _ask(self, seed: int, until: float, share: float) -> None:
         chosen = random.Random(seed)
@@ -140,6 +141,7 @@ def main() -> None:
     parser.add_argument("--weights", default="pretrained")
     parser.add_argument("--hostile", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=4, help="turns of the server; before and after, the classifier")
     parser.add_argument("--clients", type=int, default=32)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -158,24 +160,29 @@ def pictures(data: Path) -> list[bytes]:
 
 
 def report(run: Path, good: list[bytes], bad: list[bytes], asked: Any) -> None:
-    truth, before = expected(run, good)
+    truth, first = expected(run, good)
     process, address = served(run)
     Clients(address, good, truth, bad).run(asked.clients, 5, 0.1)  # warm
     clients = Clients(address, good, truth, bad)
     begun = memory(process.pid)
-    rate = clients.run(asked.clients, asked.seconds, 0.1)
+    alone, rates, bodies = [first], [], []
+    for _ in range(asked.rounds):
+        right, every = clients.statuses[("good", 200)], sum(clients.statuses.values())
+        took = clients.run(asked.clients, asked.seconds / asked.rounds, 0.1)
+        rates.append((clients.statuses[("good", 200)] - right) / took)
+        bodies.append((sum(clients.statuses.values()) - every) / took)
+        alone.append(expected(run, good)[1])
     grown = memory(process.pid) - begun
     process.send_signal(signal.SIGTERM)
     stopped = time.perf_counter()
     code = process.wait(30)
     ended = time.perf_counter() - stopped
-    _, after = expected(run, good)
-    alone = statistics.mean((before, after))
-    print(f"{asked.clients} clients, {asked.seconds:g} s, {len(good)} pictures, {len(bad)} hostile bodies")
-    print(f"classifier alone  {alone:8.1f} images/s ({before:.1f} before, {after:.1f} after)")
-    print(f"server            {rate:8.1f} images/s, {rate / alone:.2f} of it")
-    every = sum(clients.statuses.values()) / clients.statuses[("good", 200)] * rate
-    print(f"  with the hostile {every:6.1f} bodies/s, {every / alone:.2f} of it")
+    beside = [(before + after) / 2 for before, after in pairwise(alone)]
+    print(f"{asked.clients} clients, {asked.rounds} times {asked.seconds / asked.rounds:g} s")
+    print(f"{len(good)} pictures, {len(bad)} hostile bodies")
+    print(f"classifier alone  {spread(alone)} images/s, before, between and after")
+    print(f"server            {spread(rates)} images/s, {spread(ratios(rates, beside), 2)} of it")
+    print(f"  with the hostile {spread(bodies)} bodies/s, {spread(ratios(bodies, beside), 2)} of it")
     p50, p99 = np.percentile(clients.seconds, [50, 99]) * 1000
     print(f"latency           p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     print(f"largest difference from the single prediction {clients.worst:.1e}")
@@ -188,6 +195,15 @@ def report(run: Path, good: list[bytes], bad: list[bytes], asked: Any) -> None:
     print(f"answers with a path or a traceback: {len(clients.trouble)}")
     for text in clients.trouble[:3]:
         print("  ", text)
+
+
+def ratios(rates: list[float], beside: list[float]) -> list[float]:
+    return [rate / alone for rate, alone in zip(rates, beside, strict=True)]
+
+
+def spread(values: list[float], digits: int = 0) -> str:
+    """The median, with the least and the most."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 if __name__ == "__main__":
