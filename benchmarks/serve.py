@@ -3,8 +3,8 @@
     python benchmarks/serve.py --data PICTURES [--run RUN] [--hostile FILES.tar.xz] [--seconds 60] [--clients 32]
 
 Every answer is compared with the picture's single prediction. In one run, in turns: the classifier alone over the same
-pictures in blocks of 32, then the server. Printed are the rates (images/s) and their ratios, medians over the turns with
-the least and the most, p50 and p99 (ms), the statuses, the largest difference, and how much the server's memory grew.
+pictures in blocks of 32, then the server. Printed are the rates (images/s) and their ratios, medians over the turns
+with the least and the most, p50 and p99 (ms), the statuses, the largest difference, and how much the server's memory grew.
 """
 
 from __future__ import annotations

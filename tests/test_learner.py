@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from headstart import TransferClassifier, load_classifier
+from headstart.bundle import save
 from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
 from headstart.heads.folds import contents, folds_for, numbers
@@ -62,6 +65,20 @@ def test_a_temperature_is_fitted_from_twenty_pictures_on() -> None:
         fitted = Learner().fit(Pictures(X, y))
         assert fitted.calibrated_on == (n if n >= FEWEST else 0)
         assert (fitted.temperature == 1.0) is (n < FEWEST)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_where_features_say_nothing_the_temperature_is_a_hundred_at_most_and_the_bundle_is_taken(
+    name: str, tmp_path: Path
+) -> None:
+    """Answers out of fold that are worse than guessing ask for a temperature without end."""
+    for seed in (1, 3, 4):
+        X, y = np.random.default_rng(seed).normal(size=(60, 8)).astype(np.float32), np.arange(60) % 2
+        assert 0.01 <= Learner(name).fit(Pictures(X, y)).temperature <= 100
+    noise = np.random.default_rng(1).integers(0, 255, (60, 8, 8)).astype(np.uint8)
+    model = TransferClassifier(method="pixels", head=name, cache=False).fit(noise, np.arange(60) % 2)
+    folder = save(model.classifier_, tmp_path / "bundle")
+    assert load_classifier(folder).temperature == model.classifier_.temperature
 
 
 def test_a_picture_judged_several_times_counts_once_towards_the_temperature() -> None:

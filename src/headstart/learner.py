@@ -32,6 +32,12 @@ LARGE = 2**19
 """Numbers in the features from which folds are fitted in a thread each: with fewer, threads wait for each other."""
 FEWEST = 50
 """Pictures below which no temperature is fitted: it would be a coin's toss (decision 0021)."""
+TOO_FEW = (
+    "The pictures are too few to judge by: without those of one fold, a single class is left. Label two or more of "
+    "each class, or give a test set."
+)
+HOTTEST = 100.0
+"""The highest temperature, at which probabilities are near those of guessing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,21 +196,23 @@ class Learner:
         """Fitted on the pictures that are not judged."""
         others = pictures.take(np.flatnonzero(~judged))
         if len(np.unique(others.y)) < 2:
-            raise DataError("Without one fold the pictures are of one class only: there are too few to judge by.")
+            raise DataError(TOO_FEW)
         return self.fit(others)
 
 
 def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
     """The temperature by the answers of a head's trials to rows with classes y, and how many pictures gave it.
 
-    Their labels are smoothed by one picture's worth, as in Platt 1999: where all were right, the next need not be. 1
-    where the pictures are fewer than `FEWEST`.
+    Their labels are smoothed by one picture's worth, as in Platt 1999: where all were right, the next need not be. It
+    is within 1 / `HOTTEST` to `HOTTEST`: answers worse than guessing ask for more without end. 1 where the pictures are
+    fewer than `FEWEST`.
     """
     seen = head.out_of_fold_
     n = 0 if seen is None else len(np.unique(seen.rows))
     if seen is None or n < FEWEST:
         return 1.0, 0
-    return 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
+    temperature = 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows]))
+    return float(np.clip(temperature, 1 / HOTTEST, HOTTEST)), n
 
 
 def conformal_of(head: Head, y: Codes, temperature: float) -> Conformal | None:

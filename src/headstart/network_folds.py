@@ -23,7 +23,7 @@ from headstart.fitting import STATE, train_network, unfinished
 from headstart.heads.folds import numbers
 from headstart.heads.solver.scale import fit_scale
 from headstart.images.parts import PARTS, part_rows, rows_in
-from headstart.learner import FEWEST, FOLDS, CrossValidated
+from headstart.learner import FEWEST, FOLDS, TOO_FEW, CrossValidated
 from headstart.metrics import apply_temperature
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
@@ -87,7 +87,7 @@ def _answers(
     parts = whole.parts.copy()
     parts[np.flatnonzero(judged)] = "test"
     if len(np.unique(whole.labels[parts == "train"])) < 2:
-        raise DataError("Without one fold the pictures are of one class only: there are too few to judge by.")
+        raise DataError(TOO_FEW)
     images = replace(whole, parts=parts).take(np.concatenate([np.flatnonzero(parts == p) for p in PARTS]))
     one = train_network(_recipe(fitted), folder, settings, progress, images, resume=unfinished(folder))
     test = part_rows(one.images)["test"]

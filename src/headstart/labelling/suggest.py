@@ -14,7 +14,7 @@ from headstart.images.names import natural_sort
 from headstart.labelling.album import Album, Looks, open_album
 from headstart.labelling.tables import for_pictures, given, image_cells
 from headstart.progress import Progress, silent
-from headstart.records import write_csv
+from headstart.records import read_csv, write_csv
 
 COLUMNS = ("image", "label", "predicted", "confidence", "group")
 
@@ -59,6 +59,15 @@ def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:
         said = (None, None) if told is None or best is None else (classes[best], float(told[i, best]))
         found.append(Suggestion(int(album.extraction.kept[i]), names[i], alike, *said))
     return found
+
+
+def has_labels(table: Path) -> bool:
+    """Whether a file is there with anything in its column `label`, which someone may have typed."""
+    if not table.is_file():
+        return False
+    header, *rows = list(read_csv(table, errors="replace")) or [[]]
+    place = header.index("label") if "label" in header else len(header)
+    return any(cell.strip() for row in rows for cell in row[place : place + 1])
 
 
 def write_next(album: Album, suggestions: Sequence[Suggestion], out: Path) -> None:
