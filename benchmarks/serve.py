@@ -4,7 +4,8 @@
 
 Every answer is compared with the picture's single prediction. In one run, in turns: the classifier alone over the same
 pictures in blocks of 32, then the server. Printed are the rates (images/s) and their ratios, medians over the turns
-with the least and the most, p50 and p99 (ms), the statuses, the largest difference, and how much the server's memory grew.
+with the least and the most, p50 and p99 (ms), the statuses, the largest difference, and how much the server's memory
+grew.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, execute, inference, load_classifier
+from headstart import Recipe, bundle, execute, export, fit, inference, load_classifier
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
 from headstart.images import digest, load
@@ -498,3 +498,25 @@ def test_one_number_is_one_hidden_layer(tmp_path: Path) -> None:
     options = {"hidden": 8, "epochs": 2}
     done = execute(recipe(head={"name": "mlp", "options": options}), tmp_path / "run")
     assert done.scores["head"]["parameters"] == 64 * 8 + 8 + 8 * 10 + 10
+
+
+def test_a_run_that_refused_a_picture_can_be_repeated_and_exported(tmp_path: Path) -> None:
+    """The refused are in no part of its split.csv; refused.csv beside it says why."""
+    rng = np.random.default_rng(0)
+    for name, level in (("dark", 60), ("light", 180)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.normal(level, 20, (16, 16, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "dark" / "text.png").write_bytes(b"hello")
+    run = fit(tmp_path / "photos", method="pixels", head="ridge", store=False, out=tmp_path / "run")
+    path = run.folder / "recipe.toml"
+    again = execute(with_split_beside(Recipe.load(path), path), tmp_path / "again", store=False)
+    assert again.scores["after"] == run.scores["after"]
+    for file in ("split.csv", "refused.csv", "predictions.csv"):
+        assert (again.folder / file).read_bytes() == (run.folder / file).read_bytes()
+    assert "text.png" in (run.folder / "refused.csv").read_text()
+    export(run.folder, format="onnx", out=tmp_path / "export")
+    (tmp_path / "photos" / "dark" / "new.png").write_bytes((tmp_path / "photos" / "dark" / "1.png").read_bytes())
+    with pytest.raises(DataError, match="1 picture is not in it"):
+        execute(with_split_beside(Recipe.load(path), path), tmp_path / "third", store=False)

@@ -182,7 +182,7 @@ def test_a_split_of_other_pictures_is_refused(tmp_path: Path) -> None:
     write_split(images, tmp_path / "split.csv")
     with pytest.raises(DataError, match=r"2 of its pictures are not there \(first '0008'\)"):
         apply_split(images.take(np.arange(8)), tmp_path / "split.csv")
-    with pytest.raises(DataError, match=r"1 pictures are not in it \(first 'new'\)"):
+    with pytest.raises(DataError, match=r"1 picture is not in it \(first 'new'\)"):
         apply_split(replace(images, names=(*images.names[:-1], "new")), tmp_path / "split.csv")
     with pytest.raises(DataError, match=r"'0000' the label 'ant'.*gives it 'bee'"):
         apply_split(replace(images, labels=1 - images.labels), tmp_path / "split.csv")

@@ -61,7 +61,9 @@ def write_suggestions(
     target = expanded(out)
     check_file(target, (".csv",))
     if has_labels(target):
-        raise UserError(f"out={target} holds labels, which would be lost: name another file, and give this one as `labels`.")
+        raise UserError(
+            f"out={target} holds labels, which would be lost: name another file, and give this one as `labels`."
+        )
     album, found = execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)
     write_next(album, found, target)
     return found

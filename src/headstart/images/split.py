@@ -127,11 +127,20 @@ def write_split(images: ImageSet, path: Path) -> None:
 def apply_split(images: ImageSet, path: Path) -> ImageSet:
     """The parts that `write_split` wrote, matched by name; a note says which classes a part lacks.
 
+    Pictures that the run refused, as the refused.csv beside the file lists them, are in no part of it: they are taken
+    for training pictures, and refused again unless they have been mended.
+
     Raises `DataError` when pictures are missing, new, or have another label than the file says.
     """
     rows = _rows(path)
     if any(name not in rows for name in images.names):  # as another system, or an earlier version, wrote them
         rows = {nfc(name): row for name, row in rows.items()}
+    refused = _refused_beside(path)
+    rows |= {
+        name: (images.classes[k] if k >= 0 else "", "train")
+        for name, k in zip(images.names, images.labels, strict=True)
+        if name not in rows and name in refused
+    }
     known = set(images.names)
     new = [name for name in images.names if name not in rows]
     gone = [name for name in rows if name not in known]
@@ -145,6 +154,14 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
     parted = replace(images, parts=parts)
     brought = [part for part in ("val", "calibration", "test") if part in set(parts.tolist())]
     return replace(parted, notes=(*images.notes, *lacking(parted, brought, brought)))
+
+
+def _refused_beside(path: Path) -> set[str]:
+    """The names in the refused.csv of the same folder."""
+    beside = path.with_name(records.REFUSED)
+    if not beside.is_file():
+        return set()
+    return {row[0] for row in list(records.read_csv(beside, errors="replace"))[1:] if row}
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
@@ -169,9 +186,10 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
 def _difference(new: Sequence[str], gone: Sequence[str]) -> str:
     said = []
     if gone:
-        said.append(f"{len(gone)} of its pictures are not there (first '{gone[0]}')")
+        said.append(f"{len(gone)} of its pictures {'is' if len(gone) == 1 else 'are'} not there (first '{gone[0]}')")
     if new:
-        said.append(f"{len(new)} pictures are not in it (first '{new[0]}')")
+        some = "1 picture is" if len(new) == 1 else f"{len(new)} pictures are"
+        said.append(f"{some} not in it (first '{new[0]}')")
     return " and ".join(said)
 
 
