@@ -334,6 +334,20 @@ def test_a_head_names_the_parameters_that_it_was_given() -> None:
         make_head("knn").set_params(neighbours=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "params", "told"),
+    [
+        ("logistic", {"C": "abc"}, "takes a number for C, not 'abc'"),
+        ("logistic", {"root": "maybe"}, "takes true or false for root, not 'maybe'"),
+        ("ridge", {"alpha": "high"}, "takes a number for alpha, not 'high'"),
+        ("knn", {"k": "many"}, "takes a number for k, not 'many'"),
+    ],
+)
+def test_text_for_a_number_is_refused_in_one_sentence(name: str, params: dict[str, str], told: str) -> None:
+    with pytest.raises(UserError, match=rf"^The head {name} {told}\.$"):
+        make_head(name, **params)
+
+
 def test_names_of_columns_are_compared_where_there_are_some(digits: Any) -> None:
     X, y = digits
     frame = pd.DataFrame(X[:100], columns=[f"p{i}" for i in range(X.shape[1])])

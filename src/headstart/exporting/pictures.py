@@ -52,7 +52,11 @@ class OwnPictures:
         images = images.read_by(classifier.source.preprocess.white)
         trained = images.take(np.flatnonzero(images.parts != "test"))
         test = np.flatnonzero(images.parts == "test")
-        return cls(images.take(test), trained, "test pictures") if len(test) else cls(trained, trained, "pictures")
+        return (
+            cls(images.take(test), trained, "test pictures")
+            if len(test)
+            else cls(trained, trained, "pictures that it was fitted on")
+        )
 
 
 def spread(images: ImageSet, most: int) -> ImageSet:

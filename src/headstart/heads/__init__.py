@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from headstart.errors import UnknownName, UserError, nearest
 
@@ -61,7 +61,18 @@ def make_head(name: str, **params: Any) -> Head:
             near = nearest(key, known)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes: {', '.join(known)}."
             raise UserError(f"Head '{name}' has no parameter '{key}': {hint}")
+    _check_numbers(name, cls, params)
     return cls(**params)
+
+
+def _check_numbers(name: str, cls: type[Head], params: Mapping[str, Any]) -> None:
+    """Raise UserError for text where a number, or true or false, belongs."""
+    hints = get_type_hints(cls.__init__)
+    for key, value in params.items():
+        kinds = {*(get_args(hints.get(key)) or (hints.get(key),))} - {type(None)}
+        if isinstance(value, str) and kinds and kinds <= {int, float, bool}:
+            what = "true or false" if kinds == {bool} else "a number"
+            raise UserError(f"The head {name} takes {what} for {key}, not '{value}'.")
 
 
 @contextmanager
