@@ -701,7 +701,7 @@ MISTAKES = [
     ([*FINETUNE, "--head", "knn"], "--head knn cannot; choose one of logistic, linear, mlp"),
     ([*FINETUNE, "--head", "ridge"], "--head ridge cannot"),
     ([*FINETUNE, "--head", "prototype"], "--head prototype cannot"),
-    ([*FINETUNE, "--set", "C=abc"], "The head logistic cannot be fitted with C='abc'"),
+    ([*FINETUNE, "--set", "C=abc"], "The head logistic takes a number for C, not 'abc'."),
     ([*FINETUNE, "--train", "lerning_rate=1"], "did you mean learning_rate"),
     ([*FINETUNE, "--train", "mixup=inf"], "training.mixup = inf is not possible"),
     ([*FINETUNE, "--train", "ema=1"], "training.ema = 1 is not possible"),

@@ -47,10 +47,10 @@ class _Blas:
 
     def enter(self) -> None:
         with self.lock:
-            if not self.asking:
-                libraries = self._libraries()
-                with _from_any_thread():
-                    self.limits = libraries.limit(limits=1, user_api="blas")
+            libraries = self._libraries()
+            with _from_any_thread():  # each time: others than we may have set it meanwhile
+                limits = libraries.limit(limits=1, user_api="blas")
+            self.limits = self.limits if self.asking else limits
             self.asking += 1
 
     def leave(self) -> None:
