@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import UnknownName, UserError, nearest
 
@@ -50,6 +50,10 @@ HEADS: Mapping[str, type[Head]] = HeadTable(
 )
 
 
+LONG = 40
+"""Characters of a wrong value that a message shows."""
+
+
 def make_head(name: str, **params: Any) -> Head:
     """An unfitted head by its name in `HEADS`; unknown names and parameters are refused with the nearest match."""
     if name not in HEADS:
@@ -67,12 +71,13 @@ def make_head(name: str, **params: Any) -> Head:
 
 def _check_numbers(name: str, cls: type[Head], params: Mapping[str, Any]) -> None:
     """Raise UserError for text where a number, or true or false, belongs."""
-    hints = get_type_hints(cls.__init__)
+    hints = cls.__init__.__annotations__  # as text: to evaluate it would run code while a bundle is read
     for key, value in params.items():
-        kinds = {*(get_args(hints.get(key)) or (hints.get(key),))} - {type(None)}
-        if isinstance(value, str) and kinds and kinds <= {int, float, bool}:
-            what = "true or false" if kinds == {bool} else "a number"
-            raise UserError(f"The head {name} takes {what} for {key}, not '{value}'.")
+        kinds = {kind.strip() for kind in str(hints.get(key, "")).split("|")} - {"None"}
+        if isinstance(value, str) and kinds and kinds <= {"int", "float", "bool"}:
+            what = "true or false" if kinds == {"bool"} else "a number"
+            shown = value if len(value) <= LONG else f"{value[:LONG]}..."
+            raise UserError(f"The head {name} takes {what} for {key}, not {shown!r}.")
 
 
 @contextmanager
