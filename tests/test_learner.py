@@ -18,6 +18,7 @@ from headstart.bundle import save
 from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
 from headstart.heads.folds import contents, folds_for, numbers
+from headstart.heads.solver.scale import temperature_of
 from headstart.learner import FEWEST, Learner, Pictures
 from headstart.metrics import apply_temperature
 from headstart.threads import single_threaded_blas
@@ -79,6 +80,12 @@ def test_where_features_say_nothing_the_temperature_is_a_hundred_at_most_and_the
     model = TransferClassifier(method="pixels", head=name, cache=False).fit(noise, np.arange(60) % 2)
     folder = save(model.classifier_, tmp_path / "bundle")
     assert load_classifier(folder).temperature == model.classifier_.temperature
+
+
+def test_answers_worse_than_guessing_have_a_temperature_of_a_hundred() -> None:
+    y = np.arange(40) % 2
+    assert temperature_of(3.0 * np.eye(2)[1 - y], y) == 100
+    assert 0.01 <= temperature_of(3.0 * np.eye(2)[y], y) < 1
 
 
 def test_a_picture_judged_several_times_counts_once_towards_the_temperature() -> None:

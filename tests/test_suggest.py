@@ -109,17 +109,19 @@ def test_the_command_writes_a_table_that_can_be_filled_in_and_taken_up(tmp_path:
     assert left == {f"photos/{i}.png" for i in range(12)} - {row["image"] for row in rows[:3]}
 
 
+@pytest.mark.parametrize("mark", [",", ";"])
 @pytest.mark.parametrize("labels", [False, True])
 def test_labels_that_were_typed_are_never_written_over(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: bool, mark: str
 ) -> None:
+    """Nor as a spreadsheet writes them."""
     (tmp_path / "photos").mkdir()
     for i in range(6):
         Image.fromarray(PIXELS[i]).save(tmp_path / "photos" / f"{i}.png")
     out = tmp_path / "next.csv"
     command = ["label", str(tmp_path / "photos"), "--suggest", "2", "--out", str(out), "--no-store"]
     assert _main(command) == 0 and _main(command) == 0  # without a label nothing is lost
-    out.write_text("image,label\nphotos/1.png,one\nphotos/2.png,\n")
+    out.write_text("image,label\nphotos/1.png,one\nphotos/2.png,\n".replace(",", mark))
     typed = out.read_bytes()
     assert _main([*command, *(["--labels", str(out)] if labels else [])]) == 2
     said = " ".join(capsys.readouterr().err.split())

@@ -16,7 +16,7 @@ from headstart.classifier import full_logits
 from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
-from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver.scale import temperature_of
 from headstart.learner import FEWEST, FOLDS, Codes, Pictures
 from headstart.metrics import apply_temperature
 from headstart.schema.scores import Ahead, Enough, Target
@@ -131,7 +131,7 @@ def enough(
 
 def _scaled(logits: NDArray[np.float64], y: Codes) -> NDArray[np.float64]:
     """Probabilities (n, k), with the temperature that fits these very logits where they are enough for one."""
-    return apply_temperature(logits, 1.0 / fit_scale(logits, y) if len(y) >= FEWEST else 1.0)
+    return apply_temperature(logits, temperature_of(logits, y) if len(y) >= FEWEST else 1.0)
 
 
 def described(found: Forecast, target: float | None = None) -> Enough:

@@ -19,7 +19,7 @@ from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
-from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver import scale
 from headstart.metrics import apply_temperature
 from headstart.progress import Progress, silent
 from headstart.threads import map_lazily, single_threaded_blas
@@ -36,8 +36,6 @@ TOO_FEW = (
     "The pictures are too few to judge by: without those of one fold, a single class is left. Label two or more of "
     "each class, or give a test set."
 )
-HOTTEST = 100.0
-"""The highest temperature, at which probabilities are near those of guessing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,16 +201,14 @@ class Learner:
 def temperature_of(head: Head, y: Codes) -> tuple[float, int]:
     """The temperature by the answers of a head's trials to rows with classes y, and how many pictures gave it.
 
-    Their labels are smoothed by one picture's worth, as in Platt 1999: where all were right, the next need not be. It
-    is within 1 / `HOTTEST` to `HOTTEST`: answers worse than guessing ask for more without end. 1 where the pictures are
-    fewer than `FEWEST`.
+    Their labels are smoothed by one picture's worth, as in Platt 1999: where all were right, the next need not be. 1
+    where the pictures are fewer than `FEWEST`.
     """
     seen = head.out_of_fold_
     n = 0 if seen is None else len(np.unique(seen.rows))
     if seen is None or n < FEWEST:
         return 1.0, 0
-    temperature = 1.0 / fit_scale(seen.logits, np.searchsorted(head.classes_, y[seen.rows]))
-    return float(np.clip(temperature, 1 / HOTTEST, HOTTEST)), n
+    return scale.temperature_of(seen.logits, np.searchsorted(head.classes_, y[seen.rows])), n
 
 
 def conformal_of(head: Head, y: Codes, temperature: float) -> Conformal | None:

@@ -21,7 +21,7 @@ from headstart.features.extract import Settings
 from headstart.fitted import Fitted
 from headstart.fitting import STATE, train_network, unfinished
 from headstart.heads.folds import numbers
-from headstart.heads.solver.scale import fit_scale
+from headstart.heads.solver.scale import temperature_of
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.learner import FEWEST, FOLDS, TOO_FEW, CrossValidated
 from headstart.metrics import apply_temperature
@@ -117,7 +117,7 @@ def _recipe(fitted: Fitted) -> Recipe:
 
 def _temperature(logits: Logits, y: NDArray[np.int64], rows: NDArray[np.bool_]) -> float:
     """By answers (n, k) to some rows with classes y (n,); 1 where they are too few."""
-    return 1.0 / fit_scale(logits[rows], y[rows]) if rows.sum() >= FEWEST else 1.0
+    return temperature_of(logits[rows], y[rows]) if rows.sum() >= FEWEST else 1.0
 
 
 def _told(progress: Progress, fold: str) -> Progress:

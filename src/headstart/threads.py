@@ -50,7 +50,8 @@ class _Blas:
             libraries = self._libraries()
             with _from_any_thread():  # each time: others than we may have set it meanwhile
                 limits = libraries.limit(limits=1, user_api="blas")
-            self.limits = self.limits if self.asking else limits
+            if not self.asking:
+                self.limits = limits
             self.asking += 1
 
     def leave(self) -> None:

@@ -50,10 +50,6 @@ HEADS: Mapping[str, type[Head]] = HeadTable(
 )
 
 
-LONG = 40
-"""Characters of a wrong value that a message shows."""
-
-
 def make_head(name: str, **params: Any) -> Head:
     """An unfitted head by its name in `HEADS`; unknown names and parameters are refused with the nearest match."""
     if name not in HEADS:
@@ -75,9 +71,10 @@ def _check_numbers(name: str, cls: type[Head], params: Mapping[str, Any]) -> Non
     for key, value in params.items():
         kinds = {kind.strip() for kind in str(hints.get(key, "")).split("|")} - {"None"}
         if isinstance(value, str) and kinds and kinds <= {"int", "float", "bool"}:
+            from headstart.documents import shown
+
             what = "true or false" if kinds == {"bool"} else "a number"
-            shown = value if len(value) <= LONG else f"{value[:LONG]}..."
-            raise UserError(f"The head {name} takes {what} for {key}, not {shown!r}.")
+            raise UserError(f"The head {name} takes {what} for {key}, not {shown(value)}.")
 
 
 @contextmanager

@@ -11,10 +11,12 @@ import numpy as np
 
 from headstart.features.extract import Settings
 from headstart.images.names import natural_sort
+from headstart.images.sources import text
+from headstart.images.sources.cells import label_of
 from headstart.labelling.album import Album, Looks, open_album
 from headstart.labelling.tables import for_pictures, given, image_cells
 from headstart.progress import Progress, silent
-from headstart.records import read_csv, write_csv
+from headstart.records import write_csv
 
 COLUMNS = ("image", "label", "predicted", "confidence", "group")
 
@@ -65,9 +67,7 @@ def has_labels(table: Path) -> bool:
     """Whether a file is there with anything in its column `label`, which someone may have typed."""
     if not table.is_file():
         return False
-    header, *rows = list(read_csv(table, errors="replace")) or [[]]
-    place = header.index("label") if "label" in header else len(header)
-    return any(cell.strip() for row in rows for cell in row[place : place + 1])
+    return any(label_of(cell) is not None for cell in text.read(table).values.get("label", ()))
 
 
 def write_next(album: Album, suggestions: Sequence[Suggestion], out: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.heads.solver.softmax import row_weights
+
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 TURNED = 2**14
@@ -50,7 +52,7 @@ class Batch:
         own, weights = np.zeros((B, len(per_class), n), Z.dtype), np.zeros((B, n), Z.dtype)
         for b, y in enumerate(codes):
             own[b, y, np.arange(len(y))] = 1.0
-            weights[b, : len(y)] = per_class[y] / len(y)
+            weights[b, : len(y)] = row_weights(y, per_class)
         lengths = np.array([len(y) for y in codes], Z.dtype)
         variances = np.einsum("bnr,bnr->br", Z, Z) / lengths[:, None]
         return cls(Z, own, weights, variances, np.zeros_like(variances))

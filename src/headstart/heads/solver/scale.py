@@ -10,6 +10,18 @@ from headstart.heads.solver.softmax import softmax
 Matrix = NDArray[np.float64]
 
 
+HOTTEST = 100.0
+"""The highest temperature, at which probabilities are near those of guessing."""
+
+
+def temperature_of(logits: Matrix, codes: NDArray[np.int64]) -> float:
+    """The temperature of logits (n, k) for classes (n,), within 1 / `HOTTEST` to `HOTTEST`; see `fit_scale`.
+
+    Answers worse than guessing ask for more without end.
+    """
+    return float(np.clip(1.0 / fit_scale(logits, codes), 1 / HOTTEST, HOTTEST))
+
+
 def fit_scale(scores: Matrix, codes: NDArray[np.int64], offset: Matrix | float = 0.0) -> float:
     """The factor s > 0 with the least log loss of softmax(s * scores + offset); scores (n, k), codes (n,).
 
