@@ -244,12 +244,12 @@ def test_a_study_that_is_stopped_says_one_line_keeps_its_cells_and_leaves_no_wor
         env={**os.environ, "HEADSTART_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
     until = time.monotonic() + 300
-    while not list((tmp_path / "st").rglob("2-*.json")) and child.poll() is None and time.monotonic() < until:
+    while not list((tmp_path / "st").glob("cells/*/2-*.json")) and child.poll() is None and time.monotonic() < until:
         time.sleep(0.1)
     os.killpg(child.pid, getattr(signal, name))  # a terminal sends it to all of the command's processes
     said = child.communicate(timeout=60)[1]
     assert child.returncode == code and len(said.splitlines()) == 1 and said.startswith("Error: ")
-    assert list((tmp_path / "st").rglob("2-*.json"))
+    assert list((tmp_path / "st").glob("cells/*/2-*.json"))
     running = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path / "st").encode() in _content(p)]
     assert running == []
 

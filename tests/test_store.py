@@ -262,6 +262,14 @@ def test_over_the_limit_the_least_recently_used_spaces_go_and_those_in_use_stay(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_or_a_space_that_goes_while_the_store_is_listed_is_passed_over(tmp_path: Path) -> None:
+    folder = fill(tmp_path, 5)
+    size = room.size_of(folder)
+    (folder / "going").symlink_to(tmp_path / "gone")  # listed, but no longer there when its size is asked for
+    assert [(space.rows, space.bytes) for space in list_spaces(tmp_path)] == [(5, size)]
+    assert (room.size_of(tmp_path / "gone"), room.last_used(tmp_path / "gone")) == (0, 0.0)
+
+
 def test_an_extraction_keeps_to_the_limit_and_keeps_its_own_rows(tmp_path: Path) -> None:
     fill(tmp_path, 30)
     room.set_limit(tmp_path, 1)

@@ -260,7 +260,7 @@ class TestClaim:
         found, words = plan(asked, tmp_path / "study")
         assert words == "features of sprout against raw pixels"
         assert found.repeats is not None and found.gain == 0.2
-        assert len(list((tmp_path / "study").rglob("2-*.json"))) == 10
+        assert len(list((tmp_path / "study").glob("cells/*/2-*.json"))) == 10
         with pytest.raises(UserError, match="a transfer arm and a source-free one"):
             plan(recipe(), tmp_path / "other")
 
@@ -317,7 +317,7 @@ def _used(folder: Path) -> set[str]:
 
 def cells(folder: Path) -> int:
     """How many cells of a study are kept."""
-    return len(list(folder.rglob("[25]-*.json")))
+    return len(list(folder.glob("cells/*/[25]-*.json")))
 
 
 class TestStopped:

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import lmdb
@@ -118,9 +118,17 @@ def _folders(root: Path) -> list[Path]:
 
 def size_of(folder: Path) -> int:
     """The bytes of a space's files."""
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return sum(stat.st_size for stat in _stats(folder))
 
 
 def last_used(folder: Path) -> float:
-    """When a space was last closed, in Unix seconds."""
-    return max((path.stat().st_mtime for path in folder.iterdir()), default=folder.stat().st_mtime)
+    """When a space was last closed, in Unix seconds; 0 where it is gone."""
+    return max((stat.st_mtime for stat in _stats(folder)), default=0.0)
+
+
+def _stats(folder: Path) -> Iterator[os.stat_result]:
+    """What the system says of each file of a space; those that another process deletes meanwhile are passed over."""
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield path.stat()
