@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -235,6 +237,32 @@ def test_a_port_that_is_taken_is_one_sentence(bundle: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="choose another"):
         api.serve(bundle, port=taken.getsockname()[1])
+
+
+AFTER_LARGE_ONES = """
+import re, sys
+from headstart.serve.shell import keep_memory_flat
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+if sys.argv[1] == "flat":
+    keep_memory_flat()
+begun = resident()
+for size in (30, 29, 28, 27):
+    large, small = bytearray(size << 20), bytearray(1000)
+    del large
+print(resident() - begun)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_server_gives_the_memory_of_a_large_picture_back() -> None:
+    kept = {
+        how: int(
+            subprocess.run([sys.executable, "-c", AFTER_LARGE_ONES, how], stdout=subprocess.PIPE, check=True).stdout
+        )
+        for how in ("flat", "as it is")
+    }
+    assert kept["flat"] < 5 < 20 < kept["as it is"]
 
 
 def test_while_pictures_are_answered_blas_has_one_thread(classifier: Classifier) -> None:

@@ -20,7 +20,8 @@ from headstart.features.store import FeatureStore
 from headstart.images import ImageSet, Refusal, digest
 from headstart.images.sketch import LENGTH, make_sketch
 
-CHUNK = 8  # pictures a worker takes at a time: fewer hand-overs, still little memory
+CHUNK = 8
+"""Pictures a worker takes at a time, for few hand-overs and little memory; fewer where all would not get some."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,13 @@ class Reader:
         self.sketches: NDArray[np.uint8] | None = np.zeros((len(images), LENGTH), np.uint8) if sketched else None
         self.seconds = 0.0
         """Seconds of processor time of all threads."""
-        self._pool, self._chunks_ahead = pool, 2 * threads + 2
+        self._chunk = min(CHUNK, max(1, len(images) // (4 * threads)))
+        self._pool, self._chunks_ahead = pool, (2 * threads + 2) * CHUNK // self._chunk
         self._seen: set[bytes] = set()
         self._lock = threading.Lock()
 
     def __iter__(self) -> Generator[ReadPicture, None, None]:
-        starts = iter(range(0, len(self.images), CHUNK))
+        starts = iter(range(0, len(self.images), self._chunk))
         ahead: deque[Future[list[ReadPicture]]] = deque()
         try:
             while True:
@@ -79,7 +81,7 @@ class Reader:
 
     def _read_chunk(self, start: int) -> list[ReadPicture]:
         begun = time.thread_time()
-        read = [self._read(i) for i in range(start, min(start + CHUNK, len(self.images)))]
+        read = [self._read(i) for i in range(start, min(start + self._chunk, len(self.images)))]
         with self._lock:
             self.seconds += time.thread_time() - begun
         return read
