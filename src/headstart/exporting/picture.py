@@ -22,6 +22,8 @@ LUMA = np.array([19595, 38470, 7471], dtype=np.float32) / 65536
 """Red, green and blue in grey, as Pillow converts to mode `L`."""
 HALF_BITS = 2048
 """Weights are whole numbers of 22 bits, multiplied in two halves of 11."""
+PART = 32
+"""Pixels of the result that are made by one product."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,8 @@ def network_input(g: Piece, picture: str, preprocess: Preprocess) -> str:
         found = g("Gather", g("Gather", planes, _nearest(g, across), axis=2), _nearest(g, down), axis=1)
     else:
         planes, down = _needed_rows(g, planes, down)
-        for axis in (across, down):  # planes are turned, made narrow, turned back and made low
-            planes = _product(g, _weights(g, axis, preprocess.interpolation), g("Transpose", planes, perm=[0, 2, 1]))
-        found = planes
+        narrow = _resized(g, planes, 2, across, preprocess.interpolation)
+        found = _resized(g, narrow, 1, down, preprocess.interpolation)
     if preprocess.color == "RGB" and preprocess.grey != "repeat":
         found = g("Where", _is_grey(g, picture), _recoloured(g, found, preprocess), found)
     shape = np.array([1, CHANNELS[preprocess.color], preprocess.height, preprocess.width])
@@ -103,11 +104,8 @@ def _half(g: Piece, whole: str) -> str:
 
 
 def _needed_rows(g: Piece, planes: str, down: Axis) -> tuple[str, Axis]:
-    """The planes (c, h, w) with the rows that the result needs, where leaving out the others pays."""
-    stretch = g("Max", g("Div", g("Sub", down.end, down.start), _double(down.size)), _double(1))
-    margin = g("Add", g("Mul", stretch, _double(SUPPORT)), _double(1))
-    first = g("Max", g("Cast", g("Floor", g("Sub", down.start, margin)), to=INT64), 0)
-    last = g("Min", g("Cast", g("Ceil", g("Add", down.end, margin)), to=INT64), down.side)
+    """The planes (c, h, w) with the rows that the result needs, where `Preprocess` leaves out the others."""
+    first, last = _needed(g, down, g("Div", g("Sub", down.end, down.start), _double(down.size)), (0, down.size))
     kept, enough = (g("Cast", each, to=DOUBLE) for each in (g("Sub", last, first), down.side))
     pays = g("Less", kept, g("Mul", enough, _double(WORTH_CROPPING)))
     first, last = g("Where", pays, first, 0), g("Where", pays, last, down.side)
@@ -117,28 +115,54 @@ def _needed_rows(g: Piece, planes: str, down: Axis) -> tuple[str, Axis]:
     return g("Slice", planes, *ends, np.array([1])), Axis(g("Sub", last, first), start, end, down.size)
 
 
-def _weights(g: Piece, axis: Axis, interpolation: str) -> str:
-    """(size, side): the share of each pixel of the picture in each of the result, in 2^-22; rows sum to 2^22."""
+def _resized(g: Piece, planes: str, side: int, axis: Axis, interpolation: str) -> str:
+    """Planes (c, h, w) with side 1 or 2 resized to whole grey levels.
+
+    Part by part of the result: each depends on the pixels near it alone, so the products are small.
+    """
     start, end = (g("Cast", each, to=FLOAT) for each in (axis.start, axis.end))  # Pillow keeps a box in them
     stretch = g("Div", g("Cast", g("Sub", end, start), to=DOUBLE), _double(axis.size))
-    middles = np.arange(axis.size, dtype=np.float64)[:, None] + 0.5
-    middles_in_picture = g("Add", g("Mul", stretch, middles), g("Cast", start, to=DOUBLE))
-    pixels = g("Add", g("Cast", g("Range", 0, axis.side, 1), to=DOUBLE), _double(0.5))
-    distance = g("Abs", g("Sub", pixels, middles_in_picture))
-    weights = FILTERS[interpolation](g, g("Div", distance, g("Max", stretch, _double(1))))
+    reach = g("Max", stretch, _double(1))
+    parts: list[str] = []
+    for middles in np.array_split(np.arange(axis.size, dtype=np.float64) + 0.5, math.ceil(axis.size / PART)):
+        in_picture = g("Add", g("Mul", stretch, middles[:, None]), g("Cast", start, to=DOUBLE))
+        ends = _needed(g, axis, stretch, (middles[0], middles[-1]))
+        pixels = g("Add", g("Cast", g("Range", *ends, 1), to=DOUBLE), _double(0.5))
+        distance = g("Div", g("Abs", g("Sub", pixels, in_picture)), reach)
+        needed = g("Slice", planes, *(g("Unsqueeze", each, np.array([0])) for each in ends), np.array([side]))
+        parts.append(_product(g, _shares(g, FILTERS[interpolation](g, distance)), needed, side))
+    return g("Concat", *parts, axis=side) if len(parts) > 1 else parts[0]
+
+
+def _needed(g: Piece, axis: Axis, stretch: str, middles: tuple[float, float]) -> tuple[str, str]:
+    """The first pixel that the results between two middles need and the one behind the last, int64."""
+    margin = g("Add", g("Mul", g("Max", stretch, _double(1)), _double(SUPPORT)), _double(1))
+    low, high = (g("Add", g("Mul", stretch, _double(middle)), axis.start) for middle in middles)
+    first = g("Max", g("Cast", g("Floor", g("Sub", low, margin)), to=INT64), 0)
+    return first, g("Min", g("Cast", g("Ceil", g("Add", high, margin)), to=INT64), axis.side)
+
+
+def _shares(g: Piece, weights: str) -> str:
+    """Weights (size, n) of n pixels in each of the result -> whole numbers, in 2^-22; rows sum to 2^22."""
     shares = g("Div", weights, g("ReduceSum", weights, np.array([1]), keepdims=1))
     return g("Floor", g("Add", g("Mul", shares, _double(HALF_BITS**2)), _double(0.5)))
 
 
-def _product(g: Piece, weights: str, planes: str) -> str:
-    """Weights (size, side) by planes (c, side, n) -> whole grey levels (c, size, n)."""
-    upper = g("Floor", g("Div", weights, _double(HALF_BITS)))
-    lower = g("Sub", weights, g("Mul", upper, _double(HALF_BITS)))
-    high, low = (g("MatMul", g("Cast", each, to=FLOAT), planes) for each in (upper, lower))
+def _product(g: Piece, shares: str, planes: str, side: int) -> str:
+    """Shares (size, n) by planes (c, h, w) with n pixels on side 1 or 2 -> whole grey levels, `size` on that side."""
+    upper = g("Floor", g("Div", shares, _double(HALF_BITS)))
+    lower = g("Sub", shares, g("Mul", upper, _double(HALF_BITS)))
+    high, low = (_summed(g, g("Cast", each, to=FLOAT), planes, side) for each in (upper, lower))
     levels = g("Floor", g("Div", high, _single(HALF_BITS)))
     rest = g("Add", g("Mul", g("Sub", high, g("Mul", levels, _single(HALF_BITS))), _single(HALF_BITS)), low)
     carried = g("Floor", g("Add", g("Div", rest, _single(HALF_BITS**2)), _single(0.5)))
     return g("Clip", g("Add", levels, carried), _single(0), _single(255))
+
+
+def _summed(g: Piece, shares: str, planes: str, side: int) -> str:
+    if side == 1:
+        return g("MatMul", shares, planes)
+    return g("MatMul", planes, g("Transpose", shares, perm=[1, 0]))
 
 
 def _nearest(g: Piece, axis: Axis) -> str:
