@@ -353,6 +353,12 @@ def test_weights_that_are_neither_a_kind_nor_a_file_are_refused(weights: str, er
         resolve("vgg16", weights)
 
 
+def test_the_description_of_weights_is_refused_with_the_file_that_it_describes(tmp_path: Path) -> None:
+    saved = resolve("test_resnet", "none").save(tmp_path)
+    with pytest.raises(WeightsError, match=f"give {saved.name} beside it"):
+        resolve("test_resnet", saved.with_suffix(".json"))
+
+
 def test_a_saved_backbone_is_the_same_backbone(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
     """`save` then `resolve` gives the same fingerprint, preprocessing and outputs, for files and for random weights."""
     path = write(tmp_path, state)

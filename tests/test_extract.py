@@ -225,6 +225,7 @@ def test_after_a_kill_or_an_interrupt_the_rest_is_computed_and_equals_a_clean_ru
 
 def test_an_extractor_held_open_opens_its_engine_once_and_gives_what_a_new_one_gives(tmp_path: Path) -> None:
     first, second, opened = from_arrays(noise(6)), from_arrays(noise(6, seed=1)), []
+    others = set(threading.enumerate())
 
     def progress(stage: str, done: int, total: int) -> None:
         opened.extend([stage] * (stage == "open" and done))
@@ -238,7 +239,8 @@ def test_an_extractor_held_open_opens_its_engine_once_and_gives_what_a_new_one_g
     assert [done.counts.computed for done in together] == [6, 6, 0]
     for done, images in zip(together, (first, second, first), strict=True):
         assert done.features.tobytes() == extract(images, source()).features.tobytes()
-    assert not [t for t in threading.enumerate() if t.name.startswith(("decode", "feature-store"))]
+    left = set(threading.enumerate()) - others
+    assert not [thread for thread in left if thread.name.startswith(("decode", "feature-store"))]
 
 
 def test_what_an_open_extractor_has_stored_is_whole_and_marked_as_sound(tmp_path: Path) -> None:
@@ -303,6 +305,12 @@ def test_features_in_eight_bits_are_near_and_lie_in_a_space_of_their_calibration
     elsewhere = replace(in_int8, calibration=Calibration.of(pictures.take(np.arange(6))))
     assert elsewhere.space() != in_int8.space()
     assert in_int8.exactly() == exact
+
+
+def test_features_are_stored_once_however_a_network_is_spelt() -> None:
+    spellings = [resolve(name, "none") for name in ("MobileNetV2", "mobilenetv2_100", "timm:mobilenetv2_100")]
+    spaces = [FeatureSource(one.preprocess, one, "pooled", choose("torch")).space() for one in spellings]
+    assert spaces[0] == spaces[1] == spaces[2]
 
 
 def test_eight_bits_are_for_frozen_features_on_a_cpu() -> None:

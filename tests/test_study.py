@@ -212,7 +212,13 @@ class TestStudy:
         assert len(arms["pixels"]["curve"]) == 2
 
     @pytest.mark.parametrize(
-        ("wrong", "said"), [({"arms": ["pixels", "sprot"]}, "sprout"), ({"head": {"name": "prototyp"}}, "prototype")]
+        ("wrong", "said"),
+        [
+            ({"arms": ["pixels", "sprot"]}, "sprout"),
+            ({"arms": ["pixel", "sprout"]}, "did you mean pixels"),
+            ({"arms": ["Scratch", "sprout"]}, "did you mean scratch"),
+            ({"head": {"name": "prototyp"}}, "prototype"),
+        ],
     )
     def test_a_misspelt_name_is_refused_before_anything_is_written(
         self, wrong: dict[str, Any], said: str, tmp_path: Path

@@ -30,6 +30,33 @@ def test_a_study_s_table_fits_the_terminal_and_breaks_no_number(
     assert ("±" in printed) == (columns < 250)
 
 
+def test_an_interval_that_ends_at_all_right_is_not_written_as_if_it_went_beyond(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = verdicts(sizes=[("2", 2.0)])
+    for arm, (accuracy, low, high) in zip(
+        told["arms"], [(1.0, 0.962, 1.0), (0.9, 0.85, 0.93), (0, 0, 0.1)], strict=True
+    ):
+        arm["curve"][0] |= {"accuracy": accuracy, "low": low, "high": high}
+    study.accuracies(from_json(Verdicts, told))
+    printed = capsys.readouterr().out
+    assert all(each in printed for each in ("100.0 -3.8", "90.0 ±5.0", "0.0 +10.0"))
+
+
+def test_a_reason_is_said_once_with_the_comparisons_that_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+    told = verdicts()
+    first, second = told["reasons"]
+    first["reasons"].append({"key": "unlearnt", "measured": 0.1, "sentence": "Raw pixels did not learn."})
+    study.reasons(from_json(Verdicts, told))
+    pairs = [f"{each['first']} against {each['second']}" for each in (first, second)]
+    assert capsys.readouterr().out.splitlines() == [
+        f"Reason ({pairs[0]} and {pairs[1]}): All pictures are grey; the source had colour.",
+        f"Reason ({pairs[0]} and {pairs[1]}): Each picture is enlarged before the network.",
+        f"Reason ({pairs[0]}): Raw pixels did not learn.",
+    ]
+
+
 def test_help_shows_options_by_what_they_are_about(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

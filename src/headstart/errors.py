@@ -82,8 +82,8 @@ class NotConverged(UserError):
     """An optimiser met a NaN or infinite loss with the settings it was given."""
 
 
-def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Up to `n` names from `known` that look like `name`, best first, compared without case, `-` and `_`."""
+def nearest(name: str, known: Iterable[str], n: int = 3, *, alike: float = 0.6) -> list[str]:
+    """Up to `n` names from `known` at least so much like `name`, best first, compared without case, `-` and `_`."""
 
     def plain(text: str) -> str:
         return text.lower().replace("-", "").replace("_", "")
@@ -91,4 +91,4 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     by_plain: dict[str, str] = {}
     for candidate in known:
         by_plain.setdefault(plain(candidate), candidate)
-    return [by_plain[p] for p in difflib.get_close_matches(plain(name), by_plain, n=n, cutoff=0.6)]
+    return [by_plain[p] for p in difflib.get_close_matches(plain(name), by_plain, n=n, cutoff=alike)]

@@ -29,6 +29,11 @@ class BaseBackbone(ABC):
     fixed_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def plain_name(self) -> str:
+        """One name for `VGG16`, `vgg16` and `timm:vgg16`: that of the architecture without its library."""
+        return self.architecture.partition(":")[2]
+
     @abstractmethod
     def layers(self) -> tuple[Layer, ...]:
         """The layers that give features, with their shapes at the network's own size."""

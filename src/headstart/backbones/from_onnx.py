@@ -35,6 +35,11 @@ class OnnxBackbone(BaseBackbone):
 
     outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
+    @property
+    def plain_name(self) -> str:
+        """The backbone's name: a file of its own need not be any architecture that others know."""
+        return self.name
+
     def layers(self) -> tuple[Layer, ...]:
         """The named outputs with their shapes, without the batch."""
         return tuple(Layer(name, shape) for name, shape in self.outputs.items())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
-from headstart.phrases import first_sentence
+from headstart.phrases import first_sentence, joined
 
 if TYPE_CHECKING:
     from headstart.schema.verdicts import Comparison, SizeAccuracy, Verdicts
@@ -33,15 +33,23 @@ def tell(study: Study) -> None:
     print()
     for comparison in found.comparisons:
         print(_verdict(comparison))
-    for block in found.reasons:
-        for reason in block.reasons:
-            print(f"Reason ({block.first}): {reason.sentence}")
+    reasons(found)
     for arm in found.arms:
         if arm.failed:
             print(f"Arm {arm.name} failed: {flagged(arm.failed)}", file=sys.stderr)
     many = len(found.notes) + sum(len(arm.notes) for arm in found.arms)
     notes = {0: "", 1: ", with a note"}.get(many, f", with {many} notes")
     print(f"Report{notes} and every arm's budget: {study.folder / 'report.html'}")
+
+
+def reasons(found: Verdicts) -> None:
+    """Print each reason once, with the comparisons that it is about."""
+    told: dict[str, list[str]] = {}
+    for block in found.reasons:
+        for reason in block.reasons:
+            told.setdefault(reason.sentence, []).append(f"{block.first} against {block.second}")
+    for sentence, pairs in told.items():
+        print(f"Reason ({joined(pairs)}): {sentence}")
 
 
 def _verdict(found: Comparison) -> str:
@@ -58,7 +66,7 @@ def accuracies(verdicts: Verdicts) -> None:
     room = terminal.width() - max(map(len, (*curves, "arm")))
     written, told = _ends, "with its 95% interval"
     if terminal.width() < WIDE or room < _needed(sizes, curves, _ends):
-        written, told = _half, "± half of its 95% interval"
+        written, told = _half, "± the longer side of its 95% interval"
     print(f"Accuracy in % {told}, by labelled pictures per class:")
     while sizes:
         fit = next((n for n in range(len(sizes), 1, -1) if _needed(sizes[:n], curves, written) <= room), 1)
@@ -98,6 +106,10 @@ def _ends(point: SizeAccuracy) -> str:
 
 
 def _half(point: SizeAccuracy) -> str:
-    """`93.8 ±1.6`."""
-    half = "" if point.low is None or point.high is None else f" ±{50 * (point.high - point.low):.1f}"
-    return f"{100 * point.accuracy:.1f}{half}"
+    """`93.8 ±1.6`, the longer side of the interval; `100.0 -3.8` where it has no other."""
+    told = f"{100 * point.accuracy:.1f}"
+    if point.low is None or point.high is None:
+        return told
+    down, up = 100 * (point.accuracy - point.low), 100 * (point.high - point.accuracy)
+    sign = "-" if up < 0.05 else "+" if down < 0.05 else "±"
+    return f"{told} {sign}{max(down, up):.1f}"

@@ -180,7 +180,7 @@ def _crop(facts: ArmFacts) -> Reason | None:
     if facts.cuts < CROPPED:
         return None
     return Reason(
-        "crop", facts.cuts, f"The centre crop leaves out {_percent(facts.cuts)} of a picture, and what is there."
+        "crop", facts.cuts, f"The centre crop cuts off {_percent(facts.cuts)} of a picture, whatever it shows."
     )
 
 

@@ -40,7 +40,7 @@ class FeatureSource:
             return {"format": 1, **kept, **({} if self.layer == "pixels" else {"dtype": "|u1"}), **view}
         return {
             "format": 1,
-            "backbone": self.backbone.name,
+            "backbone": self.backbone.plain_name,
             "weights": self.backbone.fingerprint,
             "layer": self.layer,
             "preprocess": self.preprocess.to_dict(),

@@ -24,7 +24,11 @@ SHOWN = 24
 LISTED = 12
 """Findings of a check that are of no picture."""
 Thumbnail = Callable[[str], "Image | None"]
-LEVELS = {"error": "to be mended", "warning": "to be looked at", "note": "to be known"}
+LEVELS = {
+    "error": ("problem to fix", "problems to fix"),
+    "warning": ("finding to check", "findings to check"),
+    "note": ("note", "notes"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def headline(found: Mapping[str, Any]) -> str:
     counts = dict.fromkeys(LEVELS, 0)
     for check in found["checks"]:
         counts[check["level"]] += len(check["findings"])
-    said = [f"{n:,} {LEVELS[level]}" for level, n in counts.items() if n]
+    said = [plural(n, *LEVELS[level]) for level, n in counts.items() if n]
     n = plural(found["data"]["n"], "picture")
     return f"{n}: {joined(said)}." if said else f"{n}: nothing was found."
 

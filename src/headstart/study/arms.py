@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.backbones import spelling
-from headstart.errors import UnknownName, UserError
+from headstart.errors import UnknownName, UserError, nearest
 from headstart.recipe import Recipe
 from headstart.study.recipe import StudyRecipe
 
+SOURCE_FREE = ("pixels", "scratch")
+"""Arms that name no network."""
 SCRATCH = "small_cnn"
 WAYS = ("finetune", "scratch")
 GREYS = {"repeat": "grey repeated", "first": "grey in one channel", "colormap": "grey in false colours"}
@@ -55,6 +57,8 @@ def arms_of(study: StudyRecipe) -> tuple[Arm, ...]:
 
 
 def _arm(text: str, study: StudyRecipe) -> Arm:
+    if text not in SOURCE_FREE and nearest(text, SOURCE_FREE, alike=0.8):
+        raise UnknownName("arm", text, SOURCE_FREE)  # and no network, which would be looked for in every library
     if text == "pixels":
         return _made(study, "pixels", "raw pixels", "pixels", {})
     if text == "scratch":
@@ -103,7 +107,7 @@ def rewritten(text: str, backbone: dict[str, str]) -> str:
 
     Pixels and the small network from scratch stay as they are, and random weights stay random.
     """
-    if text in ("pixels", "scratch"):
+    if text in SOURCE_FREE:
         return text
     rest, grey = _grey(text)
     spelled, way, blocks = _way(rest)

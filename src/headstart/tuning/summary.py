@@ -37,7 +37,12 @@ def notes(course: Course, planned: int) -> list[str]:
     """Sentences on how it ended."""
     trained, last, told = course.trained, course.epochs, []
     if not course.validated:
-        told.append(f"No validation pictures: all {planned} epochs were run and the last one kept.")
+        run = (
+            "the one epoch was run and its weights"
+            if planned == 1
+            else f"all {planned} epochs were run and the last one"
+        )
+        told.append(f"No validation pictures: {run} kept.")
     elif trained.best_epoch == 0:
         whose = "network and head are those of method=features" if course.solved else "whose weights are kept"
         told.append(f"No epoch had a lower validation loss than the start: {whose}.")
