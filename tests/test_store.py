@@ -270,6 +270,12 @@ def test_a_file_or_a_space_that_goes_while_the_store_is_listed_is_passed_over(tm
     assert (room.size_of(tmp_path / "gone"), room.last_used(tmp_path / "gone")) == (0, 0.0)
 
 
+def test_a_space_that_is_only_being_made_is_not_taken_for_one_long_unused(tmp_path: Path) -> None:
+    begun = time.time()
+    (tmp_path / "new").mkdir()
+    assert room.last_used(tmp_path / "new") == pytest.approx(begun, abs=5)
+
+
 def test_an_extraction_keeps_to_the_limit_and_keeps_its_own_rows(tmp_path: Path) -> None:
     fill(tmp_path, 30)
     room.set_limit(tmp_path, 1)

@@ -60,10 +60,10 @@ def _weights_file(weights: str | Path) -> Path:
         return path.resolve()
     if path.suffix.lower() == ".onnx":
         raise UserError(f"weights={path}: an ONNX file is a whole network; give it as backbone={path}.")
-    described = next(filter(Path.is_file, map(path.with_suffix, FORMATS)), None) if path.suffix == ".json" else None
-    if described:
-        raise WeightsError(f"weights={path} describes weights and holds none; give {described.name} beside it.")
     if path.is_file():
+        described = next(filter(Path.is_file, map(path.with_suffix, FORMATS)), None) if path.suffix == ".json" else None
+        if described:
+            raise WeightsError(f"weights={path} describes weights and holds none; give {described.name} beside it.")
         raise WeightsError(f"weights={path}: the formats of weights files are {', '.join(FORMATS)}.")
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"weights={path}: there is no such file.")

@@ -66,7 +66,7 @@ def accuracies(verdicts: Verdicts) -> None:
     room = terminal.width() - max(map(len, (*curves, "arm")))
     written, told = _ends, "with its 95% interval"
     if terminal.width() < WIDE or room < _needed(sizes, curves, _ends):
-        written, told = _half, "± the longer side of its 95% interval"
+        written, told = _side, "± the longer side of its 95% interval"
     print(f"Accuracy in % {told}, by labelled pictures per class:")
     while sizes:
         fit = next((n for n in range(len(sizes), 1, -1) if _needed(sizes[:n], curves, written) <= room), 1)
@@ -105,7 +105,7 @@ def _ends(point: SizeAccuracy) -> str:
     return f"{100 * point.accuracy:.1f}{ends}"
 
 
-def _half(point: SizeAccuracy) -> str:
+def _side(point: SizeAccuracy) -> str:
     """`93.8 ±1.6`, the longer side of the interval; `100.0 -3.8` where it has no other."""
     told = f"{100 * point.accuracy:.1f}"
     if point.low is None or point.high is None:

@@ -2,7 +2,8 @@
 
 Pillow's resize is two products with matrices of weights, each rounded to whole grey levels. The weights are computed in
 the graph from the size of the picture, in double precision where the runtime has it, and rounded to multiples of 2^-22
-as Pillow does. The products are those of whole numbers below 2^24, which single precision holds exactly.
+as Pillow does. The products are those of whole numbers below 2^24, which single precision holds exactly; each makes a
+part of the result from the pixels near it, because of all others the weights are zero.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def _half(g: Piece, whole: str) -> str:
 
 def _needed_rows(g: Piece, planes: str, down: Axis) -> tuple[str, Axis]:
     """The planes (c, h, w) with the rows that the result needs, where `Preprocess` leaves out the others."""
-    first, last = _needed(g, down, g("Div", g("Sub", down.end, down.start), _double(down.size)), (0, down.size))
+    stretch = g("Div", g("Sub", down.end, down.start), _double(down.size))
+    first, last = _needed(g, down, stretch, _double(0), _double(down.size))
     kept, enough = (g("Cast", each, to=DOUBLE) for each in (g("Sub", last, first), down.side))
     pays = g("Less", kept, g("Mul", enough, _double(WORTH_CROPPING)))
     first, last = g("Where", pays, first, 0), g("Where", pays, last, down.side)
@@ -116,28 +118,30 @@ def _needed_rows(g: Piece, planes: str, down: Axis) -> tuple[str, Axis]:
 
 
 def _resized(g: Piece, planes: str, side: int, axis: Axis, interpolation: str) -> str:
-    """Planes (c, h, w) with side 1 or 2 resized to whole grey levels.
-
-    Part by part of the result: each depends on the pixels near it alone, so the products are small.
-    """
+    """Planes (c, h, w) with side 1 or 2 resized to whole grey levels, part by part of the result."""
     start, end = (g("Cast", each, to=FLOAT) for each in (axis.start, axis.end))  # Pillow keeps a box in them
     stretch = g("Div", g("Cast", g("Sub", end, start), to=DOUBLE), _double(axis.size))
-    reach = g("Max", stretch, _double(1))
+    start, reach = g("Cast", start, to=DOUBLE), g("Max", stretch, _double(1))
+    middles = np.array_split(np.arange(axis.size, dtype=np.float64) + 0.5, math.ceil(axis.size / PART))
+    ends = _needed(g, axis, stretch, np.array([each[0] for each in middles]), np.array([each[-1] for each in middles]))
     parts: list[str] = []
-    for middles in np.array_split(np.arange(axis.size, dtype=np.float64) + 0.5, math.ceil(axis.size / PART)):
-        in_picture = g("Add", g("Mul", stretch, middles[:, None]), g("Cast", start, to=DOUBLE))
-        ends = _needed(g, axis, stretch, (middles[0], middles[-1]))
-        pixels = g("Add", g("Cast", g("Range", *ends, 1), to=DOUBLE), _double(0.5))
-        distance = g("Div", g("Abs", g("Sub", pixels, in_picture)), reach)
-        needed = g("Slice", planes, *(g("Unsqueeze", each, np.array([0])) for each in ends), np.array([side]))
-        parts.append(_product(g, _shares(g, FILTERS[interpolation](g, distance)), needed, side))
+    for i, each in enumerate(middles):
+        first, last = (g("Gather", end, np.array([i])) for end in ends)
+        pixels = g(
+            "Add", g("Cast", g("Range", *(g("Squeeze", end) for end in (first, last)), 1), to=DOUBLE), _double(0.5)
+        )
+        in_picture = g("Add", g("Mul", stretch, each[:, None]), start)
+        weights = FILTERS[interpolation](g, g("Div", g("Abs", g("Sub", pixels, in_picture)), reach))
+        parts.append(_product(g, _shares(g, weights), g("Slice", planes, first, last, np.array([side])), side))
     return g("Concat", *parts, axis=side) if len(parts) > 1 else parts[0]
 
 
-def _needed(g: Piece, axis: Axis, stretch: str, middles: tuple[float, float]) -> tuple[str, str]:
-    """The first pixel that the results between two middles need and the one behind the last, int64."""
+def _needed(
+    g: Piece, axis: Axis, stretch: str, lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> tuple[str, str]:
+    """int64: the first pixels that the results from `lowest` to `highest` need, and those behind the last."""
     margin = g("Add", g("Mul", g("Max", stretch, _double(1)), _double(SUPPORT)), _double(1))
-    low, high = (g("Add", g("Mul", stretch, _double(middle)), axis.start) for middle in middles)
+    low, high = (g("Add", g("Mul", stretch, each), axis.start) for each in (lowest, highest))
     first = g("Max", g("Cast", g("Floor", g("Sub", low, margin)), to=INT64), 0)
     return first, g("Min", g("Cast", g("Ceil", g("Add", high, margin)), to=INT64), axis.side)
 

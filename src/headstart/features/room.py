@@ -123,7 +123,9 @@ def size_of(folder: Path) -> int:
 
 def last_used(folder: Path) -> float:
     """When a space was last closed, in Unix seconds; 0 where it is gone."""
-    return max((stat.st_mtime for stat in _stats(folder)), default=0.0)
+    with contextlib.suppress(FileNotFoundError):
+        return max((stat.st_mtime for stat in _stats(folder)), default=folder.stat().st_mtime)
+    return 0.0
 
 
 def _stats(folder: Path) -> Iterator[os.stat_result]:
