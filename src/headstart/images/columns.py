@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError
-from headstart.images.sources.arrays import is_missing, one_label_each
+from headstart.images.labels import is_missing, one_label_each
 
 Shape = tuple[int, ...]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,8 @@ from headstart.errors import DataError
 from headstart.images import ranges
 from headstart.images.decode import DEFAULT_LIMITS
 from headstart.images.imageset import PART, ImageSet, Item
-from headstart.images.names import check_twins, escape, natural_sort, nfc
+from headstart.images.labels import encode
+from headstart.images.names import escape, nfc
 from headstart.images.ranges import White
 from headstart.paths import expanded
 
@@ -89,69 +89,6 @@ def _out_of_range(pixels: NDArray[Any], white: int, alone: bool) -> str:
     if white and not alone and pixels.min() >= 0:
         return f"Pixels of type {pixels.dtype} are 0..{white} here, as in fit; got {got}: bring them to that range."
     return f"Pixels must lie in 0..1 or 0..255 (or 0..65535) and be finite; got {got}."
-
-
-def encode(
-    labels: Any, classes: Sequence[str] | None, n: int, where: str = "labels"
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """n labels -> (index (n,) into the classes, classes in natural order); -1 for None, NaN and ''.
-
-    With `classes`, integer labels are positions in that list; otherwise a label's text is its class.
-    """
-    if labels is None:
-        return np.full(n, -1, np.int64), ()
-    array = one_label_each(labels, where)
-    if array.shape != (n,):
-        raise DataError(f"{where} must have shape ({n},), one for each picture; got {array.shape}.")
-    distinct, inverse = _distinct(array)
-    texts = [_text(value, classes, where) for value in distinct]
-    names = natural_sort(text for text in texts if text is not None)
-    check_twins(names, where)
-    position = {name: k for k, name in enumerate(names)}
-    index = np.array([-1 if text is None else position[text] for text in texts], np.int64)
-    return index[inverse], names
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a label or a cell stands for nothing: None, NaN, pandas' NA and NaT, or ''."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return value == "" if isinstance(value, str) else isinstance(value, float | np.floating) and math.isnan(value)
-
-
-def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
-    """Labels (n,), (n,1) or a DataFrame of one column -> (n,). Raises `DataError` with the cure for one-hot rows."""
-    array = np.asarray(labels)
-    if array.ndim == 2 and array.shape[1] == 1:
-        return array[:, 0]
-    if array.ndim == 2:
-        raise DataError(
-            f"{where} have shape {array.shape}, {array.shape[1]} columns: give one label a picture, shape "
-            f"({array.shape[0]},), as labels.argmax(axis=1) makes them of one-hot rows."
-        )
-    return array
-
-
-def _distinct(array: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
-    if array.dtype != object:
-        values, inverse = np.unique(array, return_inverse=True)
-        return values.tolist(), inverse
-    seen: dict[str, tuple[int, Any]] = {}
-    inverse = np.array([seen.setdefault(str(v), (len(seen), v))[0] for v in array.tolist()], np.int64)
-    return [value for _, value in seen.values()], inverse
-
-
-def _text(value: Any, classes: Sequence[str] | None, where: str) -> str | None:
-    """The class name that one label stands for; None for no label."""
-    if is_missing(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if classes is None or not isinstance(value, int):
-        return escape(nfc(str(value)))
-    if not 0 <= value < len(classes):
-        raise DataError(f"{where}: label {value} is no position in the {len(classes)} class names.")
-    return escape(nfc(str(classes[value])))
 
 
 def _shaped(pixels: NDArray[Any]) -> NDArray[Any]:

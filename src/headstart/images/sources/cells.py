@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UnknownName, nearest
+from headstart.images.labels import is_missing
 from headstart.images.names import nfc
-from headstart.images.sources.arrays import is_missing
 from headstart.paths import expanded
 
 USUAL = {

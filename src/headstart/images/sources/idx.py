@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError
 from headstart.images.imageset import ImageSet
+from headstart.images.labels import encode
 from headstart.images.options import LoadOptions
 from headstart.images.parts import PARTS, SPELLINGS, check_classes_in_train
-from headstart.images.sources.arrays import encode, to_uint8
+from headstart.images.sources.arrays import to_uint8
 
 _IMAGES = re.compile(r"(?P<stem>.*?)[-_.]?images[-_.]idx\d-ubyte(\.gz)?$", re.IGNORECASE)
 _UBYTE = 0x08

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, nearest
 from headstart.images.imageset import ImageSet
+from headstart.images.labels import one_label_each
 from headstart.images.options import LoadOptions
 from headstart.images.parts import PARTS, check_classes_in_train
 from headstart.images.ranges import White
-from headstart.images.sources.arrays import from_arrays, one_label_each, seen_in, to_uint8
+from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
 
 if TYPE_CHECKING:
     import zipfile

@@ -15,11 +15,11 @@ from headstart.images.cures import cured
 from headstart.images.files import check_status
 from headstart.images.groups import check_groups
 from headstart.images.imageset import PART, ImageSet, Refusal
+from headstart.images.labels import encode, is_missing
 from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources import parquet, text
-from headstart.images.sources.arrays import encode, is_missing
 from headstart.images.sources.cells import Columns, column, label_of, located, several
 
 PARQUET = (".parquet", ".pq")
