@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median_low
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from headstart.errors import DataError, Refused
-from headstart.images.archive import Member
-from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, check_size, decode, finish, open_header, verdict
-from headstart.images.files import open_file, read_file
-from headstart.images.formats import HEAD, sniff
-from headstart.images.ranges import White, fits, look, white_of
-from headstart.images.remote import Remote
+from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, decode
+from headstart.images.items import Item, header_of, raw_of, wide_values
+from headstart.images.ranges import White, look
 
-Item: TypeAlias = Path | Member | Remote | bytes | NDArray[np.uint8] | Image.Image
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
 
@@ -108,14 +101,7 @@ class ImageSet:
 
     def raw(self, i: int) -> Raw:
         """The bytes of file i, or its pixels where there is no file. Raises `Refused`."""
-        item = self.items[i]
-        if isinstance(item, Path):
-            return read_file(item, self.limits)
-        if isinstance(item, Member | Remote):
-            return item.read(self.limits)
-        if isinstance(item, Image.Image):
-            return _pixels(item, self.limits)
-        return item
+        return raw_of(self.items[i], self.limits)
 
     def read(self, i: int) -> NDArray[np.uint8]:
         """Picture i as uint8 (h,w,3), grey repeated. Raises `Refused`."""
@@ -130,7 +116,7 @@ class ImageSet:
         seen, refused = [], []
         for i in np.unique(np.linspace(0, len(self) - 1, min(k, len(self))).astype(int)):
             try:
-                seen.append(_header(self.items[i], self.limits))
+                seen.append(header_of(self.items[i], self.limits))
             except Refused as why:
                 refused.append(Refusal(self.names[i], why.reason, why.detail))
         if not seen:
@@ -149,64 +135,12 @@ class ImageSet:
         white = self.limits.white or White()
         if isinstance(self.items, np.ndarray):
             return white
-        wide = (values for item in self.items if (values := _wide(item, self.limits)) is not None)
+        wide = (values for item in self.items if (values := wide_values(item, self.limits)) is not None)
         return White(*map(max, white, look(wide)))
 
     def read_by(self, white: Sequence[int]) -> ImageSet:
         """The same pictures, those whose type declares no range read by `white`, which a fit has kept."""
         return replace(self, limits=replace(self.limits, white=White(*white)))
-
-
-_GREY = ("1", "L", "LA", "La", "I", "F")
-
-
-def _header(item: Item, limits: Limits) -> tuple[int, int, bool]:
-    """(height, width, is grey) of one item without decoding it. Raises `Refused`."""
-    if isinstance(item, np.ndarray):
-        return item.shape[0], item.shape[1], item.ndim == 2
-    if isinstance(item, Image.Image):
-        return item.height, item.width, _is_grey(item)
-    if isinstance(item, bytes | Member | Remote):
-        image = open_header(io.BytesIO(item if isinstance(item, bytes) else item.read(limits)))
-        return image.height, image.width, _is_grey(image)
-    with open_file(item, limits) as file:
-        image = open_header(file)
-        return image.height, image.width, _is_grey(image)
-
-
-_TIFF = (".tif", ".tiff")
-
-
-def _wide(item: Item, limits: Limits) -> NDArray[Any] | None:
-    """The values of a picture of 32-bit integers or floats; None for any other, and for one that will be refused."""
-    try:
-        if isinstance(item, Path | Member | Remote):
-            if not str(item.name).lower().endswith(_TIFF):
-                return None
-            item = read_file(item, limits) if isinstance(item, Path) else item.read(limits)
-        if isinstance(item, bytes):
-            if sniff(item[:HEAD]) != "TIFF":
-                return None
-            item = open_header(io.BytesIO(item))
-        if not isinstance(item, Image.Image) or item.mode not in ("I", "F"):
-            return None
-        check_size(item.size, limits)
-        values = np.asarray(item)
-    except Exception:  # decoders raise nine kinds of exception; the verdict comes when the picture is used
-        return None
-    return values if fits(values, white_of(values, None)) else None
-
-
-def _is_grey(image: Image.Image) -> bool:
-    return image.mode in _GREY or image.mode.startswith("I;16")
-
-
-def _pixels(image: Image.Image, limits: Limits) -> NDArray[np.uint8]:
-    """A PIL picture -> uint8 (h,w) or (h,w,3), by the rules that files are read by. Raises `Refused`."""
-    try:
-        return np.asarray(finish(image, limits))
-    except Exception as error:
-        raise verdict(error) from error
 
 
 def _repeated(names: Sequence[str]) -> str:

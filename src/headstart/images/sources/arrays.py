@@ -15,7 +15,8 @@ from PIL import Image
 from headstart.errors import DataError
 from headstart.images import ranges
 from headstart.images.decode import DEFAULT_LIMITS
-from headstart.images.imageset import PART, ImageSet, Item
+from headstart.images.imageset import PART, ImageSet
+from headstart.images.items import Item
 from headstart.images.labels import encode
 from headstart.images.names import escape, nfc
 from headstart.images.ranges import White

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import DataError
-from headstart.images.imageset import ImageSet, Item, Refusal
+from headstart.images.imageset import ImageSet, Refusal
+from headstart.images.items import Item
 from headstart.images.names import escape, nfc
 from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, remote, zipped
