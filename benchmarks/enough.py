@@ -34,12 +34,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import full_logits
 from headstart.enough import enough, out_of_fold, settled
 from headstart.evidence.forecast import DOUBLINGS, NEAR, Forecast
 from headstart.heads.folds import contents, numbers
 from headstart.learner import FOLDS, Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 from label import DATA, Codes, Rows, all_features
 
 SIZES = {"hymenoptera": (30, 40, 60)}

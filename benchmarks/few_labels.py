@@ -42,7 +42,8 @@ from headstart.heads.solver.scaler import Scaler
 from headstart.heads.solver.softmax import Problem, minimise
 from headstart.images import ImageSet, load, select, split
 from headstart.learner import Learner, Pictures
-from headstart.metrics import ece, ece_null_mean, log_softmax
+from headstart.logits import log_softmax
+from headstart.metrics import ece, ece_null_mean
 from headstart.paths import features_dir
 from headstart.recipe import Recipe
 

@@ -28,11 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from few_labels import features
-from headstart.classifier import full_logits
 from headstart.images import ImageSet, load, select
 from headstart.labelling.choosing import EVERY, Pool, doubts, mixed
 from headstart.learner import Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 from headstart.statistics import t_quantile
 
 DATA = {

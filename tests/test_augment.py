@@ -25,7 +25,7 @@ from headstart.features.extract import Extractor, extract
 from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor, contact_sheet, views_of
 from headstart.images import from_arrays
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature
 from headstart.preprocess import Preprocess
 from headstart.report import write_report
 from headstart.report.contact import composed

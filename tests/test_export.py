@@ -21,7 +21,6 @@ from sklearn.datasets import load_digits
 import headstart
 from headstart import exported
 from headstart.backbones import openvino
-from headstart.classifier import full_logits
 from headstart.cli import _main
 from headstart.errors import BundleError, HeadstartError, UserError
 from headstart.exporting import answer, picture, pieces
@@ -30,7 +29,7 @@ from headstart.exporting.graph import Piece, model, shaped
 from headstart.exporting.parity import Parity
 from headstart.exporting.quantise import Quantisation
 from headstart.heads import HEADS, make_head
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 from headstart.novelty import Novelty
 from headstart.preprocess import Preprocess
 

@@ -15,12 +15,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart import TransferClassifier, load_classifier
 from headstart.bundle import save
-from headstart.classifier import averaged_logits
 from headstart.errors import DataError, UserError
 from headstart.heads.folds import contents, folds_for, numbers
 from headstart.heads.solver.scale import temperature_of
 from headstart.learner import FEWEST, Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, averaged_logits
 from headstart.threads import single_threaded_blas
 
 Rows = NDArray[np.float32]

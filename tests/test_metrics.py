@@ -14,20 +14,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from sklearn import metrics as reference
 
-from headstart.metrics import (
-    METRICS,
-    apply_temperature,
-    brier,
-    confusion,
-    counts_of,
-    ece,
-    ece_null_mean,
-    fit_temperature,
-    log_loss,
-    roc_auc,
-    score,
-    wilson,
-)
+from headstart.logits import apply_temperature, fit_temperature
+from headstart.metrics import METRICS, brier, confusion, counts_of, ece, ece_null_mean, log_loss, roc_auc, score, wilson
 
 
 def sample(n: int, k: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +26,7 @@ from headstart.features.views import ViewExtractor
 from headstart.golden import AT_OPENING, Golden
 from headstart.images import ImageSet
 from headstart.images.names import nfc
-from headstart.metrics import apply_temperature, log_softmax
+from headstart.logits import apply_temperature, averaged_logits, full_logits
 from headstart.novelty import Novelty
 from headstart.progress import Progress, silent
 
@@ -182,23 +182,6 @@ class Predictor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def averaged_logits(plain: NDArray[np.float64], views: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Logits (n, k) of pictures and of each view of them -> logarithms of their mean probabilities; plain without."""
-    total, count = log_softmax(plain), 1
-    for view in views:
-        total, count = np.logaddexp(total, log_softmax(view)), count + 1
-    mean: NDArray[np.float64] = total - np.log(count)
-    return plain if count == 1 else mean
-
-
-def full_logits(head: Head, features: NDArray[np.floating[Any]], classes: int) -> NDArray[np.float64]:
-    """(n, d) features -> (n, classes) logits of a head whose `classes_` are indices of some of the classes."""
-    known: NDArray[np.float64] = head.logits(features)
-    full = np.tile(known.min(axis=1, keepdims=True) - 1e3, classes)  # finite, and probability 0
-    full[:, np.asarray(head.classes_, dtype=np.int64)] = known
-    return full
 
 
 def top(probabilities: NDArray[np.float64], k: int) -> NDArray[np.int64]:

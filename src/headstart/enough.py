@@ -12,13 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import full_logits
 from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.scale import temperature_of
 from headstart.learner import FEWEST, FOLDS, Codes, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 from headstart.schema.scores import Ahead, Enough, Target
 from headstart.threads import single_threaded_blas
 

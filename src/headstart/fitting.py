@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart import records
 from headstart.augment import Views
-from headstart.classifier import Classifier, full_logits
+from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
 from headstart.engines import EngineChoice, choose
@@ -31,6 +31,7 @@ from headstart.images import ImageSet, Probe
 from headstart.images.parts import part_rows, rows_in
 from headstart.images.usable import keep_usable
 from headstart.learner import Learner, Pictures
+from headstart.logits import full_logits
 from headstart.novelty import Novelty
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import averaged_logits, full_logits
 from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.heads import HEADS, Head, blamed_on, make_head
 from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
 from headstart.heads.solver import scale
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, averaged_logits, full_logits
 from headstart.progress import Progress, silent
 from headstart.threads import map_lazily, single_threaded_blas
 

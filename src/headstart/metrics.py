@@ -1,4 +1,4 @@
-"""Scores of probabilities against labels, with intervals; the temperature that calibrates logits.
+"""Scores of probabilities against labels, with intervals.
 
 All functions take y (n,) int class indices, proba (n, k) float rows that sum to 1; log is natural.
 """
@@ -133,48 +133,6 @@ def ece_null_mean(proba: Matrix, draws: int = 200, seed: int = 0) -> float:
         gap = (rng.random(len(confidence)) < confidence) - confidence
         total += np.abs(np.add.reduceat(gap, starts)).sum()
     return float(total / (draws * len(confidence)))
-
-
-def log_softmax(logits: Matrix) -> Matrix:
-    """Log-probabilities (n, k) of logits (n, k)."""
-    shifted: Matrix = logits - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
-
-
-def apply_temperature(logits: Matrix, temperature: float) -> Matrix:
-    """Probabilities (n, k) of logits / temperature; the most probable class is unchanged."""
-    return np.exp(log_softmax(np.asarray(logits, dtype=np.float64) / temperature))
-
-
-TEMPERATURE_SPREAD = 0.5
-
-
-def fit_temperature(logits: Matrix, y: Labels) -> float:
-    """Temperature T with the least log loss of softmax(logits / T) (Guo et al. 2017), within 0.01 to 100.
-
-    The loss is convex in 1/T: bisection on its slope.  A weak prior (log T normal around 0 with TEMPERATURE_SPREAD)
-    adds one picture's worth of doubt: without it a small part without mistakes asks for T = 0, and one later mistake
-    costs everything.  T = 1 when no row is given or T = 1 is not improved upon.
-    """
-    if len(y) == 0:
-        return 1.0
-    logits = np.asarray(logits, dtype=np.float64)
-    logits = logits - logits.max(axis=1, keepdims=True)
-    own = logits[np.arange(len(y)), y]
-
-    def slope(inverse: float) -> float:
-        weights = np.exp(log_softmax(inverse * logits))
-        total = float(np.sum(np.einsum("nk,nk->n", weights, logits) - own))
-        return inverse * total + float(np.log(inverse)) / TEMPERATURE_SPREAD**2
-
-    low, high = np.log(0.01), np.log(100.0)
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if slope(float(np.exp(middle))) > 0 else (middle, high)
-    temperature = float(np.exp(-(low + high) / 2))
-    losses = [-float(np.mean(log_softmax(logits / t)[np.arange(len(y)), y])) for t in (temperature, 1.0)]
-    return temperature if losses[0] < losses[1] else 1.0
 
 
 METRICS: dict[str, Callable[[Labels, Matrix], float | None]] = {

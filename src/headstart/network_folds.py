@@ -24,7 +24,7 @@ from headstart.heads.folds import numbers
 from headstart.heads.solver.scale import temperature_of
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.learner import FEWEST, FOLDS, TOO_FEW, CrossValidated
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.shared import replacing

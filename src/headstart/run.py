@@ -31,7 +31,7 @@ from headstart.fitted import Fitted, TrainingRecord
 from headstart.fitting import FEWEST_BROUGHT, check_unfinished, fit_frozen, train_network
 from headstart.images import ImageSet, decode
 from headstart.images.parts import part_rows, rows_in
-from headstart.metrics import apply_temperature, fit_temperature
+from headstart.logits import apply_temperature, fit_temperature
 from headstart.network_folds import cross_validated
 from headstart.outcome import Outcome
 from headstart.paths import expanded, features_dir

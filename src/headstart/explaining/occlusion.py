@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.classifier import Classifier
 from headstart.engines import Engine
-from headstart.metrics import log_softmax
+from headstart.logits import log_softmax
 
 Matrix = NDArray[np.float64]
 CELLS = 8

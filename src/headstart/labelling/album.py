@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.audit.execute import AuditRequest, chosen
-from headstart.classifier import full_logits
 from headstart.errors import DataError
 from headstart.features.copies import MOST, marks
 from headstart.features.extract import Settings, extract
@@ -23,7 +22,7 @@ from headstart.images.cures import cured
 from headstart.images.options import Reading
 from headstart.labelling.choosing import Codes, Pool, doubts
 from headstart.learner import Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 from headstart.progress import Progress, silent
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.audit.checks.labels import AGREE, unsure
-from headstart.classifier import full_logits
 from headstart.enough import enough, out_of_fold, settled
 from headstart.evidence.cross_validated import interval
 from headstart.evidence.forecast import Forecast
@@ -21,7 +20,7 @@ from headstart.labelling.album import Album
 from headstart.labelling.choosing import EVERY, Codes, doubts, mixed
 from headstart.labelling.session import Session, Snapshot
 from headstart.learner import FOLDS, FittedHead, Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature, full_logits
 
 FEWEST = 10
 """Labels below which nothing is judged, and pictures drawn at random below which no accuracy is told."""

@@ -17,7 +17,7 @@ from headstart.errors import Offline, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Refusal, load_unlabelled
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature
 from headstart.naming.classes import COUNT, ids_in
 from headstart.progress import Progress, silent
 from headstart.statistics import wilson

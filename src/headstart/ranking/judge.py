@@ -16,7 +16,7 @@ from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet
 from headstart.learner import Learner, Pictures
-from headstart.metrics import apply_temperature
+from headstart.logits import apply_temperature
 from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import full_logits
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.fitted import Fitted
@@ -20,7 +19,8 @@ from headstart.fitting import learner_of, train_network, unfinished
 from headstart.images import ImageSet
 from headstart.images.parts import part_rows, rows_in
 from headstart.learner import Pictures
-from headstart.metrics import apply_temperature, log_loss
+from headstart.logits import apply_temperature, full_logits
+from headstart.metrics import log_loss
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 

@@ -26,7 +26,7 @@ from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead
 from headstart.learner import Pictures
-from headstart.metrics import log_softmax
+from headstart.logits import log_softmax
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows
