@@ -37,8 +37,9 @@ from numpy.typing import NDArray
 from headstart.enough import enough, out_of_fold, settled
 from headstart.evidence.forecast import DOUBLINGS, NEAR, Forecast
 from headstart.heads.folds import contents, numbers
-from headstart.learner import FOLDS, Learner, Pictures
+from headstart.learner import FOLDS, Learner
 from headstart.logits import apply_temperature, full_logits
+from headstart.pictures import Pictures
 from label import DATA, Codes, Rows, all_features
 
 SIZES = {"hymenoptera": (30, 40, 60)}

@@ -41,10 +41,11 @@ from headstart.heads.solver.rows import Dense
 from headstart.heads.solver.scaler import Scaler
 from headstart.heads.solver.softmax import Problem, minimise
 from headstart.images import ImageSet, load, select, split
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.logits import log_softmax
 from headstart.metrics import ece, ece_null_mean
 from headstart.paths import features_dir
+from headstart.pictures import Pictures
 from headstart.recipe import Recipe
 
 DATA = ("digits", "mnist", "fashion_mnist", "cats_vs_dogs", "hymenoptera")

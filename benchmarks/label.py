@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from few_labels import features
 from headstart.images import ImageSet, load, select
 from headstart.labelling.choosing import EVERY, Pool, doubts, mixed
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.logits import apply_temperature, full_logits
+from headstart.pictures import Pictures
 from headstart.statistics import t_quantile
 
 DATA = {

@@ -31,9 +31,10 @@ from headstart.features.extract import Extractor, Settings
 from headstart.fitting import feature_source
 from headstart.heads.few_rows import unit
 from headstart.images import ImageSet, from_arrays, load, load_unlabelled, select, split
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.novelty import ALARMS, Novelty
 from headstart.paths import features_dir
+from headstart.pictures import Pictures
 from headstart.recipe import Recipe
 from headstart.statistics import conformal_quantile
 

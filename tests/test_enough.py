@@ -13,7 +13,8 @@ from headstart.cli import _main
 from headstart.enough import described, enough, learnt_from, settled
 from headstart.errors import UserError
 from headstart.evidence.forecast import Forecast, forecast
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
+from headstart.pictures import Pictures
 from headstart.report.enough import enough_words
 from headstart.schema import scores
 from headstart.schema.files import from_json, to_json

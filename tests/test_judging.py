@@ -19,8 +19,9 @@ from headstart.features.copies import numbered
 from headstart.features.extract import Settings, extract
 from headstart.fitting import fit_frozen, train_network
 from headstart.images import digest
-from headstart.learner import FOLDS, Learner, Pictures
+from headstart.learner import FOLDS, Learner
 from headstart.network_folds import cross_validated
+from headstart.pictures import Pictures
 from headstart.run import with_split_beside
 from headstart.statistics import wilson
 

@@ -18,8 +18,9 @@ from headstart.bundle import save
 from headstart.errors import DataError, UserError
 from headstart.heads.folds import contents, folds_for, numbers
 from headstart.heads.solver.scale import temperature_of
-from headstart.learner import FEWEST, Learner, Pictures
+from headstart.learner import FEWEST, Learner
 from headstart.logits import apply_temperature, averaged_logits
+from headstart.pictures import Pictures
 from headstart.threads import single_threaded_blas
 
 Rows = NDArray[np.float32]

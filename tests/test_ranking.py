@@ -22,7 +22,8 @@ from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import load
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
+from headstart.pictures import Pictures
 from headstart.progress import silent
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import labels

@@ -16,8 +16,9 @@ from headstart.evidence.forecast import TIMES, Forecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.scale import temperature_of
-from headstart.learner import FEWEST, FOLDS, Codes, Pictures
+from headstart.learner import FEWEST, FOLDS
 from headstart.logits import apply_temperature, full_logits
+from headstart.pictures import Codes, Pictures
 from headstart.schema.scores import Ahead, Enough, Target
 from headstart.threads import single_threaded_blas
 

@@ -30,9 +30,10 @@ from headstart.heads import Head
 from headstart.images import ImageSet, Probe
 from headstart.images.parts import part_rows, rows_in
 from headstart.images.usable import keep_usable
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.logits import full_logits
 from headstart.novelty import Novelty
+from headstart.pictures import Pictures
 from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe

@@ -7,7 +7,7 @@ Pictures (features, classes, views, groups) -> Learner.fit -> Fitted (head, temp
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from headstart.conformal import Conformal
 from headstart.errors import DataError
 from headstart.heads import HEADS, Head, blamed_on, make_head
-from headstart.heads.folds import Folds, brought, contents, folds_for, numbers
+from headstart.heads.folds import contents, numbers
 from headstart.heads.solver import scale
 from headstart.logits import apply_temperature, averaged_logits, full_logits
+from headstart.pictures import Codes, Pictures
 from headstart.progress import Progress, silent
 from headstart.threads import map_lazily, single_threaded_blas
 
-Features = NDArray[np.float32]
-Codes = NDArray[np.int64]
 FOLDS = 10
 """Of a cross-validation that judges; the interval of its score is made for so many."""
 LARGE = 2**19
@@ -35,62 +34,6 @@ TOO_FEW = (
     "The pictures are too few to judge by: without those of one fold, a single class is left. Label two or more of "
     "each class, or give a test set."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """What a head is fitted on: features X (n, d) and classes y (n,) of n labelled pictures.
-
-    The last `validation` of them are a validation part that the data bring. `stacked` has the rows of the others and,
-    below them, those of every view of them, to learn from. `averaged` are features (n, d) of views whose answers are
-    averaged with the plain picture's. Pictures of one of the `groups` (n,) are copies of each other. `marks` (n,) tell
-    pictures apart by their content: what engine computed the features, in the last bits, does not draw other folds.
-    """
-
-    X: Features
-    y: Codes
-    validation: int = 0
-    stacked: Features | None = None
-    averaged: Sequence[Features] = ()
-    groups: Codes | None = None
-    marks: Sequence[bytes] | None = None
-
-    @property
-    def train(self) -> int:
-        """Pictures that are no validation part."""
-        return len(self.y) - self.validation
-
-    @property
-    def views(self) -> int:
-        """Views of each picture beside the plain one."""
-        return 0 if self.stacked is None else len(self.stacked) // max(1, self.train) - 1
-
-    @property
-    def copies(self) -> int:
-        """Pictures that share their group with another."""
-        sizes = np.bincount(self.groups) if self.groups is not None else np.zeros(0, dtype=np.int64)
-        return int(sizes[sizes > 1].sum())
-
-    def take(self, rows: Codes) -> Pictures:
-        """Some of the pictures; none of them validates any more, and those that did have no views to learn from."""
-        stacked = None
-        if self.stacked is not None and not self.validation:
-            stacked = self.stacked[np.concatenate([rows + self.train * view for view in range(1 + self.views)])]
-        averaged = [view[rows] for view in self.averaged]
-        groups = None if self.groups is None else self.groups[rows]
-        marks = None if self.marks is None else [self.marks[row] for row in rows]
-        return Pictures(self.X[rows], self.y[rows], 0, stacked, averaged, groups, marks)
-
-    def rows(self, *, dear: bool) -> tuple[Features, Codes, Folds]:
-        """Rows to fit, their classes, and what to choose on: the validation part, or folds; none are empty ones."""
-        train, times = self.train, 1 + self.views
-        learned = self.X[:train] if self.stacked is None else self.stacked
-        y = np.tile(self.y[:train], times)
-        if not self.validation:
-            return learned, y, folds_for(learned, y, self.groups, self.marks, one=dear, views=times - 1)
-        rows = self.X if times == 1 else np.concatenate([learned, self.X[train:]])
-        y = np.concatenate([y, self.y[train:]])
-        return rows, y, brought(y, len(learned))
 
 
 class FittedHead(NamedTuple):

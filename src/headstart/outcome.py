@@ -23,9 +23,9 @@ from headstart.images import ImageSet, write_split
 from headstart.images.cures import list_cures
 from headstart.images.groups import torn
 from headstart.images.parts import PARTS, part_rows, rows_in
-from headstart.learner import Pictures
 from headstart.logits import apply_temperature
 from headstart.metrics import score
+from headstart.pictures import Pictures
 from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 

@@ -16,7 +16,8 @@ from headstart.features.extraction import Extraction
 from headstart.heads.folds import numbers
 from headstart.images import ImageSet, Refusal
 from headstart.images.sketch import Sketches
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
+from headstart.pictures import Pictures
 from headstart.progress import Progress
 
 Codes = NDArray[np.int64]

@@ -21,8 +21,9 @@ from headstart.images import ImageSet, Limits, Refusal, load
 from headstart.images.cures import cured
 from headstart.images.options import Reading
 from headstart.labelling.choosing import Codes, Pool, doubts
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.logits import apply_temperature, full_logits
+from headstart.pictures import Pictures
 from headstart.progress import Progress, silent
 
 

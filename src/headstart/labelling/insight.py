@@ -19,8 +19,9 @@ from headstart.heads.folds import numbers
 from headstart.labelling.album import Album
 from headstart.labelling.choosing import EVERY, Codes, doubts, mixed
 from headstart.labelling.session import Session, Snapshot
-from headstart.learner import FOLDS, FittedHead, Learner, Pictures
+from headstart.learner import FOLDS, FittedHead, Learner
 from headstart.logits import apply_temperature, full_logits
+from headstart.pictures import Pictures
 
 FEWEST = 10
 """Labels below which nothing is judged, and pictures drawn at random below which no accuracy is told."""

@@ -15,8 +15,9 @@ from headstart.evidence.transferability import h_score_regularised, leep, logme
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
 from headstart.logits import apply_temperature
+from headstart.pictures import Pictures
 from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes

@@ -18,9 +18,9 @@ from headstart.fitted import Fitted
 from headstart.fitting import learner_of, train_network, unfinished
 from headstart.images import ImageSet
 from headstart.images.parts import part_rows, rows_in
-from headstart.learner import Pictures
 from headstart.logits import apply_temperature, full_logits
 from headstart.metrics import log_loss
+from headstart.pictures import Pictures
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 

@@ -25,8 +25,8 @@ from headstart.fitted import TrainingRecord
 from headstart.heads import blamed_on
 from headstart.heads.base import class_weights
 from headstart.heads.dense import DenseHead
-from headstart.learner import Pictures
 from headstart.logits import log_softmax
+from headstart.pictures import Pictures
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows

@@ -14,7 +14,8 @@ from headstart.heads import Head
 from headstart.heads.folds import numbers
 from headstart.heads.trials import log_losses
 from headstart.images.groups import torn
-from headstart.learner import Learner, Pictures
+from headstart.learner import Learner
+from headstart.pictures import Pictures
 from headstart.threads import single_threaded_blas
 
 FOLDS = 5
