@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.exporting.graph import Piece
+from headstart.exporting.graph import FLOAT, Piece
 from headstart.novelty import Novelty
 
 Arrays = dict[str, NDArray[Any]]
-FLOAT = 1
 
 
 def probabilities(g: Piece, features: str, head: Any, temperature: float, classes: int) -> str:

@@ -11,6 +11,8 @@ OPSET = 18
 """Of the graphs that are written here, from operators that have the same form from 13 on."""
 IR_VERSION = 10
 """Of the file format: what runtimes from 2024 on read."""
+FLOAT, INT32, INT64, DOUBLE = 1, 6, 7, 11
+"""Types by their numbers in ONNX."""
 Value = str | NDArray[Any] | int
 """A tensor of a graph by name, or one that becomes a constant; a whole number is a scalar of 64 bits."""
 
@@ -44,6 +46,16 @@ class Piece:
         name = f"{self.prefix}/constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
         return name
+
+
+def single(value: float) -> NDArray[np.float32]:
+    """A constant of single precision."""
+    return np.array(value, dtype=np.float32)
+
+
+def double(value: float) -> NDArray[np.float64]:
+    """A constant of double precision."""
+    return np.array(value, dtype=np.float64)
 
 
 def shaped(name: str, element: str, shape: list[int | str | None]) -> Any:

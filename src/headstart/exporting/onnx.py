@@ -13,15 +13,13 @@ from headstart.errors import UserError
 from headstart.exported import GRAPHS, PICTURE
 from headstart.exporting import pieces
 from headstart.exporting.formats import Format, Run
-from headstart.exporting.graph import IR_VERSION, OPSET, Piece, model
+from headstart.exporting.graph import FLOAT, IR_VERSION, OPSET, Piece, model
 from headstart.exporting.parity import EXACT
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier
     from headstart.preprocess import Preprocess
 
-FLOAT = 1
-"""The type of single precision in ONNX."""
 MOST_BYTES = 2_000_000_000
 """Of a network: a file of ONNX holds two GiB."""
 
