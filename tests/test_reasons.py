@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headstart.evidence.facts import ArmFacts
 from headstart.evidence.overlap import Overlap
-from headstart.evidence.reasons import GAINS, RULES, ArmFacts, reasons
+from headstart.evidence.reasons import GAINS, RULES, reasons
 from headstart.images import load
 from headstart.preprocess import Preprocess
 from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales

@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart import documents
 from headstart.backbones import Backbone, BaseBackbone, memory, sidecar
-from headstart.evidence.reasons import ArmFacts
+from headstart.evidence.facts import ArmFacts
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
 from headstart.images.looks import Looks
