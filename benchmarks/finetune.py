@@ -28,7 +28,6 @@ from torch import nn
 
 from classifier import TORCH, subset
 from harness import Result, by_turns, environment, rows_of, same, told
-from headstart.augment import NO_VIEWS
 from headstart.division import prepare
 from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.live import LiveRows
@@ -41,6 +40,7 @@ from headstart.training.network import Tunable, dense, groups
 from headstart.training.plan import Plan
 from headstart.tuning.state import threads_for
 from headstart.tuning.training_split import PICTURE, TrainingSplit, split_for_training
+from headstart.views import NO_VIEWS
 
 
 class Usual(nn.Module):

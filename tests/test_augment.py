@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from headstart import Recipe, TransferClassifier, execute, inference, load_classifier
-from headstart.augment import AUGMENTS, Augment, View, Views, border_colour, load, named
+from headstart.augment import AUGMENTS, Augment, load, named
 from headstart.errors import UnknownName, UserError
 from headstart.features.extract import Extractor, extract
 from headstart.features.source import FeatureSource
@@ -33,6 +33,7 @@ from headstart.run import Run
 from headstart.statistics import mcnemar
 from headstart.stepwise import stepwise_accuracy
 from headstart.transforms import TRANSFORMS
+from headstart.views import View, Views, border_colour
 
 NEEDED = {
     "RandomRotation": {"degrees": 15}, "RandomPosterize": {"bits": 3}, "RandomSolarize": {"threshold": 100},
@@ -237,12 +238,13 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 import numpy as np
-from headstart.augment import AUGMENTS, Views
+from headstart.augment import AUGMENTS
 from headstart.features.extract import Extractor, Settings
 from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.images import from_arrays
 from headstart.preprocess import Preprocess
+from headstart.views import Views
 
 pictures = np.random.default_rng(0).integers(0, 256, size=(9, 60, 60, 3), dtype=np.uint8)
 views = ViewExtractor(Extractor(FeatureSource(Preprocess(8, 8)), Settings(Path(sys.argv[1]))))

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from headstart import Recipe, execute, load_classifier
-from headstart.augment import NO_VIEWS, Views, named
+from headstart.augment import named
 from headstart.backbones import resolve
 from headstart.cli import _main
 from headstart.division import prepare
@@ -45,6 +45,7 @@ from headstart.tuning import tune as tuning
 from headstart.tuning.rows import training_rows
 from headstart.tuning.training_split import split_for_training
 from headstart.tuning.tune import Tuned, tune_network
+from headstart.views import NO_VIEWS, Views
 
 GENTLE = 3e-5
 """A learning rate with which these few steps on an untrained network lower the validation loss."""

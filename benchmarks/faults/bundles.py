@@ -36,7 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from headstart import bundle
-from headstart.augment import Views, named
+from headstart.augment import named
 from headstart.backbones import resolve
 from headstart.classifier import Classifier
 from headstart.engines import choose
@@ -47,6 +47,7 @@ from headstart.heads import make_head
 from headstart.images import from_arrays
 from headstart.paths import cache_dir
 from headstart.preprocess import Preprocess
+from headstart.views import Views
 
 BUNDLES, WEIGHTS = 100_000, 20_000
 SECONDS, MEGABYTES = 2.0, 256

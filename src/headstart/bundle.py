@@ -23,7 +23,7 @@ import numpy as np
 from headstart import conformal, documents, exported, golden, novelty, tensors
 from headstart import manifest as manifests
 from headstart import seen as digests
-from headstart.augment import NO_VIEWS, Augment, Views
+from headstart.augment import Augment
 from headstart.classifier import Classifier
 from headstart.engines import choose
 from headstart.errors import BundleError, HeadstartError, UserError
@@ -34,6 +34,7 @@ from headstart.manifest import Manifest
 from headstart.paths import expanded
 from headstart.preprocess import Preprocess
 from headstart.shared import replacing_folder
+from headstart.views import NO_VIEWS, Views
 
 if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone

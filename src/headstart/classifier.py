@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart.augment import NO_VIEWS, Views
 from headstart.conformal import Conformal
 from headstart.engines import Engine
 from headstart.errors import DataError
@@ -29,6 +28,7 @@ from headstart.images.names import nfc
 from headstart.logits import apply_temperature, averaged_logits, full_logits
 from headstart.novelty import Novelty
 from headstart.progress import Progress, silent
+from headstart.views import NO_VIEWS, Views
 
 if TYPE_CHECKING:
     from headstart.heads import Head

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import records
-from headstart.augment import Views
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
@@ -38,6 +37,7 @@ from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe
 from headstart.sharded import Sharded
+from headstart.views import Views
 
 if TYPE_CHECKING:
     from headstart.backbones import BaseBackbone

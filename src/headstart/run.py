@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart import bundle, card, records
-from headstart.augment import NO_VIEWS, Views
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, pictures
@@ -39,6 +38,7 @@ from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 from headstart.schema.scores import FILE, Memory, RunScores, Temperature, read
 from headstart.stepwise import stepwise_accuracy
+from headstart.views import NO_VIEWS, Views
 
 if TYPE_CHECKING:
     from headstart.report.charts.display import Display

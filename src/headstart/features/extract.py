@@ -20,7 +20,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from headstart.augment import View
 from headstart.engines import Engine, Picture
 from headstart.errors import DataError, Refused
 from headstart.features import room
@@ -36,6 +35,7 @@ from headstart.images.groups import numbered
 from headstart.images.sketch import SPACE, Sketches
 from headstart.images.usable import by_reason
 from headstart.progress import Progress, silent
+from headstart.views import View
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import View, Views
 from headstart.engines import Picture
 from headstart.errors import DataError, Refused
 from headstart.features.extract import Extractor
 from headstart.images import ImageSet, digest
+from headstart.views import View, Views
 
 
 class LiveRows:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from headstart.augment import View
 from headstart.backbones import BaseBackbone
 from headstart.engines import ON_CPU, Engine, EngineChoice, Picture
 from headstart.images.decode import Limits, Raw, decode
 from headstart.preprocess import Preprocess
+from headstart.views import View
 
 if TYPE_CHECKING:
     from headstart.engines.int8 import Calibration

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import AUGMENTS, NO_VIEWS, Augment, Views, named
+from headstart.augment import AUGMENTS, Augment, named
 from headstart.errors import DataError, Refused, UserError
 from headstart.features.extract import Extractor
 from headstart.features.matrix import allocate
@@ -19,6 +19,7 @@ from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, decode, digest
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe, VariedRecipe
+from headstart.views import NO_VIEWS, Views
 
 STORED_VIEWS = 2
 """Views of each training picture where `--views` is left out and there is a frozen trunk whose output is stored."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.augment import NO_VIEWS, Views
 from headstart.division import keep_together
 from headstart.features.copies import MOST
 from headstart.features.extract import Extractor, Settings, extract
@@ -22,6 +21,7 @@ from headstart.images.usable import keep_usable
 from headstart.progress import Progress
 from headstart.recipe import Recipe
 from headstart.tuning.training_split import TrainingSplit
+from headstart.views import NO_VIEWS, Views
 
 if TYPE_CHECKING:
     from headstart.training.batches import Rows
