@@ -14,7 +14,8 @@ import numpy as np
 
 from headstart.cluster.connect import disk_full, is_client
 from headstart.errors import HeadstartError, UserError
-from headstart.features.shards import Job, jobs_of, mark_of, read_manifest, write_manifest, write_shard, written
+from headstart.features.jobs import Job, jobs_of, mark_of
+from headstart.features.shards import read_manifest, write_manifest, write_shard, written
 from headstart.images import ImageSet, Refusal
 from headstart.images.archive import Member
 from headstart.progress import Progress, silent
