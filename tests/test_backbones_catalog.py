@@ -17,7 +17,7 @@ from headstart.backbones.names import ALIASES
 from headstart.backbones.spelling import parse_list
 from headstart.errors import UnknownName, UserError
 from headstart.ranking.bench import bench
-from headstart.ranking.rank import RankingRequest
+from headstart.ranking.request import RankingRequest
 
 ROWS = {row.name: row for row in catalog_rows()}
 QUICK = [

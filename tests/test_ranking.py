@@ -32,7 +32,8 @@ from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local_backbones
 from headstart.ranking.pairwise import difference, front, ordered, regret
-from headstart.ranking.rank import Ranking, RankingRequest, rank
+from headstart.ranking.rank import Ranking, rank
+from headstart.ranking.request import RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.ranking import chart, render, write_ranking_report
 from headstart.schema.files import from_json

@@ -11,7 +11,8 @@ from PIL import Image
 
 from headstart import Recipe, execute
 from headstart.errors import DataError, UserError
-from headstart.ranking.rank import RankingRequest, rank
+from headstart.ranking.rank import rank
+from headstart.ranking.request import RankingRequest
 from headstart.report import write_report
 from headstart.study.execute import compare
 from headstart.study.recipe import StudyRecipe

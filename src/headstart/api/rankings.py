@@ -12,7 +12,7 @@ from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
     from headstart.ranking.files import SavedRanking
-    from headstart.ranking.rank import RankingRequest
+    from headstart.ranking.request import RankingRequest
 
 
 def rank(
@@ -49,7 +49,7 @@ def rank(
     from headstart.backbones.spelling import parse_list
     from headstart.images.options import Reading
     from headstart.ranking.local import local_backbones
-    from headstart.ranking.rank import RankingRequest
+    from headstart.ranking.request import RankingRequest
 
     folder = None if weights_folder is None else expanded(weights_folder)
     asked = tuple(local_backbones(folder) if backbones is None else parse_list(",".join(backbones)))

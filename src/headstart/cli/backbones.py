@@ -191,7 +191,7 @@ def bench_(
     from headstart.images.options import Reading
     from headstart.paths import absolute
     from headstart.ranking.bench import bench
-    from headstart.ranking.rank import RankingRequest
+    from headstart.ranking.request import RankingRequest
 
     reading = Reading(follow_links=follow_links, image_column=image_column)
     asked = tuple(parse_list(backbones))

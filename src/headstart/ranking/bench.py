@@ -18,7 +18,7 @@ from headstart.images import ImageSet, load
 from headstart.progress import Progress, silent
 from headstart.ranking.candidates import Candidate, resolve_candidates
 from headstart.ranking.judge import figures
-from headstart.ranking.rank import RankingRequest
+from headstart.ranking.request import RankingRequest
 from headstart.schema.ranking import Failure
 
 ROUNDS = 3

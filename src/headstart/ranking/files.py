@@ -18,7 +18,8 @@ from headstart.backbones.spelling import spell
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
-from headstart.ranking.rank import Ranking, RankingRequest
+from headstart.ranking.rank import Ranking
+from headstart.ranking.request import RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.figures import shown_as
 from headstart.report.ranking import chart

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headstart.backbones.spelling import Spelled, unloaded
-from headstart.errors import DataError, HeadstartError, UserError
+from headstart.backbones.spelling import unloaded
+from headstart.errors import HeadstartError, UserError
 from headstart.features.copies import MOST, led
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.fitting import feature_source
-from headstart.images import ImageSet, load, select
+from headstart.images import ImageSet
 from headstart.images.cures import list_cures
-from headstart.images.options import Reading
 from headstart.images.usable import keep_usable
 from headstart.phrases import first_of
 from headstart.progress import Progress, silent
@@ -25,8 +24,8 @@ from headstart.ranking.candidates import Candidate, resolve_candidates
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Judge, Judged
 from headstart.ranking.pairwise import front, ordered
+from headstart.ranking.request import RankingRequest, pictures
 from headstart.ranking.speed import measured
-from headstart.recipe import Recipe
 from headstart.schema.ranking import Advice, Failure
 from headstart.spread import Spread
 
@@ -35,39 +34,6 @@ ALL_SEEN = (
     "The data bring no test part, so every labelled picture took part in this choice: judge the classifier on pictures "
     "that are not among them, or allow that its accuracy on these is a little flattering."
 )
-
-
-@dataclass(frozen=True)
-class RankingRequest:
-    """What to rank: `data` as `fit` takes it, backbones as `spelling.parse` gives them.
-
-    With `leave_copies` a backbone that is another one under a second name is left out instead of refused.
-    """
-
-    data: str
-    backbones: tuple[Spelled, ...]
-    limit: int | None = None
-    image_size: int | None = None
-    seed: int = 0
-    folds: int = 5
-    engine: str = "auto"
-    device: str = "auto"
-    leave_copies: bool = False
-    reading: Reading = field(default_factory=Reading)
-    """How to read the data, as `images.load` takes it."""
-
-    def recipe(self, method: str = "features", spelled: Spelled | None = None) -> Recipe:
-        """The recipe whose features a backbone is judged by."""
-        return Recipe.from_dict(
-            {
-                "method": method,
-                "seed": self.seed,
-                "data": {"source": self.data},
-                "backbone": {**(spelled or {}), "image_size": self.image_size if spelled else None},
-                "engine": {"name": self.engine, "device": self.device},
-            },
-            "the command line",
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,16 +107,6 @@ def rank(
         len(images.refused) + len(baseline.refused),
         time.perf_counter() - started,
     )
-
-
-def pictures(request: RankingRequest) -> tuple[ImageSet, int]:
-    """The labelled pictures outside the test part, at most `limit`, and the number of those in the test part."""
-    images = load(request.data, **request.reading)
-    test = images.parts == "test"
-    images = select(images.take(~test & (images.labels >= 0)), limit=request.limit, seed=request.seed)
-    if len(np.unique(images.labels)) < 2:
-        raise DataError(f"{images.title} has labelled pictures of fewer than two classes outside its test part.")
-    return images, int(test.sum())
 
 
 def stages(progress: Progress, number: int, total: int, label: str) -> Callable[[str], Progress]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headstart.backbones.spelling import parse
 from headstart.images.options import Reading
-from headstart.ranking.rank import RankingRequest
+from headstart.ranking.request import RankingRequest
 from headstart.recipe import Document, EngineRecipe
 
 
