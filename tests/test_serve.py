@@ -24,10 +24,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from headstart import Classifier, Predictor, fit, predict
 from headstart.features.extract import Settings
 from headstart.paths import features_dir
-from headstart.serve.app import LOOPBACK, Served, application
+from headstart.serve.app import LOOPBACK, application
 from headstart.serve.batches import Batches
 from headstart.serve.limits import Limits
 from headstart.serve.load import load
+from headstart.serve.server import Served
 from serving import PIXELS, digits_bundle, digits_classifier, png, served
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,7 +10,7 @@ from headstart.errors import UserError
 from headstart.explaining.nearest import training_pictures
 from headstart.features.extract import Settings
 from headstart.progress import Progress, silent
-from headstart.serve.app import Served
+from headstart.serve.server import Served
 
 
 def load(

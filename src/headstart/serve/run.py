@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headstart.serve import shell
-from headstart.serve.app import Served, application
+from headstart.serve.app import application
 from headstart.serve.limits import Address, Limits
+from headstart.serve.server import Served
 from headstart.serve.shell import LOOPBACK
 
 
