@@ -1,4 +1,4 @@
-"""Names of layers: `pooled`, `last_conv`, `cls`, `mean`, the path of any module, and `A+B`; which of them are blocks.
+"""Names of layers: `pooled`, `last_conv`, `cls`, `mean`, the path of any module, and `A+B`.
 
 `last_conv` is the last map of a convolutional network, (c, h, w): what timm's `forward_features` gives; elsewhere the
 last 4-D tensor before the classifier. `pooled` is its mean over the h x w cells. Of a transformer, `last_conv` is the
@@ -16,6 +16,7 @@ from math import prod
 import torch
 from torch import fx, nn
 
+from headstart.backbones.blocks import blocks_of
 from headstart.backbones.facts import Layer
 from headstart.backbones.grid import JOIN, SPECIAL, as_map, class_token, grid_of, has_class_token, joined_rows
 from headstart.backbones.split import Split, carried_features, cut, trunk_features
@@ -23,10 +24,6 @@ from headstart.backbones.trace import Traced
 from headstart.errors import UnknownName, UserError
 
 HEADS = {"classifier", "fc", "head", "heads", "avgpool", "global_pool", "last_linear", "head_drop"}
-STAGES = ("blocks", "layers", "stages")
-SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-MOST_CARRIED = 2
-"""A block boundary carries few tensors; NASNet's always two."""
 LACKS = {
     "pooled": "has no vector before its classifier",
     "last_conv": "has neither a map nor a grid of tokens at its end",
@@ -183,32 +180,7 @@ class TracedLayers:
 
     @cached_property
     def _blocks(self) -> list[str]:
-        order = {node: i for i, node in enumerate(self.traced.graph.nodes)}
-        found = [path for path in _candidates(self.traced.network, "") if path in self.traced.outputs]
-        narrow = self._narrow()
-        wide = {_parent(path) for path in found if path not in narrow} - {""}
-        kept = dict.fromkeys(_parent(path) if _parent(path) in wide else path for path in found)
-        place = {path: order[self.traced.outputs[path]] for path in kept if path in narrow}
-        end = self._map if self._map is not None else self.pooled
-        last = order[end] if end is not None else len(order)
-        return sorted((p for p in place if place[p] <= last), key=place.__getitem__)
-
-    def _narrow(self) -> set[str]:
-        """The layers at which a cut carries at most MOST_CARRIED tensors."""
-        t = self.traced
-        live = t.live()
-        order = {node: i for i, node in enumerate(t.graph.nodes)}
-        change = [0] * (len(order) + 1)
-        for node in t.shapes:
-            users = [order[u] for u in node.users if u in live]
-            if node in live and users:
-                change[order[node]] += 1
-                change[max(users)] -= 1
-        carried, total = [], 0
-        for step in change:
-            total += step
-            carried.append(total)
-        return {path for path, node in t.outputs.items() if carried[order[node]] <= MOST_CARRIED}
+        return blocks_of(self.traced, self._map if self._map is not None else self.pooled)
 
 
 def _channels_first(t: Traced, shape: tuple[int, ...]) -> bool:
@@ -223,33 +195,3 @@ def _channels_first(t: Traced, shape: tuple[int, ...]) -> bool:
 
 def _is_linear(network: nn.Module, node: fx.Node) -> bool:
     return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), nn.Linear)
-
-
-def _candidates(module: nn.Module, path: str) -> list[str]:
-    """Blocks by structure: the elements of sequences and stages, else the children."""
-    found = []
-    for name, child in module.named_children():
-        if isinstance(child, nn.Identity | nn.Dropout):
-            continue  # does nothing to a picture outside training
-        below = f"{path}.{name}" if path else name
-        found += _candidates(child, below) if _is_stage(child) else [below]
-    return found
-
-
-def _is_stage(module: nn.Module) -> bool:
-    """A sequence, a module that holds one of like parts under a usual name, or one whose parts are all alike."""
-    if type(module) in SEQUENCES:
-        return any(True for _ in module.children())
-    return _alike(module) or any(_alike(getattr(module, name, None)) for name in STAGES)
-
-
-def _alike(module: nn.Module | None) -> bool:
-    """Whether all parts are of one class of the library's own, which has parts itself."""
-    parts = list(module.children()) if module is not None else []
-    kinds = {type(part) for part in parts}
-    own = len(kinds) == 1 and not kinds & set(SEQUENCES) and any(True for _ in parts[0].children())
-    return own and (len(parts) > 1 or isinstance(module, SEQUENCES))
-
-
-def _parent(path: str) -> str:
-    return path.rpartition(".")[0]
