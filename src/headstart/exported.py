@@ -175,7 +175,7 @@ def read(folder: Path) -> Export:
 
 def graph(folder: Path, described: Export) -> Any:
     """The graph as an `openvino.Model`, from the bytes that were checked. Raises BundleError."""
-    from headstart.backbones.from_onnx import read as read_onnx
+    from headstart.backbones.onnx_file import read as read_onnx
 
     core = openvino.load().Core()
     contents = _graph_files(folder, described)

@@ -12,21 +12,9 @@ from headstart.backbones import external, openvino, sidecar
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint_of
-from headstart.backbones.sidecar import Shape, Sidecar
+from headstart.backbones.onnx_file import assumed, outputs_of, picture_size, read, with_ports
 from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UnknownName, UserError, WeightsError
-from headstart.preprocess import Preprocess
-
-OWN_SIZE = 224
-ASSUMED = (
-    "{name} has no sidecar: pictures are scaled to 0..1 and normalised with ImageNet's mean and standard deviation, "
-    "which is an assumption; write {sidecar} to state what it expects."
-)
-
-WHOLE = (
-    "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
-    "assumption, write {sidecar} to state it."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +58,8 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
     model = None
     if found is None or not found.inputs or not found.outputs:
         model = read(path)
-        found = _opened(path, found, model)
-    fixed = _picture_size(found.inputs, path)
+        found = with_ports(path, found, model)
+    fixed = picture_size(found.inputs, path)
     described = found.architecture
     weights = Weights("file", path.resolve(), found.sha256, licence=found.licence)
     return OnnxBackbone(
@@ -81,8 +69,8 @@ def resolve_onnx(path: Path) -> OnnxBackbone:
         preprocess=found.preprocess,
         fingerprint=_mark(path, found.sha256),
         fixed_size=fixed,
-        notes=() if beside else (_assumed(model, path),),
-        outputs=_outputs(found, path),
+        notes=() if beside else (assumed(model, path),),
+        outputs=outputs_of(found, path),
     )
 
 
@@ -125,37 +113,12 @@ def _unchanged(backbone: OnnxBackbone) -> Path:
     return path
 
 
-def takes_pixels(model: Any, name: object) -> bool:
-    """Whether the input of an `openvino.Model` is of whole numbers, so that it takes 0..255 and no normalised values.
-
-    Raises WeightsError for numbers that cannot be those of pixels.
-    """
-    element = model.input(0).get_element_type()
-    if not element.is_integral():
-        return False
-    if element.bitwidth < 8 or (element.bitwidth == 8 and element.is_signed()):
-        raise WeightsError(
-            f"{name} takes {_type(model)}, which cannot hold pixels from 0 to 255; export it for float32."
-        )
-    return True
-
-
-def _assumed(model: Any, path: Path) -> str:
-    """What is assumed of a file without a sidecar, in a sentence."""
-    told = WHOLE if takes_pixels(model, path) else ASSUMED
-    return told.format(name=path.name, sidecar=path.with_suffix(".json").name, type=_type(model))
-
-
-def _type(model: Any) -> str:
-    return str(model.input(0).get_element_type().to_string())
-
-
 def _write(backbone: OnnxBackbone, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     source = weights_path(backbone.weights)
     external.copy(source, file)
     beside = sidecar.beside(source)
-    found = sidecar.read(beside, source) if beside else _opened(source, None, read(source))
+    found = sidecar.read(beside, source) if beside else with_ports(source, None, read(source))
     described = replace(found, architecture=backbone.architecture, sha256=tensors.sha256(file))
     sidecar.write(described, file)
     return file
@@ -164,59 +127,3 @@ def _write(backbone: OnnxBackbone, file: Path) -> Path:
 def _mark(path: Path, sha256: str) -> str:
     """The fingerprint; external data count as the file itself does."""
     return fingerprint_of("onnx", {}, None, external.content(path) or sha256, "2")  # 2: whole numbers get pixels
-
-
-def read(path: Path) -> Any:
-    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
-    openvino.load()
-    from openvino.frontend import FrontEndManager
-
-    external.check(path)  # before OpenVINO opens what the file names
-    try:
-        reader = FrontEndManager().load_by_framework("onnx")
-        return reader.convert(reader.load(str(path)))
-    except Exception as error:  # a dozen kinds, without a common base
-        raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
-
-
-def _opened(path: Path, found: Sidecar | None, model: Any) -> Sidecar:
-    """A sidecar with the inputs and outputs of the file itself."""
-    try:
-        inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
-        outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
-    except RuntimeError as error:
-        raise WeightsError(f"{path} has an input or an output without a name.") from error
-    if found is not None:
-        return replace(found, inputs=inputs, outputs=outputs)
-    size = _picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
-    preprocess = Preprocess(*size)
-    if takes_pixels(model, path):
-        preprocess = replace(preprocess, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels stay in 0..255
-    return Sidecar(f"onnx:{path.stem}", preprocess, tensors.sha256(path), inputs=inputs, outputs=outputs)
-
-
-def _shape(port: Any) -> Shape:
-    return tuple(None if size.is_dynamic else int(size.get_length()) for size in port.get_partial_shape())
-
-
-def _picture_size(inputs: Mapping[str, Shape], path: Path) -> tuple[int, int] | None:
-    """The static (height, width) of the one input, None when it is free."""
-    shapes = list(inputs.values())
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (3, None):
-        shown = ", ".join(f"{name} {list(shape)}" for name, shape in inputs.items())
-        raise WeightsError(f"{path} must have one input (batch, 3, height, width); it has {shown}.")
-    height, width = shapes[0][2:]
-    return (height, width) if height is not None and width is not None else None
-
-
-def _outputs(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes without the batch; a network of free size is measured at its preprocessing's size."""
-    if all(None not in shape[1:] for shape in found.outputs.values()):
-        return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
-    model = read(path)
-    height, width = found.preprocess.height, found.preprocess.width
-    try:
-        model.reshape([1, 3, height, width])
-        return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
-    except RuntimeError as error:
-        raise WeightsError(f"{path} cannot take pictures of {height}x{width} pixels.") from error

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.eight_bits import CALIBRATED_ON, quantised
-from headstart.backbones.from_onnx import takes_pixels
+from headstart.backbones.onnx_file import takes_pixels
 from headstart.engines.openvino import OpenVINOEngine
 from headstart.errors import Refused, UserError
 from headstart.images import ImageSet, Raw, decode, digest

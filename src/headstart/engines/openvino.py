@@ -162,7 +162,7 @@ def convert(backbone: Network, layer: str, preprocess: Preprocess) -> Any:
     from openvino import Layout, Type
     from openvino.preprocess import PrePostProcessor
 
-    from headstart.backbones.from_onnx import takes_pixels
+    from headstart.backbones.onnx_file import takes_pixels
 
     try:
         model = backbone.openvino_model(layer, (preprocess.height, preprocess.width))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import openvino
-from headstart.backbones.from_onnx import takes_pixels
+from headstart.backbones.onnx_file import takes_pixels
 from headstart.engines import Picture
 from headstart.engines.openvino import SETTINGS
 from headstart.exported import GRAPHS, PICTURE

@@ -1,0 +1,105 @@
+"""What an ONNX file says of itself, as OpenVINO reads it: its one picture input, its outputs, and what is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headstart import tensors
+from headstart.backbones import external, openvino
+from headstart.backbones.sidecar import Shape, Sidecar
+from headstart.errors import WeightsError
+from headstart.preprocess import Preprocess
+
+OWN_SIZE = 224
+ASSUMED = (
+    "{name} has no sidecar: pictures are scaled to 0..1 and normalised with ImageNet's mean and standard deviation, "
+    "which is an assumption; write {sidecar} to state what it expects."
+)
+WHOLE = (
+    "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
+    "assumption, write {sidecar} to state it."
+)
+
+
+def read(path: Path) -> Any:
+    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
+    openvino.load()
+    from openvino.frontend import FrontEndManager
+
+    external.check(path)  # before OpenVINO opens what the file names
+    try:
+        reader = FrontEndManager().load_by_framework("onnx")
+        return reader.convert(reader.load(str(path)))
+    except Exception as error:  # a dozen kinds, without a common base
+        raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
+
+
+def takes_pixels(model: Any, name: object) -> bool:
+    """Whether the input of an `openvino.Model` is of whole numbers, so that it takes 0..255 and no normalised values.
+
+    Raises WeightsError for numbers that cannot be those of pixels.
+    """
+    element = model.input(0).get_element_type()
+    if not element.is_integral():
+        return False
+    if element.bitwidth < 8 or (element.bitwidth == 8 and element.is_signed()):
+        raise WeightsError(
+            f"{name} takes {_type(model)}, which cannot hold pixels from 0 to 255; export it for float32."
+        )
+    return True
+
+
+def assumed(model: Any, path: Path) -> str:
+    """What is assumed of a file without a sidecar, in a sentence."""
+    told = WHOLE if takes_pixels(model, path) else ASSUMED
+    return told.format(name=path.name, sidecar=path.with_suffix(".json").name, type=_type(model))
+
+
+def with_ports(path: Path, found: Sidecar | None, model: Any) -> Sidecar:
+    """A sidecar with the inputs and outputs of the file itself."""
+    try:
+        inputs = {port.get_any_name(): _shape(port) for port in model.inputs}
+        outputs = {port.get_any_name(): _shape(port) for port in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} has an input or an output without a name.") from error
+    if found is not None:
+        return replace(found, inputs=inputs, outputs=outputs)
+    size = picture_size(inputs, path) or (OWN_SIZE, OWN_SIZE)
+    preprocess = Preprocess(*size)
+    if takes_pixels(model, path):
+        preprocess = replace(preprocess, mean=(0.0,) * 3, std=(1 / 255,) * 3)  # pixels stay in 0..255
+    return Sidecar(f"onnx:{path.stem}", preprocess, tensors.sha256(path), inputs=inputs, outputs=outputs)
+
+
+def outputs_of(found: Sidecar, path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes without the batch; a network of free size is measured at its preprocessing's size."""
+    if all(None not in shape[1:] for shape in found.outputs.values()):
+        return {name: tuple(int(s or 0) for s in shape[1:]) for name, shape in found.outputs.items()}
+    model = read(path)
+    height, width = found.preprocess.height, found.preprocess.width
+    try:
+        model.reshape([1, 3, height, width])
+        return {p.get_any_name(): tuple(int(s or 0) for s in _shape(p)[1:]) for p in model.outputs}
+    except RuntimeError as error:
+        raise WeightsError(f"{path} cannot take pictures of {height}x{width} pixels.") from error
+
+
+def picture_size(inputs: Mapping[str, Shape], path: Path) -> tuple[int, int] | None:
+    """The static (height, width) of the one input, None when it is free."""
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (3, None):
+        shown = ", ".join(f"{name} {list(shape)}" for name, shape in inputs.items())
+        raise WeightsError(f"{path} must have one input (batch, 3, height, width); it has {shown}.")
+    height, width = shapes[0][2:]
+    return (height, width) if height is not None and width is not None else None
+
+
+def _shape(port: Any) -> Shape:
+    return tuple(None if size.is_dynamic else int(size.get_length()) for size in port.get_partial_shape())
+
+
+def _type(model: Any) -> str:
+    return str(model.input(0).get_element_type().to_string())
