@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from headstart import tensors
 from headstart.backbones import catalog_rows, resolve, sidecar
 from headstart.backbones.from_embedded import FOLDER, weights_file
-from headstart.backbones.resolution import KINDS
 from headstart.backbones.sprout import Sprout
+from headstart.backbones.weights_files import KINDS
 from headstart.cli import _main as cli
 from headstart.drawn import strokes
 from headstart.drawn.bank import Bank

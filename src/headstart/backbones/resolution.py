@@ -10,17 +10,16 @@ from typing import Any
 from headstart import tensors
 from headstart.backbones import memory, names, sidecar
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.checkpoint import FORMATS, KERAS
+from headstart.backbones.checkpoint import KERAS
 from headstart.backbones.fingerprint import fingerprint_of
 from headstart.backbones.from_embedded import embedded, weights_file
 from headstart.backbones.from_onnx import OnnxBackbone, resolve_onnx
 from headstart.backbones.sources import Architecture, find
 from headstart.backbones.weights import Weights, weights_path
-from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.backbones.weights_files import KINDS, weights_file_at, weights_file_in
+from headstart.errors import UserError, WeightsError
 from headstart.paths import expanded
 from headstart.preprocess import Preprocess
-
-KINDS = ("pretrained", "imagenet", "none")
 
 
 def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> Backbone | OnnxBackbone:
@@ -39,7 +38,7 @@ def resolve(name: str, weights: str | Path = "pretrained", *, seed: int = 0) -> 
     if name.startswith(names.PAGES) and str(weights) in KINDS:
         return _page(name, str(weights), seed)
     if str(weights) not in KINDS:
-        return _file(name, in_folder(name, weights) if expanded(weights).is_dir() else _weights_file(weights))
+        return _file(name, weights_file_in(name, weights) if expanded(weights).is_dir() else weights_file_at(weights))
     own = None if weights == "none" else weights_file(name)
     if own is not None and weights == "imagenet":
         raise UserError(f"weights=imagenet: {name} was not trained on ImageNet; leave `weights` out for its own.")
@@ -52,41 +51,6 @@ def _onnx(name: str, weights: str | Path) -> OnnxBackbone:
     if str(weights) not in ("pretrained", "imagenet"):
         raise UserError(f"weights={weights}: {name} is an ONNX file and holds its own weights; leave `weights` out.")
     return resolve_onnx(expanded(name.removeprefix("onnx:")))
-
-
-def _weights_file(weights: str | Path) -> Path:
-    path = expanded(weights)
-    if path.is_file() and path.name.lower().endswith(FORMATS):
-        return path.resolve()
-    if path.suffix.lower() == ".onnx":
-        raise UserError(f"weights={path}: an ONNX file is a whole network; give it as backbone={path}.")
-    if path.is_file():
-        described = next(filter(Path.is_file, map(path.with_suffix, FORMATS)), None) if path.suffix == ".json" else None
-        if described:
-            raise WeightsError(f"weights={path} describes weights and holds none; give {described.name} beside it.")
-        raise WeightsError(f"weights={path}: the formats of weights files are {', '.join(FORMATS)}.")
-    if path.suffix or len(path.parts) > 1:
-        raise WeightsError(f"weights={path}: there is no such file.")
-    raise UnknownName("weights", str(weights), KINDS, hint=f"Or give a file: {', '.join(FORMATS)}.")
-
-
-def in_folder(name: str, folder: str | Path) -> Path:
-    """The weights of the network `name` in a folder of weights files with sidecars. Raises WeightsError."""
-    place = expanded(folder).resolve()
-    files = sorted(file for file in place.iterdir() if file.name.lower().endswith(FORMATS) and sidecar.beside(file))
-    holds = {file: sidecar.architecture(file.with_suffix(".json")) for file in files}
-    if name.startswith(names.PAGES):  # whose file has the page's own name
-        bare = name.rpartition("/")[2]
-        fitting = [file for file in files if file.stem == bare]
-    else:
-        fitting = [file for file in files if names.same(name, holds[file])]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        several = ", ".join(file.name for file in fitting)
-        raise WeightsError(f"weights={folder} holds several files of {name}: {several}; give the one that you want.")
-    held = ", ".join(sorted({each.partition(":")[2] for each in holds.values()})) or "no weights file with a sidecar"
-    raise WeightsError(f"weights={folder} holds no weights of {name}; it holds {held}.")
 
 
 def _file(name: str, path: Path) -> Backbone:

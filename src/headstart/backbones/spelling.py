@@ -14,8 +14,8 @@ from pathlib import Path
 
 from headstart.backbones.encoders import usual_layer
 from headstart.backbones.names import PAGES, pasted
-from headstart.backbones.resolution import KINDS
 from headstart.backbones.sources import SOURCES
+from headstart.backbones.weights_files import KINDS
 from headstart.errors import HeadstartError, Offline, UnknownName, UserError
 from headstart.paths import expanded
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.backbones.resolution import KINDS
 from headstart.backbones.spelling import Spelled, unloaded
+from headstart.backbones.weights_files import KINDS
 from headstart.errors import DataError, HeadstartError, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
