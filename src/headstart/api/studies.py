@@ -14,32 +14,17 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: Place,
-    *,
-    arms: Sequence[str] = ("pixels", "scratch", "sprout"),
-    sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
-    repeats: int = 10,
-    seed: int = 0,
-    test: Place | None = None,
-    limit_test: int | None = None,
-    margin: float = 0.01,
-    classes: Sequence[str] | None = None,
-    limit: int | None = None,
-    image_size: int | None = None,
-    head: str = "logistic",
-    head_options: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    augment: Place = "auto",
-    device: str = "auto",
-    follow_links: bool = False,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    out: Place | None = None,
-    store: bool = True,
-    command: str = "",
-    cluster: str | None = None,
+    data: Place, *,
+    arms: Sequence[str] = ("pixels", "scratch", "sprout"), sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
+    repeats: int = 10, seed: int = 0,
+    test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
+    classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
+    head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
+    augment: Place = "auto", device: str = "auto",
+    follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
+    out: Place | None = None, store: bool = True, command: str = "", cluster: str | None = None,
     progress: Progress = silent,
-) -> Study:
+) -> Study:  # fmt: skip
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
     `sizes` are labelled pictures per class, and `all`; `margin` is an accuracy difference that does not matter, as a
@@ -54,51 +39,23 @@ def compare(
     ['pixels', 'sprout']
     """
     recipe = study_recipe(
-        data,
-        arms=arms,
-        sizes=sizes,
-        repeats=repeats,
-        seed=seed,
-        test=test,
-        limit_test=limit_test,
-        margin=margin,
-        classes=classes,
-        limit=limit,
-        image_size=image_size,
-        head=head,
-        head_options=head_options,
-        training=training,
-        augment=augment,
-        device=device,
-        follow_links=follow_links,
-        image_column=image_column,
+        data, arms=arms, sizes=sizes, repeats=repeats, seed=seed, test=test, limit_test=limit_test, margin=margin,
+        classes=classes, limit=limit, image_size=image_size, head=head, head_options=head_options, training=training,
+        augment=augment, device=device, follow_links=follow_links, image_column=image_column,
         label_column=label_column,
-    )
+    )  # fmt: skip
     return carry_out_study(recipe, out, progress, store=store, command=command, cluster=cluster)
 
 
 def study_recipe(
-    data: Place,
-    *,
-    arms: Sequence[str],
-    sizes: Sequence[int | str],
-    repeats: int,
-    seed: int = 0,
-    test: Place | None = None,
-    limit_test: int | None = None,
-    margin: float = 0.01,
-    classes: Sequence[str] | None = None,
-    limit: int | None = None,
-    image_size: int | None = None,
-    head: str = "logistic",
-    head_options: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    augment: Place = "auto",
-    device: str = "auto",
-    follow_links: bool = False,
-    image_column: str | None = None,
-    label_column: str | None = None,
-) -> StudyRecipe:
+    data: Place, *,
+    arms: Sequence[str], sizes: Sequence[int | str], repeats: int, seed: int = 0,
+    test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
+    classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
+    head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
+    augment: Place = "auto", device: str = "auto",
+    follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
+) -> StudyRecipe:  # fmt: skip
     """The recipe of a study as `compare` takes it. Raises UserError and its kinds."""
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
