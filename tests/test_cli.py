@@ -107,6 +107,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["fit"], "Missing argument 'data'"),
         (["fti"], "Did you mean 'fit'"),
         (["fit", "digits", "--hed", "x"], "--head"),
+        (["fit", "digits", "--method", "pixels", "--backbone", "sprout"], "leave out --backbone sprout"),
         (["fit", "nowhere"], "no file or folder 'nowhere'"),
         (["fit", "digits", "--method", "pixel"], "method"),
         (["fit", "digits", "--method", "pixels", "--head", "logistik"], "did you mean logistic"),

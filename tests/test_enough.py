@@ -186,6 +186,39 @@ def test_where_the_test_pictures_are_harder_it_is_said_what_the_forecast_is_of(
     assert told.startswith("With twice the labelled pictures likely 92.0%")
 
 
+def test_a_forecast_below_todays_score_says_why() -> None:
+    """40 of 40 were right, and of the next 40 likely not all."""
+    found = scores.Enough(
+        n=40,
+        curve=((20.0, 0.9), (36.0, 0.99)),
+        ahead=(scores.Ahead(80, 0.97, 0.93, 0.99), scores.Ahead(160, 0.98, 0.94, 0.99)),
+    )
+    told = enough_words(scores.RunScores(enough=found, after={"cv": scores.PartScores(n=40, accuracy=1.0)}))
+    assert told.endswith("The first is below today's 100%, since so few mistakes are partly luck: on other pictures "
+                         "there would be more.")  # fmt: skip
+    same = enough_words(scores.RunScores(enough=found, after={"cv": scores.PartScores(n=40, accuracy=0.97)}))
+    assert "luck" not in same
+
+
+@pytest.mark.parametrize(
+    ("choices", "cause"),
+    [({"method": "scratch"}, "method=scratch"), ({"method": "pixels", "augment": "digits"}, "augment=digits")],
+)
+def test_a_target_where_none_is_ever_forecast_is_refused_before_any_work(
+    choices: dict[str, str], cause: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=rf"target=0.95 needs .*; leave it out with {cause}\."):
+        fit("digits", **choices, target=0.95, out=tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_who_asks_what_a_target_takes_of_a_head_that_is_dear_is_told_why_there_is_no_answer(tmp_path: Path) -> None:
+    options = {"epochs": 1}
+    run = fit("digits", method="pixels", head="mlp", head_options=options, limit=60, target=0.9, store=False,
+              out=tmp_path / "run")  # fmt: skip
+    assert "cannot be told: with so many pictures and features, or with this head" in enough_words(run.content)
+
+
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="target=95 is no accuracy"):
         fit("digits", method="pixels", limit=60, target=95, store=False, out=tmp_path / "run")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, execute, export, fit, inference, load_classifier
+from headstart import Recipe, bundle, execute, export, fit, inference, load_classifier, load_run
+from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
 from headstart.images import digest, load
@@ -462,6 +464,26 @@ def test_a_stored_feature_is_no_way_around_the_pixel_limit(photos: Path, tmp_pat
 def test_a_run_without_a_folder_of_its_own_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert [execute(recipe()).folder.name for _ in range(2)] == ["digits-pixels-ridge", "digits-pixels-ridge-2"]
+
+
+def test_a_run_in_the_folder_of_another_says_what_that_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["fit", "digits", "--method", "pixels", "--head", "prototype", "--out", str(tmp_path / "run"), "--limit"]
+    assert _main([*command, "100"]) == 0
+    assert "replaced" not in capsys.readouterr().out
+    assert _main([*command, "200"]) == 0
+    assert re.search(r"run is replaced; it had: [\d.]+% of 100 pictures named correctly", capsys.readouterr().out)
+
+
+def test_a_run_that_stops_while_it_is_written_leaves_no_scores_of_the_one_before(tmp_path: Path) -> None:
+    """New predictions beside old scores would be a run that never was."""
+    choices = {"method": "pixels", "head": "prototype", "store": False, "out": tmp_path / "run"}
+    assert fit("digits", limit=100, **choices).replaced is None
+    (tmp_path / "run" / "predictions.csv").unlink()
+    (tmp_path / "run" / "predictions.csv" / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match="predictions"):
+        fit("digits", limit=200, **choices)
+    with pytest.raises(UserError, match=r"scores\.json"):
+        load_run(tmp_path / "run")
 
 
 def test_a_run_that_fails_leaves_no_folder(photos: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from headstart.pictures import Pictures
 from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 
+TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -104,7 +106,9 @@ class Outcome:
         if fitted.folds is not None:
             answers, fold = fitted.folds.probabilities, fitted.folds.fold
         found = enough(fitted.classifier.head, pictures, k, answers, fold)
-        return None if found is None else described(found, self.target)
+        if found is None:
+            return None if self.target is None else Enough(n=len(rows), odd=TOO_DEAR)
+        return described(found, self.target)
 
     def _counts(self) -> PictureCounts:
         counts = asdict(self.fitted.extraction.counts)

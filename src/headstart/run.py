@@ -73,6 +73,8 @@ class Run:
     """The most confident ones, with their nearest training pictures; none of a run that was loaded."""
     opened: bool = False
     """Whether the run had its network open: one whose features are stored opens none, for maps neither."""
+    replaced: RunScores | None = None
+    """What the run came to that was in the folder before."""
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -179,8 +181,7 @@ def execute(
     ['fitted_on.csv', 'history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
     """
     started = time.perf_counter()
-    if target is not None and not 0 < target < 1:
-        raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
+    check_target(target, recipe)
     views_of(recipe)  # choices that do not fit together are refused before anything is read or written
     if resume and out is None:
         raise UserError("`resume` needs `out`: the folder of the run to go on with.")
@@ -188,6 +189,7 @@ def execute(
         raise UserError(f"`resume` goes on with the training of a network; leave it out with method={recipe.method}.")
     folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
     check_unfinished(folder, resume)
+    earlier = earlier_scores(folder)
     settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
     with records.listing_refused(folder):
         fitted = fit(recipe, folder, settings, progress, resume=resume)
@@ -199,6 +201,7 @@ def execute(
     outcome = Outcome(fitted, logits, augment_block(fitted, plain, logits), calibration, target)
     scores = outcome.scores(folder.name, started)
     records.make(folder)
+    (folder / FILE).unlink(missing_ok=True)  # stopped from here on, the folder holds no finished run: never a mixed one
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
     bundle.save(fitted.classifier, folder / "bundle", seen, fitted.views.extractor)
@@ -213,7 +216,30 @@ def execute(
     fitted.views.extractor.close()
     mistakes = mistakes_of(fitted, outcome.probabilities, fitted_on)
     opened = bool(fitted.extraction.counts.computed or fitted.record or fitted.classifier.source.backbone is None)
-    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes, opened)
+    return Run(folder, scores, fitted.classifier, fitted.images, views_of(fitted.recipe)[0], mistakes, opened, earlier)
+
+
+def earlier_scores(folder: Path) -> RunScores | None:
+    """What a run came to that is in the folder already; None where there is none that can be read."""
+    try:
+        return read(folder) if (folder / FILE).is_file() else None
+    except UserError:
+        return None
+
+
+def check_target(target: float | None, recipe: Recipe) -> None:
+    """Raise UserError for what is no accuracy, and where none is ever forecast."""
+    if target is None:
+        return
+    if not 0 < target < 1:
+        raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
+    views = recipe.method not in TRAINED and views_of(recipe)[0]
+    if recipe.method in TRAINED or views:
+        cause = f"augment={views.augment.name}" if views else f"method={recipe.method}"
+        raise UserError(
+            f"target={target} needs a head on plain features or pixels, which is quick to fit again on parts of the "
+            f"pictures; leave it out with {cause}."
+        )
 
 
 def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:

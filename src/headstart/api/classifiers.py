@@ -48,6 +48,8 @@ def fit(
 
     if training and method not in TRAINED:
         raise UserError(f"{', '.join(training)}: for training a network; add method=finetune (or scratch).")
+    if backbone is not None and method == "pixels":
+        raise UserError(f"method=pixels uses no network; leave out backbone={backbone}, or the method.")
     recipe = {
         "method": method, "seed": seed,
         "data": {

@@ -206,15 +206,18 @@ def fit(
 
 
 def tell(finished: Run) -> None:
-    """Print what a finished run comes to, its facts and where the report is."""
+    """Print what a finished run comes to, its facts, what it replaced and where the report is."""
     from dataclasses import replace
 
     from headstart.cli import show
     from headstart.records import peak_memory_mb
+    from headstart.report.headline import headline
     from headstart.schema.scores import Memory
 
     show.run_result(finished.content)
     show.run_facts(replace(finished.content, memory=Memory(peak_memory_mb())))  # with what the report took
+    if finished.replaced is not None:
+        print(f"The run that was in {finished.folder} is replaced; it had: {headline(finished.replaced)}")
     print(f"Report: {finished.folder / 'report.html'}")
 
 

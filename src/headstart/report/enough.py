@@ -21,7 +21,7 @@ def enough_words(scores: RunScores) -> str:
     told = f"With twice the labelled pictures likely {twice}, with four times {four}."
     if found.target is not None:
         told += f" {_target(found.target, found, len(scores.run.classes))}"
-    return told + _where_harder(scores.after.get("test"), found)
+    return told + _where_below(scores, found) + _where_harder(scores.after.get("test"), found)
 
 
 def _digits(found: Enough) -> int:
@@ -32,6 +32,17 @@ def _ahead(each: Ahead, found: Enough) -> str:
     digits = _digits(found)
     low, high = (percent(bound, digits).removesuffix("%") for bound in (each.low, each.high))
     return f"{percent(each.accuracy, digits)} (90% interval {low} to {high})"
+
+
+def _where_below(scores: RunScores, found: Enough) -> str:
+    """Why twice the pictures are expected to do worse than the same pictures did in cross-validation; else ''."""
+    crossed, digits = scores.after.get("cv"), _digits(found)
+    if crossed is None or round(found.ahead[0].accuracy, digits + 2) >= round(crossed.accuracy, digits + 2):
+        return ""
+    return (
+        f" The first is below today's {percent(crossed.accuracy, digits)}, since so few mistakes are partly luck: on "
+        "other pictures there would be more."
+    )
 
 
 def _where_harder(test: PartScores | None, found: Enough) -> str:
