@@ -181,12 +181,7 @@ def execute(
     ['fitted_on.csv', 'history.csv', 'predictions.csv', 'refused.csv', 'split.csv']
     """
     started = time.perf_counter()
-    check_target(target, recipe)
-    views_of(recipe)  # choices that do not fit together are refused before anything is read or written
-    if resume and out is None:
-        raise UserError("`resume` needs `out`: the folder of the run to go on with.")
-    if resume and recipe.method not in TRAINED:
-        raise UserError(f"`resume` goes on with the training of a network; leave it out with method={recipe.method}.")
+    check_choices(recipe, out, resume, target)
     folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
     check_unfinished(folder, resume)
     earlier = earlier_scores(folder)
@@ -227,19 +222,22 @@ def earlier_scores(folder: Path) -> RunScores | None:
         return None
 
 
-def check_target(target: float | None, recipe: Recipe) -> None:
-    """Raise UserError for what is no accuracy, and where none is ever forecast."""
-    if target is None:
-        return
-    if not 0 < target < 1:
+def check_choices(recipe: Recipe, out: Path | str | None, resume: bool, target: float | None) -> None:
+    """Raise UserError for choices that do not fit together, before anything is read or written."""
+    views, _ = views_of(recipe)
+    trained = recipe.method in TRAINED
+    if target is not None and not 0 < target < 1:
         raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
-    views = recipe.method not in TRAINED and views_of(recipe)[0]
-    if recipe.method in TRAINED or views:
-        cause = f"augment={views.augment.name}" if views else f"method={recipe.method}"
+    if target is not None and (trained or views):
+        cause = f"method={recipe.method}" if trained else f"augment={views.augment.name}"
         raise UserError(
             f"target={target} needs a head on plain features or pixels, which is quick to fit again on parts of the "
             f"pictures; leave it out with {cause}."
         )
+    if resume and out is None:
+        raise UserError("`resume` needs `out`: the folder of the run to go on with.")
+    if resume and not trained:
+        raise UserError(f"`resume` goes on with the training of a network; leave it out with method={recipe.method}.")
 
 
 def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:
