@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is exhaustive is slow too, whether its test says so or not."""
+    """What is exhaustive or needs real data is slow too, whether its test says so or not."""
     for item in items:
-        if item.get_closest_marker("exhaustive"):
+        if item.get_closest_marker("exhaustive") or item.get_closest_marker("data"):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """The million objects of the libraries that were imported stay: to look through them again takes half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

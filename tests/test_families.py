@@ -221,8 +221,8 @@ def test_a_run_is_refused_before_a_picture_is_read() -> None:
     with pytest.raises(UnknownName, match="features"):
         feature_source(asked("SqueezeNet", image_size=16, layer="featurs"), digits)
     with pytest.raises(UserError, match=r"cannot take pictures of 100x100 pixels; .* image_size=96 or image_size=112"):
-        feature_source(asked("vit_tiny_patch16_224", image_size=100), digits)
-    assert feature_source(asked("vit_tiny_patch16_224", image_size=224), digits).preprocess.height == 224
+        feature_source(asked("test_vit", image_size=100), digits)
+    assert feature_source(asked("test_vit", image_size=160), digits).preprocess.height == 160
 
 
 class Picky(torch.nn.Module):

@@ -450,7 +450,7 @@ def ranking(count: int, seed: int) -> RankingContent:
     return replace(old, backbones=tuple(rows), baseline=replace(old.baseline, accuracy=0.72))
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 12, 25])
+@pytest.mark.parametrize("count", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 5, 12)), 25])
 @pytest.mark.parametrize("width", RankingDisplay.widths)
 def test_names_in_the_chart_never_overlap_and_few_have_all_of_theirs(count: int, width: float) -> None:
     for seed in (0, 1):

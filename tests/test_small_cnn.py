@@ -68,6 +68,7 @@ def test_the_catalog_has_it_as_it_is_measured(name: str) -> None:
     assert row.licence == "none: it has no weights"
 
 
+@pytest.mark.slow
 def test_training_it_loads_no_other_library_of_networks_and_no_compiler(tmp_path: Path) -> None:
     """They take longer to load than a small training takes."""
     asked = "backbone='small_cnn', method='scratch', limit=30, augment='none', training={'epochs': 1}, store=False"

@@ -306,7 +306,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written
     return made
 
 
-@pytest.fixture(params=SHAPES, scope="module")
+EVERYDAY = ("plain", "missing", "ten_arms", "long_names", "failed", "hurt", "near")
+"""Shapes in which something is told that others do not have; the rest are checked with the slow tests."""
+
+
+@pytest.fixture(
+    params=[name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.slow) for name in SHAPES],
+    scope="module",
+)
 def shape(request: pytest.FixtureRequest, written: Callable[[str], Written]) -> Written:
     """A study of each shape with its page."""
     return written(request.param)

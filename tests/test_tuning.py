@@ -169,6 +169,7 @@ def test_the_scores_say_what_was_trained_and_with_which_numbers(base: Run) -> No
     assert told["best_epoch"] == 3
 
 
+@pytest.mark.slow
 def test_the_frozen_scores_are_those_of_the_method_features(base: Run, tmp_path: Path) -> None:
     """The same head on the same pictures' frozen features; where validation likes no epoch better, it is kept."""
     data = {"evaluate": "holdout"}  # nothing to validate: both learn from all but the test part
@@ -422,7 +423,7 @@ class Stopped(Exception):
     """Stands for Ctrl-C, which the test's own runner would take for itself."""
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_stopped_training_goes_on_to_the_same_result(base: Run, tmp_path: Path, epoch: int) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if stage.startswith("train|") and done * 3 > epoch * total:

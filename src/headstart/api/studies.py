@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def compare(
     data: Place, *,
     arms: Sequence[str] = ("pixels", "scratch", "sprout"), sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
-    repeats: int = 10, seed: int = 0,
+    repeats: int = 10, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
     classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
@@ -27,9 +27,10 @@ def compare(
 ) -> Study:  # fmt: skip
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
-    `sizes` are labelled pictures per class, and `all`; `margin` is an accuracy difference that does not matter, as a
-    share; `command` is what the report says it was made by; `cluster` is a Ray cluster whose tasks fit the cells. See
-    `headstart compare --help` for the others. A study that `out` holds already goes on. Raises UserError and its kinds.
+    `sizes` are labelled pictures per class, and `all`; arms that train a network may have fewer `trained_repeats`;
+    `margin` is an accuracy difference that does not matter, as a share; `command` is what the report says it was made
+    by; `cluster` is a Ray cluster whose tasks fit the cells. See `headstart compare --help` for the others. A study
+    that `out` holds already goes on. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -39,17 +40,17 @@ def compare(
     ['pixels', 'sprout']
     """
     recipe = study_recipe(
-        data, arms=arms, sizes=sizes, repeats=repeats, seed=seed, test=test, limit_test=limit_test, margin=margin,
-        classes=classes, limit=limit, image_size=image_size, head=head, head_options=head_options, training=training,
-        augment=augment, device=device, follow_links=follow_links, image_column=image_column,
-        label_column=label_column,
+        data, arms=arms, sizes=sizes, repeats=repeats, trained_repeats=trained_repeats, seed=seed, test=test,
+        limit_test=limit_test, margin=margin, classes=classes, limit=limit, image_size=image_size, head=head,
+        head_options=head_options, training=training, augment=augment, device=device, follow_links=follow_links,
+        image_column=image_column, label_column=label_column,
     )  # fmt: skip
     return carry_out_study(recipe, out, progress, store=store, command=command, cluster=cluster)
 
 
 def study_recipe(
     data: Place, *,
-    arms: Sequence[str], sizes: Sequence[int | str], repeats: int, seed: int = 0,
+    arms: Sequence[str], sizes: Sequence[int | str], repeats: int, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
     classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
@@ -64,6 +65,7 @@ def study_recipe(
         "arms": list(arms),
         "sizes": list(sizes),
         "repeats": repeats,
+        "trained_repeats": trained_repeats,
         "seed": seed,
         "limit_test": limit_test,
         "margin": margin,

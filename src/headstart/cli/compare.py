@@ -32,6 +32,9 @@ def compare(
     ] = "pixels,scratch,sprout",
     sizes: Annotated[str, typer.Option(help="Labelled pictures of each class, and `all`.")] = "5,10,20,50,100",
     repeats: Annotated[int, typer.Option(min=1, help="Subsets drawn at each size; --plan says how many.")] = 10,
+    trained_repeats: Annotated[
+        int | None, typer.Option(min=1, help="Fewer of them for arms that train a network, which take longer.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of test part, subsets and training.")] = 0,
     test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test.")] = None,
     limit_test: Annotated[int | None, typer.Option(help="At most this many test pictures (stratified).")] = None,
@@ -91,6 +94,7 @@ def compare(
             arms=[arm for arm in listed(arms) if arm],
             sizes=_sizes(sizes),
             repeats=repeats,
+            trained_repeats=trained_repeats,
             seed=seed,
             test=test,
             limit_test=limit_test,

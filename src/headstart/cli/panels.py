@@ -12,7 +12,7 @@ PANELS = {
     "Head": "head head_option class_weight",
     "Training": "unfreeze epochs batch_size learning_rate train find_rate resume workers",
     "Augmentation": "augment views tta",
-    "Evidence": "repeats margin plan why target",
+    "Evidence": "repeats trained_repeats margin plan why target",
     "Output": "out store cluster",
 }
 """Panel -> the parameters of commands that it shows; what is in none stands under `Options`."""

@@ -204,7 +204,10 @@ class StudySize:
 
 @dataclass(frozen=True, kw_only=True)
 class AboutStudy:
-    """What was studied, on what, and when; primary: the pairs that the claim named beforehand is about."""
+    """What was studied, on what, and when; primary: the pairs that the claim named beforehand is about.
+
+    trained_repeats: of the repeats, those of arms that train a network, where these are fewer.
+    """
 
     data: str = ""
     seed: int | None = None
@@ -218,6 +221,7 @@ class AboutStudy:
     created: str = ""
     seconds: float | None = None
     primary: tuple[ArmPair, ...] | None = absent()
+    trained_repeats: int | None = absent()
 
 
 @dataclass(frozen=True)

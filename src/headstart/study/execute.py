@@ -38,7 +38,7 @@ from headstart.study.folder import PICTURES, RECIPE, ArmFolder, claimed, open_fo
 from headstart.study.networks import Networks
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults, near_copies
-from headstart.study.subsets import Subsets, subsets
+from headstart.study.subsets import CellPlace, Subsets, subsets
 
 if TYPE_CHECKING:
     from headstart.report.charts.display import Display
@@ -112,8 +112,8 @@ def compare(
     records.make(folder)
     records.write_text(folder / RECIPE, recipe.to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)
-    total = len(arms) * len(drawn.labelled)
-    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, total, spread)
+    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, spread)
+    work.total = sum(len(work.places(arm)) for arm in arms)
     results = tuple(work.run(arm) for arm in arms)
     if not any(found.cells for found in results):
         raise UserError(f"No arm of the study worked. {results[0].failed}")
@@ -170,13 +170,18 @@ class _Work:
     drawn: Subsets
     settings: Settings
     progress: Progress
-    total: int
     spread: Spread | None = None
+    total: int = 0
     done: int = 0
+
+    def places(self, arm: Arm) -> list[CellPlace]:
+        """The cells of an arm."""
+        repeats = self.recipe.repeats_of(trained=arm.trained)
+        return [place for place in self.drawn.labelled if place[1] < repeats]
 
     def run(self, arm: Arm) -> ArmResults:
         """Every cell of an arm; an arm that cannot be made at all has none."""
-        found, start = ArmResults(arm), self.done
+        found, start = ArmResults(arm, self.recipe.repeats_of(trained=arm.trained)), self.done
         try:
             source = found.source = feature_source(arm.recipe, self.drawn.images)
             kept = ArmFolder.of(self.folder, arm.name, self._identity(arm.recipe, source))
@@ -189,7 +194,7 @@ class _Work:
                     )
         except HeadstartError as error:
             found.failed = unloaded(arm.recipe.backbone.name, error)
-        self.done = start + len(self.drawn.labelled)
+        self.done = start + len(self.places(arm))
         self.progress("cells", self.done, self.total)
         return found
 
@@ -203,9 +208,9 @@ class _Work:
         self.done += 1
         self.progress(f"cells|{said}", self.done, self.total)
 
-    def _pending(self, kept: ArmFolder) -> tuple[list[Cell], list[Where]]:
+    def _pending(self, arm: Arm, kept: ArmFolder) -> tuple[list[Cell], list[Where]]:
         ready, pending = [], []
-        for size, repeat in self.drawn.labelled:
+        for size, repeat in self.places(arm):
             mark = self.drawn.mark((size, repeat))
             cell = kept.cell(size, repeat, mark)
             if cell is None:
@@ -218,7 +223,7 @@ class _Work:
         self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
     ) -> Generator[Cell, None, None]:
         """Cells of an arm whose features are extracted once."""
-        ready, pending = self._pending(kept)
+        ready, pending = self._pending(arm, kept)
         yield from ready
         found.about = kept.about() or {}
         if not pending and found.about:
@@ -250,7 +255,7 @@ class _Work:
         self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
     ) -> Generator[Cell, None, None]:
         """Cells of an arm that trains a network for each."""
-        ready, pending = self._pending(kept)
+        ready, pending = self._pending(arm, kept)
         yield from ready
         found.about = kept.about() or about_arm(arm, source, self.drawn, None)
         kept.keep_about(found.about)

@@ -38,7 +38,7 @@ from headstart.schema.verdicts import (
 )
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
-from headstart.study.results import ArmResults, grouped
+from headstart.study.results import ArmResults, common, grouped
 from headstart.study.subsets import Subsets
 
 
@@ -89,7 +89,7 @@ class _Findings:
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
         claim = _claim(pairs, primary)
         notes = [*claim, *self.drawn.notes, *self.doubts(working), *self.cautions(working)]
-        notes += _notes(self.drawn, self.looks, self.recipe)
+        notes += [*_repeats(working, self.recipe), *_notes(self.drawn, self.looks, self.recipe)]
         return Verdicts(
             headline=_headline(comparisons, primary),
             study=_about(self.recipe, self.drawn, pairs[:primary]),
@@ -103,15 +103,16 @@ class _Findings:
 
     def sizes(self, arms: Sequence[ArmResults]) -> tuple[str, ...]:
         """The sizes at which these arms have every repeat."""
-        repeats = self.recipe.repeats
-        return tuple(size for size in self.drawn.sizes if all(found.complete(size, repeats) for found in arms))
+        return tuple(size for size in self.drawn.sizes if all(found.complete(size) for found in arms))
 
-    def bootstrap(self, sizes: tuple[str, ...]) -> Bootstrap:
-        """Of all arms that have these sizes."""
-        if sizes not in self._bootstraps:
-            arms = [found for found in self.results if set(sizes) <= set(self.sizes([found]))]
+    def bootstrap(self, shared: Sequence[ArmResults]) -> Bootstrap:
+        """Of the sizes and repeats that these arms share: of all arms that have them."""
+        sizes, repeats = self.sizes(shared), common(shared)
+        if (sizes, repeats) not in self._bootstraps:
+            able = [found for found in self.results if found.repeats >= repeats]
+            arms = [found for found in able if set(sizes) <= set(self.sizes([found]))]
             labels = self.drawn.images.labels[self.drawn.test]
-            right = [[found.predicted(size, self.recipe.repeats) == labels for size in sizes] for found in arms]
+            right = [[found.predicted(size, repeats) == labels for size in sizes] for found in arms]
             answers = Answers(
                 arms=tuple(found.arm.name for found in arms),
                 sizes=np.array([self.drawn.sizes[size] for size in sizes]),
@@ -120,10 +121,10 @@ class _Findings:
                 single=np.array([size == "all" for size in sizes]),
                 pool=self.drawn.pool,
                 groups=self.groups,
-                failed=np.array([[self.failed(found, size) for size in sizes] for found in arms]),
+                failed=np.array([[np.resize(self.failed(found, size), repeats) for size in sizes] for found in arms]),
             )
-            self._bootstraps[sizes] = Bootstrap.of(answers)
-        return self._bootstraps[sizes]
+            self._bootstraps[sizes, repeats] = Bootstrap.of(answers)
+        return self._bootstraps[sizes, repeats]
 
     def unlearnt(self, found: ArmResults, size: str) -> bool:
         """Whether an arm's answers at a size are no better than without looking."""
@@ -131,7 +132,7 @@ class _Findings:
         return not has_learnt(labels, np.array([cell.predicted for cell in found.at(size)], dtype=np.int64))
 
     @cached_property
-    def _bootstraps(self) -> dict[tuple[str, ...], Bootstrap]:
+    def _bootstraps(self) -> dict[tuple[tuple[str, ...], int], Bootstrap]:
         return {}
 
     @cached_property
@@ -149,8 +150,7 @@ class _Findings:
             or (cell.accuracy < middle and not has_learnt(labels, np.array([cell.predicted], dtype=np.int64)))
             for cell in cells
         ]
-        lost = np.array(stuck) if 2 * sum(stuck) < len(stuck) else np.zeros(len(stuck), np.bool_)
-        return np.resize(lost, self.recipe.repeats)
+        return np.array(stuck) if 2 * sum(stuck) < len(stuck) else np.zeros(len(stuck), np.bool_)
 
     def is_primary(self, pair: Arms) -> bool:
         """Whether the claim that was named beforehand is about this pair."""
@@ -158,8 +158,8 @@ class _Findings:
         return pair[0].arm.name in names[:1] and pair[1].arm.name in names[1:]
 
     def compared(self, pairs: Sequence[Arms], primary: int) -> list[Comparison]:
-        """Each pair of arms over the sizes that both have."""
-        boots = [self.bootstrap(self.sizes(pair)) for pair in pairs]
+        """Each pair of arms over the sizes and repeats that both have."""
+        boots = [self.bootstrap(pair) for pair in pairs]
         named = [
             Pair(one.arm.name, other.arm.name, (one.arm.words, other.arm.words), _is_transfer((one, other)))
             for one, other in pairs
@@ -196,7 +196,7 @@ class _Findings:
     def curve(self, found: ArmResults) -> tuple[SizeAccuracy, ...]:
         """Accuracy with its interval at every size that is complete, and each repeat's."""
         sizes = self.sizes([found])
-        boot = self.bootstrap(sizes) if sizes else None
+        boot = self.bootstrap([found]) if sizes else None
         estimates = curves_of(boot)[boot.answers.arms.index(found.arm.name)] if boot else []
         return tuple(
             SizeAccuracy(
@@ -232,7 +232,7 @@ class _Findings:
     def per_class(self, pair: Arms) -> PerClass:
         """Recall of each class by both arms at the largest size that both have."""
         size, labels = self.sizes(pair)[-1], self.drawn.images.labels[self.drawn.test]
-        right = np.array([[found.predicted(size, self.recipe.repeats) == labels] for found in pair])
+        right = np.array([[found.predicted(size, common(pair)) == labels] for found in pair])
         first, second = (found.arm.name for found in pair)
         answers = Answers((first, second), np.array([self.drawn.sizes[size]]), right, groups=self.groups)
         recalls = per_class(answers, labels, self.drawn.images.classes, first, second)
@@ -312,6 +312,7 @@ def _about(recipe: StudyRecipe, drawn: Subsets, primary: Sequence[Arms]) -> Abou
         data=recipe.data.source,
         seed=recipe.seed,
         repeats=recipe.repeats,
+        trained_repeats=recipe.trained_repeats,
         classes=tuple(drawn.images.classes),
         n_test=len(drawn.test),
         margin=recipe.margin,
@@ -327,15 +328,27 @@ def _budget(found: ArmResults, sizes: Sequence[str]) -> str:
     return told[0] if len(told) == 1 else f"{told[0]} at the smallest size, {told[-1]} at the largest" if told else ""
 
 
+def _repeats(working: Sequence[ArmResults], recipe: StudyRecipe) -> list[str]:
+    """What few repeats, or fewer of some arms, mean for what is said."""
+    fewest, key, notes = common(working), "repeats", []
+    if fewest < recipe.repeats:
+        key = "trained_repeats"
+        notes.append(
+            f"Arms that train a network learnt from {fewest} of the {recipe.repeats} subsets of each size. Two arms "
+            "are compared on the subsets that both have, so their difference may be a little off that of their curves."
+        )
+    if fewest == 1:
+        notes.append(f"1 subset a size says nothing of other labelled pictures; {key}=5 or more does.")
+    elif fewest < 5:
+        notes.append(f"{fewest} subsets a size make wide intervals; {key}=5 or more narrows them.")
+    return notes
+
+
 def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     notes = []
     if looks.refused:
         notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
     notes += list_cures([*drawn.images.refused, *looks.refused])
-    if recipe.repeats == 1:
-        notes.append("1 subset a size says nothing of other labelled pictures; repeats=5 or more does.")
-    elif recipe.repeats < 5:
-        notes.append(f"{recipe.repeats} subsets a size make wide intervals; repeats=5 or more narrows them.")
     if "all" in drawn.sizes and len(drawn.sizes) > 1 and recipe.repeats > 1:
         notes.append(
             "There is one subset of all labelled pictures: it is left out of the verdict over all sizes, and how much "

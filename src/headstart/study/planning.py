@@ -31,7 +31,7 @@ def plan(
     two = _quickest([arm for arm in arms if arm.name in names])
     sizes = [size for size in recipe.sizes if size != "all"] or recipe.sizes
     texts = [text for text, arm in zip(recipe.arms, arms, strict=True) if arm in two]
-    update = {"arms": texts, "repeats": PILOT, "sizes": sizes, "primary": None}
+    update = {"arms": texts, "repeats": PILOT, "trained_repeats": None, "sizes": sizes, "primary": None}
     study = compare(recipe.model_copy(update=update), out, progress, store=store)
     if not study.findings.comparisons:
         raise UserError(f"The pilot has nothing to compare. {study.findings.headline}")

@@ -26,6 +26,8 @@ class StudyRecipe(Document):
     """Labelled pictures of each class, all of which every arm is fitted on; `all` there are."""
     repeats: int = Field(default=10, ge=1)
     """Subsets drawn at each size; `all` has one."""
+    trained_repeats: int | None = Field(default=None, ge=1)
+    """How many of them, the first ones, arms learn from that train a network; all of them when left out."""
     primary: list[str] | None = None
     """The claim that the study is about: a transfer arm and the source-free arms that it is compared with, by name.
 
@@ -45,7 +47,11 @@ class StudyRecipe(Document):
     augment: VariedRecipe = Field(default_factory=VariedRecipe)
     """How arms that train a network vary their pictures."""
 
+    def repeats_of(self, *, trained: bool) -> int:
+        """Of an arm that trains a network, or of one that does not."""
+        return min(self.repeats, self.trained_repeats or self.repeats) if trained else self.repeats
+
     def grows_into(self, other: StudyRecipe) -> bool:
         """Whether results of this study can be used in another: arms, sizes, repeats, margin and claim may differ."""
-        free = {"arms", "sizes", "repeats", "margin", "primary"}
+        free = {"arms", "sizes", "repeats", "trained_repeats", "margin", "primary"}
         return self.model_dump(exclude=free) == other.model_dump(exclude=free)

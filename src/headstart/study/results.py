@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,10 @@ from headstart.study.cells import Cell
 
 @dataclass
 class ArmResults:
-    """An arm's cells by (size, repeat), what is known about it, and why something is missing."""
+    """An arm's cells by (size, repeat) up to so many repeats, what is known about it, and why something is missing."""
 
     arm: Arm
+    repeats: int
     source: FeatureSource | None = None
     cells: dict[tuple[str, int], Cell] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -28,14 +29,19 @@ class ArmResults:
         """The cells of one size in the order of their repeats."""
         return [cell for (own, _), cell in sorted(self.cells.items(), key=lambda item: item[0][1]) if own == size]
 
-    def complete(self, size: str, repeats: int) -> bool:
+    def complete(self, size: str) -> bool:
         """Whether every repeat of a size is there; `all` has one."""
-        return len(self.at(size)) == (1 if size == "all" else repeats)
+        return len(self.at(size)) == (1 if size == "all" else self.repeats)
 
     def predicted(self, size: str, repeats: int) -> NDArray[np.int64]:
-        """(r, m) class indices; the one subset of `all` is repeated."""
-        found = np.array([cell.predicted for cell in self.at(size)], dtype=np.int64)
+        """(r, m) class indices of the first repeats; the one subset of `all` is repeated."""
+        found = np.array([cell.predicted for cell in self.at(size)[:repeats]], dtype=np.int64)
         return np.repeat(found, repeats, axis=0) if len(found) == 1 < repeats else found
+
+
+def common(arms: Iterable[ArmResults]) -> int:
+    """The repeats that all of some arms have."""
+    return min(found.repeats for found in arms)
 
 
 def near_copies(group: NDArray[np.int64]) -> list[list[int]]:

@@ -25,7 +25,7 @@ from headstart.schema.verdicts import Comparison
 from headstart.study.arms import GREYS, arms_of
 from headstart.study.execute import Study, compare
 from headstart.study.recipe import StudyRecipe
-from headstart.study.results import grouped
+from headstart.study.results import common, grouped
 
 FOLDER = "why"
 LAYER = "last_conv"
@@ -89,8 +89,9 @@ def _judged(recipe: StudyRecipe, study: Study, first: str, found: Mapping[str, S
     labels = _labels(study)
     own = next(each for each in study.results if each.arm.name == first)
     arms = {"as it is": own} | {words: each.results[0] for words, each in found.items() if each.results[0].cells}
-    whole = [s for s in study.findings.study.sizes if all(a.complete(s.name, recipe.repeats) for a in arms.values())]
-    right = [[arm.predicted(size.name, recipe.repeats) == labels for size in whole] for arm in arms.values()]
+    whole = [s for s in study.findings.study.sizes if all(arm.complete(s.name) for arm in arms.values())]
+    repeats = common(arms.values())
+    right = [[arm.predicted(size.name, repeats) == labels for size in whole] for arm in arms.values()]
     answers = Answers(
         arms=tuple(arms),
         sizes=np.array([size.n for size in whole]),

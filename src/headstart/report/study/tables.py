@@ -111,7 +111,10 @@ def facts(study: Verdicts) -> str:
     test = f"All were judged on the same {plural(told.n_test, 'test picture')}"
     test += f" of {plural(len(told.classes), 'class', 'classes')}" if told.classes else ""
     took = f" The study took {duration(told.seconds)}." if told.seconds is not None else ""
-    return f"{plural(len(study.arms), 'arm')}, {span}, {plural(told.repeats, 'repeat')}. {test}.{took}"
+    repeats = plural(told.repeats, "repeat")
+    if any(len(point.repeats) == told.trained_repeats for arm in study.arms for point in arm.curve):
+        repeats += f" ({told.trained_repeats} of arms that train a network)"
+    return f"{plural(len(study.arms), 'arm')}, {span}, {repeats}. {test}.{took}"
 
 
 def failures(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str]]:
