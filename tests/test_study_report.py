@@ -490,7 +490,7 @@ def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
         text for text in chart.ax_.texts if getattr(text, "arrow_patch", None) and text.xy[1] == first.samples[0].y
     )
     assert arrow.get_position()[0] == 1 and arrow.xy[0] == pytest.approx(e["value"]) and 30 < e["value"] < 80
-    assert f"1 does what about {two_digits(e['value'])} do" in [text.get_text() for text in chart.ax_.texts]
+    assert f"1 instead of about {two_digits(e['value'])}" in [text.get_text() for text in chart.ax_.texts]
     patches = [patch.get_xy() for patch in chart.ax_.patches if isinstance(patch, Polygon)]
     rises = {round(float(xy[2][1] - xy[1][1]), 9): xy[1][0] / xy[0][0] for xy in patches}
     told_slopes = [told["comparisons"][0]["slope"][role]["value"] for role in ("first", "second")]
@@ -501,6 +501,17 @@ def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
         beyond[0][1][1] == high or len(beyond) > 1
     )
     assert all(x <= 812.5 for line in lines if len(line) > 2 for x, _ in line)
+
+
+@pytest.mark.parametrize("width", CurvesDisplay.widths)
+@pytest.mark.parametrize("sizes", [SIZES, SIZES[:4], SIZES[:2]])
+def test_the_words_of_the_bracket_lie_within_the_axes(sizes: list[Any], width: float, tmp_path: Path) -> None:
+    """Left of them are the labels of the other axis."""
+    chart = chart_of(write(tmp_path, verdicts(sizes=sizes))).plot(width=width)
+    assert chart.bracket is not None
+    words = [text for text in chart.ax_.texts if text.get_text() in chart.bracket.words]
+    assert len(words) > 1
+    assert min(text.get_window_extent().x0 for text in words) >= chart.ax_.get_window_extent().x0
 
 
 def test_a_size_that_failed_leaves_a_gap_in_the_line(written: Callable[[str], Written]) -> None:

@@ -18,6 +18,7 @@ from headstart.report.charts.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 MARKED = 16
 """Markers on a curve of no more points than this; on a longer one about a dozen."""
@@ -90,11 +91,12 @@ class CurvesDisplay(Display):
         self._legend(ax)
         ends = [end(ax, curve, slim, self.font(self.widths[slim])) for curve in self.curves]
         self._settle()
+        if self.bracket:
+            words = _bracket(ax, self.bracket, self.bracket.words[: 2 if slim else None], self._ink)
+            _make_room(ax, self.bracket.n, words)
         spread(ax, ends)
         if self.ticks:
             _thinned(ax)
-        if self.bracket:
-            _bracket(ax, self.bracket, self.bracket.words[: 2 if slim else None], self._ink)
         if self.arrow:
             self._arrow(ax, self.arrow)
 
@@ -137,8 +139,8 @@ class CurvesDisplay(Display):
     def _asymptotes(self, ax: Axes) -> None:
         """Beyond a break of the axis, for no curve was measured there."""
         ax.axvline(self._beyond(BREAK), color=colour("line"), linewidth=1, linestyle=(0, (2, 3)))
-        below = shifted(ax.get_xaxis_transform(), ax, 0, -15)
-        ax.text(self._beyond(INFINITY), 0, self.level, transform=below, ha="center", va="center", color=colour("quiet"))
+        below = shifted(ax.get_xaxis_transform(), ax, 3, -15)
+        ax.text(self._beyond(BREAK), 0, self.level, transform=below, va="center", color=colour("quiet"))
         for i, curve in enumerate(self._limited):
             value, low, high = curve.limit or (0.0, 0.0, 0.0)
             x, tone = self._beyond(INFINITY + 0.03 * (i - (len(self._limited) - 1) / 2)), colour(curve.look.colour)
@@ -208,17 +210,32 @@ def _along(curve: Curve) -> list[tuple[float, float]]:
     return list(zip(np.exp(fine), np.interp(fine, xs, ys), strict=True))
 
 
-def _bracket(ax: Axes, bracket: Bracket, words: Sequence[str], ink: Any) -> None:
-    """Before the first size, with its words at the left."""
+def _bracket(ax: Axes, bracket: Bracket, words: Sequence[str], ink: Any) -> list[Text]:
+    """Before the first size, with its words at the left, which are returned."""
     low, high = sorted(bracket.shares)
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -13), color=ink, linewidth=1.6,
             solid_capstyle="projecting")  # fmt: skip
     ax.plot([bracket.n] * 2, [low, high], transform=shifted(ax.transData, ax, -10.5), linestyle="none", color=ink,
             marker=[(-1, 0), (1, 0)], markersize=5, markeredgewidth=1.6)  # fmt: skip
+    told = []
     for i, text in enumerate(words):
         at = shifted(ax.transData, ax, -19, 16 * ((len(words) - 1) / 2 - i))
         looks = {"color": ink, "weight": "normal" if i else "bold"}
-        ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", **looks)
+        told.append(ax.text(bracket.n, (low + high) / 2, text, transform=at, ha="right", va="center", **looks))
+    return told
+
+
+def _make_room(ax: Axes, x: float, words: Sequence[Text]) -> None:
+    """Let the axis begin further left of `x` where words beside it would lie on the labels of the other axis."""
+    inside = ax.get_window_extent()
+    over = inside.x0 + 4 - min(text.get_window_extent().x0 for text in words)
+    if over <= 0:
+        return
+    scale = ax.xaxis.get_transform()
+    lo, at, hi = scale.transform([ax.get_xlim()[0], x, ax.get_xlim()[1]])
+    before = (at - lo) / (hi - lo) * inside.width + over
+    lo = at - (hi - at) * before / (inside.width - before)
+    ax.set_xlim(left=float(scale.inverted().transform([lo])[0]))
 
 
 def _thinned(ax: Axes) -> None:

@@ -82,7 +82,7 @@ def _bracket(study: Verdicts, compared: Comparison) -> Bracket | None:
     if first.n != second.n or not compared.by_size:
         return None
     told = compared.by_size[0].difference
-    ends = [] if told.low is None or told.high is None else [f"{points(told.low)} to {points(told.high)}"]
+    ends = [] if told.low is None or told.high is None else [f"{points(told.low)} to", points(told.high)]
     return Bracket(first.n, (first.accuracy, second.accuracy), [points(told.value), "points", *ends])
 
 

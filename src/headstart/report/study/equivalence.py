@@ -34,9 +34,8 @@ def _is_sure(told: Equivalence) -> bool:
 
 
 def equivalence_words(found: Equivalence) -> str:
-    """`10 do what about 100 do`, `1 does what more than 812 do`."""
-    verb = "does" if found.n == 1 else "do"
-    return f"{pictures(found.n)} {verb} what {needed(found)} do"
+    """`10 instead of about 100`, `1 instead of more than 812`."""
+    return f"{pictures(found.n)} instead of {needed(found)}"
 
 
 def needed(found: Equivalence) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.phrases import two_digits
-from headstart.report.study.equivalence import equivalence, equivalence_words, needed
+from headstart.report.study.equivalence import equivalence, needed
 from headstart.report.study.words import labelled, points, points_with_interval, share_with_interval
 from headstart.schema.verdicts import Comparison, Equivalence, Verdicts
 
@@ -57,8 +57,7 @@ def _equivalence(study: Verdicts, compared: Comparison, names: Names) -> str:
         return ""
     times = f", {found.multiple:.1f} times as many" if found.multiple else ""
     return (
-        f"{equivalence_words(found)}: it takes {names[1]} {needed(found)}{_ends(found)} to match {names[0]} with "
-        f"{labelled(study, found.n)}{times}."
+        f"It takes {names[1]} {needed(found)}{_ends(found)} to match {names[0]} with {labelled(study, found.n)}{times}."
     )
 
 
