@@ -125,6 +125,7 @@ def test_pictures_that_are_all_right_are_left_alone(tmp_path: Path) -> None:
     assert not found and not files.left_out(done)
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_found_to_hurt_the_answers_to_the_other_pictures() -> None:
     images = select(load("digits"), limit=200, seed=0)
     wrong = np.arange(0, 50, 10)

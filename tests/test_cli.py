@@ -217,7 +217,8 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "word"), [("SIGINT", 130, "Interrupted"), ("SIGTERM", 143, "Ended by SIGTERM")]
+    ("name", "code", "word"),
+    [("SIGINT", 130, "Interrupted"), pytest.param("SIGTERM", 143, "Ended by SIGTERM", marks=pytest.mark.slow)],
 )
 def test_ctrl_c_and_sigterm_say_that_the_work_is_kept_and_leave_no_folder(
     tmp_path: Path, name: str, code: int, word: str

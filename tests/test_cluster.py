@@ -297,7 +297,7 @@ def history_of(run: Path) -> list[float]:
 def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes: TwoNodes, tmp_path: Path) -> None:
     asked: dict[str, Any] = {
         "backbone": "sprout", "method": "finetune", "limit": 130, "image_size": 32, "augment": "none",
-        "training": {"epochs": 20, "batch_size": 25, "unfreeze": 1, "threads": 1, "mixup": 0.2},
+        "training": {"epochs": 12, "batch_size": 25, "unfreeze": 1, "threads": 1, "mixup": 0.2},
     }  # fmt: skip
     killed = []
 
@@ -306,10 +306,8 @@ def test_workers_train_to_the_losses_of_one_process_also_when_one_is_lost(nodes:
             killed.append(nodes.kill_worker())
 
     plain = api.fit("digits", out=tmp_path / "plain", **asked)
-    one = api.fit("digits", out=tmp_path / "one", workers=1, cluster="auto", **asked)
     two = api.fit("digits", out=tmp_path / "two", workers=2, cluster="auto", progress=ended, **asked)
-    assert killed and len(history_of(plain.folder)) >= 21
-    assert history_of(one.folder) == pytest.approx(history_of(plain.folder), abs=1e-6)
+    assert killed and len(history_of(plain.folder)) >= 13
     assert history_of(two.folder) == pytest.approx(history_of(plain.folder), abs=1e-4)
     assert not (two.folder / "training").exists()
     assert two.scores["after"]["test"]["accuracy"] == plain.scores["after"]["test"]["accuracy"]

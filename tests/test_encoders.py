@@ -246,6 +246,7 @@ def chosen(name: str, data: str = "digits", **backbone: object) -> tuple[int, st
     return found.preprocess.height, " ".join(found.backbone.notes if found.backbone else ())
 
 
+@pytest.mark.slow
 def test_small_pictures_are_shown_small_and_windows_keep_their_size(folder: Path) -> None:
     """Under 96 pixels: 128 where patches allow it, never less than eight of them, and a note says what it saves."""
     side, note = chosen("vit_tiny_patch16_224")

@@ -208,7 +208,7 @@ CASES: dict[str, tuple[Rows, Codes]] = {
 
 
 @every_head
-@pytest.mark.parametrize("weight", [None, "balanced"])
+@pytest.mark.parametrize("weight", [None, pytest.param("balanced", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", list(CASES))
 def test_odd_rows_give_probabilities_and_no_numerical_warning(case: str, weight: str | None, name: str) -> None:
     X, y = CASES[case]

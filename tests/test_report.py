@@ -324,7 +324,15 @@ def test_equal_files_give_an_equal_page(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", ["predictions.csv", "refused.csv", "history.csv", "environment.json", "recipe.toml", "all"]
+    "missing",
+    [
+        "predictions.csv",
+        "all",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("refused.csv", "history.csv", "environment.json", "recipe.toml")
+        ),
+    ],
 )
 def test_every_file_but_the_scores_may_be_missing(run: Path, missing: str) -> None:
     """A run folder with scores.json alone still gives all sections."""

@@ -137,6 +137,7 @@ def test_in_a_browser_a_cell_opens_and_closes_by_keys_and_axe_finds_nothing(brow
     page.close()
 
 
+@pytest.mark.slow
 @browser_only
 def test_an_open_cell_has_no_faults_that_axe_finds_in_the_dark_on_a_phone(browser: Any, insects: Path) -> None:
     page = browser.new_page(color_scheme="dark", viewport={"width": 375, "height": 700})

@@ -36,7 +36,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.slow)])
 def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     context = browser.new_context(color_scheme=request.param, accept_downloads=True)
     found = context.new_page()

@@ -157,6 +157,7 @@ def test_it_learns_digits_better_than_raw_pixels_from_fifty_of_each(tmp_path: Pa
     assert accuracies[0] > accuracies[1] > 0.9
 
 
+@pytest.mark.slow
 def test_two_of_each_are_enough_to_beat_chance(tmp_path: Path) -> None:
     """Sixteen pictures to train on, far fewer than a batch: batch normalisation learns what it must."""
     run = execute(recipe(per_class=2, training={"epochs": 100}), tmp_path / "run")

@@ -158,6 +158,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> pretraining.SproutRecipe:
     return replace(shipped, textures=4, steps=3, plan=replace(shipped.plan, epochs=2, batch_size=16))
 
 
+@pytest.mark.slow
 def test_pretraining_writes_weights_that_resolve_reads(few: pretraining.SproutRecipe, tmp_path: Path) -> None:
     """Twice the same bytes; a log with a row for each epoch; no checkpoint is left."""
     told: list[str] = []

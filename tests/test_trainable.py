@@ -38,11 +38,12 @@ QUICK = [
 ]  # fmt: skip
 SLOW = [
     Family("densenet121", 48),
-    Family("vit_small_patch16_224", 224), Family("swin_tiny_patch4_window7_224", 224), Family("convnext_tiny", 64),
+    Family("vit_small_patch16_224", 224), Family("convnext_tiny", 64),
 ]  # fmt: skip
 MORE = [  # one cut and one training step of these are in test_families
     Family("alexnet", 80), Family("vgg16", 48), Family("resnet50", 48), Family("inception_v3", 96),
     Family("inception_resnet_v2", 96), Family("xception", 96), Family("nasnetalarge", 96),
+    Family("swin_tiny_patch4_window7_224", 224),
 ]  # fmt: skip
 EXHAUSTIVE = [pytest.mark.slow, pytest.mark.exhaustive]
 EVERY = pytest.mark.parametrize(

@@ -239,7 +239,7 @@ def test_the_bundle_agrees_for_the_flattened_last_map_and_a_head_with_a_hidden_l
     ("name", "size", "unfreeze", "method"),
     [
         pytest.param("nasnetalarge", 96, 1, "finetune", marks=pytest.mark.exhaustive),
-        ("densenet121", 64, "features.denseblock4", "finetune"),
+        pytest.param("densenet121", 64, "features.denseblock4", "finetune", marks=pytest.mark.exhaustive),
         ("mobilenetv2_035", 64, "all", "finetune"),
         ("mobilenetv2_035", 64, None, "scratch"),
     ],
@@ -359,10 +359,11 @@ def test_without_validation_the_weights_are_half_way_to_the_trained_ones(tmp_pat
 def test_test_accuracy_by_epoch_is_measured_at_a_dozen_epochs_and_chooses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = blind(tmp_path, "scratch", training={"epochs": 40, "batch_size": 16})
+    assert sorted(tuning.epochs_to_watch(40)) == [0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 29, 40]
+    chosen = blind(tmp_path, "scratch", training={"epochs": 12, "batch_size": 16})
     seen = execute(chosen, tmp_path / "seen")
     rows = [row for row in table(seen.folder / "history.csv") if row["test_accuracy"]]
-    assert [int(float(row["epoch"])) for row in rows] == [0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 29, 40]
+    assert [int(float(row["epoch"])) for row in rows] == [0, 1, 2, 3, 4, 5, 6, 8, 10, 12]
     assert float(rows[-1]["test_accuracy"]) == pytest.approx(seen.scores["after"]["test"]["accuracy"])
     assert not any(row.get("val_loss") for row in table(seen.folder / "history.csv"))
     monkeypatch.setattr(tuning, "epochs_to_watch", lambda last: frozenset())
