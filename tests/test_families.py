@@ -43,10 +43,10 @@ class Family(NamedTuple):
 
 
 EVERYDAY = [
-    Family("MobileNet", 1024, (1024, 7, 7), 32, 1),
     Family("SqueezeNet", 512, (512, 13, 13), 32, 21),
 ]
 LIGHT = [
+    Family("MobileNet", 1024, (1024, 7, 7), 32, 1),
     Family("MobileNetV2", 1280, (1280, 7, 7), 32, 1),
     Family("ResNet50", 2048, (2048, 7, 7), 48, 1),
     Family("DenseNet121", 1024, (1024, 7, 7), 48, 29),

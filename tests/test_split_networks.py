@@ -30,7 +30,6 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family("ResNet50", 64, 2048, (2048, 7, 7), "layer2.3", "layer3.0.conv2", 2),
     Family("MobileNetV2", 64, 1280, (1280, 7, 7), "blocks.3.1", "blocks.3.1.conv_dw", 2),
     Family(
         "DenseNet121", 64, 1024, (1024, 7, 7), "features.transition2", "features.denseblock3.denselayer12.norm1", 13
@@ -41,6 +40,7 @@ FAMILIES = [
     Family("small_cnn", 8, 576, (64, 16, 16), "blocks.1", "blocks.2.conv", 1),
 ]
 SLOW = [
+    Family("ResNet50", 64, 2048, (2048, 7, 7), "layer2.3", "layer3.0.conv2", 2),
     Family("AlexNet", 80, 256, (256, 6, 6), "features.6", "classifier.1", 1),
     Family("InceptionV3", 96, 2048, (2048, 8, 8), "Mixed_6a", "Mixed_6c.branch7x7dbl_4", 4),
     Family("efficientnet_b0", 64, 1280, (1280, 7, 7), "blocks.4.0", "blocks.4.1.se.conv_reduce", 3),

@@ -306,7 +306,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written
     return made
 
 
-EVERYDAY = ("plain", "missing", "ten_arms", "long_names", "failed", "hurt", "near")
+EVERYDAY = ("plain", "missing", "long_names", "failed", "hurt", "near")
 """Shapes in which something is told that others do not have; the rest are checked with the slow tests."""
 
 

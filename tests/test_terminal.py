@@ -30,18 +30,19 @@ def test_a_study_s_table_fits_the_terminal_and_breaks_no_number(
     assert ("±" in printed) == (columns < 250)
 
 
-def test_an_interval_that_ends_at_all_right_is_not_written_as_if_it_went_beyond(
+def test_no_interval_is_written_as_if_it_went_beyond_all_or_none(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    told = verdicts(sizes=[("2", 2.0)])
+    told = verdicts(sizes=[("2", 2.0), ("5", 5.0)])
+    told["arms"][1]["curve"][1] |= {"accuracy": 0.992, "low": 0.974, "high": 0.999}
     for arm, (accuracy, low, high) in zip(
         told["arms"], [(1.0, 0.962, 1.0), (0.9, 0.85, 0.93), (0, 0, 0.1)], strict=True
     ):
         arm["curve"][0] |= {"accuracy": accuracy, "low": low, "high": high}
     study.accuracies(from_json(Verdicts, told))
     printed = capsys.readouterr().out
-    assert all(each in printed for each in ("100.0 -3.8", "90.0 ±5.0", "0.0 +10.0"))
+    assert all(each in printed for each in ("100.0 -3.8", "90.0 ±5.0", "99.2 -1.8", "0.0 +10.0"))
 
 
 def test_a_reason_is_said_once_with_the_comparisons_that_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,7 +161,11 @@ def default(images: ImageSet) -> tuple[str, str, str]:
         if row is not None and row.top1 is not None:
             found.append((row.top1, each["name"], each["weights"]))
     if not found:
-        return "sprout", "pretrained", ", which comes along; with `backbone` a network for photos sees more"
+        return (
+            "sprout",
+            "pretrained",
+            ", which comes along; a network for photos, as backbone=mobilenetv2_100, sees more",
+        )
     _, name, weights = max(found)
     return name, weights, ", the best of those whose weights are here"
 

@@ -106,10 +106,11 @@ def _ends(point: SizeAccuracy) -> str:
 
 
 def _side(point: SizeAccuracy) -> str:
-    """`93.8 ±1.6`, the longer side of the interval; `100.0 -3.8` where it has no other."""
+    """`93.8 ±1.6`, the longer side of the interval; `99.2 -1.8` where as much on the other side would be beyond 100."""
     told = f"{100 * point.accuracy:.1f}"
     if point.low is None or point.high is None:
         return told
     down, up = 100 * (point.accuracy - point.low), 100 * (point.high - point.accuracy)
-    sign = "-" if up < 0.05 else "+" if down < 0.05 else "±"
-    return f"{told} {sign}{max(down, up):.1f}"
+    side = max(down, up)
+    sign = "-" if 100 * point.accuracy + side > 100 else "+" if 100 * point.accuracy < side else "±"
+    return f"{told} {sign}{side:.1f}"
