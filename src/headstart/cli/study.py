@@ -67,6 +67,8 @@ def accuracies(verdicts: Verdicts) -> None:
     written, told = _ends, "with its 95% interval"
     if terminal.width() < WIDE or room < _needed(sizes, curves, _ends):
         written, told = _side, "± the longer side of its 95% interval"
+        if any("±" not in _side(point) for curve in curves.values() for point in curve.values() if point.high):
+            told += " (one side alone near 0 or 100)"
     print(f"Accuracy in % {told}, by labelled pictures per class:")
     while sizes:
         fit = next((n for n in range(len(sizes), 1, -1) if _needed(sizes[:n], curves, written) <= room), 1)
