@@ -34,8 +34,8 @@ WHY = {
         "times add up: with 168 images/s of the network and 755 decoded that makes 137, and Headstart did 141"
     ),
     "memory flat": (
-        "70,000 pictures of 28 x 28 are 55 MB themselves, a name and a digest take 1.5 kB for each, and up to 100 MB "
-        "of rows are on their way to the disk"
+        "a picture takes 0.6 kB beside its pixels and its row: name, label, part, digest and their places; and 2,000 "
+        "have fewer rows on their way to the disk than there may be"
     ),
     "2000 x 1280 x 2, C": (
         "half the time builds the curvature that makes ten steps enough; with two classes a step is so cheap that "

@@ -114,9 +114,11 @@ def marks(contents: NDArray[np.uint8]) -> list[bytes]:
 
 
 def numbered(digests: NDArray[np.uint8]) -> Codes:
-    """A number (n,) for each distinct row (n, 16)."""
-    places: dict[bytes, int] = {}
-    return np.array([places.setdefault(row.tobytes(), len(places)) for row in digests], np.int64)
+    """A number (n,) for each distinct row (n, 16), in the order of their first places."""
+    whole = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    order: Codes = np.argsort(np.argsort(first))[inverse].astype(np.int64)
+    return order
 
 
 def joined(n: int, pairs: NDArray[np.int64] | Sequence[tuple[int, int]]) -> Codes:

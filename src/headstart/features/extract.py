@@ -175,8 +175,7 @@ class _Extracting:
         self.counts = Counts(images=len(images))
         self.corrupt_before = self.store.corrupt if self.store else 0
         self.rows = RowMatrix(len(images))
-        self.first: dict[bytes, int] = {}
-        self.repeats: list[tuple[int, bytes]] = []
+        self.repeats: list[tuple[int, int]] = []
         self.refused: list[Refusal] = []
         self.done = 0
         self.infer_s = self.open_s = 0.0
@@ -200,13 +199,13 @@ class _Extracting:
             if found.refusal is not None:
                 self._refuse(found.refusal)
             elif found.row is not None:
-                self._place(found.index, found.key, found.row)
+                self._place(found.index, found.row)
                 self.counts.reused += 1
             elif found.picture is not None:
                 self.counts.decoded += 1
                 yield (found.index, found.key), found.picture
             else:
-                self.repeats.append((found.index, found.key))
+                self.repeats.append((found.index, self.reader.first[found.key]))
 
     def _infer(self, waiting: Iterator[tuple[tuple[int, bytes], Picture]]) -> None:
         head = next(waiting, None)
@@ -220,7 +219,7 @@ class _Extracting:
             yield from waiting
 
         for (i, key), row in engine.stream(pictures()):
-            self._place(i, key, row)
+            self._place(i, row)
             self.counts.computed += 1
             if self.store is not None:
                 self.store.put(key, row)
@@ -243,9 +242,8 @@ class _Extracting:
         self.refused.append(refusal)
         self._advance()
 
-    def _place(self, i: int, key: bytes, row: np.ndarray[Any, Any]) -> None:
+    def _place(self, i: int, row: np.ndarray[Any, Any]) -> None:
         self.rows.place(i, row)
-        self.first[key] = i
         self._advance()
 
     def _advance(self) -> None:
@@ -254,11 +252,11 @@ class _Extracting:
 
     def _share_repeats(self) -> None:
         """Pictures with the content of an earlier one take its row, or its refusal."""
-        for i, key in self.repeats:
-            if key in self.first:
-                self.rows.repeat(i, self.first[key])
+        for i, origin in self.repeats:
+            if self.rows.filled[origin]:
+                self.rows.repeat(i, origin)
                 if self.reader.sketches is not None:
-                    self.reader.sketches[i] = self.reader.sketches[self.first[key]]
+                    self.reader.sketches[i] = self.reader.sketches[origin]
                 self.counts.repeated += 1
                 self._advance()
             else:

@@ -61,7 +61,8 @@ class Reader:
         """Seconds of processor time of all threads."""
         self._chunk = min(CHUNK, max(1, len(images) // (4 * threads)))
         self._pool, self._chunks_ahead = pool, (2 * threads + 2) * CHUNK // self._chunk
-        self._seen: set[bytes] = set()
+        self.first: dict[bytes, int] = {}
+        """The picture that each content was first read of."""
         self._lock = threading.Lock()
 
     def __iter__(self) -> Generator[ReadPicture, None, None]:
@@ -92,8 +93,7 @@ class Reader:
             key = digest(raw)
             self.contents[i] = np.frombuffer(key, np.uint8)
             with self._lock:
-                is_first = key not in self._seen
-                self._seen.add(key)
+                is_first = self.first.setdefault(key, i) == i
             if not is_first:
                 return ReadPicture(i, key)
             row = self.store.get(key) if self.store is not None else None
