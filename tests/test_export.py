@@ -262,13 +262,14 @@ def test_what_cannot_be_exported_is_told_before_any_work(
 
 
 @pytest.mark.slow
-def test_quantising_opens_no_connection_and_tells_what_it_cost(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EXPORTS)
+def test_quantising_opens_no_connection_and_tells_what_it_cost(name: str, run: Path, tmp_path: Path) -> None:
     code = (
         "import socket, sys\n"
         "def refused(*a, **k): print('CONNECTED', a); raise OSError\n"
         "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refused\n"
         "import headstart\n"
-        f"headstart.export({str(run)!r}, {str(tmp_path / 'out')!r}, format='openvino', precision='int8', max_drop=10)\n"
+        f"headstart.export({str(run)!r}, {str(tmp_path / 'out')!r}, format={name!r}, precision='int8', max_drop=10)\n"
         "print('TELEMETRY', sys.modules.get('openvino_telemetry'))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

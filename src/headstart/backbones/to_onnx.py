@@ -35,7 +35,23 @@ def convert(module: nn.Module, size: tuple[int, int], name: str) -> Any:
             )  # fmt: skip
     except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
         raise UserError(f"PyTorch cannot write {name} as ONNX; format=openvino may take it.") from error
-    return onnx.load_from_string(file.getvalue())
+    return _without_last_cast(onnx.load_from_string(file.getvalue()))
+
+
+def _without_last_cast(model: Any) -> Any:
+    """The model; a last cast that changes no type becomes an identity: NNCF takes such casts away and misses this one."""
+    import onnx
+
+    last = model.graph.node[-1]
+    if last.op_type == "Cast":
+        known = {
+            each.name: each.type.tensor_type.elem_type
+            for each in onnx.shape_inference.infer_shapes(model).graph.value_info
+        }
+        if known.get(last.input[0]) == last.attribute[0].i:
+            last.op_type = "Identity"
+            del last.attribute[:]
+    return model
 
 
 def cut(path: Path, parts: list[str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -69,7 +70,7 @@ def export(
             made_by.write(made_by.whole(classifier, small), part)
             quantisation = judged(graph, made_by.run(part), classifier, own, n, progress)
             quantisation.check(max_drop)
-        _add_golden(part, made_by, classifier)
+        _add_golden(part, made_by.run if precision == "float32" else EXPORTS["openvino"].run, classifier)
         if text := card.read(run):
             records.write_text(part / card.FILE, text)
         _describe(part, classifier, made_by, precision, parity, quantisation)
@@ -129,9 +130,12 @@ def answers(graph: Run, images: ImageSet) -> NDArray[np.float64]:
     return np.stack([graph(np.asarray(image.convert("RGB"))) for _, image in decoded(images)]).astype(np.float64)
 
 
-def _add_golden(folder: Path, made_by: Format, classifier: Classifier) -> None:
-    """Drawn pictures with what the graph gives for them, by which whoever opens the export checks it."""
-    graph, classes = made_by.run(folder), len(classifier.classes)
+def _add_golden(folder: Path, opened: Callable[[Path], Run], classifier: Classifier) -> None:
+    """Drawn pictures with what the graph gives for them, by which whoever opens the export checks it.
+
+    In eight bits runtimes differ, so there it is what OpenVINO gives, with which Headstart opens exports.
+    """
+    graph, classes = opened(folder), len(classifier.classes)
     size = exactly_resized(classifier.source.preprocess)
     made = Golden.made(
         lambda pictures: np.stack([graph(each) for each in pictures]), lambda rows: rows[:, :classes], size

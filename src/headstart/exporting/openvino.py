@@ -64,10 +64,11 @@ def write(graph: Any, folder: Path) -> None:
 
 
 def run(folder: Path) -> Run:
-    """The graph in a folder, by OpenVINO on the CPU; the files are read, not mapped, so they may be written anew."""
+    """The graph in a folder, of any format, by OpenVINO on the CPU; files are read, not mapped: they may change."""
     core = openvino.load().Core()
-    content, weights = ((folder / name).read_bytes() for name in GRAPHS["openvino"])
-    compiled = core.compile_model(core.read_model(model=content, weights=weights), "CPU", SETTINGS)
+    kind = next(kind for kind, names in GRAPHS.items() if (folder / names[0]).is_file())
+    model = core.read_model(*((folder / name).read_bytes() for name in GRAPHS[kind]))
+    compiled = core.compile_model(model, "CPU", SETTINGS)
 
     def answer(picture: Picture) -> NDArray[np.float32]:
         found = compiled({PICTURE: picture[None]})
