@@ -107,6 +107,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["fit"], "Missing argument 'data'"),
         (["fti"], "Did you mean 'fit'"),
         (["fit", "digits", "--hed", "x"], "--head"),
+        (["compare", "digits", "--arms", "pixels,sprout", "--train", "epochs=3"], "--train is for arms that train"),
         (["fit", "digits", "--method", "pixels", "--backbone", "sprout"], "leave out --backbone sprout"),
         (["fit", "nowhere"], "no file or folder 'nowhere'"),
         (["fit", "digits", "--method", "pixel"], "method"),

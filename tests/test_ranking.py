@@ -293,7 +293,7 @@ def test_the_command_prints_a_table_names_what_failed_and_writes_the_page(
     assert _main([*words.split(), str(tmp_path / "r")]) == 0
     told = capsys.readouterr()
     assert "raw pixels" in told.out
-    assert "was the only backbone" in told.out
+    assert "was the only backbone ranked" in told.out
     assert told.err.startswith("left out: vgg99: Unknown backbone")
     assert {path.name for path in (tmp_path / "r").iterdir()} == {"ranking.csv", "ranking.json", "ranking.html"}
 

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from headstart import api
+from headstart.cli import _main
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.report.study import write_study_report
 from headstart.study.arms import arms_of, primary_of
@@ -226,6 +228,34 @@ class TestStudy:
         with pytest.raises(UserError, match="other files and no study"):
             compare(recipe(), tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--augment", "light"], "--augment is for arms that train a network"),
+            (["--trained-repeats", "2"], "--trained-repeats is for arms that train a network"),
+            (["--arms", "pixels,scratch", "--trained-repeats", "11"], "is more than --repeats 10"),
+            (["--arms", "pixels,scratch", "--why"], "--why changes one choice of a transfer arm"),
+            (["--plan", "--why"], "leave one of them out"),
+        ],
+    )
+    def test_an_option_that_would_do_nothing_is_refused_before_any_fit(
+        self, options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["compare", "digits", "--arms", "pixels,sprout", "--out", str(tmp_path / "study"), *options]
+        assert _main(command) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "study").exists()
+
+    def test_a_verdict_over_all_sizes_that_is_about_one_is_that_ones(self, tmp_path: Path) -> None:
+        """`all` is one set, and takes no part in the verdict over all sizes."""
+        study = compare(recipe(arms=["pixels", "sprout"], sizes=[2, "all"], repeats=3), tmp_path / "study")
+        (found,) = study.findings.comparisons
+        assert found.by_size[0].difference == found.verdict.difference
+        assert found.by_size[0].word == found.verdict.word
+
+    def test_one_arm_and_one_size_need_no_list(self) -> None:
+        asked = api.study_recipe("digits", arms="pixels, sprout", sizes=5, repeats=2)
+        assert (asked.arms, asked.sizes) == (["pixels", "sprout"], [5])
 
     def test_an_arm_that_fails_is_reported_and_the_others_go_on(self, tmp_path: Path) -> None:
         (tmp_path / "broken.safetensors").write_bytes(b"no weights")

@@ -42,7 +42,7 @@ def test_no_interval_is_written_as_if_it_went_beyond_all_or_none(
         arm["curve"][0] |= {"accuracy": accuracy, "low": low, "high": high}
     study.accuracies(from_json(Verdicts, told))
     printed = capsys.readouterr().out
-    assert all(each in printed for each in ("100.0 -3.8", "90.0 ±5.0", "99.2 -1.8", "0.0 +10.0"))
+    assert all(each in printed for each in ("100.0 ≥96.2", "90.0 ±5.0", "99.2 ≥97.4", "0.0 ≤10.0"))
 
 
 def test_a_reason_is_said_once_with_the_comparisons_that_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:

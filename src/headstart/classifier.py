@@ -17,7 +17,7 @@ from PIL import Image
 
 from headstart.conformal import Conformal
 from headstart.engines import Engine
-from headstart.errors import DataError
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Extractor, Settings
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
@@ -145,6 +145,8 @@ class Predictor:
     """
 
     def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:
+        if not isinstance(classifier, Classifier):
+            raise UserError("Predictor takes a classifier; of a run's folder, Predictor(load_classifier(folder)).")
         self.classifier, self.extractor = classifier, Extractor(classifier.source, settings, classifier.check)
 
     def predict_proba(self, images: ImageSet, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from headstart.errors import UserError
+
 Place = str | Path
 """A file or folder."""
 
@@ -19,8 +21,13 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def absolute(name: str | os.PathLike[str]) -> str:
     """A path that exists becomes absolute, so that a recipe means the same from anywhere; other names stay.
 
-    So does that behind `local-dir:`, which is a folder whatever it is called.
+    So does that behind `local-dir:`, which is a folder whatever it is called. Raises UserError for what is no path.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(
+            f"A path or a name is needed, not a {type(name).__name__}: pictures in memory go to TransferClassifier, a "
+            "table is read from a CSV or Parquet file."
+        )
     if str(name).startswith("local-dir:"):
         return f"local-dir:{expanded(str(name).removeprefix('local-dir:')).absolute()}"
     path = expanded(name)

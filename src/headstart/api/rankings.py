@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def rank(
     data: Place,
-    backbones: Sequence[str] | None = None,
+    backbones: Sequence[str] | str | None = None,
     *,
     weights_folder: Place | None = None,
     limit: int | None = None,
@@ -52,7 +52,11 @@ def rank(
     from headstart.ranking.request import RankingRequest
 
     folder = None if weights_folder is None else expanded(weights_folder)
-    asked = tuple(local_backbones(folder) if backbones is None else parse_list(",".join(backbones)))
+    asked = tuple(
+        local_backbones(folder)
+        if backbones is None
+        else parse_list(backbones if isinstance(backbones, str) else ",".join(backbones))
+    )
     reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
     request = RankingRequest(
         absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading

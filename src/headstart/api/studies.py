@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def compare(
     data: Place, *,
-    arms: Sequence[str] = ("pixels", "scratch", "sprout"), sizes: Sequence[int | str] = (5, 10, 20, 50, 100),
+    arms: Sequence[str] | str = ("pixels", "scratch", "sprout"),
+    sizes: Sequence[int | str] | int | str = (5, 10, 20, 50, 100),
     repeats: int = 10, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
     classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
@@ -50,7 +51,8 @@ def compare(
 
 def study_recipe(
     data: Place, *,
-    arms: Sequence[str], sizes: Sequence[int | str], repeats: int, trained_repeats: int | None = None, seed: int = 0,
+    arms: Sequence[str] | str, sizes: Sequence[int | str] | int | str,
+    repeats: int, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
     classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
@@ -62,8 +64,8 @@ def study_recipe(
     from headstart.study.recipe import StudyRecipe
 
     recipe = {
-        "arms": list(arms),
-        "sizes": list(sizes),
+        "arms": [arm.strip() for arm in arms.split(",")] if isinstance(arms, str) else list(arms),
+        "sizes": [sizes] if isinstance(sizes, int | str) else list(sizes),
         "repeats": repeats,
         "trained_repeats": trained_repeats,
         "seed": seed,

@@ -39,7 +39,7 @@ def convert(module: nn.Module, size: tuple[int, int], name: str) -> Any:
 
 
 def _without_last_cast(model: Any) -> Any:
-    """The model; a last cast that changes no type becomes an identity: NNCF takes such casts away and misses this one."""
+    """The model; a last cast that changes no type is an identity, since NNCF fails where it takes such a cast away."""
     import onnx
 
     last = model.graph.node[-1]

@@ -111,6 +111,7 @@ def compare(
             image_column=image_column,
             label_column=label_column,
         )
+        refuse(asked, plan=plan, why=why)
         if not plan:
             study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster)
             tested = experiments(asked, study, progress, store=store) if why else []
@@ -122,6 +123,35 @@ def compare(
         tell(study)
         for sentence in tested:
             print(f"Experiment: {sentence}")
+
+
+def refuse(recipe: StudyRecipe, *, plan: bool, why: bool) -> None:
+    """Raise UserError, before any fit, for options that would do nothing."""
+    from headstart.errors import UserError
+    from headstart.study.arms import arms_of
+    from headstart.study.why import check
+
+    if plan and why:
+        raise UserError("--plan makes no study whose reasons --why could test; leave one of them out.")
+    if why:
+        check(recipe)
+    if not any(arm.trained for arm in arms_of(recipe)):
+        idle = [
+            flag
+            for flag, given in (
+                ("--train", recipe.training.model_fields_set),
+                ("--trained-repeats", recipe.trained_repeats is not None),
+                ("--augment", recipe.augment.name != "auto" or recipe.augment.transform is not None),
+            )
+            if given
+        ]
+        if idle:
+            raise UserError(f"{idle[0]} is for arms that train a network; add scratch, or NAME+finetune, to --arms.")
+    if recipe.trained_repeats is not None and recipe.trained_repeats > recipe.repeats:
+        raise UserError(
+            f"--trained-repeats {recipe.trained_repeats} is more than --repeats {recipe.repeats}: it is how many of "
+            "them arms get that train a network."
+        )
 
 
 def experiments(recipe: StudyRecipe, study: Study, progress: Progress, *, store: bool) -> list[str]:

@@ -68,7 +68,7 @@ def accuracies(verdicts: Verdicts) -> None:
     if terminal.width() < WIDE or room < _needed(sizes, curves, _ends):
         written, told = _side, "± the longer side of its 95% interval"
         if any("±" not in _side(point) for curve in curves.values() for point in curve.values() if point.high):
-            told += " (one side alone near 0 or 100)"
+            told += " (≥ or ≤ its end, near 100 or 0)"
     print(f"Accuracy in % {told}, by labelled pictures per class:")
     while sizes:
         fit = next((n for n in range(len(sizes), 1, -1) if _needed(sizes[:n], curves, written) <= room), 1)
@@ -108,11 +108,12 @@ def _ends(point: SizeAccuracy) -> str:
 
 
 def _side(point: SizeAccuracy) -> str:
-    """`93.8 ±1.6`, the longer side of the interval; `99.2 -1.8` where as much on the other side would be beyond 100."""
+    """`93.8 ±1.6`, the longer side of the interval; `99.2 ≥97.4`, its end, where the other side would go beyond 100."""
     told = f"{100 * point.accuracy:.1f}"
     if point.low is None or point.high is None:
         return told
     down, up = 100 * (point.accuracy - point.low), 100 * (point.high - point.accuracy)
     side = max(down, up)
-    sign = "-" if 100 * point.accuracy + side > 100 else "+" if 100 * point.accuracy < side else "±"
-    return f"{told} {sign}{side:.1f}"
+    if 100 * point.accuracy + side > 100:
+        return f"{told} ≥{100 * point.low:.1f}"
+    return f"{told} ≤{100 * point.high:.1f}" if 100 * point.accuracy < side else f"{told} ±{side:.1f}"

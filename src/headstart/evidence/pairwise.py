@@ -190,15 +190,16 @@ class _Two:
         """The verdict of each size, with intervals that hold all together.
 
         One that does not agree with the verdict over all sizes must be surer: all of those together err in a fifth of
-        alpha.
+        alpha. Where the verdict over all sizes is about one, it is that one's.
         """
         sizes = self.boot.answers.sizes
-        if len(sizes) == 1:
-            return [whole.at(float(sizes[0]))]
         steps = list(np.eye(len(sizes)))
-        usual, found = self.together(steps, alpha), []
+        usual, found = self.together(steps, alpha) if len(sizes) > 1 else alpha, []
         for i, step in enumerate(steps):
             here = np.array([i])
+            if list(self.used) == [i]:
+                found.append(whole.at(float(sizes[i])))
+                continue
             verdict = self.judged(step, margin, usual, here)
             if verdict.sign and verdict.sign != whole.sign:
                 verdict = self.judged(step, margin, self.together(steps, LEFT * alpha), here)

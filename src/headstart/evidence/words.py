@@ -92,7 +92,8 @@ def _of_one_set(found: Comparison, setting: Setting) -> Iterator[str]:
         ahead, less = "ahead of" if verdict.claim > 0 else "behind", verdict.word.endswith(BELOW)
         by = f", by less than {margin_in_words(found.margin)}" if less else ""
         yield f"{HERE}, {first} {_is(first)} {ahead} {second}{by}: {_figures(setting, 'against')}{chance}."
-    yield "Other sets may say otherwise: more repeats would tell."
+    more = "more repeats" if setting.repeats == 1 else "a smaller size, which is drawn several times,"
+    yield f"Other sets may say otherwise: {more} would tell."
 
 
 def _crossing(found: Comparison, setting: Setting) -> str | None:
@@ -246,7 +247,7 @@ def _area(found: Comparison, setting: Setting) -> str:
         "no transfer ratio" if ratio is None else f"a transfer ratio of {ratio.value:.2f}{interval(ratio, '.2f', 1)}"
     )
     over = "Mean accuracy over the logarithm of size (area)" if len(setting.over) > 1 else "Accuracy"
-    return f"{over} is {means}: a difference of {points(area.difference)}, {worth}."
+    return f"{over} is {means}, {worth}."
 
 
 def _needed(need: Equivalence, setting: Setting) -> str:

@@ -41,7 +41,7 @@ def _percent(share: float) -> str:
 
 def _headline(best: Judged, n: int) -> str:
     low, high = wilson(int(best.scores.right.sum()), len(best.scores.right))
-    what = f"{best.label} is the best of {n} backbones here" if n > 1 else f"{best.label} was the only backbone"
+    what = f"{best.label} is the best of {n} backbones here" if n > 1 else f"{best.label} was the only backbone ranked"
     interval = f"(95% interval {100 * low:.1f} to {_percent(high)})"
     return f"{what}: {_percent(best.scores.accuracy)} right in cross-validation {interval}."
 

@@ -32,6 +32,19 @@ LAYER = "last_conv"
 """The layer that stands for another one: where things are in a picture, which the pooled means no longer say."""
 
 
+NO_FEATURES = (
+    "`why` changes one choice of a transfer arm of frozen features at a time, and this study is about none; add one to "
+    "`arms`, as sprout, before those that train a network."
+)
+
+
+def check(recipe: StudyRecipe) -> None:
+    """Raise UserError, before any fit, where the first transfer arm has no frozen features."""
+    first = next((arm for arm in arms_of(recipe) if arm.transfer), None)
+    if first is None or first.recipe.method != "features":
+        raise UserError(NO_FEATURES)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One choice changed: what it is called, in words, and the values of the recipe that differ."""
@@ -42,13 +55,13 @@ class Experiment:
 
 
 def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store: bool = True) -> list[str]:
-    """What each experiment came to, a sentence each. Raises UserError where the claim is about no frozen features."""
+    """What each experiment came to, a sentence each. Raises UserError as `check` does."""
     names = [arm.name for arm in arms_of(recipe)]
     claim = study.findings.study.primary
     first = claim[0].first if claim else ""
     text = recipe.arms[names.index(first)] if first in names else ""
     if not text or arms_of(recipe)[names.index(first)].recipe.method != "features":
-        raise UserError("--why tests frozen features; the claim of this study is about none.")
+        raise UserError(NO_FEATURES)
     told, found = [], {}
     for each in experiments(recipe, text):
         changed = recipe.model_copy(update={"arms": [text], "primary": None, **each.change})
