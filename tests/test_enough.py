@@ -186,6 +186,18 @@ def test_where_the_test_pictures_are_harder_it_is_said_what_the_forecast_is_of(
     assert told.startswith("With twice the labelled pictures likely 92.0%")
 
 
+def test_a_target_that_cross_validation_reaches_is_said_to_be_reached() -> None:
+    found = scores.Enough(
+        n=300,
+        curve=((150.0, 0.9), (270.0, 0.955)),
+        ahead=(scores.Ahead(600, 0.96, 0.93, 0.98), scores.Ahead(1200, 0.97, 0.94, 0.99)),
+        target=scores.Target(0.95, 360, 20, 800),
+    )
+    run = scores.RunScores(enough=found, run=scores.AboutRun(classes=("a", "b")))
+    reached = "95% seems to be reached already: cross-validation says 95.5%; it takes at most 400 pictures per class"
+    assert enough_words(run).endswith(f"{reached} (95% sure).")
+
+
 def test_a_forecast_below_todays_score_says_why() -> None:
     """40 of 40 were right, and of the next 40 likely not all."""
     found = scores.Enough(

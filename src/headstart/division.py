@@ -96,5 +96,6 @@ def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> t
         return images, extraction
     order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
     what = "Copies and near copies" if images.groups is None else "Copies, near copies and groups"
-    note = f"{what} were kept together: {moved:,} pictures changed sides between training and test."
+    many = "1 picture" if moved == 1 else f"{moved:,} pictures"
+    note = f"{what} were kept together: {many} changed sides between training and test."
     return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)

@@ -215,6 +215,8 @@ def _recognised(
 def seen_notes(told: Mapping[str, Any]) -> list[str]:
     """What pictures that were seen in fitting mean for a score, in one sentence; empty where there is none."""
     count, n, others = told["seen"], told["n"], told.get("unseen")
+    if count is None:
+        return ["What was seen in fitting is not listed here: pictures of it would make this score too good."]
     if not count:
         return []
     if others is None:

@@ -216,6 +216,8 @@ def tell(finished: Run) -> None:
 
     show.run_result(finished.content)
     show.run_facts(replace(finished.content, memory=Memory(peak_memory_mb())))  # with what the report took
+    if refused := finished.content.counts.refused:
+        print(f"{refused:,} of the files could not be used; {finished.folder / 'refused.csv'} says which, and why.")
     if finished.replaced is not None:
         print(f"The run that was in {finished.folder} is replaced; it had: {headline(finished.replaced)}")
     print(f"Report: {finished.folder / 'report.html'}")
