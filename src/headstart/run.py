@@ -217,7 +217,7 @@ def execute(
 def earlier_scores(folder: Path) -> RunScores | None:
     """What a run came to that is in the folder already; None where there is none that can be read."""
     try:
-        return read(folder) if (folder / FILE).is_file() else None
+        return read(folder)
     except UserError:
         return None
 

@@ -92,7 +92,7 @@ class _Findings:
         notes += [*_repeats(working, self.recipe), *_notes(self.drawn, self.looks, self.recipe)]
         return Verdicts(
             headline=_headline(comparisons, primary),
-            study=_about(self.recipe, self.drawn, pairs[:primary]),
+            study=_about(self.recipe, self.drawn, pairs[:primary], common(self.results)),
             arms=tuple(self.arm(found) for found in self.results),
             comparisons=tuple(comparisons),
             training=tuple(curve for found in working if (curve := self.training(found)) is not None),
@@ -307,12 +307,12 @@ def _claim(pairs: Sequence[Arms], primary: int) -> list[str]:
     ]
 
 
-def _about(recipe: StudyRecipe, drawn: Subsets, primary: Sequence[Arms]) -> AboutStudy:
+def _about(recipe: StudyRecipe, drawn: Subsets, primary: Sequence[Arms], fewest: int) -> AboutStudy:
     return AboutStudy(
         data=recipe.data.source,
         seed=recipe.seed,
         repeats=recipe.repeats,
-        trained_repeats=recipe.trained_repeats,
+        trained_repeats=fewest if fewest < recipe.repeats else None,
         classes=tuple(drawn.images.classes),
         n_test=len(drawn.test),
         margin=recipe.margin,

@@ -22,7 +22,7 @@ from headstart.evidence.phrases import signed
 from headstart.preprocess import SMALL
 from headstart.progress import Progress, silent
 from headstart.schema.verdicts import Comparison
-from headstart.study.arms import GREYS, arms_of
+from headstart.study.arms import GREYS, arms_of, primary_of
 from headstart.study.execute import Study, compare
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import common, grouped
@@ -39,10 +39,16 @@ NO_FEATURES = (
 
 
 def check(recipe: StudyRecipe) -> None:
-    """Raise UserError, before any fit, where the first transfer arm has no frozen features."""
-    first = next((arm for arm in arms_of(recipe) if arm.transfer), None)
-    if first is None or first.recipe.method != "features":
-        raise UserError(NO_FEATURES)
+    """Raise UserError, before any fit, where the recipe's claim is about no frozen features."""
+    _features(recipe, next(iter(primary_of(recipe, arms_of(recipe))), ""))
+
+
+def _features(recipe: StudyRecipe, name: str) -> str:
+    """How the recipe writes the arm of this name. Raises UserError where it has no frozen features."""
+    for text, arm in zip(recipe.arms, arms_of(recipe), strict=True):
+        if arm.name == name and arm.recipe.method == "features":
+            return text
+    raise UserError(NO_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,9 @@ class Experiment:
 
 def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store: bool = True) -> list[str]:
     """What each experiment came to, a sentence each. Raises UserError as `check` does."""
-    names = [arm.name for arm in arms_of(recipe)]
     claim = study.findings.study.primary
     first = claim[0].first if claim else ""
-    text = recipe.arms[names.index(first)] if first in names else ""
-    if not text or arms_of(recipe)[names.index(first)].recipe.method != "features":
-        raise UserError(NO_FEATURES)
+    text = _features(recipe, first)
     told, found = [], {}
     for each in experiments(recipe, text):
         changed = recipe.model_copy(update={"arms": [text], "primary": None, **each.change})

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.phrases import NOTHING, percent
-from headstart.recipe import TRAINED
 from headstart.report.numbers import count, duration, plural, shown
 from headstart.report.study.words import interval, pictures, size_words
 from headstart.schema.verdicts import ArmSummary, SizeAccuracy, Verdicts
@@ -113,9 +112,8 @@ def facts(study: Verdicts) -> str:
     test += f" of {plural(len(told.classes), 'class', 'classes')}" if told.classes else ""
     took = f" The study took {duration(told.seconds)}." if told.seconds is not None else ""
     repeats = plural(told.repeats, "repeat")
-    fewer = told.trained_repeats or told.repeats
-    if fewer < told.repeats and any(arm.kind in TRAINED for arm in study.arms):
-        repeats += f" ({fewer} of arms that train a network)"
+    if told.trained_repeats is not None:
+        repeats += f" ({told.trained_repeats} of arms that train a network)"
     return f"{plural(len(study.arms), 'arm')}, {span}, {repeats}. {test}.{took}"
 
 
