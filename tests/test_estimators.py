@@ -147,7 +147,7 @@ def test_choices_that_do_not_fit_together_are_one_sentence(digits) -> None:
         TransferClassifier(method="pixels", training={"epochs": 3}).fit(X, y)
     with pytest.raises(UserError, match="head=knn cannot"):
         trained("scratch", head="knn").fit(X, y)
-    with pytest.raises(UserError, match="method = 'scratsh' is not possible"):
+    with pytest.raises(UserError, match="method='scratsh' is not possible"):
         TransferClassifier(method="scratsh").fit(X, y)
     with pytest.raises(UserError, match="use TransferClassifier"):
         FeatureExtractor(method="finetune", **SMALL).fit(X)

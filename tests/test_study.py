@@ -231,11 +231,21 @@ class TestStudy:
             compare(recipe(), tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
+    def test_the_library_refuses_what_would_do_nothing_too(self) -> None:
+        from headstart import compare, fit
+
+        with pytest.raises(UserError, match="epochs: for arms that train a network"):
+            compare("digits", arms=["pixels", "sprout"], training={"epochs": 3})
+        with pytest.raises(UserError, match="trained_repeats=11 is more than repeats=10"):
+            compare("digits", arms=["pixels", "scratch"], trained_repeats=11)
+        with pytest.raises(UserError, match="leave `weights` out"):
+            fit("digits", method="pixels", weights="none")
+
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--augment", "light"], "--augment is for arms that train a network"),
-            (["--trained-repeats", "2"], "--trained-repeats is for arms that train a network"),
+            (["--augment", "light"], "--augment light: for arms that train a network"),
+            (["--trained-repeats", "2"], "--trained-repeats 2: for arms that train a network"),
             (["--arms", "pixels,scratch", "--trained-repeats", "11"], "is more than --repeats 10"),
             (["--arms", "pixels,scratch", "--why"], "--why changes one choice of a transfer arm"),
             (["--plan", "--why"], "leave one of them out"),

@@ -248,7 +248,7 @@ def _recipe(estimator: FeatureExtractor | TransferClassifier, augment: dict[str,
         "engine": {"name": estimator.engine, "device": estimator.device},
         "augment": augment or {},
     }
-    return Recipe.from_dict(sections, type(estimator).__name__)
+    return Recipe.from_dict(sections, "")
 
 
 def _with_head(estimator: TransferClassifier, recipe: Recipe) -> Recipe:
@@ -259,7 +259,7 @@ def _with_head(estimator: TransferClassifier, recipe: Recipe) -> Recipe:
         "options": estimator.head_options or {},
     }
     sections = {**recipe.model_dump(exclude_none=True), "head": head, "training": estimator.training or {}}
-    return Recipe.from_dict(sections, type(estimator).__name__)
+    return Recipe.from_dict(sections, "")
 
 
 def _settings(cache: bool) -> Settings:

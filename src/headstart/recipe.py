@@ -44,7 +44,7 @@ class Document(Section):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], where: str = "recipe") -> Self:
-        """Check nested plain values; raises UserError as `from_toml` does."""
+        """Check nested plain values; raises UserError as `from_toml` does, which names parameters if `where` is ""."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -230,12 +230,23 @@ class Recipe(Document):
 def _explain(document: type[Document], error: ValidationError, where: str) -> UserError:
     first = error.errors()[0]
     *path, key = [str(part) for part in first["loc"]] or ["recipe"]
+    section = document.model_fields.get(path[0]) if path else None
     if first["type"] == "extra_forbidden":
-        section = document.model_fields.get(path[0]) if path else None
         model = section.annotation if section is not None else document
         known = (
             model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else document.model_fields
         )
+        if not where:
+            return UnknownName(f"setting of {path[0]}" if path else "setting", key, known)
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
-    name = ".".join([*path, key])
-    return UserError(f"{where}: {name} = {shown(first['input'])} is not possible: {first['msg'].lower()}.")
+    value, wrong = shown(first["input"]), first["msg"].lower().replace("input should", "it should")
+    if not where:
+        return UserError(f"{_parameter(path, key)}={value} is not possible: {wrong}.")
+    return UserError(f"{where}: {'.'.join([*path, key])} = {value} is not possible: {wrong}.")
+
+
+def _parameter(path: list[str], key: str) -> str:
+    """What a function calls a key of a recipe: `limit`, `training.epochs`; `engine` where it is the section's name."""
+    if not path or path[0] == "training":
+        return ".".join([*path, key])
+    return {"name": path[0], "source": path[0], "options": f"{path[0]}_options"}.get(key, key)

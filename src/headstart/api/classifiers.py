@@ -43,14 +43,11 @@ def fit(
     ...     (run.folder / "report.html").is_file(), run.scores["after"]["cv"]["n"]
     (True, 100)
     """
+    from headstart.api.idle import check_fit
     from headstart.augment import for_recipe
-    from headstart.recipe import TRAINED, Recipe
+    from headstart.recipe import Recipe
 
-    if training and method not in TRAINED:
-        raise UserError(f"{', '.join(training)}: for training a network; add method=finetune (or scratch).")
-    if backbone is not None and method == "pixels":
-        raise UserError(f"method=pixels uses no network; leave out backbone={backbone}, or the method.")
-    recipe = {
+    values = {
         "method": method, "seed": seed,
         "data": {
             "source": absolute(data), "classes": None if classes is None else list(classes),
@@ -69,8 +66,10 @@ def fit(
         "training": dict(training or {}),
         "augment": {**for_recipe(str(augment)), "views": views, "tta": tta},
     }  # fmt: skip
+    recipe = Recipe.from_dict(values, "")
+    check_fit(recipe)
     return carry_out(
-        Recipe.from_dict(recipe, "fit"), out, progress,
+        recipe, out, progress,
         store=store, resume=resume, target=target, workers=workers, cluster=cluster,
     )  # fmt: skip
 

@@ -59,11 +59,12 @@ def study_recipe(
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
 ) -> StudyRecipe:  # fmt: skip
-    """The recipe of a study as `compare` takes it. Raises UserError and its kinds."""
+    """The recipe of a study as `compare` takes it. Raises UserError and its kinds, for what would do nothing too."""
+    from headstart.api.idle import check_study
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
 
-    recipe = {
+    values = {
         "arms": [arm.strip() for arm in arms.split(",")] if isinstance(arms, str) else list(arms),
         "sizes": [sizes] if isinstance(sizes, int | str) else list(sizes),
         "repeats": repeats,
@@ -86,7 +87,9 @@ def study_recipe(
         "training": dict(training or {}),
         "augment": for_recipe(str(augment)),
     }
-    return StudyRecipe.from_dict(recipe, "compare")
+    recipe = StudyRecipe.from_dict(values, "")
+    check_study(recipe)
+    return recipe
 
 
 def carry_out_study(

@@ -137,7 +137,7 @@ def chosen(request: AuditRequest, images: ImageSet) -> tuple[Recipe, str]:
         "backbone": {"name": name, "weights": weights},
         "engine": {"name": request.engine, "device": request.device},
     }
-    return Recipe.from_dict(values, "the command line"), f"{Path(name).name}{why}"
+    return Recipe.from_dict(values, ""), f"{Path(name).name}{why}"
 
 
 def default(images: ImageSet) -> tuple[str, str, str]:

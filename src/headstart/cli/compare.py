@@ -87,7 +87,10 @@ def compare(
     `headstart compare mnist --classes 7,8 --arms pixels,vgg16:last_conv --limit-test 2000 --out studies/seven-or-eight`
     """
     from headstart import api
+    from headstart.errors import UserError
 
+    if not 0 < margin < 100:
+        raise UserError(f"--margin {margin:g}: give percentage points above 0 and below 100.")
     with progress_bar() as progress:
         asked = api.study_recipe(
             data,
@@ -128,30 +131,12 @@ def compare(
 def refuse(recipe: StudyRecipe, *, plan: bool, why: bool) -> None:
     """Raise UserError, before any fit, for options that would do nothing."""
     from headstart.errors import UserError
-    from headstart.study.arms import arms_of
     from headstart.study.why import check
 
     if plan and why:
         raise UserError("--plan makes no study whose reasons --why could test; leave one of them out.")
     if why:
         check(recipe)
-    if not any(arm.trained for arm in arms_of(recipe)):
-        idle = [
-            flag
-            for flag, given in (
-                ("--train", recipe.training.model_fields_set),
-                ("--trained-repeats", recipe.trained_repeats is not None),
-                ("--augment", recipe.augment.name != "auto" or recipe.augment.transform is not None),
-            )
-            if given
-        ]
-        if idle:
-            raise UserError(f"{idle[0]} is for arms that train a network; add scratch, or NAME+finetune, to --arms.")
-    if recipe.trained_repeats is not None and recipe.trained_repeats > recipe.repeats:
-        raise UserError(
-            f"--trained-repeats {recipe.trained_repeats} is more than --repeats {recipe.repeats}: it is how many of "
-            "them arms get that train a network."
-        )
 
 
 def experiments(recipe: StudyRecipe, study: Study, progress: Progress, *, store: bool) -> list[str]:

@@ -151,11 +151,14 @@ def fit(
     `headstart fit photos --backbone mobilenetv2_100 --method finetune --unfreeze 3 --out runs/tuned`
     """
     from headstart import api
+    from headstart.errors import UserError
 
     named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    training = options(train or [], "--train optimiser=sgd") | {
-        k: v for k, v in named_settings.items() if v is not None
-    }
+    training = options(train or [], "--train optimiser=sgd")
+    for name, value in named_settings.items():
+        if value is not None and name in training:
+            raise UserError(f"{name} is given twice: `{name}` and training.{name}={training[name]}; leave one out.")
+        training |= {} if value is None else {name: value}
     if unfreeze is not None:
         with contextlib.suppress(ValueError):
             training["unfreeze"] = int(unfreeze)

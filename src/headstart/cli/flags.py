@@ -21,10 +21,12 @@ def flagged(message: str) -> str:
 
     >>> flagged("image_size=20 is too small: leave `image_size` out, or add strict=True.")
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
+    >>> flagged("training.epochs=0 is not possible.")
+    '--train epochs=0 is not possible.'
     """
     message = re.sub(r"\btraining\.(\w+)=", r"--train \1=", message)
     message = re.sub(r"(?<![\w.-])([a-z][a-z_]*)=True\b", lambda found: _flag(found, ""), message)
-    message = re.sub(r"(?<![\w.-])([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
+    message = re.sub(r"(?<![\w.-])(?<!--train )([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
     return re.sub(r"`([a-z][a-z_]*)`", lambda found: _flag(found, ""), message)
 
 

@@ -74,7 +74,7 @@ def pretrain(
         "augment": named(augment).for_recipe(),
     }
     with progress_bar() as progress:
-        made = run(Recipe.from_dict(sections, "the command line"), out, progress, resume=resume)
+        made = run(Recipe.from_dict(sections, ""), out, progress, resume=resume)
     write_report(made.run.folder, made.run.thumbnail, made.run.contact_sheet, made.run.explained)
     tell(made.run)
     print(f"Weights: {made.weights}")

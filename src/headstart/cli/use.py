@@ -186,7 +186,7 @@ def features(
             "backbone": {"name": backbone, "weights": weights, "layer": layer, "image_size": image_size},
             "engine": {"name": engine, "device": device},
         },
-        "the command line",
+        "",
     )
     if cluster is not None:
         _features_on(cluster, recipe, out, labelled=labels)

@@ -115,7 +115,7 @@ def _measured(row: dict[str, Any], pictures: ImageSet, device: str, images: int)
         "backbone": {"name": row["name"], "weights": "none" if row["name"] != "sprout" else "pretrained"},
         "engine": {"device": device},
     }
-    source = feature_source(Recipe.from_dict(asked, "--recommend"), pictures)
+    source = feature_source(Recipe.from_dict(asked, ""), pictures)
     assert source.backbone is not None
     rate = _rate(source, pictures)
     parsed = Architecture.of(find(row["name"]))

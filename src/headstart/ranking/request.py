@@ -42,7 +42,7 @@ class RankingRequest:
                 "backbone": {**(spelled or {}), "image_size": self.image_size if spelled else None},
                 "engine": {"name": self.engine, "device": self.device},
             },
-            "the command line",
+            "",
         )
 
 
