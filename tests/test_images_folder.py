@@ -115,9 +115,11 @@ def test_an_empty_class_is_named_or_allowed(make: Make) -> None:
     """An empty class folder is an error that names it; with the flag the class is left out."""
     root = make("a/1.jpg", "b/1.jpg")
     (root / "void").mkdir()
-    with pytest.raises(DataError, match="'void'"):
+    with pytest.raises(DataError, match="'void'.*add allow_empty_classes=True"):
         load(root)
-    assert load(root, allow_empty_classes=True).classes == ("a", "b")
+    found = load(root, allow_empty_classes=True)
+    assert found.classes == ("a", "b")
+    assert found.notes == ("Class folders that hold no picture are left out: 'void'.",)
 
 
 def test_a_class_that_holds_only_texts_counts_as_empty(make: Make) -> None:

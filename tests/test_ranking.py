@@ -61,8 +61,16 @@ def pixels(right: int) -> Judged:
 
 
 @pytest.fixture(scope="module")
-def made() -> Ranking:
-    asked = tuple(parse_list("sprout@none,sprout,vgg99"))
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file that cannot be read."""
+    file = tmp_path_factory.mktemp("weights") / "broken.safetensors"
+    file.write_bytes(b"no weights")
+    return file
+
+
+@pytest.fixture(scope="module")
+def made(broken: Path) -> Ranking:
+    asked = tuple(parse_list(f"sprout@none,sprout,sprout@{broken}"))
     return rank(RankingRequest("digits", asked, limit=120, image_size=32, engine="torch"), Settings())
 
 
@@ -220,8 +228,8 @@ def test_the_ranking_has_raw_pixels_every_backbone_and_those_that_failed(made: R
     assert made.pixels.scores.n_features == 64
     assert made.backbones[0].label == made.advice.best
     assert {each.label for each in made.backbones} == {"sprout", "sprout@none"}
-    assert [failure.backbone for failure in made.failures] == ["vgg99"]
-    assert "did you mean" in made.failures[0].reason
+    assert [failure.backbone for failure in made.failures] == ["sprout@broken"]
+    assert "broken.safetensors cannot be read as safetensors" in made.failures[0].reason
     assert made.pixels.scores.accuracy > 0.7
     assert all(each.cost.images_per_s > 0 for each in made.backbones if each.cost.images_per_s is not None)
     assert made.backbones[0].cost.parameters == 985376
@@ -244,7 +252,7 @@ def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
     assert found.baseline.told_apart is not None
     assert found.backbones[0].told_apart is None
     assert found.data.n == 120
-    assert "--backbones sprout@none,sprout,vgg99" in found.command
+    assert "--backbones sprout@none,sprout,sprout@" in found.command
     assert "took part in this choice" in " ".join(found.notes)
     assert claim(tmp_path / "out") == tmp_path / "out"
 
@@ -287,21 +295,24 @@ def test_the_same_backbone_twice_is_refused(asked: str, capsys: pytest.CaptureFi
 
 
 def test_the_command_prints_a_table_names_what_failed_and_writes_the_page(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    broken: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = "rank digits --backbones sprout,vgg99 --limit 30 --image-size 32 --engine torch --no-store --out"
+    named = f"sprout,sprout@{broken}"
+    words = f"rank digits --backbones {named} --limit 30 --image-size 32 --engine torch --no-store --out"
     assert _main([*words.split(), str(tmp_path / "r")]) == 0
     told = capsys.readouterr()
     assert "raw pixels" in told.out
     assert "was the only backbone ranked" in told.out
-    assert told.err.startswith("left out: vgg99: Unknown backbone")
+    assert told.err.startswith("left out: sprout@broken: ")
     assert {path.name for path in (tmp_path / "r").iterdir()} == {"ranking.csv", "ranking.json", "ranking.html"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--backbones vgg99", "No backbone could be ranked. vgg99: Unknown backbone"),
+        ("--backbones sprout,vgg99", "Unknown backbone 'vgg99': did you mean"),
+        ("--backbones sprout,sprout:pooledd", "pooledd"),
+        ("--backbones sprout --weights-folder .", "--weights-folder is for --all-local; with --backbones, name a file"),
         ("", "--backbones"),
         ("--backbones sprout --all-local", "one of them"),
         ("--backbones sprout --folds 1", "--folds is 1"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart import Recipe, execute
+from headstart import Recipe, evaluate, execute
 from headstart.errors import DataError, UserError
 from headstart.ranking.rank import rank
 from headstart.ranking.request import RankingRequest
@@ -78,6 +78,20 @@ def test_a_study_and_a_ranking_name_a_lost_class_too(pictures: Path, tmp_path: P
     (pictures / "waves").rename(tmp_path / "waves")
     with pytest.raises(DataError, match=TOLD):
         rank(RankingRequest(str(pictures), ({"name": "sprout", "weights": "pretrained", "layer": "pooled"},)))
+
+
+def test_a_class_folder_without_pictures_stops_a_classifier_and_nothing_else(pictures: Path, tmp_path: Path) -> None:
+    for path in (pictures / "dots").iterdir():
+        path.unlink()
+    told = "Class folders that hold no picture are left out: 'dots'."
+    with pytest.raises(DataError, match="no picture in the class folder 'dots'.*allow_empty_classes=True"):
+        execute(asked(pictures), tmp_path / "run")
+    done = execute(asked(pictures, data={"allow_empty_classes": True}), tmp_path / "run")
+    assert told in done.scores["notes"] and told in evaluate(done.folder, pictures)["notes"]
+    values = {"arms": ["pixels"], "sizes": [2], "repeats": 2, "data": {"source": str(pictures)}}
+    assert told in compare(StudyRecipe.from_dict(values), tmp_path / "study", store=False).verdicts["notes"]
+    backbone = {"name": "sprout", "weights": "pretrained", "layer": "pooled"}
+    assert told in rank(RankingRequest(str(pictures), (backbone,), folds=2)).notes
 
 
 def test_where_no_picture_is_left_each_is_listed(pictures: Path, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
-    images = load(data, limits=limits_of(classifier), **reading)
+    images = load(data, limits=limits_of(classifier), allow_empty_classes=True, **reading)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":
         images = images.take(np.flatnonzero(images.parts == "test"))
@@ -244,7 +244,7 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
 
     out = expanded(out)
     check_features_out(out)
-    images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
+    images = load(recipe.data.source, labelled=labelled, allow_empty_classes=True, **recipe.data.reading())
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, expanded, features_dir
 from headstart.progress import Progress, silent
@@ -52,6 +53,8 @@ def rank(
     from headstart.ranking.request import RankingRequest
 
     folder = None if weights_folder is None else expanded(weights_folder)
+    if folder is not None and backbones is not None:
+        raise UserError("`weights_folder` is for `all_local`; with `backbones`, name a file as NAME@FILE.")
     asked = tuple(
         local_backbones(folder)
         if backbones is None

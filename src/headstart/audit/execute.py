@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -154,9 +153,8 @@ def default(images: ImageSet) -> tuple[str, str, str]:
         for row in catalog_rows()
         if row.top1 is not None and (row.parameters or 0) <= LARGEST
     }
-    folder = os.environ.get("HEADSTART_WEIGHTS")
     found = []
-    for each in local_backbones(Path(folder) if folder else None):
+    for each in local_backbones(None):
         row = rows.get(names.canonical(each["name"]).rpartition(":")[2])
         if row is not None and row.top1 is not None:
             found.append((row.top1, each["name"], each["weights"]))

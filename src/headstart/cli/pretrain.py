@@ -65,6 +65,7 @@ def pretrain(
         "data": {
             "source": absolute(data),
             "limit": limit,
+            "allow_empty_classes": True,
             "follow_links": follow_links,
             "image_column": image_column,
             "label_column": label_column,

@@ -39,7 +39,9 @@ def rank(
     ] = False,
     weights_folder: Annotated[
         Path | None,
-        typer.Option(envvar="HEADSTART_WEIGHTS", help="With --all-local: a folder of weights files with sidecars."),
+        typer.Option(
+            help="With --all-local: a folder of weights files with sidecars, by default that of HEADSTART_WEIGHTS."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headstart.backbones import BaseBackbone
 from headstart.backbones.spelling import Spelled, short, spell, unloaded
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.source import FeatureSource
 from headstart.schema.ranking import Failure
 
@@ -38,11 +38,12 @@ def labels(asked: Sequence[Spelled]) -> list[str]:
 
 
 def resolve_candidates(
-    asked: Sequence[Spelled], resolve: Resolve, *, leave_copies: bool = False
+    asked: Sequence[Spelled], resolve: Resolve, *, found_here: bool = False
 ) -> tuple[list[Candidate], list[Failure]]:
-    """Those that can be resolved, and why others cannot. Raises UserError where two are the same backbone.
+    """Those that can be resolved, and why others cannot.
 
-    With `leave_copies` the first of two such is taken and the other left out.
+    Raises UserError where two are the same backbone, UnknownName for one that is misspelt. Of those that nobody named,
+    but were `found_here`, the first of two such is taken, and what no library knows is among the failures.
     """
     found: list[Candidate] = []
     failed = []
@@ -50,12 +51,14 @@ def resolve_candidates(
         try:
             candidate = Candidate(spelled, label, resolve(spelled))
         except HeadstartError as error:
+            if isinstance(error, UnknownName) and not found_here:
+                raise
             failed.append(Failure(label, unloaded(spelled["name"], error)))
             continue
         twin = next((other for other in found if _key(other) == _key(candidate)), None)
         if twin is None:
             found.append(candidate)
-        elif not leave_copies:
+        elif not found_here:
             both = f"{spell(twin.spelled)} and {spell(spelled)}"
             raise UserError(f"`backbones` names one backbone twice: {both}; leave one of them out.")
     return found, failed

@@ -13,7 +13,12 @@ from headstart.errors import UserError, WeightsError
 
 
 def local_backbones(folder: Path | None) -> list[Spelled]:
-    """All of them; `folder` holds weights files with sidecars. Nothing is downloaded. Raises UserError."""
+    """All of them. Nothing is downloaded. Raises UserError.
+
+    `folder` holds weights files with sidecars; without one, the folder that HEADSTART_WEIGHTS names does.
+    """
+    named = os.environ.get("HEADSTART_WEIGHTS")
+    folder = Path(named) if folder is None and named else folder
     own = [name for name in NAMES if (FOLDER / f"{name}.safetensors").is_file()]
     return [*map(_own, own), *(in_folder(folder) if folder else []), *in_caches()]
 

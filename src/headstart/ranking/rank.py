@@ -72,7 +72,7 @@ def rank(
     found, failures = resolve_candidates(
         request.backbones,
         lambda s: feature_source(request.recipe(spelled=s), images),
-        leave_copies=request.leave_copies,
+        found_here=request.found_here,
     )
     if not found:
         raise _none(failures)

@@ -17,7 +17,8 @@ from headstart.recipe import Recipe
 class RankingRequest:
     """What to rank: `data` as `fit` takes it, backbones as `spelling.parse` gives them.
 
-    With `leave_copies` a backbone that is another one under a second name is left out instead of refused.
+    Backbones that nobody named, but were `found_here`, are left out where no library knows them, and where they are
+    others under a second name.
     """
 
     data: str
@@ -28,7 +29,7 @@ class RankingRequest:
     folds: int = 5
     engine: str = "auto"
     device: str = "auto"
-    leave_copies: bool = False
+    found_here: bool = False
     reading: Reading = field(default_factory=Reading)
     """How to read the data, as `images.load` takes it."""
 
@@ -48,7 +49,7 @@ class RankingRequest:
 
 def pictures(request: RankingRequest) -> tuple[ImageSet, int]:
     """The labelled pictures outside the test part, at most `limit`, and the number of those in the test part."""
-    images = load(request.data, **request.reading)
+    images = load(request.data, allow_empty_classes=True, **request.reading)
     test = images.parts == "test"
     images = select(images.take(~test & (images.labels >= 0)), limit=request.limit, seed=request.seed)
     if len(np.unique(images.labels)) < 2:

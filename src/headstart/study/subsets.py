@@ -94,7 +94,7 @@ class Subsets:
 
 def subsets(recipe: StudyRecipe) -> Subsets:
     """Draw them: the data's own test part, else a fifth; what is left can be labelled. Raises DataError."""
-    images = pictures(recipe.data, recipe.seed)
+    images = pictures(recipe.data.model_copy(update={"allow_empty_classes": True}), recipe.seed)
     parted = split(images, seed=recipe.seed)
     test = parted.take(parted.parts == "test")
     if not len(test):

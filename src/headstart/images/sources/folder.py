@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -158,12 +158,15 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
         folders = [f"{top}/{name}" if top else name for top, name in empty]
         raise DataError(
             f"{images.title}: no picture in the class folder {_listed(folders)}; "
-            f"add pictures, remove the folder, or allow empty classes.{cured(images.refused)}"
+            f"add pictures, remove the folder, or add allow_empty_classes=True.{cured(images.refused)}"
         )
     if not images.classes:
         raise DataError(f"{images.title} holds no picture: {EXPECTED}.{cured(images.refused)}")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
-    return images
+    if not empty:
+        return images
+    left_out = "Class folders that hold no picture are left out"
+    return replace(images, notes=(*images.notes, f"{left_out}: {_listed(name for _, name in empty)}."))
 
 
 def _listed(names: Iterable[str]) -> str:
