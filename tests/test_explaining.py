@@ -270,6 +270,15 @@ def test_the_command_explains_what_can_be_read_and_lists_the_rest(run: Path, tmp
     assert page.count("<img") == 5  # the picture, its map, and three neighbours
 
 
+def test_a_folder_that_is_written_again_keeps_no_map_of_before(run: Path, tmp_path: Path) -> None:
+    for names in (["red/05.png", "blue/06.png"], ["blue/05.png"]):
+        pictures = [run.parent / "photos" / name for name in names]
+        assert explain(run, *pictures, "--out", tmp_path / "out", "--nearest", "0") == 0
+        found = json.loads((tmp_path / "out/explanations.json").read_text())["pictures"]
+        kept = {f"maps/{path.name}" for path in (tmp_path / "out/maps").iterdir()}
+        assert kept == {picture["file"] for picture in found} and len(kept) == len(names)
+
+
 def test_a_folder_of_something_else_is_not_written_into(run: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert explain(run, run.parent / "photos/red/05.png", "--out", tmp_path) == 2

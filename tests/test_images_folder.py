@@ -115,7 +115,7 @@ def test_an_empty_class_is_named_or_allowed(make: Make) -> None:
     """An empty class folder is an error that names it; with the flag the class is left out."""
     root = make("a/1.jpg", "b/1.jpg")
     (root / "void").mkdir()
-    with pytest.raises(DataError, match="'void'.*add allow_empty_classes=True"):
+    with pytest.raises(DataError, match=r"'void'.*add allow_empty_classes=True"):
         load(root)
     found = load(root, allow_empty_classes=True)
     assert found.classes == ("a", "b")

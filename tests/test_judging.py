@@ -231,7 +231,7 @@ def test_copies_are_never_on_both_sides(tmp_path: Path) -> None:
     for i in range(6):
         shutil.copy(data / "red" / "00.png", data / "red" / f"copy {i}.png")
     done = execute(recipe(data), tmp_path / "run")
-    note = "7 pictures are copies of others, or nearly: copies were always judged together (in one fold)."
+    note = "Copies and near copies (7 pictures) were always judged together, in one fold."
     assert note in done.scores["notes"]
     X = np.stack([done.images.read(i).reshape(-1) for i in range(46)]).astype(np.float32)
     found = numbered(np.stack([np.frombuffer(digest(done.images.raw(i)), np.uint8) for i in range(46)]))

@@ -285,7 +285,7 @@ def test_the_test_part_is_never_looked_at(tmp_path: Path) -> None:
     found = rank(RankingRequest(str(data), (parse("sprout"),), image_size=32, engine="torch"), Settings())
     assert len(found.images) == 24
     assert found.refused == 0
-    assert "The 24 pictures of the test part were left out and never looked at." in found.notes
+    assert "The test part was left out and never looked at (24 pictures)." in found.notes
 
 
 @pytest.mark.parametrize("asked", ["sprout,embedded:sprout", "sprout,sprout@pretrained"])

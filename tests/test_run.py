@@ -449,7 +449,7 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     scores = execute(brought, tmp_path / "run").scores
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
-    assert f"{n} pictures of test copy a training picture: no other is left" in " ".join(scores["notes"])
+    assert f"Of the pictures of test {n} are copies of training pictures: no other is left" in " ".join(scores["notes"])
     clean = execute(recipe(), tmp_path / "digits").scores
     assert "leaks" not in clean and "copy a training" not in " ".join(clean["notes"])
 

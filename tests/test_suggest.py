@@ -92,6 +92,20 @@ def test_labels_that_do_not_fit_the_pictures_are_refused() -> None:
         suggest(list(PIXELS[:3]), {"elsewhere.png": "1"}, 1, store=False)
 
 
+def test_labels_of_other_pictures_alone_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("photos", "others/one"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(PIXELS[0]).save(tmp_path / place / "0.png")
+    (tmp_path / "far.csv").write_text("image,label\nelsewhere/0.png,one\n")
+    for labels in ("far.csv", "others"):
+        command = ["label", str(tmp_path / "photos"), "--labels", str(tmp_path / labels), "--no-store"]
+        for way in (["--suggest", "1", "--out", str(tmp_path / "next.csv")], ["--out", str(tmp_path / "labels.csv")]):
+            assert _main([*command, *way]) == 2
+            assert f"{labels}: none of its 1 labels is of a picture of photos." in capsys.readouterr().err
+    assert _main(["label", str(tmp_path / "photos"), "--suggest", "1", "--classes", "one,two"]) == 2
+    assert "--classes is for the page" in capsys.readouterr().err
+
+
 def test_the_command_writes_a_table_that_can_be_filled_in_and_taken_up(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(12):

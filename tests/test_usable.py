@@ -84,7 +84,7 @@ def test_a_class_folder_without_pictures_stops_a_classifier_and_nothing_else(pic
     for path in (pictures / "dots").iterdir():
         path.unlink()
     told = "Class folders that hold no picture are left out: 'dots'."
-    with pytest.raises(DataError, match="no picture in the class folder 'dots'.*allow_empty_classes=True"):
+    with pytest.raises(DataError, match=r"no picture in the class folder 'dots'.*allow_empty_classes=True"):
         execute(asked(pictures), tmp_path / "run")
     done = execute(asked(pictures, data={"allow_empty_classes": True}), tmp_path / "run")
     assert told in done.scores["notes"] and told in evaluate(done.folder, pictures)["notes"]

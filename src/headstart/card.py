@@ -17,10 +17,10 @@ from headstart.backbones.licences import mark
 from headstart.bundle import folder_of
 from headstart.manifest import Manifest
 from headstart.novelty import ALARMS
-from headstart.phrases import percent
+from headstart.phrases import percent, plural
 from headstart.preprocess import Preprocess
 from headstart.report.headline import between, headline, share_of
-from headstart.report.numbers import count, decimal, plural, shown
+from headstart.report.numbers import count, decimal, shown
 from headstart.report.parts import PART_WORDS, judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 from headstart.shared import replacing

@@ -13,6 +13,7 @@ from headstart.images.groups import together
 from headstart.images.parts import PARTS
 from headstart.images.sources.table import is_table
 from headstart.paths import expanded
+from headstart.phrases import plural
 from headstart.recipe import TRAINED, DataRecipe, Recipe
 
 FEW = 2_000
@@ -96,6 +97,5 @@ def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> t
         return images, extraction
     order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
     what = "Copies and near copies" if images.groups is None else "Copies, near copies and groups"
-    many = "1 picture" if moved == 1 else f"{moved:,} pictures"
-    note = f"{what} were kept together: {many} changed sides between training and test."
+    note = f"{what} were kept together: {plural(moved, 'picture')} changed sides between training and test."
     return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)

@@ -25,6 +25,7 @@ from headstart.images.groups import torn
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.logits import apply_temperature
 from headstart.metrics import score
+from headstart.phrases import plural
 from headstart.pictures import Pictures
 from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
@@ -164,8 +165,8 @@ class Outcome:
         for part, leak in self._leaks.items():
             without = leak.without
             same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
-            alike = "copy a training picture or belong to the group of one" if grouped else "copy a training picture"
-            what = f"{leak.copies:,} pictures of {part} {alike}{same}"
+            alike = "copies of training pictures, or of their groups" if grouped else "copies of training pictures"
+            what = f"Of the pictures of {part} {leak.copies:,} are {alike}{same}"
             if without is None:
                 told.append(f"{what}: no other is left, so accuracy there says nothing.")
                 continue
@@ -201,7 +202,7 @@ class Outcome:
         n = 0 if self.fitted.folds is None else self.fitted.folds.copies
         if not n:
             return []
-        return [f"{n:,} pictures are copies of others, or nearly: copies were always judged together (in one fold)."]
+        return [f"Copies and near copies ({plural(n, 'picture')}) were always judged together, in one fold."]
 
     def _before(self) -> dict[str, PartScores]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""

@@ -80,3 +80,12 @@ def first_of(texts: Sequence[str], most: int) -> str:
     """`a, b and 3 more`: at most so many, and how many are left out."""
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """`1 picture`, `2,000 pictures`; `many` where it is more than an s.
+
+    >>> plural(1, "class", "classes"), plural(2000, "picture")
+    ('1 class', '2,000 pictures')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -13,6 +13,7 @@ from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     from headstart.audit.execute import AuditRequest
@@ -102,7 +103,7 @@ def carry_out(
     tell(found)
     if clean is not None:
         kept, left = files.write_clean(done, clean)
-        print(f"Clean table: {clean}, {kept:,} pictures; {left:,} were left out. Nothing was deleted.")
+        print(f"Clean table: {clean}, {plural(kept, 'picture')}; {left:,} left out. Nothing was deleted.")
     print(f"Report: {report}")
     if bad := done.failing(failing):
         print(f"Failed: {', '.join(f'{name} ({n:,})' for name, n in bad.items())}.", file=sys.stderr)

@@ -9,6 +9,7 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 app = typer.Typer(help="The stored features: list, check, delete, limit.", no_args_is_help=True)
 
@@ -62,9 +63,9 @@ def verify() -> None:
         for space, wrong in verify(features_dir(), count):
             bad += wrong != 0
             if wrong:
-                what = "the file is damaged" if wrong < 0 else f"{wrong:,} of {space.rows:,} rows are damaged"
+                what = "the file is damaged" if wrong < 0 else f"of {plural(space.rows, 'row')} {wrong:,} damaged"
                 print(f"{space.id[:8]} ({space.space.get('backbone', '?')}): {what}")
-    print(f"{done:,} rows checked; {bad} of the spaces damaged.")
+    print(f"{plural(done, 'row')} checked; {plural(bad, 'space')} damaged.")
     if bad:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from headstart.cli.fit import FollowLinks
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     from headstart.naming import Named
@@ -114,7 +115,7 @@ def tell(found: Named) -> None:
         low, high = score.interval
         print(
             f"Top-{score.k} accuracy {score.accuracy:.4f} (95% interval {low:.4f} to {high:.4f}): "
-            f"{score.right:,} of {score.total:,} pictures."
+            f"{score.right:,} of {plural(score.total, 'picture')}."
         )
     for note in found.notes:
         print(f"Note: {flagged(note)}")

@@ -10,6 +10,7 @@ import typer
 from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn, listed
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 
 def label(
@@ -54,16 +55,19 @@ def label(
     `headstart label photos --labels labels.csv --suggest 50 --out next.csv`
     """
     from headstart import api
+    from headstart.errors import UserError
     from headstart.images.options import Reading
     from headstart.labelling.album import Looks
 
     reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
     looks = Looks(backbone, weights, engine, device, max_pixels, reading)
     if suggest is not None:
+        if classes:
+            raise UserError("--classes is for the page; with --suggest leave it out.")
         target = out or Path("next.csv")
         with progress_bar() as progress:
             found = api.write_suggestions(data, labels, suggest, target, looks, store=store, progress=progress)
-        print(f"{len(found):,} pictures to label next: {target}")
+        print(f"{plural(len(found), 'picture')} to label next: {target}")
         return
     try:
         with progress_bar() as progress:

@@ -10,6 +10,7 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     from headstart.images import Refusal
@@ -102,7 +103,6 @@ def _training(scores: RunScores) -> None:
 
 def _augmentation(scores: RunScores) -> None:
     """What was drawn, and the accuracy step by step."""
-    from headstart.report.numbers import plural
     from headstart.report.parts import ACCURACY_WORDS, judged_part
 
     told, part = scores.augment or {}, judged_part(scores)
@@ -120,7 +120,6 @@ def _augmentation(scores: RunScores) -> None:
 
 
 def _difference(step: Mapping[str, Any]) -> str:
-    from headstart.report.numbers import plural
 
     return f" ({plural(step['mended'], 'mistake')} mended, {step['made']} made)" if "mended" in step else ""
 

@@ -12,6 +12,7 @@ from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import Cluster, flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,6 @@ def evaluate(
 def _evaluated(found: Mapping[str, Any]) -> str:
     """`84.0% of 500 test pictures of more_photos named correctly (95% interval 80.6 to 87.0); log loss 0.5123, ...`."""
     from headstart.report.headline import between, share_of
-    from headstart.report.numbers import plural
     from headstart.schema.files import from_json
     from headstart.schema.scores import PartScores
 
@@ -124,7 +124,7 @@ def predict(
         found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
         inference.write_predictions(found, Path(out), topk)
-        print(f"{len(found.names):,} predictions: {out}")
+        print(f"{plural(len(found.names), 'prediction')}: {out}")
     else:
         _print(found, topk)
     for note in found.notes:
@@ -212,8 +212,8 @@ def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> N
     for note in made.notes:
         print(f"Note: {flagged(note)}")
     print(
-        f"{made.rows:,} x {made.columns:,} features in {len(made.shards):,} shards "
-        f"({found.computed:,} pictures read now): {found.storage}"
+        f"{made.rows:,} x {made.columns:,} features in {plural(len(made.shards), 'shard')} "
+        f"({plural(found.computed, 'picture')} read now): {found.storage}"
     )
 
 
@@ -229,8 +229,8 @@ def _predict_on(cluster: str, run: Path, paths: list[str], out: str | None, aske
         found = on_cluster(str(run), paths, out, cluster, asked, progress)
     made = found.manifest
     print(
-        f"{made.rows:,} predictions in {len(made.shards):,} shards "
-        f"({found.computed:,} pictures read now): {found.storage}"
+        f"{plural(made.rows, 'prediction')} in {plural(len(made.shards), 'shard')} "
+        f"({plural(found.computed, 'picture')} read now): {found.storage}"
     )
     for note in made.notes:
         print(f"Note: {note}")

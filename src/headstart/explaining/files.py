@@ -87,9 +87,17 @@ def explain(
             progress("explain", number + 1, len(extraction.kept))
         notes += [note for note in (explainer.note, _of_views(classifier)) if note]
     done = Explanations(tuple(explained), (*images.refused, *extraction.refused), folder, tuple(notes))
+    _tidy(folder, {found.file for found in explained})
     write_sheet(folder, run.name, cards, done.refused, done.notes)
     records.write_json(folder / FILE, _document(done, run, asked.check))
     return done
+
+
+def _tidy(folder: Path, files: set[str]) -> None:
+    """Delete the maps of an earlier explanation in the folder, which no page shows any more."""
+    for path in (folder / "maps").glob("[0-9]" * 4 + "-*.png"):
+        if f"maps/{path.name}" not in files:
+            path.unlink(missing_ok=True)
 
 
 def _document(done: Explanations, run: Path, check: bool) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from headstart import records
 from headstart.images import Refusal
-from headstart.phrases import percent
+from headstart.phrases import percent, plural
 from headstart.report.examples import embedded
 from headstart.report.explained import Near
-from headstart.report.numbers import plural, shown
+from headstart.report.numbers import shown
 from headstart.report.page import page
 
 if TYPE_CHECKING:

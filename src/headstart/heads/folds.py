@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.phrases import plural
+
 Codes = NDArray[np.int64]
 Indices = NDArray[np.int64]
 FOLDS = 5
@@ -48,7 +50,7 @@ class Folds:
     def first(self) -> Folds:
         """The first trial alone, where several would take too long."""
         fitted, judged = self.pairs[0]
-        return self if len(self) == 1 else Folds(((fitted, judged),), f"{_pictures(judged)} held out")
+        return self if len(self) == 1 else Folds(((fitted, judged),), f"{plural(len(judged), 'picture')} held out")
 
 
 NONE = Folds((), "nothing held out")
@@ -64,9 +66,7 @@ def brought(y: Codes, fitted: int) -> Folds:
     if not len(judged):
         return NONE
     rows = slice(fitted, len(y)) if len(judged) == len(y) - fitted else judged
-    return Folds(
-        ((slice(0, fitted), rows),), f"the {len(judged):,} validation picture{'' if len(judged) == 1 else 's'}"
-    )
+    return Folds(((slice(0, fitted), rows),), f"the {plural(len(judged), 'validation picture')}")
 
 
 def folds_for(
@@ -103,7 +103,7 @@ def folds_for(
     if not pairs:
         return NONE
     if held_out:
-        return Folds((pairs[0],), f"{_pictures(pairs[0][1])} held out")
+        return Folds((pairs[0],), f"{plural(len(pairs[0][1]), 'picture')} held out")
     times = f", drawn {repeats} times," if repeats > 1 else ""
     return Folds(tuple(pairs), f"{k}-fold cross-validation{times} on {n:,} pictures")
 
@@ -145,7 +145,3 @@ def _pairs(number: Indices, y: Codes) -> tuple[tuple[Indices, Indices], ...]:
         if len(judged) and len(known) >= 2:
             found.append((fitted, judged))
     return tuple(found)
-
-
-def _pictures(rows: Indices) -> str:
-    return f"{len(rows):,} picture{'' if len(rows) == 1 else 's'}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, UnknownName
 from headstart.images.imageset import PART, ImageSet
 from headstart.images.names import nfc
+from headstart.phrases import plural
 
 
 def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = None) -> ImageSet:
@@ -60,11 +61,11 @@ def _only(images: ImageSet, classes: set[str]) -> ImageSet:
 
 def _notes(data: str, own: int, test: str, left: int) -> list[str]:
     """Which pictures the test is, and which ones it is not: the data's own, and the other parts of the separate set."""
-    notes = [f"The test is the test part of {test}; the {left:,} pictures of its other parts are not used."]
+    notes = [f"The test is the test part of {test}; its other parts are not used ({plural(left, 'picture')})."]
     if not left:
         notes = [f"The test is {test}."]
     if own:
-        notes.append(f"The own test part of {data}, {own:,} pictures, is not used.")
+        notes.append(f"The own test part of {data}, {plural(own, 'picture')}, is not used.")
     return notes
 
 

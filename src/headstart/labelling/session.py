@@ -14,7 +14,8 @@ from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal
-from headstart.labelling.tables import image_cells, read_labels, write_labels
+from headstart.labelling.tables import brought, image_cells, read_labels, write_labels
+from headstart.phrases import plural
 from headstart.visible import visible
 
 HELD_S = 120.0
@@ -235,9 +236,9 @@ class Session:
     def take(self, data: Path | str, reading: Reading | None = None) -> int:
         """Take up the labels of a table or of class folders; how many were new. Raises UserError and its kinds."""
         with self._lock:
-            known = read_labels(data, self.album.images, reading)
+            known = (read_labels if data == self.out else brought)(data, self.album.images, reading)
             if known.strangers:
-                self.notes.append(f"{known.strangers:,} labels of {data} are of pictures that are not here.")
+                self.notes.append(f"{plural(known.strangers, 'label')} of {data} left out: no such picture here.")
             for name in natural_sort(known.labels.values()):
                 if name not in self.classes:
                     self._do({"do": "class", "name": name})

@@ -15,6 +15,7 @@ from headstart.images.sources import text
 from headstart.images.sources.cells import column, label_of, located
 from headstart.images.sources.table import PARQUET, is_table
 from headstart.labelling.album import Album, Looks, places
+from headstart.phrases import plural
 from headstart.records import write_csv
 
 COLUMNS = ("image", "label", "by")
@@ -47,6 +48,17 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
         if name in where and labels.setdefault(where[name], label) != label:
             raise DataError(f"{data} gives {images.names[where[name]]} two labels, {labels[where[name]]} and {label}.")
     return Known(labels, sum(name not in where for name, _ in rows))
+
+
+def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
+    """The same of labels that someone brings. Raises DataError too where not one of them is of these pictures."""
+    known = read_labels(data, images, reading)
+    if known.strangers and not known.labels:
+        raise DataError(
+            f"labels={data}: none of its {plural(known.strangers, 'label')} is of a picture of {images.title}. "
+            "Pictures are known by their files: a table has their paths from its own folder, or whole ones."
+        )
+    return known
 
 
 def for_pictures(looks: Looks, data: Any, labels: Any) -> Looks:
@@ -85,7 +97,7 @@ def given(labels: Any, images: ImageSet, reading: Reading | None = None) -> dict
     if labels is None:
         return {}
     if isinstance(labels, str | os.PathLike):
-        return read_labels(labels, images, reading).labels
+        return brought(labels, images, reading).labels
     if isinstance(labels, Mapping):
         where = places(images)
         named = {key if (key := os.fspath(name)) in where else str(Path(key).resolve()): name for name in labels}

@@ -17,7 +17,7 @@ from headstart.fitting import feature_source
 from headstart.images import ImageSet
 from headstart.images.cures import list_cures
 from headstart.images.usable import keep_usable
-from headstart.phrases import first_of
+from headstart.phrases import first_of, plural
 from headstart.progress import Progress, silent
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import Candidate, resolve_candidates
@@ -29,7 +29,7 @@ from headstart.ranking.speed import measured
 from headstart.schema.ranking import Advice, Failure
 from headstart.spread import Spread
 
-UNSEEN = "The {n:,} pictures of the test part were left out and never looked at."
+UNSEEN = "The test part was left out and never looked at ({pictures})."
 ALL_SEEN = (
     "The data bring no test part, so every labelled picture took part in this choice: judge the classifier on pictures "
     "that are not among them, or allow that its accuracy on these is a little flattering."
@@ -101,7 +101,7 @@ def rank(
         (
             *judge.images.notes,
             *list_cures([*images.refused, *baseline.refused]),
-            UNSEEN.format(n=unseen) if unseen else ALL_SEEN,
+            UNSEEN.format(pictures=plural(unseen, "picture")) if unseen else ALL_SEEN,
             *_rare(judge),
         ),
         len(images.refused) + len(baseline.refused),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import Refused, UserError
 from headstart.images import ImageSet, decode
-from headstart.phrases import joined
+from headstart.phrases import joined, plural
 from headstart.records import write_text
 from headstart.report.examples import SIDE, data_uri
-from headstart.report.numbers import duration, plural, shown
+from headstart.report.numbers import duration, shown
 from headstart.report.page import page
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.phrases import plural
 from headstart.report.examples import Example, Thumbnail, example
 from headstart.report.files import Prediction, RunFiles
-from headstart.report.numbers import plural, shown
+from headstart.report.numbers import shown
 from headstart.report.tables import MATRIX_CLASSES, confused
 
 MISTAKES, RIGHT = 6, 4

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstart.phrases import plural
 from headstart.report.examples import embedded
 from headstart.report.files import RunFiles
-from headstart.report.numbers import plural, shown
+from headstart.report.numbers import shown
 
 Rows = Sequence[Sequence[NDArray[np.uint8]]]
 Sheet = Callable[[], Rows]

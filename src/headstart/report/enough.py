@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.phrases import percent
-from headstart.report.numbers import count, plural
+from headstart.phrases import percent, plural
+from headstart.report.numbers import count
 from headstart.schema.scores import Ahead, Enough, PartScores, RunScores, Target
 
 WIDE = 4

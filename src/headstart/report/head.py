@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.phrases import joined
+from headstart.phrases import joined, plural
 from headstart.report.files import RunFiles
-from headstart.report.numbers import count, plural, shown
+from headstart.report.numbers import count, shown
 from headstart.report.parts import fitted_on
 from headstart.report.parts import refitted as was_refitted
 

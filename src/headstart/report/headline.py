@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headstart.phrases import percent
+from headstart.phrases import percent, plural
 from headstart.report import training
-from headstart.report.numbers import digits_for, plural, shown
+from headstart.report.numbers import digits_for, shown
 from headstart.report.parts import judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 

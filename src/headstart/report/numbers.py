@@ -60,8 +60,3 @@ def shown(text: str, limit: int = 120) -> str:
     if len(text) > limit:
         text = f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
     return visible(text)
-
-
-def plural(n: int, one: str, many: str = "") -> str:
-    """`1 picture`, `2,000 pictures`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.report.numbers import plural
+from headstart.phrases import plural
 from headstart.schema.scores import PartScores, RunScores
 
 PARTS = ("test", "cv", "val", "calibration", "train")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.backbones.licences import marked
-from headstart.phrases import NOTHING, p_value, percent
+from headstart.phrases import NOTHING, p_value, percent, plural
 from headstart.records import write_text
 from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
-from headstart.report.numbers import count, decimal, duration, plural, shown
+from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.page import page
 from headstart.schema.ranking import HintAgreement, RankedBackbone, RankingContent, read
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from headstart.backbones.licences import marked
 from headstart.novelty import ALARMS
-from headstart.phrases import joined, p_words, percent
+from headstart.phrases import joined, p_words, percent, plural
 from headstart.report import training
 from headstart.report.enough import enough_words
 from headstart.report.files import RunFiles
 from headstart.report.head import HEAD_WORDS, epochs, head_words
 from headstart.report.headline import class_sizes, quoted
-from headstart.report.numbers import count, decimal, digits_for, duration, plural, shown
+from headstart.report.numbers import count, decimal, digits_for, duration, shown
 from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
 from headstart.report.tables import confusion
 from headstart.schema.scores import AboutRun

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.phrases import p_words, percent
-from headstart.report.numbers import count, digits_for, duration, plain, plural, shown
+from headstart.phrases import p_words, percent, plural
+from headstart.report.numbers import count, digits_for, duration, plain, shown
 from headstart.report.parts import TESTS
 from headstart.schema.files import from_json
 from headstart.schema.scores import PartScores, RunScores

@@ -20,7 +20,7 @@ from headstart.evidence.reasons import reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
-from headstart.phrases import joined
+from headstart.phrases import joined, plural
 from headstart.schema.verdicts import (
     BELOW,
     AboutStudy,
@@ -347,7 +347,7 @@ def _repeats(working: Sequence[ArmResults], recipe: StudyRecipe) -> list[str]:
 def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
     notes = []
     if looks.refused:
-        notes.append(f"{len(looks.refused):,} pictures cannot be used and are left out, see refused.csv.")
+        notes.append(f"Left out as unusable: {plural(len(looks.refused), 'picture')}, see refused.csv.")
     notes += list_cures([*drawn.images.refused, *looks.refused])
     if "all" in drawn.sizes and len(drawn.sizes) > 1 and recipe.repeats > 1:
         notes.append(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headstart.phrases import percent
+from headstart.phrases import percent, plural
 from headstart.report.charts.differences import DifferenceRow, DifferencesDisplay
-from headstart.report.numbers import plural, shown
+from headstart.report.numbers import shown
 from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at
 from headstart.schema.verdicts import ClassRecall, Comparison, PerClass, Verdict, Verdicts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.phrases import NOTHING, percent
-from headstart.report.numbers import count, duration, plural, shown
+from headstart.phrases import NOTHING, percent, plural
+from headstart.report.numbers import count, duration, shown
 from headstart.report.study.words import interval, pictures, size_words
 from headstart.schema.verdicts import ArmSummary, SizeAccuracy, Verdicts
 
