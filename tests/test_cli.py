@@ -205,7 +205,7 @@ def test_classify_prints_a_table_and_writes_a_sheet(tmp_path: Path) -> None:
     network = ["--backbone", "test_resnet", "--weights", weights, "--engine", "torch"]
     done = headstart("classify", "n01440764_tench.png", "bad.png", *network, cwd=tmp_path, **store)
     assert done.returncode == 0, done.stderr
-    assert "n01440764_tench.png" in done.stdout and "of 1 pictures" in done.stdout
+    assert "n01440764_tench.png" in done.stdout and "of 1 picture." in done.stdout
     assert done.stderr.splitlines()[-1] == "refused: bad.png: not-an-image (no known signature)"
     arguments = ["n01440764_tench.png", "bad.png", *network, "--out", "sheet.webp", "--strict"]
     assert headstart("classify", *arguments, cwd=tmp_path, **store).returncode == 2

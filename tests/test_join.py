@@ -74,7 +74,7 @@ def test_of_a_test_set_with_parts_the_notes_and_the_report_name_the_part_that_wa
     run = execute(Recipe.from_dict({"data": data, "method": "pixels"}), tmp_path / "run")
     assert run.scores["counts"]["test"] == 8
     notes = run.scores["notes"]
-    assert "The test is the test part of judge; the 24 pictures of its other parts are not used." in notes
+    assert "The test is the test part of judge; its other parts are not used (24 pictures)." in notes
     assert "The test part has no picture of 'mid'." in notes
     text = Page(write_report(run.folder)).text
     assert f"from {learn}, those of the test from {judge}." in text

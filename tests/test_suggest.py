@@ -101,7 +101,7 @@ def test_labels_of_other_pictures_alone_are_refused(tmp_path: Path, capsys: pyte
         command = ["label", str(tmp_path / "photos"), "--labels", str(tmp_path / labels), "--no-store"]
         for way in (["--suggest", "1", "--out", str(tmp_path / "next.csv")], ["--out", str(tmp_path / "labels.csv")]):
             assert _main([*command, *way]) == 2
-            assert f"{labels}: none of its 1 labels is of a picture of photos." in capsys.readouterr().err
+            assert f"{labels}: 1 label, none of a picture of photos." in capsys.readouterr().err
     assert _main(["label", str(tmp_path / "photos"), "--suggest", "1", "--classes", "one,two"]) == 2
     assert "--classes is for the page" in capsys.readouterr().err
 

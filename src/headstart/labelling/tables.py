@@ -55,7 +55,7 @@ def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | N
     known = read_labels(data, images, reading)
     if known.strangers and not known.labels:
         raise DataError(
-            f"labels={data}: none of its {plural(known.strangers, 'label')} is of a picture of {images.title}. "
+            f"labels={data}: {plural(known.strangers, 'label')}, none of a picture of {images.title}. "
             "Pictures are known by their files: a table has their paths from its own folder, or whole ones."
         )
     return known
