@@ -122,7 +122,7 @@ class TestSubsets:
         drawn = subsets(recipe(sizes=[5, 500, "all"]))
         assert list(drawn.sizes) == ["5", "all"]
         assert drawn.sizes["all"] == pytest.approx(len(drawn.labelled["all", 0]) / 10)
-        assert any("500" in note for note in drawn.notes)
+        assert any(note.startswith("Sizes left out for want of labelled pictures: 500;") for note in drawn.notes)
 
     def test_classes_without_a_test_picture_are_named(self) -> None:
         drawn = subsets(recipe(limit_test=5))
@@ -264,6 +264,13 @@ class TestStudy:
         (found,) = study.findings.comparisons
         assert found.by_size[0].difference == found.verdict.difference
         assert found.by_size[0].word == found.verdict.word
+
+    def test_the_terminal_says_which_sizes_were_left_out(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ["compare", "digits", "--arms", "pixels", "--sizes", "2,500", "--repeats", "2", "--limit", "100"]
+        assert _main([*command, "--out", str(tmp_path / "study")]) == 0
+        assert "Note: Sizes left out for want of labelled pictures: 500; the largest class" in capsys.readouterr().out
 
     def test_one_arm_and_one_size_need_no_list(self) -> None:
         asked = api.study_recipe("digits", arms="pixels, sprout", sizes=5, repeats=2)

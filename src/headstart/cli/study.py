@@ -27,6 +27,8 @@ WIDE = 100
 
 def tell(study: Study) -> None:
     """Print what came of a study; what failed goes to standard error."""
+    from headstart.study.subsets import NOT_HAD
+
     found = study.findings
     print("\n".join(filter(None, first_sentence(found.headline))) + "\n")
     accuracies(found)
@@ -37,6 +39,9 @@ def tell(study: Study) -> None:
     for arm in found.arms:
         if arm.failed:
             print(f"Arm {arm.name} failed: {flagged(arm.failed)}", file=sys.stderr)
+    for note in found.notes:
+        if note.startswith(NOT_HAD):  # asked for, and not in the table
+            print(f"Note: {note}")
     many = len(found.notes) + sum(len(arm.notes) for arm in found.arms)
     notes = {0: "", 1: ", with a note"}.get(many, f", with {many} notes")
     print(f"Report{notes} and every arm's budget: {study.folder / 'report.html'}")

@@ -17,8 +17,11 @@ from headstart.images import ImageSet, Refusal, digest, select, split
 from headstart.images.order import shuffled
 from headstart.images.split import lacking
 from headstart.images.usable import keep_usable
+from headstart.phrases import joined
 from headstart.study.recipe import Size, StudyRecipe
 
+NOT_HAD = "Sizes left out for want of labelled pictures:"
+"""How the note on sizes begins that were asked for and are in no table."""
 CellPlace = tuple[str, int]
 """(name of a size, repeat)."""
 
@@ -128,9 +131,7 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
     too_large = [str(size) for size in wanted if size > counts.max()]
     notes = []
     if too_large:
-        notes.append(
-            f"Sizes {', '.join(too_large)} are left out: no class has more than {counts.max():,} labelled pictures."
-        )
+        notes.append(f"{NOT_HAD} {joined(too_large)}; the largest class has {counts.max():,}.")
     short = [size for size in fits if size > counts.min()]
     if short:
         notes.append(f"From size {short[0]} on some classes give all they have, {counts.min():,} at the least.")
