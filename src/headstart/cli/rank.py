@@ -107,7 +107,8 @@ def tell(saved: SavedRanking) -> None:
         cells = dict(zip(COLUMNS, _cells(row, wide), strict=True))
         table.add_row(*(cells[name] for name in told), style="dim" if row is found.baseline else None)
     terminal.console().print(table)
-    print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
+    if any(row.standing == "tied" for row in (found.baseline, *found.backbones)):
+        print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
     for failed in found.failed:
         print(f"left out: {failed.backbone}: {flagged(failed.reason)}", file=sys.stderr)
     for sentence in (*found.advice.sentences, *(f"Warning: {warning}" for warning in found.advice.warnings)):
