@@ -299,19 +299,26 @@ def test_weights_that_do_not_fit_or_overflow_are_found_when_the_bundle_is_loaded
         bundle.load_classifier(with_arrays(network, "backbone.safetensors", lambda a: a.pop(name)))
 
 
+@pytest.mark.parametrize(
+    ("side", "why"),
+    [
+        (64, "takes 576 features, and pooled of torchvision:vgg16 gives 512"),
+        (8, "cannot take pictures of 8x8 pixels for the layer pooled: the smallest larger ones that work are 32x32"),
+    ],
+)
 def test_random_weights_of_another_network_are_refused_without_building_it(
-    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    side: int, why: str, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its name alone could ask for gigabytes; the number of its features is found without memory."""
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     head = bundle.load_classifier(made["network"]).head
     network = resolve("small_cnn", "none", seed=1)
-    source = FeatureSource(Preprocess(64, 64, crop_pct=1.0), network, "pooled", choose("torch"))
+    source = FeatureSource(Preprocess(side, side, crop_pct=1.0), network, "pooled", choose("torch"))
     folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
     backbone = bundle.load_classifier(folder).source.backbone
     assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
     before = records.peak_memory_mb()
-    with pytest.raises(BundleError, match="takes 576 features, and pooled of torchvision:vgg16 gives 512"):
+    with pytest.raises(BundleError, match=why):
         bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
     assert records.peak_memory_mb() < before + 250  # its weights would take 530
 

@@ -145,10 +145,14 @@ class Backbone(BaseBackbone):
     def check(self, layer: str, size: tuple[int, int]) -> None:
         """See `BaseBackbone.check`; the answer is remembered. Raises UnknownName with the layers that exist."""
         super().check(layer, size)
-        question = [self.architecture, Architecture.of(self.architecture).library, dict(self.weights.kwargs), layer]
-        tried = sizes.remembered(question, lambda: self.features(layer), size, max(self._own_size))
+        tried = self.tried(layer, size)
         if tried.failed:
             raise UserError(sizes.sentence(self.name, layer, size, tried))
+
+    def tried(self, layer: str, size: tuple[int, int]) -> sizes.Tried:
+        """What came of one picture of (height, width); remembered where it is clear."""
+        question = [self.architecture, Architecture.of(self.architecture).library, dict(self.weights.kwargs), layer]
+        return sizes.remembered(question, lambda: self.features(layer), size, max(self._own_size))
 
     def save(self, folder: Path, stem: str = "backbone") -> Path:
         """See `BaseBackbone.save`; for random weights too. A safetensors file is copied as it is."""

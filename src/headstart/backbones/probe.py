@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from headstart.backbones import memory
+from headstart.backbones import memory, sizes
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.sizes import forward
@@ -55,7 +55,7 @@ def _question(backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> lis
 def _without_memory(backbone: Backbone, layer: str, preprocess: Preprocess) -> int | None:
     """The same for random weights, which are finite, on PyTorch's `meta` device: whatever network it is costs nothing.
 
-    None for other weights, and for networks that this device cannot run.
+    None for other weights, and for networks that this device cannot run. Raises UserError for the picture's size.
     """
     import torch
 
@@ -63,13 +63,16 @@ def _without_memory(backbone: Backbone, layer: str, preprocess: Preprocess) -> i
 
     if backbone.weights.kind != "none" or (network := without_memory(backbone.architecture, backbone.weights)) is None:
         return None
+    empty, size = replace(backbone, built=network.eval()), (preprocess.height, preprocess.width)
     try:
         with torch.device("meta"):
-            empty = replace(backbone, built=network.eval())
             found = forward(empty.features(layer), _noise(preprocess).to("meta"))
     except UnknownName:
         raise
     except Exception:  # anything: few libraries are tried on this device, and `_forward` has the words for the rest
+        tried = empty.tried(layer, size)
+        if tried.smallest:
+            raise UserError(sizes.sentence(backbone.name, layer, size, tried)) from None
         return None
     return found.numel()
 

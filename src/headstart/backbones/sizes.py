@@ -73,8 +73,9 @@ def _failed(module: nn.Module, size: Size) -> str:
     """Why a forward of one picture fails, empty when it works."""
     import torch
 
+    device = next((value.device for value in module.parameters()), None)
     try:
-        forward(module, torch.zeros(1, 3, *size))
+        forward(module, torch.zeros(1, 3, *size, device=device))
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     return ""
