@@ -110,16 +110,21 @@ def test_a_bench_measures_those_that_work_and_says_why_others_do_not(tmp_path: P
     rng = np.random.default_rng(0)
     for i in range(5):
         Image.fromarray(rng.integers(0, 255, (80, 80, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
-    asked = tuple(parse_list("test_resnet,no-such-network,sprout"))
+    broken = tmp_path / "weights" / "broken.safetensors"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no weights")
+    asked = tuple(parse_list(f"test_resnet,sprout@{broken},sprout"))
     found = bench(RankingRequest(str(tmp_path), asked, 3, 64, engine="torch", device="cpu"))
     assert found.pictures == 3 and found.engine == "torch on cpu"
     assert {network.label for network in found.networks} == {"test_resnet", "sprout"}
     rates = [network.images_per_s for network in found.networks]
     assert rates == sorted(rates, reverse=True) and min(rates) > 0
     assert found.networks[0].size == (64, 64) and found.networks[0].parameters
-    assert [failure.backbone for failure in found.failures] == ["no-such-network"]
+    assert [failure.backbone for failure in found.failures] == ["sprout@broken"]
     with pytest.raises(UserError, match="No network could be measured"):
-        bench(RankingRequest(str(tmp_path), tuple(parse_list("no-such-network")), 3, engine="torch"))
+        bench(RankingRequest(str(tmp_path), tuple(parse_list(f"sprout@{broken}")), 3, engine="torch"))
+    with pytest.raises(UnknownName, match="no-such-network"):
+        bench(RankingRequest(str(tmp_path), tuple(parse_list("sprout,no-such-network")), 3, engine="torch"))
 
 
 def test_parameters_are_those_of_the_network_that_runs() -> None:
