@@ -226,9 +226,10 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "code", "word"),
-    [("SIGINT", 130, "Interrupted"), pytest.param("SIGTERM", 143, "Ended by SIGTERM", marks=pytest.mark.slow)],
+    [("SIGINT", 130, "Interrupted"), pytest.param("SIGTERM", 143, "Ended by SIGTERM", marks=pytest.mark.exhaustive)],
 )
 def test_ctrl_c_and_sigterm_say_that_the_work_is_kept_and_leave_no_folder(
     tmp_path: Path, name: str, code: int, word: str

@@ -11,7 +11,9 @@ import pytest
 import headstart
 
 
-@pytest.mark.parametrize("name", headstart.__all__)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "rank" else ()) for name in headstart.__all__]
+)  # `rank` measures speed for seconds
 def test_a_public_name_has_an_example_that_prints_what_it_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

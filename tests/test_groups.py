@@ -91,7 +91,10 @@ def test_a_brought_split_that_tears_groups_is_told(table: Made, tmp_path: Path) 
     data = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 or i >= 100 else "train")
     run = headstart.fit(data, method="pixels", head="ridge", out=tmp_path / "run")
     (note,) = [note for note in run.content.notes if "or of their groups" in note]
-    assert note.startswith("Of the pictures of test 25 are copies of training pictures") and "without them accuracy there is" in note
+    assert (
+        note.startswith("Of the pictures of test 25 are copies of training pictures")
+        and "without them accuracy there is" in note
+    )
 
 
 def test_a_group_of_most_pictures_is_refused_in_one_sentence(table: Made) -> None:

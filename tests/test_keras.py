@@ -525,8 +525,15 @@ def test_an_archive_that_keras_would_not_write_is_refused(
         resolve("VGG16", zipped(tmp_path / "w.keras", members, **options))
 
 
-@pytest.mark.parametrize("name", ["w.h5", "w.keras"])
-@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", bytes(range(256)) * 8])
+@pytest.mark.parametrize("name", ["w.h5", pytest.param("w.keras", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89HDF\r\n\x1a\n",
+        b"PK\x03\x04",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in (b"", bytes(range(256)) * 8)),
+    ],
+)
 def test_noise_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     """An empty file, one that is only a signature, and noise."""
     (tmp_path / name).write_bytes(content)

@@ -133,6 +133,7 @@ def test_sixty_photos_of_ants_and_bees_by_keys_make_a_classifier(browser: Any, d
     assert fit(out, backbone="sprout", store=False, out=tmp_path / "run").scores["after"]["cv"]["n"] == 60
 
 
+@pytest.mark.slow
 @browser_only
 def test_the_page_has_no_faults_that_axe_finds_in_either_theme(browser: Any, served: str) -> None:
     for scheme in ("light", "dark"):

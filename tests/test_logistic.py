@@ -385,7 +385,7 @@ def test_a_head_without_standardisation_says_so_and_survives_its_files() -> None
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("standardise", [True, False])
-@pytest.mark.parametrize("rows", [40, 3000])
+@pytest.mark.parametrize("rows", [40, pytest.param(3000, marks=pytest.mark.slow)])
 def test_without_a_penalty_separated_classes_end_within_the_tolerance_and_a_note_says_what_that_means(
     rows: int, standardise: bool
 ) -> None:

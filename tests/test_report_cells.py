@@ -119,6 +119,7 @@ def test_names_of_classes_and_files_in_a_cell_are_shown_as_text(tmp_path: Path) 
 
 
 @browser_only
+@pytest.mark.slow
 def test_in_a_browser_a_cell_opens_and_closes_by_keys_and_axe_finds_nothing(browser: Any, insects: Path) -> None:
     address = (insects / "report.html").as_uri()
     page = browser.new_page(color_scheme="light")

@@ -116,7 +116,7 @@ def test_small_pictures_are_shown_small(sides: tuple[int, int], input_: int) -> 
     assert (chosen.crop_pct == 1.0) is (input_ == 32)
 
 
-@pytest.mark.parametrize("size", [28, *(pytest.param(size, marks=pytest.mark.slow) for size in (32, 45)), 128])
+@pytest.mark.parametrize("size", [28, *(pytest.param(size, marks=pytest.mark.slow) for size in (32, 45, 128))])
 def test_the_engines_agree(size: int) -> None:
     """OpenVINO and PyTorch differ by less than 1e-4 of the largest feature."""
     backbone = resolve("sprout")

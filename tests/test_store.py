@@ -150,7 +150,14 @@ with s.FeatureStore.open(Path(sys.argv[1]), SPACE) as store:
 """
 
 
-@pytest.mark.parametrize("delay", [0.005, 0.02, 0.06, 0.15])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        0.02,
+        pytest.param(0.15, marks=pytest.mark.slow),
+        *(pytest.param(x, marks=pytest.mark.exhaustive) for x in (0.005, 0.06)),
+    ],
+)
 def test_a_process_killed_while_writing_leaves_only_right_rows(tmp_path: Path, delay: float) -> None:
     arguments = [sys.executable, "-c", WRITER, str(tmp_path), "20000", str(Path(__file__).parent)]
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE)

@@ -553,6 +553,7 @@ def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(written: Ca
     assert "Left out between them: 70 classes" in figure
 
 
+@pytest.mark.slow
 def test_equal_files_give_an_equal_page(written: Callable[[str], Written], tmp_path: Path) -> None:
     """Writing the page twice, or in another folder of the same files, changes no byte."""
     first = written("one_size")

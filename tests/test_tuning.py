@@ -319,6 +319,7 @@ def test_the_number_of_threads_that_was_measured_is_in_the_recipe(
     assert run.scores["training"]["plan"]["threads"] == 2
 
 
+@pytest.mark.slow
 def test_looking_for_a_learning_rate_changes_nothing(base: Run, tmp_path: Path) -> None:
     run = execute(recipe(training={"find_rate": True}), tmp_path / "run")
     assert content(run.folder) == content(base.folder)
@@ -424,7 +425,8 @@ class Stopped(Exception):
     """Stands for Ctrl-C, which the test's own runner would take for itself."""
 
 
-@pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_a_stopped_training_goes_on_to_the_same_result(base: Run, tmp_path: Path, epoch: int) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if stage.startswith("train|") and done * 3 > epoch * total:
@@ -563,9 +565,11 @@ def ordinary(ready: tuple[ImageSet, FeatureSource]) -> Tuned:
 @pytest.mark.parametrize(
     "setting",
     [
-        {"sampler": "balanced"}, {"gradual": 1}, {"optimiser": "sgd"}, {"ema": 0.5}, {"mixup": 0.4}, {"clip": 0.001},
-        {"label_smoothing": 0.2}, {"layer_decay": 0.3}, {"warmup": 0.5}, {"batch_size": 16}, {"weight_decay": 0.9},
-        {"head_first": True},
+        {"sampler": "balanced"}, {"optimiser": "sgd"}, {"mixup": 0.4}, {"clip": 0.001}, {"layer_decay": 0.3},
+        *(pytest.param(setting, marks=pytest.mark.slow) for setting in (
+            {"gradual": 1}, {"ema": 0.5}, {"label_smoothing": 0.2}, {"warmup": 0.5}, {"batch_size": 16},
+            {"weight_decay": 0.9}, {"head_first": True},
+        )),
     ],
     ids=str,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.page import page
 from headstart.schema.ranking import HintAgreement, RankedBackbone, RankingContent, read
 
+HINTS: dict[str, Callable[[RankedBackbone], float | None]] = {
+    "LogME": lambda found: found.logme,
+    "the regularised H-score": lambda found: found.h_score,
+    "LEEP": lambda found: found.leep,
+}
+"""The hints by the names that ranking.json gives them."""
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
 MEASURED = (
     ("Pictures", "{n}, of {classes}, from {source}.{refused}"),
@@ -73,8 +80,9 @@ def view(found: RankingContent) -> dict[str, Any]:
         "sentences": [_whole(shown(text, 1000)) for text in advice.sentences],
         "warnings": [_whole(shown(text, 1000)) for text in advice.warnings],
         "chart": chart(found),
-        "rows": [row(each) for each in (found.baseline, *found.backbones)],
-        "hints": [_hint(each) for each in found.hints],
+        "rows": [row(each, found.hints) for each in (found.baseline, *found.backbones)],
+        "hints": [_hint(name, found.hints) for name in HINTS],
+        "agreed": bool(found.hints),
         "measured": [(term, words.format(**_facts(found))) for term, words in MEASURED],
         "failed": [(shown(each.backbone), shown(each.reason, 1000)) for each in found.failed],
         "notes": [shown(note, 1000) for note in found.notes],
@@ -95,8 +103,8 @@ def _point(each: RankedBackbone) -> ScatterPoint:
     return ScatterPoint(shown(each.backbone), each.accuracy, *bounds, each.images_per_s or 0.0, each.standing, front)
 
 
-def row(found: RankedBackbone) -> dict[str, Any]:
-    """A line of the table in words."""
+def row(found: RankedBackbone, hints: Sequence[HintAgreement]) -> dict[str, Any]:
+    """A line of the tables in words."""
     baseline, best = not found.written, found.standing == "best"
     marks = ["no backbone"] if baseline else [STANDING[found.standing], "on the front" if found.on_front else ""]
     return {
@@ -109,19 +117,22 @@ def row(found: RankedBackbone) -> dict[str, Any]:
         "p": NOTHING if best else p_value(found.p),
         "speed": count(found.images_per_s),
         "cells": [
+            f"{found.height} × {found.width}",
             count(found.features),
-            *(_minus(decimal(hint, 3)) for hint in (found.logme, found.h_score, found.leep)),
             NOTHING if found.parameters is None else f"{found.parameters / 1e6:.1f} M",
             NOTHING if found.multiply_adds is None else f"{found.multiply_adds / 1e9:.2f} G",
-            f"{found.height} × {found.width}",
+        ],
+        "hints": [
+            (_minus(decimal(value(found), 3)), any(h.hint == name and h.first == found.backbone for h in hints))
+            for name, value in HINTS.items()
         ],
         "licence": shown(marked(found.licence)) or NOTHING,
     }
 
 
-def _hint(found: HintAgreement) -> tuple[str, str, str]:
-    name = found.hint.removeprefix("the ")
-    return name[0].upper() + name[1:], _minus(decimal(found.tau, 2)), shown(found.first)
+def _hint(name: str, hints: Sequence[HintAgreement]) -> dict[str, str]:
+    taus = [each.tau for each in hints if each.hint == name]
+    return {"name": name.removeprefix("the regularised "), "tau": _minus(decimal(taus[0] if taus else None, 2))}
 
 
 def _facts(found: RankingContent) -> dict[str, str]:
