@@ -445,13 +445,17 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     for i, part in enumerate(drawn.images.parts):
         contents[part].add(drawn.images.raw(i))
     assert contents["test"] and not contents["train"] & contents["test"]
+    few = execute(recipe(str(photos), data={"train_per_class": 6, "limit": None}), tmp_path / "few")
+    contents = {part: {few.images.raw(i) for i in np.flatnonzero(few.images.parts == part)} for part in contents}
+    assert contents["test"] and not contents["train"] & contents["test"] and few.scores["counts"]["train"] == 12
+    assert any("of training pictures are left out of the test" in note for note in few.scores["notes"])
     brought = recipe(str(photos), data={"test": str(photos)})
     scores = execute(brought, tmp_path / "run").scores
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
     assert f"Of the pictures of test {n} are copies of training pictures: no other is left" in " ".join(scores["notes"])
     clean = execute(recipe(), tmp_path / "digits").scores
-    assert "leaks" not in clean and "copy a training" not in " ".join(clean["notes"])
+    assert "leaks" not in clean and "copies of training" not in " ".join(clean["notes"])
 
 
 def test_a_stored_feature_is_no_way_around_the_pixel_limit(photos: Path, tmp_path: Path) -> None:

@@ -86,16 +86,33 @@ def _selected(images: ImageSet, data: DataRecipe, seed: int) -> ImageSet:
 def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> tuple[ImageSet, Extraction]:
     """The pictures and their extraction, with copies and groups on one side of a test part that was drawn.
 
-    Each group goes where one of it, drawn, already is, so the test keeps its size on average. A test part that the data
-    bring stays as it is, and so does one beside a training part of a size that was asked for: what leaks there is told.
+    Each group goes where one of it, drawn, already is, so the test keeps its size on average. Beside a training part of
+    a size that was asked for, such test pictures are left out. A test part that the data bring stays as it is, and what
+    leaks there is told.
     """
-    if recipe.data.train_per_class is not None or not images.test_drawn:
+    if not images.test_drawn:
         return images, extraction
+    if recipe.data.train_per_class is not None:
+        return _without_leaks(images, extraction)
     parts = together(extraction.copies.together, images.parts, images.labels, images.names, recipe.seed)
     moved = int((parts != images.parts).sum())
     if not moved:
         return images, extraction
     order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
-    what = "Copies and near copies" if images.groups is None else "Copies, near copies and groups"
-    note = f"{what} were kept together: {plural(moved, 'picture')} changed sides between training and test."
+    note = f"{_alike(images)} were kept together: {plural(moved, 'picture')} changed sides between training and test."
     return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)
+
+
+def _without_leaks(images: ImageSet, extraction: Extraction) -> tuple[ImageSet, Extraction]:
+    """Without test pictures that are alike to training pictures; as they are, where no other would be left."""
+    group, test = extraction.copies.together, images.parts == "test"
+    leaking = test & np.isin(group, group[images.parts == "train"])
+    if not leaking.any() or leaking.sum() == test.sum():
+        return images, extraction
+    note = f"{_alike(images)} of training pictures are left out of the test: {plural(int(leaking.sum()), 'picture')}."
+    order = np.flatnonzero(~leaking)
+    return replace(images, notes=(*images.notes, note)).take(order), extraction.reordered(order)
+
+
+def _alike(images: ImageSet) -> str:
+    return "Copies and near copies" if images.groups is None else "Copies, near copies and groups"

@@ -18,9 +18,7 @@ from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import Pair, compare_all, curves_of, per_class
 from headstart.evidence.reasons import reasons, unlearnt
 from headstart.evidence.training import training_block
-from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
-from headstart.phrases import joined, plural
 from headstart.schema.verdicts import (
     BELOW,
     AboutStudy,
@@ -36,6 +34,7 @@ from headstart.schema.verdicts import (
     TrainingCurve,
     Verdicts,
 )
+from headstart.study import notes
 from headstart.study.facts import facts
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import ArmResults, common, grouped
@@ -48,7 +47,6 @@ def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequenc
 
 
 Arms = tuple[ArmResults, ArmResults]
-OVERLAP = 0.2  # of the pool: subsets that take more of it are said to overlap
 
 
 def _pairs(working: Sequence[ArmResults]) -> list[Arms]:
@@ -87,9 +85,12 @@ class _Findings:
         primary = sum(map(self.is_primary, pairs))
         comparisons = self.compared(pairs, primary)
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
-        claim = _claim(pairs, primary)
-        notes = [*claim, *self.drawn.notes, *self.doubts(working), *self.cautions(working)]
-        notes += [*_repeats(working, self.recipe), *_notes(self.drawn, self.looks, self.recipe)]
+        claimed = [(one.arm.words, other.arm.words) for one, other in pairs[:primary]] if len(pairs) > 1 else []
+        told = [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
+        for found in working:
+            told += notes.of_failed_fits(found.arm.words, self.lost(found))
+        told += notes.of_overlap(self.drawn, self.recipe) + notes.of_near_copies(self.groups)
+        told += notes.of_repeats(common(working), self.recipe) + notes.of_pictures(self.drawn, self.looks, self.recipe)
         return Verdicts(
             headline=_headline(comparisons, primary),
             study=_about(self.recipe, self.drawn, pairs[:primary], common(self.results)),
@@ -98,7 +99,7 @@ class _Findings:
             training=tuple(curve for found in working if (curve := self.training(found)) is not None),
             per_class=tuple(self.per_class(pair) for pair in pairs),
             reasons=tuple(each for each in reasons if each.reasons),
-            notes=tuple(notes),
+            notes=tuple(told),
         )
 
     def sizes(self, arms: Sequence[ArmResults]) -> tuple[str, ...]:
@@ -151,6 +152,10 @@ class _Findings:
             for cell in cells
         ]
         return np.array(stuck) if 2 * sum(stuck) < len(stuck) else np.zeros(len(stuck), np.bool_)
+
+    def lost(self, found: ArmResults) -> dict[str, int]:
+        """How many fits of an arm failed so, at each of its sizes but `all`."""
+        return {size: int(self.failed(found, size).sum()) for size in self.sizes([found]) if size != "all"}
 
     def is_primary(self, pair: Arms) -> bool:
         """Whether the claim that was named beforehand is about this pair."""
@@ -243,32 +248,6 @@ class _Findings:
         told = {found.arm.words: self.doubt(found, self.sizes([found])) for found in working}
         return [reason.sentence for reason in told.values() if reason is not None]
 
-    def cautions(self, working: Sequence[ArmResults]) -> list[str]:
-        """What intervals and verdicts allow for: fits that failed, subsets that overlap, near copies."""
-        told = []
-        for found in working:
-            sizes = self.sizes([found])
-            lost = {size: int(self.failed(found, size).sum()) for size in sizes if size != "all"}
-            listed = ", ".join(f"{many} with {size}" for size, many in lost.items() if many)
-            if listed:
-                told.append(
-                    f"Fits of {found.arm.words} that failed where others did not: {listed} per class. A verdict stands "
-                    "only if it is the same without these repeats."
-                )
-        shares = {name: n / self.drawn.pool for name, n in self.drawn.sizes.items() if self.drawn.pool}
-        overlapping = [name for name, share in shares.items() if name != "all" and share > OVERLAP]
-        if overlapping and self.recipe.repeats > 1:
-            told.append(
-                f"Subsets of {', '.join(overlapping)} per class overlap, because there are no more than "
-                f"{self.drawn.pool:,.0f} to draw from: their intervals are wider for it."
-            )
-        if self.groups is not None:
-            alike = int((np.bincount(self.groups)[self.groups] > 1).sum())
-            told.append(
-                f"{alike:,} test pictures are near copies of others; intervals count each group as one picture."
-            )
-        return told
-
     def doubt(self, found: ArmResults, sizes: Sequence[str]) -> Reason | None:
         """That an arm did not learn, where it did not."""
         lost = {self.drawn.sizes[size]: size for size in sizes if self.unlearnt(found, size)}
@@ -296,17 +275,6 @@ def _headline(comparisons: Sequence[Comparison], primary: int) -> str:
     return "One arm alone has results: there is nothing to compare."
 
 
-def _claim(pairs: Sequence[Arms], primary: int) -> list[str]:
-    """What was claimed before the data were seen."""
-    if not primary or len(pairs) < 2:
-        return []
-    others = joined([pair[1].arm.words for pair in pairs[:primary]])
-    return [
-        f"The claim, named beforehand, is {pairs[0][0].arm.words} against {others}, over all sizes. Single sizes "
-        "and other pairs are judged more strictly, so that all verdicts together err in 5% of studies."
-    ]
-
-
 def _about(recipe: StudyRecipe, drawn: Subsets, primary: Sequence[Arms], fewest: int) -> AboutStudy:
     return AboutStudy(
         data=recipe.data.source,
@@ -326,36 +294,3 @@ def _budget(found: ArmResults, sizes: Sequence[str]) -> str:
     """What the arm could choose from, the same for every size or the smallest and the largest one's."""
     told = list(dict.fromkeys(cell.tried for size in sizes for cell in found.at(size)))
     return told[0] if len(told) == 1 else f"{told[0]} at the smallest size, {told[-1]} at the largest" if told else ""
-
-
-def _repeats(working: Sequence[ArmResults], recipe: StudyRecipe) -> list[str]:
-    """What few repeats, or fewer of some arms, mean for what is said."""
-    fewest, key, notes = common(working), "repeats", []
-    if fewest < recipe.repeats:
-        key = "trained_repeats"
-        notes.append(
-            f"Arms that train a network learnt from {fewest} of the {recipe.repeats} subsets of each size. Two arms "
-            "are compared on the subsets that both have, so their difference may be a little off that of their curves."
-        )
-    if fewest == 1:
-        notes.append(f"1 subset a size says nothing of other labelled pictures; {key}=5 or more does.")
-    elif fewest < 5:
-        notes.append(f"{fewest} subsets a size make wide intervals; {key}=5 or more narrows them.")
-    return notes
-
-
-def _notes(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
-    notes = []
-    if looks.refused:
-        notes.append(f"Left out as unusable: {plural(len(looks.refused), 'picture')}, see refused.csv.")
-    notes += list_cures([*drawn.images.refused, *looks.refused])
-    if "all" in drawn.sizes and len(drawn.sizes) > 1 and recipe.repeats > 1:
-        notes.append(
-            "There is one subset of all labelled pictures: it is left out of the verdict over all sizes, and how much "
-            "another would differ is taken from the largest size before it."
-        )
-    notes.append(
-        "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is there to be looked at: it "
-        "chose nothing."
-    )
-    return notes

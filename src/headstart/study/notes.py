@@ -1,0 +1,93 @@
+"""Notes of a study, in sentences: what was claimed, what intervals and verdicts allow for, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.images.cures import list_cures
+from headstart.images.looks import Looks
+from headstart.phrases import joined, plural
+from headstart.study.recipe import StudyRecipe
+from headstart.study.subsets import Subsets
+
+OVERLAP = 0.2
+"""Of the pool: subsets that take more of it are said to overlap."""
+
+
+def of_claim(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """What was claimed before the data were seen, of one arm against others, in their words."""
+    if not pairs:
+        return []
+    return [
+        f"The claim, named beforehand, is {pairs[0][0]} against {joined([other for _, other in pairs])}, over all "
+        "sizes. Single sizes and other pairs are judged more strictly, so that all verdicts together err in 5% of "
+        "studies."
+    ]
+
+
+def of_failed_fits(arm: str, lost: Mapping[str, int]) -> list[str]:
+    """Fits of an arm that failed where others did not, by size."""
+    listed = ", ".join(f"{many} with {size}" for size, many in lost.items() if many)
+    if not listed:
+        return []
+    return [
+        f"Fits of {arm} that failed where others did not: {listed} per class. A verdict stands only if it is the same "
+        "without these repeats."
+    ]
+
+
+def of_overlap(drawn: Subsets, recipe: StudyRecipe) -> list[str]:
+    """Sizes whose subsets have many pictures in common."""
+    shares = {name: n / drawn.pool for name, n in drawn.sizes.items() if drawn.pool}
+    overlapping = [name for name, share in shares.items() if name != "all" and share > OVERLAP]
+    if not overlapping or recipe.repeats == 1:
+        return []
+    return [
+        f"Subsets of {', '.join(overlapping)} per class overlap, because there are no more than {drawn.pool:,.0f} to "
+        "draw from: their intervals are wider for it."
+    ]
+
+
+def of_near_copies(groups: NDArray[np.int64] | None) -> list[str]:
+    """Test pictures that are near copies of others; `groups` (m,) has a number for each group."""
+    if groups is None:
+        return []
+    alike = int((np.bincount(groups)[groups] > 1).sum())
+    return [f"{alike:,} test pictures are near copies of others; intervals count each group as one picture."]
+
+
+def of_repeats(fewest: int, recipe: StudyRecipe) -> list[str]:
+    """What few repeats mean for what is said, or fewer of arms that train a network."""
+    key, told = "repeats", []
+    if fewest < recipe.repeats:
+        key = "trained_repeats"
+        told.append(
+            f"Arms that train a network learnt from {fewest} of the {recipe.repeats} subsets of each size. Two arms "
+            "are compared on the subsets that both have, so their difference may be a little off that of their curves."
+        )
+    if fewest == 1:
+        told.append(f"1 subset a size says nothing of other labelled pictures; {key}=5 or more does.")
+    elif fewest < 5:
+        told.append(f"{fewest} subsets a size make wide intervals; {key}=5 or more narrows them.")
+    return told
+
+
+def of_pictures(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
+    """Which pictures were left out, and what was done with all of them."""
+    told = []
+    if looks.refused:
+        told.append(f"Left out as unusable: {plural(len(looks.refused), 'picture')}, see refused.csv.")
+    told += list_cures([*drawn.images.refused, *looks.refused])
+    if "all" in drawn.sizes and len(drawn.sizes) > 1 and recipe.repeats > 1:
+        told.append(
+            "There is one subset of all labelled pictures: it is left out of the verdict over all sizes, and how much "
+            "another would differ is taken from the largest size before it."
+        )
+    told.append(
+        "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is there to be looked at: it "
+        "chose nothing."
+    )
+    return told
