@@ -50,11 +50,11 @@ LIGHT = [
     Family("MobileNetV2", 1280, (1280, 7, 7), 32, 1),
     Family("ResNet50", 2048, (2048, 7, 7), 48, 1),
     Family("DenseNet121", 1024, (1024, 7, 7), 48, 29),
-    Family("efficientnet_b0", 1280, (1280, 7, 7), 48, 1),
     Family("ConvNeXtTiny", 768, (768, 7, 7), 64, 32),
     Family("vit_tiny_patch16_224", 192, (192, 14, 14), 224, None),
 ]
 HEAVY = [
+    Family("efficientnet_b0", 1280, (1280, 7, 7), 48, 1),
     Family("AlexNet", 256, (256, 6, 6), 64, 63),
     Family("Xception", 2048, (2048, 10, 10), 64, 7),
     Family("InceptionV3", 2048, (2048, 8, 8), 80, 75),
