@@ -20,7 +20,7 @@ from headstart.backbones import Backbone, resolve
 from headstart.backbones.arguments import ARGUMENTS
 from headstart.backbones.names import ALIASES
 from headstart.backbones.sources import SOURCES, Architecture, find
-from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.errors import Offline, UnknownName, UserError, WeightsError
 from headstart.preprocess import Preprocess
 
 torch.set_num_threads(1)  # the pictures are few and small
@@ -442,6 +442,19 @@ def test_a_hub_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
     """However many addresses it has and however long its library would wait for each."""
     name, quick = run(SILENT, HF_HOME=str(tmp_path), no_proxy="*", NO_PROXY="*").split()[-2:]
     assert "Time" in name and quick == "True"
+
+
+def test_what_a_library_says_of_its_download_is_no_output_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads what a command prints would meet torch's `Downloading: ...`."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
+    with pytest.raises(Offline, match="squeezenet1_1 are not on this machine"):
+        resolve("torchvision:squeezenet1_1").network()
+    said = capsys.readouterr()
+    assert said.out == "" and "Downloading" in said.err
 
 
 def top1(backbone: Backbone, folder: Path) -> float:

@@ -7,6 +7,7 @@ import errno
 import logging
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,11 +41,12 @@ OWN_DISK = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EPERM, errno.EDQUOT}
 def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterator[None]:
     """Run a library's own download of `what` from `url`; what it stored before is used without the network.
 
-    The hub's own login is used. Raises Offline when the network does not give it, WeightsError when the hub refuses it,
+    The hub's own login is used; what the library prints goes to standard error, for what a command prints may be read
+    by a program. Raises Offline when the network does not give it, WeightsError when the hub refuses it,
     with its licence where `licence()` knows it, UserError when the disk does not take it.
     """
     try:
-        with _patience(), _hugging_face(url):
+        with _patience(), _hugging_face(url), contextlib.redirect_stdout(sys.stderr):
             yield
     except Exception as error:
         chain = list(_chain(error))
