@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -104,3 +105,38 @@ def test_a_mistake_names_the_parameter_in_python_and_the_flag_on_the_command_lin
     assert "--views 2 needs an augmentation to draw them; add --augment light" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"^`resume` needs `out`"):
         headstart.fit(pictures, method="scratch", resume=True)
+
+
+def test_one_picture_in_memory_is_one_picture_and_a_column_is_several(run: headstart.Run, tmp_path: Path) -> None:
+    grey, colour = np.full((8, 8), 200, np.uint8), np.full((8, 8, 3), 200, np.uint8)
+    for one in (grey, colour, np.dstack([colour, grey])):
+        assert len(headstart.predict(run.folder, one).rows(1)) == 1
+    assert len(headstart.predict(run.folder, np.stack([grey] * 5)).rows(1)) == 5
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    paths = pd.Series([str(tmp_path / "a.png")], index=[7])
+    for column in (paths, paths.to_frame("image"), iter(paths), paths.to_numpy()):
+        assert len(headstart.predict(run.folder, column).rows(1)) == 1
+    with pytest.raises(UserError, match=r"^There is no file or folder nope\.png\.$"):
+        headstart.predict(run.folder, "nope.png")
+    with pytest.raises(UserError, match="not NoneType"):
+        headstart.predict(run.folder, None)
+
+
+def test_what_the_library_returns_it_takes_and_what_is_no_path_is_told(run: headstart.Run, pictures: Path) -> None:
+    assert headstart.load_run(run).scores["after"] == run.scores["after"]
+    assert len(headstart.predict(run, np.full((1, 8, 8, 3), 9, np.uint8)).rows(1)) == 1
+    assert headstart.evaluate(run, pictures)["n"] == 24
+    for call in (headstart.load_run, headstart.load_study):
+        with pytest.raises(UserError, match="A path is needed, as text or a Path, not a NoneType"):
+            call(None)
+    with pytest.raises(UserError, match="A path or a name is needed, not a ndarray"):
+        headstart.evaluate(run, np.zeros((2, 8, 8)))
+
+
+def test_a_chart_is_saved_where_the_home_folder_is_meant(
+    run: headstart.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert run.plot().save("~/chart.svg") == tmp_path / "chart.svg"
+    assert not (tmp_path / "~").exists()

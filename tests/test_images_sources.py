@@ -278,6 +278,15 @@ def test_a_file_that_is_no_archive_is_explained(tmp_path: Path, raw: bytes) -> N
         load(tmp_path / "d.npz")
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_an_npz_that_is_no_text_is_refused(tmp_path: Path, order: str) -> None:
+    """Codes beyond Unicode: to make a string of them ends in a SystemError of Python's."""
+    beyond = np.frombuffer(np.array([0x110000, 97], f"{order}u4").tobytes(), f"{order}U1")
+    np.savez(tmp_path / "d.npz", x_train=np.zeros((2, 4, 4), np.uint8), y_train=[0, 1], classes=beyond)
+    with pytest.raises(DataError, match=r"classes\.npy holds what is no character"):
+        load(tmp_path / "d.npz")
+
+
 def test_of_an_npz_only_what_is_needed_is_read_and_no_more_than_its_bytes_can_hold(tmp_path: Path) -> None:
     """A member that nobody asked for may be anything; one whose header lies, or that expands far, is refused."""
     import io

@@ -163,6 +163,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = pictures_in(X)
         self.classes_, codes = np.unique(_targets(X, y), return_inverse=True)
         names = tuple(str(c) for c in self.classes_)
+        if not names:
+            raise DataError("X and y are empty: no picture was given.")
         if len(names) < 2:
             raise DataError(f"y holds one class only ({names[0]}); a classifier needs at least two.")
         if self.training and self.method not in TRAINED:

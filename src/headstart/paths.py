@@ -14,7 +14,13 @@ Place = str | Path
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with a leading `~` as the home folder; one that names no home folder stays as it is."""
+    """The path with a leading `~` as the home folder; one that names no home folder stays as it is.
+
+    A finished run, study or ranking is its folder. Raises UserError for what is no path.
+    """
+    path = getattr(path, "folder", path)
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"A path is needed, as text or a Path, not a {type(path).__name__}.")
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises for a file called ~name)
 
 
@@ -23,15 +29,20 @@ def absolute(name: str | os.PathLike[str]) -> str:
 
     So does that behind `local-dir:`, which is a folder whatever it is called. Raises UserError for what is no path.
     """
+    check_name(name)
+    if str(name).startswith("local-dir:"):
+        return f"local-dir:{expanded(str(name).removeprefix('local-dir:')).absolute()}"
+    path = expanded(name)
+    return str(path.resolve()) if str(name) and path.exists() else os.fspath(name)
+
+
+def check_name(name: object) -> None:
+    """Raise UserError for data that are neither a path nor a name."""
     if not isinstance(name, str | os.PathLike):
         raise UserError(
             f"A path or a name is needed, not a {type(name).__name__}: pictures in memory go to TransferClassifier, a "
             "table is read from a CSV or Parquet file."
         )
-    if str(name).startswith("local-dir:"):
-        return f"local-dir:{expanded(str(name).removeprefix('local-dir:')).absolute()}"
-    path = expanded(name)
-    return str(path.resolve()) if str(name) and path.exists() else os.fspath(name)
 
 
 def absolute_network(name: str | os.PathLike[str]) -> str:

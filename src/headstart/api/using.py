@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import UserError
 from headstart.features.extract import Settings
-from headstart.paths import Place, expanded, features_dir
+from headstart.paths import Place, check_name, expanded, features_dir
 from headstart.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -45,7 +45,12 @@ def predict(
     from headstart import inference
 
     return inference.predict(
-        run, pictures, Settings(features_dir(), strict=strict), progress, follow_links=follow_links, coverage=coverage
+        expanded(run),
+        pictures,
+        Settings(features_dir(), strict=strict),
+        progress,
+        follow_links=follow_links,
+        coverage=coverage,
     )
 
 
@@ -105,8 +110,9 @@ def evaluate(
     """
     from headstart import inference
 
+    check_name(data)
     return inference.evaluate(
-        run,
+        expanded(run),
         str(data),
         Settings(features_dir(), strict=strict),
         progress,

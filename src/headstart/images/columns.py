@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from headstart.errors import DataError
 from headstart.images.labels import is_missing, one_label_each
@@ -17,8 +19,10 @@ Shape = tuple[int, ...]
 def pictures_in(X: Any) -> Any:
     """X as `from_arrays` takes it: one column of a DataFrame or an (n,1) array of paths is a list of paths.
 
-    Raises `DataError` where there are several columns.
+    Raises `DataError` where there are several columns, and for a single path or picture.
     """
+    if isinstance(X, str | bytes | os.PathLike | Image.Image):
+        raise DataError("X is a single picture or path: give a list, as [X].")
     names = getattr(X, "columns", None)
     if names is not None and hasattr(X, "shape"):  # a DataFrame of pandas or polars
         listed = [str(name) for name in names]

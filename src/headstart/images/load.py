@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 from PIL import Image
 
 from headstart.errors import DataError, UserError, nearest
+from headstart.images.columns import pictures_in
 from headstart.images.cures import cured
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions, Reading
 from headstart.images.sources import SOURCES, builtin
 from headstart.paths import expanded
+from headstart.phrases import first_of
 from headstart.progress import Progress
 from headstart.storage import is_address
 
@@ -44,7 +48,7 @@ def load(
                 raise UserError(f"{data} is no table and has no columns: leave `image_column` and `label_column` out.")
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
-    raise DataError(f"Data of type {type(data).__name__} ('{str(data)[:100]}') are none of these: {kinds}.")
+    raise DataError(f"Data of type {type(data).__name__} are none of these: {kinds}.")
 
 
 def load_unlabelled(
@@ -52,17 +56,41 @@ def load_unlabelled(
 ) -> ImageSet:
     """Pictures to be named: paths of files and folders, PIL pictures, encoded bytes or arrays, several of them or one.
 
+    An array (h,w) or (h,w,3|4) is one picture.
+
     Raises DataError where none is found and, if `strict`, at the first that is refused.
     """
-    if isinstance(pictures, str | bytes | os.PathLike | Image.Image):
-        pictures = [pictures]
+    pictures = _several(pictures)
     images = load(pictures, labelled=False, limits=limits, follow_links=follow_links)
     if strict and images.refused:
         raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
     if not len(images):
+        missing = [one.name for one in images.refused if one.reason == "missing-file"]
+        if missing:
+            raise DataError(f"There is no file or folder {first_of(missing, 3)}.")
         first = f"; the first: {images.refused[0].name} ({images.refused[0].reason})" if images.refused else ""
-        raise DataError(f"No picture was found in {', '.join(map(str, pictures))}{first}.{cured(images.refused)}")
+        raise DataError(
+            f"No picture was found in {first_of(list(map(str, pictures)), 3)}{first}.{cured(images.refused)}"
+        )
     return images
+
+
+def _several(pictures: Any) -> Any:
+    """One picture as one of several; a column as a list."""
+    if isinstance(pictures, str | bytes | os.PathLike | Image.Image):
+        return [pictures]
+    if isinstance(pictures, np.ndarray) and pictures.dtype.kind in "OUS":
+        return pictures_in(pictures)
+    if isinstance(pictures, np.ndarray) and (
+        pictures.ndim == 2 or (pictures.ndim == 3 and pictures.shape[2] in (3, 4))
+    ):
+        return pictures[None]
+    if isinstance(pictures, ImageSet | np.ndarray | list | tuple):
+        return pictures
+    found = pictures_in(pictures)
+    if not isinstance(found, Iterable):
+        raise DataError(f"Pictures are paths, PIL pictures, encoded bytes or arrays, not {type(pictures).__name__}.")
+    return list(found)
 
 
 def _target(data: str | os.PathLike[str]) -> Path | str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from headstart import records, shared
 from headstart.errors import UserError
+from headstart.paths import expanded
 from headstart.report.charts.labels import wrapped
 from headstart.report.charts.style import UNITS, root, style
 from headstart.report.charts.svg import inline, standing
@@ -111,10 +112,11 @@ class Display:
     def save(self, path: str | Path) -> Path:
         """Write the chart as it is drawn to a file, whose ending names the format: `.svg`, `.png`, `.pdf`.
 
-        Raises UserError for a format that Matplotlib does not write.
+        Raises UserError for a format that Matplotlib does not write, and for what is no path.
         """
         self._drawn()
-        path, kind = Path(path), Path(path).suffix.lower().removeprefix(".")
+        path = expanded(path)
+        kind = path.suffix.lower().removeprefix(".")
         known = self.figure_.canvas.get_supported_filetypes()
         if kind not in known:
             raise UserError(f"{path} names no format of a picture; end it with one of .{', .'.join(sorted(known))}.")
