@@ -54,6 +54,8 @@ class Predictions:
 
         `known` and `set`, a list of classes from the most probable on, are there where the predictions have them.
         """
+        if topk < 1:
+            raise UserError(f"topk={topk} is not possible: give a whole number of 1 or more.")
         order = top(self.probabilities, topk)
         found: list[dict[str, Any]] = []
         for i, (name, p, ranks) in enumerate(zip(self.names, self.probabilities, order, strict=True)):

@@ -241,12 +241,20 @@ def _explain(document: type[Document], error: ValidationError, where: str) -> Us
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
     value, wrong = shown(first["input"]), first["msg"].lower().replace("input should", "it should")
     if not where:
-        return UserError(f"{_parameter(path, key)}={value} is not possible: {wrong}.")
+        return UserError(f"{_parameter(document, first['loc'])}={value} is not possible: {wrong}.")
     return UserError(f"{where}: {'.'.join([*path, key])} = {value} is not possible: {wrong}.")
 
 
-def _parameter(path: list[str], key: str) -> str:
+def _parameter(document: type[Document], place: tuple[int | str, ...]) -> str:
     """What a function calls a key of a recipe: `limit`, `training.epochs`; `engine` where it is the section's name."""
-    if not path or path[0] == "training":
-        return ".".join([*path, key])
-    return {"name": path[0], "source": path[0], "options": f"{path[0]}_options"}.get(key, key)
+    model: Any = document
+    path: list[str] = []
+    for part in place:  # behind a list or a union come its places and its types
+        if not (isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields):
+            break
+        path.append(str(part))
+        model = model.model_fields[str(part)].annotation
+    *outer, key = path or ["recipe"]
+    if not outer or outer[0] == "training":
+        return ".".join(path)
+    return {"name": outer[0], "source": outer[0], "options": f"{outer[0]}_options"}.get(key, key)

@@ -226,7 +226,7 @@ def check_choices(recipe: Recipe, out: Path | str | None, resume: bool, target: 
     """Raise UserError for choices that do not fit together, before anything is read or written."""
     views, _ = views_of(recipe)
     trained = recipe.method in TRAINED
-    if target is not None and not 0 < target < 1:
+    if target is not None and not (isinstance(target, int | float) and 0 < target < 1):
         raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
     if target is not None and (trained or views):
         cause = f"method={recipe.method}" if trained else f"augment={views.augment.name}"

@@ -22,7 +22,7 @@ def fit(
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, class_weight: str = "none",
     image_size: int | None = None, grey: str | None = None,
     augment: Place = "auto", views: int | None = None, tta: int = 1,
-    classes: Sequence[str] | None = None, limit: int | None = None, train_per_class: int | None = None,
+    classes: Sequence[str] | str | None = None, limit: int | None = None, train_per_class: int | None = None,
     test: Place | None = None, evaluate: str = "auto", split: Place | None = None,
     seed: int = 0, engine: str = "auto", device: str = "auto", precision: str = "float32",
     max_pixels: int = 50_000_000, decode: str = "exact", strict: bool = False, allow_empty_classes: bool = False,
@@ -43,6 +43,7 @@ def fit(
     ...     (run.folder / "report.html").is_file(), run.scores["after"]["cv"]["n"]
     (True, 100)
     """
+    from headstart.api.checks import names
     from headstart.api.idle import check_fit
     from headstart.augment import for_recipe
     from headstart.recipe import Recipe
@@ -50,7 +51,7 @@ def fit(
     values = {
         "method": method, "seed": seed,
         "data": {
-            "source": absolute(data), "classes": None if classes is None else list(classes),
+            "source": absolute(data), "classes": names("classes", classes),
             "limit": limit, "train_per_class": train_per_class,
             "test": None if test is None else absolute(test), "evaluate": evaluate,
             "split": None if split is None else absolute(split), "max_pixels": max_pixels, "decode": decode,

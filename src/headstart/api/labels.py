@@ -41,11 +41,11 @@ def suggest(
     >>> len(first), len(then), {one.index for one in first} & {one.index for one in then}
     (10, 5, set())
     """
+    from headstart.api.checks import check_whole
     from headstart.labelling.album import Looks
     from headstart.labelling.suggest import suggest as execute
 
-    if n < 1:
-        raise UserError(f"n must be at least 1, not {n}.")
+    check_whole(n=n)
     looks = Looks(None if backbone is None else absolute_network(backbone), absolute(weights))
     return execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)[1]
 

@@ -47,18 +47,20 @@ def rank(
     >>> [row["backbone"] for row in saved.ranking["backbones"]]
     ['sprout', 'sprout@none']
     """
+    from headstart.api.checks import check_whole, listed
     from headstart.backbones.spelling import parse_list
     from headstart.images.options import Reading
     from headstart.ranking.local import local_backbones
     from headstart.ranking.request import RankingRequest
 
+    check_whole(optional=True, limit=limit, image_size=image_size)
+    check_whole(2, folds=folds)
+    check_whole(0, seed=seed)
     folder = None if weights_folder is None else expanded(weights_folder)
     if folder is not None and backbones is not None:
-        raise UserError("`weights_folder` is for `all_local`; with `backbones`, name a file as NAME@FILE.")
+        raise UserError("`weights_folder` is for ranking all that is here; with `backbones`, name a file as NAME@FILE.")
     asked = tuple(
-        local_backbones(folder)
-        if backbones is None
-        else parse_list(backbones if isinstance(backbones, str) else ",".join(backbones))
+        local_backbones(folder) if backbones is None else parse_list(",".join(map(str, listed("backbones", backbones))))
     )
     reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
     request = RankingRequest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import UserError
 from headstart.paths import Place, absolute, expanded
 from headstart.progress import Progress, silent
 
@@ -19,7 +20,7 @@ def compare(
     sizes: Sequence[int | str] | int | str = (5, 10, 20, 50, 100),
     repeats: int = 10, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
-    classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
+    classes: Sequence[str] | str | None = None, limit: int | None = None, image_size: int | None = None,
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
@@ -46,7 +47,7 @@ def compare(
         head_options=head_options, training=training, augment=augment, device=device, follow_links=follow_links,
         image_column=image_column, label_column=label_column,
     )  # fmt: skip
-    return carry_out_study(recipe, out, progress, store=store, command=command, cluster=cluster)
+    return carry_out_study(recipe, out, progress, store=store, command=str(command or ""), cluster=cluster)
 
 
 def study_recipe(
@@ -54,19 +55,20 @@ def study_recipe(
     arms: Sequence[str] | str, sizes: Sequence[int | str] | int | str,
     repeats: int, trained_repeats: int | None = None, seed: int = 0,
     test: Place | None = None, limit_test: int | None = None, margin: float = 0.01,
-    classes: Sequence[str] | None = None, limit: int | None = None, image_size: int | None = None,
+    classes: Sequence[str] | str | None = None, limit: int | None = None, image_size: int | None = None,
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
 ) -> StudyRecipe:  # fmt: skip
     """The recipe of a study as `compare` takes it. Raises UserError and its kinds, for what would do nothing too."""
+    from headstart.api.checks import listed, names
     from headstart.api.idle import check_study
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
 
     values = {
-        "arms": [arm.strip() for arm in arms.split(",")] if isinstance(arms, str) else list(arms),
-        "sizes": [sizes] if isinstance(sizes, int | str) else list(sizes),
+        "arms": listed("arms", arms),
+        "sizes": _sizes(sizes),
         "repeats": repeats,
         "trained_repeats": trained_repeats,
         "seed": seed,
@@ -75,7 +77,7 @@ def study_recipe(
         "image_size": image_size,
         "data": {
             "source": absolute(data),
-            "classes": None if classes is None else list(classes),
+            "classes": names("classes", classes),
             "limit": limit,
             "test": None if test is None else absolute(test),
             "follow_links": follow_links,
@@ -90,6 +92,16 @@ def study_recipe(
     recipe = StudyRecipe.from_dict(values, "")
     check_study(recipe)
     return recipe
+
+
+def _sizes(given: Sequence[int | str] | int | str) -> list[int | str]:
+    """`5,20,all` -> [5, 20, 'all']."""
+    from headstart.api.checks import listed
+
+    found = listed("sizes", given)
+    if wrong := [size for size in found if not str(size).isdigit() and size != "all"]:
+        raise UserError(f"sizes={wrong[0]}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
+    return ["all" if size == "all" else int(size) for size in found]
 
 
 def carry_out_study(

@@ -43,7 +43,9 @@ def predict(
     '0'
     """
     from headstart import inference
+    from headstart.api.checks import check_share
 
+    check_share(coverage=coverage)
     return inference.predict(
         expanded(run),
         pictures,
@@ -81,8 +83,10 @@ def explain(
     >>> found.pictures[0].predicted, found.pictures[0].map.method
     ('0', 'cam')
     """
+    from headstart.api.checks import check_whole
     from headstart.explaining import files
 
+    check_whole(0, nearest=nearest)
     asked = files.Asked(method, check, nearest, follow_links)
     return files.explain(expanded(run), pictures, expanded(out), asked, Settings(features_dir()), progress)
 
@@ -149,6 +153,8 @@ def export(
     """
     from headstart.exporting.execute import export as execute
 
+    if max_drop != 1.0 and precision != "int8":
+        raise UserError(f"max_drop={max_drop} is for precision=int8; leave it out.")
     return execute(expanded(run), expanded(out), format, precision, max_drop, progress)
 
 

@@ -17,7 +17,9 @@ from headstart.cli import stopping
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
-KEPT = "What was computed is kept: the same command goes on from there (a training with --resume)."
+KEPT = "What was computed is kept: the same command goes on from there"
+RESUMED = ("fit", "pretrain")
+"""Commands whose training goes on with --resume."""
 FEW_COLLECTIONS = 20_000
 """New objects until Python looks for garbage. Its usual 700 has it look through the modules hundreds of times while
 they are imported: a fifteenth of the time of a prediction."""
@@ -73,7 +75,8 @@ def _told(error: Any, arguments: list[str]) -> int | None:
 
 
 def _stopped() -> int:
-    return _say(f"{stopping.word()} {KEPT}", stopping.code())
+    how = " (a training with --resume)" if sys.argv[1:2] and sys.argv[1] in RESUMED else ""
+    return _say(f"{stopping.word()} {KEPT}{how}.", stopping.code())
 
 
 def _of_disk(failure: OSError) -> str:

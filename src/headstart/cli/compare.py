@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, listed, options
+from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, options
 from headstart.cli.flags import Cluster
 from headstart.cli.progress import progress_bar
 from headstart.cli.study import tell
@@ -77,6 +77,7 @@ def compare(
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
     The same command goes on with a study that was stopped; arms, sizes and repeats can be added to a finished one.
+    Exit code 1 where of several arms none could be compared.
 
     Examples:
 
@@ -94,15 +95,15 @@ def compare(
     with progress_bar() as progress:
         asked = api.study_recipe(
             data,
-            arms=[arm for arm in listed(arms) if arm],
-            sizes=_sizes(sizes),
+            arms=arms,
+            sizes=sizes,
             repeats=repeats,
             trained_repeats=trained_repeats,
             seed=seed,
             test=test,
             limit_test=limit_test,
             margin=margin / 100,
-            classes=listed(classes) if classes else None,
+            classes=classes,
             limit=limit,
             image_size=image_size,
             head=head,
@@ -126,6 +127,8 @@ def compare(
         tell(study)
         for sentence in tested:
             print(f"Experiment: {sentence}")
+        if len(asked.arms) > 1 and not study.findings.comparisons:
+            raise typer.Exit(1)
 
 
 def refuse(recipe: StudyRecipe, *, plan: bool, why: bool) -> None:
@@ -158,13 +161,3 @@ def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store:
 def typed() -> str:
     """The command as it was typed."""
     return shlex.join(["headstart", *sys.argv[1:]])
-
-
-def _sizes(text: str) -> list[int | str]:
-    """`5,20,all` -> [5, 20, 'all']."""
-    from headstart.errors import UserError
-
-    found = [size for size in listed(text) if size]
-    if not found or not all(size.isdigit() or size == "all" for size in found):
-        raise UserError(f"--sizes {text}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
-    return [int(size) if size.isdigit() else size for size in found]

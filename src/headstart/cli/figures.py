@@ -27,9 +27,13 @@ def figures(
 
     `headstart figures runs/demo --format svg,png --out slides`
     """
-    from headstart.errors import UnknownName
+    from headstart.errors import UnknownName, UserError
     from headstart.report.figures import figures as figures_of
 
+    if out is not None and out.suffix.lower().removeprefix(".") in FORMATS:
+        raise UserError(
+            f"--out {out} is a folder for all charts; leave the ending out, and say --format {out.suffix[1:]}."
+        )
     formats = [name.strip().lower() for name in format.split(",")]
     for name in formats:
         if name not in FORMATS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from headstart.errors import HeadstartError, UserError
 from headstart.shared import full
 
 MISSING = "`cluster` needs Ray, which is not installed: pip install 'headstart[cluster]'."
+ANSWERS_S = 5.0
+"""Seconds in which a cluster takes a call, or there is none."""
 KEPT = "What was done is kept: the same command goes on from there."
 
 
@@ -39,6 +42,7 @@ def connected(address: str) -> Iterator[Any]:
         with in_words(ray):
             yield ray
         return
+    _check_answers(address)
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         quiet |= {"include_dashboard": False}
@@ -70,6 +74,16 @@ def _hushed() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
+
+
+def _check_answers(address: str) -> None:
+    """Raise UserError where nothing listens at `HOST:PORT`: Ray would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(_unreachable(address, error)) from error
 
 
 def _unreachable(address: str, error: Exception) -> str:

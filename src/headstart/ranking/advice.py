@@ -29,7 +29,7 @@ def advise(pixels: Judged, backbones: Sequence[Judged]) -> Advice:
     return Advice(
         best.label,
         fast.label,
-        _headline(best, len(ranked)),
+        _headline(best, len(ranked), alone=not tied),
         tuple(filter(None, (_tied(best, tied), _fast(best, fast, tied, good), _regret(ranked, tied)))),
         tuple(filter(None, (_pixels(best, pixels), *(_hint(name, best, ranked) for name in HINTS)))),
     )
@@ -39,9 +39,10 @@ def _percent(share: float) -> str:
     return percent(share, near="rounded")
 
 
-def _headline(best: Judged, n: int) -> str:
+def _headline(best: Judged, n: int, *, alone: bool) -> str:
     low, high = wilson(int(best.scores.right.sum()), len(best.scores.right))
-    what = f"{best.label} is the best of {n} backbones here" if n > 1 else f"{best.label} was the only backbone ranked"
+    most = "is the best" if alone else "has the highest accuracy"
+    what = f"{best.label} {most} of {n} backbones here" if n > 1 else f"{best.label} was the only backbone ranked"
     interval = f"(95% interval {100 * low:.1f} to {_percent(high)})"
     return f"{what}: {_percent(best.scores.accuracy)} right in cross-validation {interval}."
 

@@ -86,7 +86,8 @@ class _Findings:
         comparisons = self.compared(pairs, primary)
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
         claimed = [(one.arm.words, other.arm.words) for one, other in pairs[:primary]] if len(pairs) > 1 else []
-        told = [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
+        told = notes.of_failed_arms({found.arm.words: found.failed for found in self.results if found.failed})
+        told += [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
         for found in working:
             told += notes.of_failed_fits(found.arm.words, self.lost(found))
         told += notes.of_overlap(self.drawn, self.recipe) + notes.of_near_copies(self.groups)

@@ -28,6 +28,11 @@ def of_claim(pairs: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
+def of_failed_arms(failed: Mapping[str, str]) -> list[str]:
+    """Arms that have no result, or none at some sizes, and why, by their words."""
+    return [f"The arm {words} failed: {why}" for words, why in failed.items()]
+
+
 def of_failed_fits(arm: str, lost: Mapping[str, int]) -> list[str]:
     """Fits of an arm that failed where others did not, by size."""
     listed = ", ".join(f"{many} with {size}" for size, many in lost.items() if many)

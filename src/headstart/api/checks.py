@@ -1,0 +1,52 @@
+"""What callers give, checked before any work: each wrong value is told by its parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from headstart.errors import UserError
+
+
+def check_whole(least: int = 1, *, optional: bool = False, **given: Any) -> None:
+    """Raise UserError for what is no whole number of at least `least`, nor None where that is `optional`.
+
+    >>> check_whole(folds=2.5)
+    Traceback (most recent call last):
+    headstart.errors.UserError: folds=2.5 is not possible: give a whole number of 1 or more.
+    """
+    for name, value in given.items():
+        if value is None and optional:
+            continue
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise UserError(f"{name}={value!r} is not possible: give a whole number of {least} or more.")
+
+
+def check_share(**given: Any) -> None:
+    """Raise UserError for what is neither None nor a number above 0 and below 1."""
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1):
+            raise UserError(f"{name}={value!r} is not possible: give a share above 0 and below 1, such as 0.95.")
+
+
+def listed(name: str, given: Any) -> list[Any]:
+    """A list or tuple as a list, and text with commas as what is between them. Raises UserError for others, and none.
+
+    >>> listed("classes", "7, 8")
+    ['7', '8']
+    """
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",") if part.strip()]
+    if isinstance(given, int):
+        given = [given]
+    if not isinstance(given, Sequence):
+        raise UserError(f"{name} is a list, or text with commas, not a {type(given).__name__}.")
+    if not len(given):
+        raise UserError(f"`{name}` is empty: name one at least.")
+    return list(given)
+
+
+def names(name: str, given: Any) -> list[str] | None:
+    """The same of names; None stays."""
+    return None if given is None else [str(each) for each in listed(name, given)]
