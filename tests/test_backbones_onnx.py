@@ -273,6 +273,19 @@ def test_external_data_that_change_while_the_program_runs_are_noticed(tmp_path: 
         made.openvino_model("pooled", (8, 6))
 
 
+def test_a_file_at_which_openvino_crashes_is_refused(tmp_path: Path) -> None:
+    """A convolution without its kernel ends the process that reads it, which is none of the user's."""
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    kernel = numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "k")
+    for inputs in (["k"], ["image"]):
+        nodes = [helper.make_node("Conv", inputs, ["c"]), helper.make_node("GlobalAveragePool", ["c"], ["pooled"])]
+        end = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, 4, 1, 1])
+        graph = helper.make_graph(nodes, "net", [picture], [end], [kernel])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "a.onnx")
+        with pytest.raises(WeightsError, match="cannot be read as an ONNX network"):
+            resolve(str(tmp_path / "a.onnx"))
+
+
 def test_a_network_of_another_format_is_no_onnx_whatever_its_name(tmp_path: Path) -> None:
     """OpenVINO's own format would read a second file that nobody checked."""
     import openvino as ov

@@ -184,7 +184,8 @@ def test_what_is_not_shown_to_be_worse_is_not_thereby_as_good() -> None:
     found = advise(pixels(50), [judged("best", 95, 10), judged("fast", 92, 40), judged("faster", 70, 400)])
     assert (found.best, found.fastest_not_worse) == ("best", "best")
     assert found.headline == (
-        "best has the highest accuracy of 3 backbones here: 95.0% right in cross-validation (95% interval 88.8 to 97.8%)."
+        "best has the highest accuracy of 3 backbones here: 95.0% right in cross-validation (95% interval 88.8 to "
+        "97.8%)."
     )
     assert "cannot be told apart from fast (92.0%, p = 0.25)" in found.sentences[0]
     assert found.sentences[1].startswith("None of them is shown to be as good within 2 points: use best")

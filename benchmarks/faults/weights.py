@@ -3,10 +3,10 @@
     python benchmarks/faults/weights.py [--scale 1.0] [--only h5]
 
 20,000 mutations of each at scale 1. A file is used, or refused by one sentence in under 2 s of processor time with less
-than 256 MB more than before; no code runs, no process but the one that reads HDF5 starts, nothing is written outside
-the folder that is written to, and what is used of Keras's files is finite. The readers run in processes of their own,
-so that one that hangs or crashes is counted and the rest goes on. `.h5` takes most of the time, for each file is read
-in a process of its own.
+than 256 MB more than before; no code runs, no process starts but those that read HDF5 and ONNX, nothing is written
+outside the folder that is written to, and what is used of Keras's files is finite. The readers run in processes of
+their own, so that one that hangs or crashes is counted and the rest goes on. `.h5` and ONNX take most of the time, for
+each new file is read in a process of its own first.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Watch:
         if not self.on:
             return
         if (event in self.CODE and not self._own(event, arguments)) or (
-            event == "subprocess.Popen" and "hdf5.py" not in str(arguments[1])
+            event == "subprocess.Popen" and not any(reader in str(arguments[1]) for reader in ("hdf5.py", "onnx_file"))
         ):
             self.seen.append(f"{event} {arguments!r}"[:200])
         elif (event == "open" and self._writes(arguments)) or event in self.WRITES:

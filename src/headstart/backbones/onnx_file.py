@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import external, openvino
+from headstart.backbones import external, memory, openvino
 from headstart.backbones.sidecar import Shape, Sidecar
 from headstart.errors import WeightsError
 from headstart.preprocess import Preprocess
@@ -24,17 +27,50 @@ WHOLE = (
 )
 
 
+READING = "import sys; from headstart.backbones.onnx_file import converted; converted(sys.argv[1])"
+PATIENCE = 600.0
+"""Seconds that the first reading of a file may take."""
+
+
 def read(path: Path) -> Any:
-    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats."""
+    """The network, read as ONNX alone: OpenVINO's own choice by content would also open its other formats.
+
+    A damaged file may crash OpenVINO, so the first time a process of its own reads it. Raises WeightsError.
+    """
+    external.check(path)  # before OpenVINO opens what the file names
+    cannot = f"{path} cannot be read as an ONNX network"
+    if memory.recall(_question(path)) is None:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", READING, str(path)], capture_output=True, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
+        if done.returncode not in (0, 1):  # what it raised is raised here too
+            raise WeightsError(f"{cannot}: OpenVINO crashes at it, so it is damaged.")
+        trust(path)
+    try:
+        return converted(path)
+    except Exception as error:  # a dozen kinds, without a common base
+        raise WeightsError(f"{cannot}.") from error
+
+
+def trust(path: Path) -> None:
+    """Remember that a file may be read in this process: one that was, or that this program wrote itself."""
+    memory.remember(_question(path), {"read": True})
+
+
+def _question(path: Path) -> list[Any]:
+    return ["onnx", version("openvino"), external.content(path) or tensors.sha256(path)]
+
+
+def converted(path: Path | str) -> Any:
+    """What OpenVINO makes of a file. Raises whatever it raises."""
     openvino.load()
     from openvino.frontend import FrontEndManager
 
-    external.check(path)  # before OpenVINO opens what the file names
-    try:
-        reader = FrontEndManager().load_by_framework("onnx")
-        return reader.convert(reader.load(str(path)))
-    except Exception as error:  # a dozen kinds, without a common base
-        raise WeightsError(f"{path} cannot be read as an ONNX network.") from error
+    reader = FrontEndManager().load_by_framework("onnx")
+    return reader.convert(reader.load(str(path)))
 
 
 def takes_pixels(model: Any, name: object) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.backbones import onnx_file
 from headstart.engines import Picture
 from headstart.errors import UserError
 from headstart.exported import GRAPHS, PICTURE
@@ -80,6 +81,7 @@ def write(graph: Any, folder: Path) -> None:
 
     onnx.checker.check_model(graph)
     onnx.save(graph, folder / GRAPHS["onnx"][0])
+    onnx_file.trust(folder / GRAPHS["onnx"][0])
 
 
 def run(folder: Path) -> Run:
