@@ -20,6 +20,7 @@ from PIL import Image
 from headstart import api
 from headstart.cli import _main
 from headstart.errors import DataError, UnknownName, UserError
+from headstart.report.study import write_study_report
 from headstart.report.study.tables import facts
 from headstart.study.arms import arms_of, primary_of
 from headstart.study.execute import Study, compare
@@ -348,7 +349,11 @@ class TestClaim:
 def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) -> None:
     """Digits are grey, so how they are shown makes a difference; pixels are no frozen features."""
     asked = recipe(arms=["pixels", "sprout"], sizes=[2], data={"limit": 300})
-    told = why(asked, compare(asked, tmp_path / "study"))
+    done = why(asked, compare(asked, tmp_path / "study"))
+    told = list(done.findings.experiments or ())
+    assert list(api.load_study(done.folder).findings.experiments or ()) == told
+    page = write_study_report(done.folder).read_text()
+    assert all(f"<li>{sentence.partition(':')[0]}:" in page for sentence in told) and 'href="#reasons"' in page
     assert [each.partition(":")[0] for each in told] == [
         "With features of the layer last_conv", "With pictures shown at 96 pixels",
         "With grey in one channel (if pictures are grey)", "With grey in false colours (if pictures are grey)",

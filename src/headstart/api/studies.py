@@ -25,13 +25,14 @@ def compare(
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
     out: Place | None = None, store: bool = True, command: str = "", cluster: str | None = None,
-    progress: Progress = silent,
+    why: bool = False, progress: Progress = silent,
 ) -> Study:  # fmt: skip
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 
     `sizes` are labelled pictures per class, and `all`; arms that train a network may have fewer `trained_repeats`;
     `margin` is an accuracy difference that does not matter, as a share; `command` is what the report says it was made
-    by; `cluster` is a Ray cluster whose tasks fit the cells. See `headstart compare --help` for the others. A study
+    by; `cluster` is a Ray cluster whose tasks fit the cells; with `why` the transfer arm of the claim is fitted once
+    more with one choice changed at a time (`experiments`). See `headstart compare --help` for the others. A study
     that `out` holds already goes on. Raises UserError and its kinds.
 
     >>> from tempfile import TemporaryDirectory
@@ -47,7 +48,7 @@ def compare(
         head_options=head_options, training=training, augment=augment, device=device, follow_links=follow_links,
         image_column=image_column, label_column=label_column,
     )  # fmt: skip
-    return carry_out_study(recipe, out, progress, store=store, command=str(command or ""), cluster=cluster)
+    return carry_out_study(recipe, out, progress, store=store, command=str(command or ""), cluster=cluster, why=why)
 
 
 def study_recipe(
@@ -112,14 +113,20 @@ def carry_out_study(
     store: bool = True,
     command: str = "",
     cluster: str | None = None,
+    why: bool = False,
 ) -> Study:
-    """Carry out a study's recipe, and write the study folder with its report."""
+    """Carry out a study's recipe, and write the study folder with its report; with `why`, reasons are tested too."""
     from headstart.cluster.tasks import spread_on
     from headstart.report.study import write_study_report
+    from headstart.study import why as reasons
     from headstart.study.execute import compare as execute
 
+    if why:
+        reasons.check(recipe)
     with spread_on(cluster) as spread:
         found = execute(recipe, out, progress, store=store, command=command, spread=spread)
+    if why:
+        found = reasons.why(recipe, found, progress, store=store)
     write_study_report(found.folder)
     return found
 

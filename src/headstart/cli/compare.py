@@ -17,7 +17,6 @@ from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.progress import Progress
-    from headstart.study.execute import Study
     from headstart.study.recipe import StudyRecipe
 
 
@@ -115,38 +114,18 @@ def compare(
             image_column=image_column,
             label_column=label_column,
         )
-        refuse(asked, plan=plan, why=why)
+        if plan and why:
+            raise UserError("--plan makes no study whose reasons --why could test; leave one of them out.")
         if not plan:
-            study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster)
-            tested = experiments(asked, study, progress, store=store) if why else []
+            study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster, why=why)
         else:
             told = planned(asked, out, progress, store=store)
     if plan:
         print("\n".join(told))
     else:
         tell(study)
-        for sentence in tested:
-            print(f"Experiment: {sentence}")
         if len(asked.arms) > 1 and not study.findings.comparisons:
             raise typer.Exit(1)
-
-
-def refuse(recipe: StudyRecipe, *, plan: bool, why: bool) -> None:
-    """Raise UserError, before any fit, for options that would do nothing."""
-    from headstart.errors import UserError
-    from headstart.study.why import check
-
-    if plan and why:
-        raise UserError("--plan makes no study whose reasons --why could test; leave one of them out.")
-    if why:
-        check(recipe)
-
-
-def experiments(recipe: StudyRecipe, study: Study, progress: Progress, *, store: bool) -> list[str]:
-    """What came of the reasons that an experiment can test."""
-    from headstart.study.why import why
-
-    return why(recipe, study, progress, store=store)
 
 
 def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store: bool) -> list[str]:

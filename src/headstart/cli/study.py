@@ -39,6 +39,8 @@ def tell(study: Study) -> None:
     for arm in found.arms:
         if arm.failed:
             print(f"Arm {arm.name} failed: {flagged(arm.failed)}", file=sys.stderr)
+    for sentence in found.experiments or ():
+        print(f"Experiment: {sentence}")
     for note in found.notes:
         if note.startswith(NOT_HAD):  # asked for, and not in the table
             print(f"Note: {note}")

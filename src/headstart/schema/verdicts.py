@@ -369,6 +369,8 @@ class Verdicts:
     training: tuple[TrainingCurve, ...] = ()
     per_class: tuple[PerClass, ...] = ()
     reasons: tuple[Reasons, ...] = ()
+    experiments: tuple[str, ...] | None = absent()
+    """What came of `--why`, a sentence each."""
     notes: tuple[str, ...] = ()
     command: str = ""
 

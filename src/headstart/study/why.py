@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headstart import records
 from headstart.errors import HeadstartError, UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.pairwise import Pair, compare_all
 from headstart.evidence.phrases import signed
 from headstart.preprocess import SMALL
 from headstart.progress import Progress, silent
-from headstart.schema.verdicts import Comparison
+from headstart.schema.verdicts import FILE, Comparison
 from headstart.study.arms import GREYS, arms_of, primary_of
 from headstart.study.execute import Study, compare
 from headstart.study.recipe import StudyRecipe
@@ -60,8 +61,11 @@ class Experiment:
     change: Mapping[str, Any]
 
 
-def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store: bool = True) -> list[str]:
-    """What each experiment came to, a sentence each. Raises UserError as `check` does."""
+def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store: bool = True) -> Study:
+    """The study with what each experiment came to, a sentence each, which its verdicts.json then has too.
+
+    Raises UserError as `check` does.
+    """
     claim = study.findings.study.primary
     first = claim[0].first if claim else ""
     text = _features(recipe, first)
@@ -72,7 +76,10 @@ def why(recipe: StudyRecipe, study: Study, progress: Progress = silent, *, store
             found[each.words] = compare(changed, study.folder / FOLDER / each.name, progress, store=store)
         except HeadstartError as error:
             told.append(f"With {each.words}: not possible ({error})")
-    return [*_judged(recipe, study, first, found), *told]
+    told = [*_judged(recipe, study, first, found), *told]
+    known = replace(study.findings, experiments=tuple(told))
+    records.write_json(study.folder / FILE, known.to_dict())
+    return replace(study, findings=known)
 
 
 def experiments(recipe: StudyRecipe, text: str) -> list[Experiment]:
