@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,6 +130,8 @@ def test_what_the_library_returns_it_takes_and_what_is_no_path_is_told(run: head
     for call in (headstart.load_run, headstart.load_study):
         with pytest.raises(UserError, match="A path is needed, as text or a Path, not a NoneType"):
             call(None)
+    with pytest.raises(UserError, match=r"report\.html is a file; name the folder of the run"):
+        headstart.load_run(run.folder / "report.html")
     with pytest.raises(UserError, match="A path or a name is needed, not a ndarray"):
         headstart.evaluate(run, np.zeros((2, 8, 8)))
 
@@ -140,3 +143,42 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
     monkeypatch.chdir(tmp_path)
     assert run.plot().save("~/chart.svg") == tmp_path / "chart.svg"
     assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda run: headstart.explain(run, np.zeros((1, 8, 8)), "out", nearest=-1), "nearest=-1 is not possible"),
+        (lambda run: headstart.predict(run, np.zeros((1, 8, 8)), coverage="0.9"), "coverage='0.9' is not possible"),
+        (lambda run: headstart.rank("digits", ["sprout"], folds="3"), "folds='3' is not possible"),
+        (lambda run: headstart.rank("digits", 5), "No backbone|Unknown backbone"),
+        (lambda run: headstart.suggest("digits", None, 2.5), "n=2.5 is not possible"),
+        (lambda run: headstart.compare("digits", sizes="2,al"), "sizes=al: write numbers"),
+        (lambda run: headstart.compare("digits", arms=[]), "`arms` is empty"),
+        (lambda run: headstart.compare("digits", arms=["sprout+finetune=0"]), "train at least 1 block"),
+        (lambda run: headstart.export(run, "out", max_drop=2.0), "max_drop=2.0 is for precision=int8"),
+        (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is no accuracy"),
+        (lambda run: headstart.compare("digits", margin=3), "margin=3 is not possible"),
+        (lambda run: headstart.TransferClassifier("sprout").fit([], []), "no picture was given"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_by_its_name(run: headstart.Run, asked: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        asked(run)
+
+
+def test_names_and_sizes_may_be_text_with_commas(tmp_path: Path) -> None:
+    digits = {"method": "pixels", "head": "prototype", "limit": 60, "store": False}
+    assert headstart.fit("digits", classes="7, 8", out=tmp_path / "run", **digits).classifier.classes == ("7", "8")
+    study = headstart.compare("digits", arms="pixels", sizes="2", classes=[7, 8], repeats=1, out=tmp_path / "study")
+    assert [size.name for size in study.findings.study.sizes] == ["2"]
+
+
+def test_an_arm_that_failed_is_in_the_notes(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"no weights")
+    asked = {"arms": ["pixels", f"sprout@{broken}"], "sizes": [2], "repeats": 1, "limit": 60}
+    study = headstart.compare("digits", out=tmp_path / "study", **asked)
+    assert study.findings.notes[0].startswith("The arm features of sprout") and "safetensors" in study.findings.notes[0]
+    command = ["compare", "digits", "--arms", ",".join(asked["arms"]), "--sizes", "2", "--repeats", "1"]
+    assert _main([*command, "--limit", "60", "--out", str(tmp_path / "study")]) == 1

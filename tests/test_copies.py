@@ -141,3 +141,15 @@ def test_few_pictures_or_none_are_left_alone() -> None:
     none: NDArray[np.uint8] = np.zeros((0, 16), np.uint8)
     assert find(none, None).near.tolist() == [] and numbered(none).tolist() == []
     assert len(np.unique(found_in(SCENES[:2]).near)) == 2
+
+
+def test_of_some_pictures_the_groups_are_numbered_without_gaps_and_pairs_point_at_them() -> None:
+    """What is left of a pair has no pair any more."""
+    found = Copies(
+        same=np.array([0, 1, 2, 1]), near=np.array([0, 1, 0, 1]), pairs=np.array([[0, 2]]), distances=np.array([0.1]),
+        together=np.array([0, 1, 0, 1]),
+    )  # fmt: skip
+    rest = found.reordered(np.array([3, 2, 0]))
+    assert rest.same.tolist() == [1, 2, 0] and rest.near.tolist() == [1, 0, 0] and rest.pairs.tolist() == [[2, 1]]
+    alone = found.reordered(np.array([1, 3, 2]))
+    assert alone.together.tolist() == [1, 1, 0] and not len(alone.pairs) and not len(alone.distances)

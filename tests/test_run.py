@@ -20,6 +20,7 @@ from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
 from headstart.images import digest, load
 from headstart.report import write_report
+from headstart.report.headline import headline
 from headstart.run import with_split_beside
 
 FILES = {
@@ -450,7 +451,9 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     assert contents["test"] and not contents["train"] & contents["test"] and few.scores["counts"]["train"] == 12
     assert any("of training pictures are left out of the test" in note for note in few.scores["notes"])
     brought = recipe(str(photos), data={"test": str(photos)})
-    scores = execute(brought, tmp_path / "run").scores
+    copied = execute(brought, tmp_path / "run")
+    scores = copied.scores
+    assert headline(copied.content).startswith("Nothing was tested: ")
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
     assert f"Of the pictures of test {n} are copies of training pictures: no other is left" in " ".join(scores["notes"])
@@ -516,7 +519,7 @@ def test_files_refused_while_listing_are_counted_too(photos: Path, tmp_path: Pat
 
 def test_predicting_nothing_is_an_error(digits_run, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nosuch.png"):
-        with pytest.raises(DataError, match="No picture"):
+        with pytest.raises(DataError, match="No picture|There is no file or folder"):
             inference.predict(digits_run.folder, [str(path)])
 
 

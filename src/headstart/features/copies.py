@@ -60,9 +60,16 @@ class Copies:
         return cls(none, none, np.zeros((0, 2), np.int64), np.zeros(0), none)
 
     def reordered(self, order: Codes) -> Copies:
-        """The same with the pictures in another order (n,)."""
-        place = np.argsort(order)
-        return Copies(self.same[order], self.near[order], place[self.pairs], self.distances, self.together[order])
+        """Of the pictures at `order` (m,), in that order; groups are numbered anew, without gaps."""
+        place = np.full(len(self.same), -1)
+        place[order] = np.arange(len(order))
+        pairs = place[self.pairs]
+        there = (pairs >= 0).all(axis=1)
+        same, near, together = (
+            np.unique(group[order], return_inverse=True)[1].reshape(-1)
+            for group in (self.same, self.near, self.together)
+        )
+        return Copies(same, near, pairs[there], self.distances[there], together)
 
 
 def led(group: Codes) -> Codes:

@@ -238,7 +238,7 @@ class _Extracting:
     def _refuse(self, refusal: Refusal) -> None:
         if self.extractor.settings.strict:
             why = f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
-            raise DataError(f"{refusal.name} cannot be used ({why}); without `strict` it would be left out.")
+            raise DataError(f"{refusal.name} cannot be used ({why}), and no picture may be left out here.")
         self.refused.append(refusal)
         self._advance()
 

@@ -56,7 +56,7 @@ class Extraction:
     """Which of the m pictures are copies of each other; near copies are found by the sketches."""
 
     def reordered(self, order: NDArray[np.int64]) -> Extraction:
-        """The same with the rows in another order (m,)."""
+        """Of the rows at `order` (m,), in that order."""
         features, kept, contents = self.features[order], self.kept[order], self.contents[order]
         sketches = None if self.sketches is None else self.sketches.take(order)
         copies = self.copies.reordered(order)

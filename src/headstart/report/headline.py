@@ -9,6 +9,7 @@ from headstart.report.parts import judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
+COPIES = "Nothing was tested: {named} were named correctly, and each is a copy of a training picture."
 UNSEEN = ", each by a classifier that had not seen it"
 BALANCED = 1.02
 """Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
@@ -20,6 +21,9 @@ def headline(scores: RunScores) -> str:
     if not part:
         return UNTESTED
     s = scored(scores)[part]
+    leak = (scores.leaks or {}).get(part)
+    if leak is not None and leak.copies >= s.n:
+        return COPIES.format(named=share_of(s, pictures(part, s.n)))
     named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
     return f"{named} named correctly{how}{between(s)}; {guessing(scores)}{_frozen(scores)}."

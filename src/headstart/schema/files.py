@@ -59,6 +59,8 @@ def read(kind: type[T], path: Path, what: str, again: str) -> T:
     """
     try:
         return from_json(kind, documents.read(path, MAX_BYTES))
+    except NotADirectoryError:
+        raise UserError(f"{path.parent} is a file; name the folder of the {what}.") from None
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not a finished {what}: it holds no {path.name}.") from None
     except (OSError, ValueError) as error:
