@@ -518,8 +518,8 @@ def test_files_refused_while_listing_are_counted_too(photos: Path, tmp_path: Pat
 
 
 def test_predicting_nothing_is_an_error(digits_run, tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nosuch.png"):
-        with pytest.raises(DataError, match="No picture|There is no file or folder"):
+    for path, said in ((tmp_path, "No picture was found"), (tmp_path / "nosuch.png", "There is no file or folder")):
+        with pytest.raises(DataError, match=said):
             inference.predict(digits_run.folder, [str(path)])
 
 
