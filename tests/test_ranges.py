@@ -40,6 +40,7 @@ def tiff(values: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:No pixel is above 1")
 def test_a_dark_picture_has_the_same_features_alone_and_beside_a_bright_one(kind: str) -> None:
     X = KINDS[kind]
     dark = (X[:4] / 300).astype(X.dtype)
@@ -78,7 +79,8 @@ def test_a_bundle_keeps_the_range_that_fit_saw(tmp_path: Path) -> None:
     fitted = TransferClassifier(method="pixels", head="prototype", cache=False).fit(X, LABELS)
     bundle.save(fitted.classifier_, tmp_path / "bundle")
     loaded = load_classifier(tmp_path / "bundle")
-    dark = from_arrays(X[:1] / 256, white=loaded.source.preprocess.white)
+    with pytest.warns(UserWarning, match=r"No pixel is above 1, and fit saw 0\.\.255.*bring them to 0\.\.255"):
+        dark = from_arrays(X[:1] / 256, white=loaded.source.preprocess.white)
     assert dark.read(0).max() == 1
     np.savez(tmp_path / "dark.npz", x_train=X / 256, y_train=LABELS, x_test=X / 256, y_test=LABELS)
     told = evaluate(tmp_path / "bundle", str(tmp_path / "dark.npz"))

@@ -62,6 +62,14 @@ def fits(pixels: NDArray[Any], white: int) -> bool:
     return bool(white and pixels.min() >= 0 and pixels.max() <= white * (1 + OVER))
 
 
+def shrunk(arrays: Sequence[NDArray[Any]], white: int) -> bool:
+    """Whether all floats are within 0..1, and fractions of it, where white is more: they may be of another scale."""
+    floats = [pixels for pixels in arrays if pixels.dtype.kind == "f" and pixels.size]
+    if white <= 1 or not floats or not all(pixels.max() <= 1 for pixels in floats):
+        return False
+    return any(bool((pixels % 1 != 0).any()) for pixels in floats)
+
+
 def white_of(pixels: NDArray[Any], white: Sequence[int] | None) -> int:
     """The white of one picture, or of one array of them that are read alike.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from headstart.images.names import escape, nfc
 from headstart.images.ranges import White
 from headstart.paths import expanded
 
+SHRUNK = (
+    "No pixel is above 1, and fit saw 0..{white}, so these pictures are read as nearly black; if they are 0..1, bring "
+    "them to 0..{white}."
+)
 _BLOCK = 1024  # pictures converted at a time, so that a large float array needs no second copy of its size
 
 
@@ -40,12 +45,15 @@ def from_arrays(
     mixes arrays (h,w[,c]), PIL pictures, encoded bytes and paths; labels: n names or numbers (None or NaN:
     unlabelled), or indices into `classes` when that is given; parts: one part for all, or n of them; white: the ranges
     that fitting saw (`preprocess.white` of a classifier), None for pictures to fit on, which are looked at together.
-    Raises `DataError` for shapes, values or lengths that do not fit.
+    Raises `DataError` for shapes, values or lengths that do not fit; warns of pictures that all are nearly black.
     """
     pixels = isinstance(images, np.ndarray) and images.dtype.kind not in "OUS"
     if not pixels:
         images = _listed(images)
-    white = seen_in([images] if pixels else [a for a in images if isinstance(a, np.ndarray)], white)
+    arrays = [images] if pixels else [a for a in images if isinstance(a, np.ndarray)]
+    if white is not None and ranges.shrunk(arrays, White(*white).floats):
+        warnings.warn(SHRUNK.format(white=White(*white).floats), stacklevel=2)
+    white = seen_in(arrays, white)
     items = to_uint8(images, white) if pixels else [_item(image, i, white) for i, image in enumerate(images)]
     index, names = encode(labels, classes, len(items))
     where = np.full(len(items), parts, PART) if np.ndim(parts) == 0 else np.asarray(parts, PART)
