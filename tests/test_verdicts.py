@@ -252,6 +252,12 @@ def test_no_measurable_difference_says_how_small_it_is_at_most() -> None:
     assert told.endswith(f"60% {ONE}. Both are right on the same test pictures.")
 
 
+def test_an_interval_that_says_nothing_is_called_so() -> None:
+    nothing = spread(0.05, 0.6)
+    told = sentence(comparison(nothing, nothing), setting(1))
+    assert "So little was measured that the true difference may be anything (95% interval -55.0 to +65.0" in told
+
+
 def test_inconclusive_gives_the_range_and_what_would_decide() -> None:
     lead = (
         f"This study cannot tell whether transfer helped: 90% against 60% {ONE}. The true difference may lie anywhere "

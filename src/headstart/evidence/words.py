@@ -37,6 +37,8 @@ from headstart.schema.verdicts import (
 )
 
 Floats = NDArray[np.float64]
+ANYTHING = 1.0
+"""An interval of a difference that is this wide, of 2 from -100 to +100 points, says nothing."""
 DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."
 HERE = "With this set of labelled pictures"
 PER_CLASS = "pictures per class"
@@ -145,8 +147,12 @@ def _open(found: Comparison, setting: Setting) -> Iterator[str]:
         yield "The verdict is not the same with and without them, or too few repeats are left."
     else:
         yield f"{lead}: {_figures(setting, 'against')}."
-        low, high = signed(verdict.difference.low or 0.0), signed(verdict.difference.high or 0.0)
-        yield f"The true difference may lie anywhere from {low} to {high} percentage points."
+        low, high = verdict.difference.low or 0.0, verdict.difference.high or 0.0
+        ends = f"{signed(low)} to {signed(high)} percentage points"
+        if high - low < ANYTHING:
+            yield f"The true difference may lie anywhere from {ends}."
+        else:
+            yield f"So little was measured that the true difference may be anything (95% interval {ends})."
         yield _decide(verdict, found.margin, setting.n_test)
 
 
