@@ -151,7 +151,7 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.explain(run, np.zeros((1, 8, 8)), "out", nearest=-1), "nearest=-1 is not possible"),
         (lambda run: headstart.predict(run, np.zeros((1, 8, 8)), coverage="0.9"), "coverage='0.9' is not possible"),
         (lambda run: headstart.rank("digits", ["sprout"], folds="3"), "folds='3' is not possible"),
-        (lambda run: headstart.rank("digits", 5), "No backbone|Unknown backbone"),
+        (lambda run: headstart.rank("digits", 5), "`backbones` is a list, or text with commas, and no int"),
         (lambda run: headstart.suggest("digits", None, 2.5), "n=2.5 is not possible"),
         (lambda run: headstart.compare("digits", sizes="2,al"), "sizes=al: write numbers"),
         (lambda run: headstart.compare("digits", arms=[]), "`arms` is empty"),
@@ -160,6 +160,7 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is no accuracy"),
         (lambda run: headstart.compare("digits", margin=3), "margin=3 is not possible"),
         (lambda run: headstart.TransferClassifier("sprout").fit([], []), "no picture was given"),
+        (lambda run: headstart.compare("digits", cluster="127.0.0.1:9"), "cluster=127.0.0.1:9: there is no cluster"),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_its_name(run: headstart.Run, asked: Any, said: str) -> None:

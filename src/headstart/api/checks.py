@@ -38,10 +38,8 @@ def listed(name: str, given: Any) -> list[Any]:
     """
     if isinstance(given, str):
         given = [part.strip() for part in given.split(",") if part.strip()]
-    if isinstance(given, int):
-        given = [given]
     if not isinstance(given, Sequence):
-        raise UserError(f"{name} is a list, or text with commas, not a {type(given).__name__}.")
+        raise UserError(f"`{name}` is a list, or text with commas, and no {type(given).__name__}.")
     if not len(given):
         raise UserError(f"`{name}` is empty: name one at least.")
     return list(given)

@@ -99,7 +99,7 @@ def _sizes(given: Sequence[int | str] | int | str) -> list[int | str]:
     """`5,20,all` -> [5, 20, 'all']."""
     from headstart.api.checks import listed
 
-    found = listed("sizes", given)
+    found = [given] if isinstance(given, int) else listed("sizes", given)
     if wrong := [size for size in found if not str(size).isdigit() and size != "all"]:
         raise UserError(f"sizes={wrong[0]}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
     return ["all" if size == "all" else int(size) for size in found]
