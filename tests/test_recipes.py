@@ -66,8 +66,9 @@ class TestShipped:
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
         assert all(len(line.split()) > 4 for line in lines)
-        assert _main(["recipes", "show", "zoo-tour"]) == 0
-        assert capsys.readouterr().out == text("zoo-tour")
+        for words in (["show", "zoo-tour"], ["zoo-tour"]):  # its name alone is enough
+            assert _main(["recipes", *words]) == 0
+            assert capsys.readouterr().out == text("zoo-tour")
 
     def test_an_unknown_recipe_shows_the_nearest(self) -> None:
         with pytest.raises(UnknownName, match="did you mean digits-sprout"):

@@ -5,13 +5,24 @@ from __future__ import annotations
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from headstart.cli.terminal import print
 
+
+class Recipes(TyperGroup):
+    """The commands, and the names of recipes, which stand for `show`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments begin with, and the arguments behind it."""
+        return super().resolve_command(ctx, ["show", *args] if args[0] in names() else args)
+
+
 app = typer.Typer(
+    cls=Recipes,
     help="The classic experiments as recipes: list them, print one; `headstart run NAME` runs it.",
     invoke_without_command=True,
 )
