@@ -230,8 +230,8 @@ class Recipe(Document):
 def _explain(document: type[Document], error: ValidationError, where: str) -> UserError:
     first = error.errors()[0]
     *path, key = [str(part) for part in first["loc"]] or ["recipe"]
-    section = document.model_fields.get(path[0]) if path else None
     if first["type"] == "extra_forbidden":
+        section = document.model_fields.get(path[0]) if path else None
         model = section.annotation if section is not None else document
         known = (
             model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else document.model_fields
@@ -256,5 +256,5 @@ def _parameter(document: type[Document], place: tuple[int | str, ...]) -> str:
         model = model.model_fields[str(part)].annotation
     *outer, key = path or ["recipe"]
     if not outer or outer[0] == "training":
-        return ".".join(path)
+        return ".".join([*outer, key])
     return {"name": outer[0], "source": outer[0], "options": f"{outer[0]}_options"}.get(key, key)

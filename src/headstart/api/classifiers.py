@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.api.checks import names
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -43,7 +44,6 @@ def fit(
     ...     (run.folder / "report.html").is_file(), run.scores["after"]["cv"]["n"]
     (True, 100)
     """
-    from headstart.api.checks import names
     from headstart.api.idle import check_fit
     from headstart.augment import for_recipe
     from headstart.recipe import Recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.api.checks import check_whole
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -41,7 +42,6 @@ def suggest(
     >>> len(first), len(then), {one.index for one in first} & {one.index for one in then}
     (10, 5, set())
     """
-    from headstart.api.checks import check_whole
     from headstart.labelling.album import Looks
     from headstart.labelling.suggest import suggest as execute
 

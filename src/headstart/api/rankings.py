@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.api.checks import check_whole, listed
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, expanded, features_dir
@@ -47,7 +48,6 @@ def rank(
     >>> [row["backbone"] for row in saved.ranking["backbones"]]
     ['sprout', 'sprout@none']
     """
-    from headstart.api.checks import check_whole, listed
     from headstart.backbones.spelling import parse_list
     from headstart.images.options import Reading
     from headstart.ranking.local import local_backbones

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.api.checks import listed, names
 from headstart.errors import UserError
 from headstart.paths import Place, absolute, expanded
 from headstart.progress import Progress, silent
@@ -62,7 +63,6 @@ def study_recipe(
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
 ) -> StudyRecipe:  # fmt: skip
     """The recipe of a study as `compare` takes it. Raises UserError and its kinds, for what would do nothing too."""
-    from headstart.api.checks import listed, names
     from headstart.api.idle import check_study
     from headstart.augment import for_recipe
     from headstart.study.recipe import StudyRecipe
@@ -97,8 +97,6 @@ def study_recipe(
 
 def _sizes(given: Sequence[int | str] | int | str) -> list[int | str]:
     """`5,20,all` -> [5, 20, 'all']."""
-    from headstart.api.checks import listed
-
     found = [given] if isinstance(given, int) else listed("sizes", given)
     if wrong := [size for size in found if not str(size).isdigit() and size != "all"]:
         raise UserError(f"sizes={wrong[0]}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headstart.api.checks import check_share, check_whole
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, check_name, expanded, features_dir
@@ -43,7 +44,6 @@ def predict(
     '0'
     """
     from headstart import inference
-    from headstart.api.checks import check_share
 
     check_share(coverage=coverage)
     return inference.predict(
@@ -83,7 +83,6 @@ def explain(
     >>> found.pictures[0].predicted, found.pictures[0].map.method
     ('0', 'cam')
     """
-    from headstart.api.checks import check_whole
     from headstart.explaining import files
 
     check_whole(0, nearest=nearest)

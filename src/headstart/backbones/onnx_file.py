@@ -28,6 +28,7 @@ WHOLE = (
 
 
 READING = "import sys; from headstart.backbones.onnx_file import converted; converted(sys.argv[1])"
+SURVIVED = {"read": True}
 PATIENCE = 600.0
 """Seconds that the first reading of a file may take."""
 
@@ -38,8 +39,8 @@ def read(path: Path) -> Any:
     A damaged file may crash OpenVINO, so the first time a process of its own reads it. Raises WeightsError.
     """
     external.check(path)  # before OpenVINO opens what the file names
-    cannot = f"{path} cannot be read as an ONNX network"
-    if memory.recall(_question(path)) is None:
+    cannot, question = f"{path} cannot be read as an ONNX network", _question(path)
+    if memory.recall(question) is None:
         try:
             done = subprocess.run(
                 [sys.executable, "-P", "-c", READING, str(path)], capture_output=True, timeout=PATIENCE
@@ -48,7 +49,7 @@ def read(path: Path) -> Any:
             raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
         if done.returncode not in (0, 1):  # what it raised is raised here too
             raise WeightsError(f"{cannot}: OpenVINO crashes at it, so it is damaged.")
-        trust(path)
+        memory.remember(question, SURVIVED)
     try:
         return converted(path)
     except Exception as error:  # a dozen kinds, without a common base
@@ -56,8 +57,8 @@ def read(path: Path) -> Any:
 
 
 def trust(path: Path) -> None:
-    """Remember that a file may be read in this process: one that was, or that this program wrote itself."""
-    memory.remember(_question(path), {"read": True})
+    """Remember that a file may be read in this process: this program wrote it itself."""
+    memory.remember(_question(path), SURVIVED)
 
 
 def _question(path: Path) -> list[Any]:

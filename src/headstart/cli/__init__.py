@@ -44,9 +44,9 @@ def _main(arguments: list[str]) -> int:
 
         args = [_at_home(argument) for argument in arguments]
         code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
-        return _stopped() if code == 130 else code  # Typer turns Ctrl-C into this code
+        return _stopped(arguments) if code == 130 else code  # Typer turns Ctrl-C into this code
     except KeyboardInterrupt:
-        return _stopped()
+        return _stopped(arguments)
     except Exception as error:
         told = _told(error, arguments)
         if told is None:
@@ -66,7 +66,7 @@ def _told(error: Any, arguments: list[str]) -> int | None:
         said = error.format_message().rstrip(".")
         return _say(f"{said}{'' if said.endswith('?') else '.'} See: headstart {_command(arguments)}--help", 2)
     if isinstance(error, typer.Abort) or stopping.signals:  # a library that turned the interrupt into its own error
-        return _stopped()
+        return _stopped(arguments)
     if isinstance(error, HeadstartError):
         return _say(str(error), 2 if isinstance(error, UserError) else 1)
     if isinstance(error, OSError) and (error.filename or error.errno):
@@ -74,8 +74,8 @@ def _told(error: Any, arguments: list[str]) -> int | None:
     return None
 
 
-def _stopped() -> int:
-    how = " (a training with --resume)" if sys.argv[1:2] and sys.argv[1] in RESUMED else ""
+def _stopped(arguments: list[str]) -> int:
+    how = " (a training with --resume)" if arguments and arguments[0] in RESUMED else ""
     return _say(f"{stopping.word()} {KEPT}{how}.", stopping.code())
 
 

@@ -153,12 +153,12 @@ def fit(
     from headstart import api
     from headstart.errors import UserError
 
-    named_settings = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     training = options(train or [], "--train optimiser=sgd")
-    for name, value in named_settings.items():
-        if value is not None and name in training:
-            raise UserError(f"{name} is given twice: `{name}` and training.{name}={training[name]}; leave one out.")
-        training |= {} if value is None else {name: value}
+    flags = {"unfreeze": unfreeze, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    named = {name: value for name, value in flags.items() if value is not None}
+    if name := next((name for name in named if name in training), None):
+        raise UserError(f"{name} is given twice: `{name}` and training.{name}={training[name]}; leave one out.")
+    training |= named
     if unfreeze is not None:
         with contextlib.suppress(ValueError):
             training["unfreeze"] = int(unfreeze)

@@ -67,7 +67,6 @@ def rank(
     `headstart rank photos --all-local --weights-folder weights --out rankings/photos`
     """
     from headstart import api
-    from headstart.cli.fit import listed
     from headstart.errors import UserError
 
     if all_local == (backbones is not None):
@@ -75,7 +74,7 @@ def rank(
     with progress_bar() as progress:
         found = api.rank(
             data,
-            None if backbones is None else listed(backbones),
+            backbones,
             weights_folder=weights_folder,
             limit=limit,
             folds=folds,

@@ -120,7 +120,6 @@ def _augmentation(scores: RunScores) -> None:
 
 
 def _difference(step: Mapping[str, Any]) -> str:
-
     return f" ({plural(step['mended'], 'mistake')} mended, {step['made']} made)" if "mended" in step else ""
 
 

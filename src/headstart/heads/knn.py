@@ -100,8 +100,10 @@ class KNNHead(Head):
         loss = float(-np.log(self.prior_)[self.codes_].mean())
         self.history_ = [{"k": 0.0, "val_log_loss": loss}, *(trials.history() if trials else [])]
         self.report_ |= {"k": k, "metric": self.metric, "class_weight": self.class_weight, "rows": len(self.codes_)}
-        given = "as given" if k == self.k else f"all rows there are; {self.k:,} were asked for" if self.k else ""
-        note_choice(self, {"k": float(k)}, trials, given or "too few rows to choose")
+        how = "too few rows to choose"
+        if self.k is not None:
+            how = "as given" if k == self.k else f"all rows there are; {self.k:,} were asked for"
+        note_choice(self, {"k": float(k)}, trials, how)
         if trials and len(trials.found) > 1 and k in (KS[0], trials.found[-1].settings["k"]):
             self.notes_.append(f"k = {k} is at the edge of the grid: the best value may lie beyond.")
 

@@ -14,7 +14,7 @@ from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal
-from headstart.labelling.tables import brought, image_cells, read_labels, write_labels
+from headstart.labelling.tables import Known, brought, image_cells, read_labels, write_labels
 from headstart.phrases import plural
 from headstart.visible import visible
 
@@ -229,14 +229,16 @@ class Session:
 
         A process that is killed leaves the table as it was `before` the last action, or as it is after it.
         """
-        found = read_labels(self.out, self.album.images).labels
-        if found not in (before, dict(self.snapshot().labels)):
-            self.take(self.out)
+        known = read_labels(self.out, self.album.images)
+        if known.labels not in (before, dict(self.snapshot().labels)):
+            self._take(known, self.out)
 
     def take(self, data: Path | str, reading: Reading | None = None) -> int:
         """Take up the labels of a table or of class folders; how many were new. Raises UserError and its kinds."""
+        return self._take(brought(data, self.album.images, reading), data)
+
+    def _take(self, known: Known, data: Path | str) -> int:
         with self._lock:
-            known = (read_labels if data == self.out else brought)(data, self.album.images, reading)
             if known.strangers:
                 self.notes.append(f"{plural(known.strangers, 'label')} of {data} left out: no such picture here.")
             for name in natural_sort(known.labels.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def render(found: RankingContent) -> str:
 
 def view(found: RankingContent) -> dict[str, Any]:
     """Everything the template names."""
-    advice = found.advice
+    advice, hints = found.advice, {each.hint: each for each in found.hints}
     return {
         "title": shown(found.data.title),
         "created": shown(found.created)[:16].replace("T", " "),
@@ -80,9 +80,9 @@ def view(found: RankingContent) -> dict[str, Any]:
         "sentences": [_whole(shown(text, 1000)) for text in advice.sentences],
         "warnings": [_whole(shown(text, 1000)) for text in advice.warnings],
         "chart": chart(found),
-        "rows": [row(each, found.hints) for each in (found.baseline, *found.backbones)],
-        "hints": [_hint(name, found.hints) for name in HINTS],
-        "agreed": bool(found.hints),
+        "rows": [row(each, hints) for each in (found.baseline, *found.backbones)],
+        "hints": [_hint(name, hints) for name in HINTS],
+        "agreed": bool(hints),
         "measured": [(term, words.format(**_facts(found))) for term, words in MEASURED],
         "failed": [(shown(each.backbone), shown(each.reason, 1000)) for each in found.failed],
         "notes": [shown(note, 1000) for note in found.notes],
@@ -103,7 +103,7 @@ def _point(each: RankedBackbone) -> ScatterPoint:
     return ScatterPoint(shown(each.backbone), each.accuracy, *bounds, each.images_per_s or 0.0, each.standing, front)
 
 
-def row(found: RankedBackbone, hints: Sequence[HintAgreement]) -> dict[str, Any]:
+def row(found: RankedBackbone, hints: Mapping[str, HintAgreement]) -> dict[str, Any]:
     """A line of the tables in words."""
     baseline, best = not found.written, found.standing == "best"
     marks = ["no backbone"] if baseline else [STANDING[found.standing], "on the front" if found.on_front else ""]
@@ -123,16 +123,16 @@ def row(found: RankedBackbone, hints: Sequence[HintAgreement]) -> dict[str, Any]
             NOTHING if found.multiply_adds is None else f"{found.multiply_adds / 1e9:.2f} G",
         ],
         "hints": [
-            (_minus(decimal(value(found), 3)), any(h.hint == name and h.first == found.backbone for h in hints))
+            (_minus(decimal(value(found), 3)), name in hints and hints[name].first == found.backbone)
             for name, value in HINTS.items()
         ],
         "licence": shown(marked(found.licence)) or NOTHING,
     }
 
 
-def _hint(name: str, hints: Sequence[HintAgreement]) -> dict[str, str]:
-    taus = [each.tau for each in hints if each.hint == name]
-    return {"name": name.removeprefix("the regularised "), "tau": _minus(decimal(taus[0] if taus else None, 2))}
+def _hint(name: str, hints: Mapping[str, HintAgreement]) -> dict[str, str]:
+    tau = hints[name].tau if name in hints else None
+    return {"name": name.removeprefix("the regularised "), "tau": _minus(decimal(tau, 2))}
 
 
 def _facts(found: RankingContent) -> dict[str, str]:

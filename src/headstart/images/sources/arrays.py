@@ -51,8 +51,8 @@ def from_arrays(
     if not pixels:
         images = _listed(images)
     arrays = [images] if pixels else [a for a in images if isinstance(a, np.ndarray)]
-    if white is not None and ranges.shrunk(arrays, White(*white).floats):
-        warnings.warn(SHRUNK.format(white=White(*white).floats), stacklevel=2)
+    if white is not None and ranges.shrunk(arrays, told := White(*white).floats):
+        warnings.warn(SHRUNK.format(white=told), stacklevel=2)
     white = seen_in(arrays, white)
     items = to_uint8(images, white) if pixels else [_item(image, i, white) for i, image in enumerate(images)]
     index, names = encode(labels, classes, len(items))

@@ -154,8 +154,8 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
     labelled = zip(images.names, images.labels.tolist(), strict=True)
     per_part = {(name.split("/")[0] if layout.parts else "", images.classes[k]) for name, k in labelled}
     empty = [(t, name) for t, name in layout.class_folders if (class_name(t), class_name(name)) not in per_part]
+    folders = [f"{top}/{name}" if top else name for top, name in empty]
     if empty and not options.allow_empty_classes:
-        folders = [f"{top}/{name}" if top else name for top, name in empty]
         raise DataError(
             f"{images.title}: no picture in the class folder {_listed(folders)}; "
             f"add pictures, remove the folder, or add allow_empty_classes=True.{cured(images.refused)}"
@@ -166,7 +166,7 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
     if not empty:
         return images
     left_out = "Class folders that hold no picture are left out"
-    return replace(images, notes=(*images.notes, f"{left_out}: {_listed(name for _, name in empty)}."))
+    return replace(images, notes=(*images.notes, f"{left_out}: {_listed(folders)}."))
 
 
 def _listed(names: Iterable[str]) -> str:
