@@ -257,7 +257,7 @@ def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
     assert found.data.n == 120
     assert "--backbones sprout@none,sprout,sprout@" in found.command
     assert "took part in this choice" in " ".join(found.notes)
-    assert claim(tmp_path / "out") == tmp_path / "out"
+    assert claim(tmp_path / "out", "digits") == tmp_path / "out"
 
 
 def test_a_stored_feature_gives_the_same_accuracy_and_the_speed_is_measured_again(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
     with pytest.raises(UserError, match="holds other files"):
-        claim(tmp_path)
+        claim(tmp_path, "digits")
 
 
 def test_two_of_one_short_name_get_their_whole_spelling(tmp_path: Path) -> None:

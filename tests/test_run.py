@@ -191,6 +191,32 @@ def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> N
         execute(recipe(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fit", ".", "--method", "pixels"],
+        ["fit", "digits", "--test", ".", "--out", "red/deep"],
+        ["compare", ".", "--arms", "pixels,sprout"],
+        ["rank", ".", "--backbones", "sprout", "--out", "ranked"],
+        ["audit", "."],
+    ],
+)
+def test_results_never_go_into_the_folder_of_pictures_where_they_would_be_a_class(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(photos)
+    assert _main(words) == 2
+    assert "inside the folder of pictures" in capsys.readouterr().err
+    assert sorted(p.name for p in photos.iterdir()) == ["blue", "red"]
+
+
+def test_empty_names_between_commas_are_no_classes(tmp_path: Path) -> None:
+    _main(
+        ["fit", "digits", "--method", "pixels", "--classes", "7,,8,", "--limit", "60", "--out", str(tmp_path / "run")]
+    )
+    assert list(load_run(tmp_path / "run").classifier.classes) == ["7", "8"]
+
+
 # ---- the bundle
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from headstart import shared
 from headstart.errors import DataError, UserError
+from headstart.paths import expanded
 
 PACKAGES = (
     "headstart", "torch", "torchvision", "timm", "openvino", "scikit-learn", "scipy", "numpy", "pillow", "lmdb",
@@ -50,6 +51,30 @@ def claim(folder: Path, what: str = "run", file: str = "recipe.toml", beside: Co
         raise UserError(f"out={folder} holds other files and no {what}; name a new folder or an earlier {what}'s.")
     check_writable(folder)
     return folder
+
+
+def output_folder(
+    out: str | os.PathLike[str] | None, default: Path, *data: object, what: str = "run", file: str = "recipe.toml",
+    beside: Collection[str] = (REFUSED,),
+) -> Path:  # fmt: skip
+    """The folder to write: `out` as `claim` has it, else the first `unused` one; never within a folder of `data`.
+
+    Raises UserError.
+    """
+    folder = unused(default) if out is None else claim(expanded(out), what, file, beside)
+    check_outside(folder, *data)
+    return folder
+
+
+def check_outside(folder: Path, *data: object) -> None:
+    """Raise UserError when `folder` is within a folder of pictures: its next reader would take it for a class."""
+    for given in data:
+        root = expanded(given) if isinstance(given, str | os.PathLike) else None
+        if root and root.is_dir() and root.resolve() in folder.resolve().parents:
+            raise UserError(
+                f"The results would go to {folder}, inside the folder of pictures {root}, and be read as a class "
+                "there: name a folder outside it with `out`."
+            )
 
 
 def unused(folder: Path) -> Path:

@@ -33,7 +33,7 @@ from headstart.images.parts import part_rows, rows_in
 from headstart.logits import apply_temperature, fit_temperature
 from headstart.network_folds import cross_validated
 from headstart.outcome import Outcome
-from headstart.paths import expanded, features_dir
+from headstart.paths import features_dir
 from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 from headstart.schema.scores import FILE, Memory, RunScores, Temperature, read
@@ -182,7 +182,8 @@ def execute(
     """
     started = time.perf_counter()
     check_choices(recipe, out, resume, target)
-    folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
+    data = recipe.data
+    folder = records.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
     check_unfinished(folder, resume)
     earlier = earlier_scores(folder)
     settings = Settings(features_dir() if store else None, strict=recipe.data.strict)

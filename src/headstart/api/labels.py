@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_whole
+from headstart.api.checks import check_whole, names
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -73,7 +73,7 @@ def label(
     data: Place,
     *,
     out: Place = "labels.csv",
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | str | None = None,
     labels: Place | None = None,
     looks: Looks | None = None,
     port: int = 8000,
@@ -98,5 +98,5 @@ def label(
     from headstart.labelling.album import Looks
 
     known = None if labels is None else absolute(labels)
-    request = LabelRequest(data, expanded(out), classes, known, looks or Looks(), port)
+    request = LabelRequest(data, expanded(out), names("classes", classes) or (), known, looks or Looks(), port)
     execute(request, Settings(features_dir() if store else None), started, progress)

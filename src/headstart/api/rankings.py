@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.api.checks import check_whole, listed
@@ -78,13 +77,12 @@ def carry_out_ranking(
     cluster: str | None = None,
 ) -> SavedRanking:
     """Rank what a request names, and write the folder with its report."""
-    from headstart import records
     from headstart.cluster.tasks import spread_on
     from headstart.ranking.files import SavedRanking, claim, write
     from headstart.ranking.rank import rank as execute
     from headstart.report.ranking import write_ranking_report
 
-    folder = records.unused(Path("rankings") / Path(request.data).stem) if out is None else claim(expanded(out))
+    folder = claim(out, request.data)
     with spread_on(cluster) as spread:
         found = execute(request, Settings(features_dir() if store else None), progress, spread)
     saved = SavedRanking(folder, write(found, folder))

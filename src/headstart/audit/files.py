@@ -16,15 +16,18 @@ from headstart.audit.execute import Audit
 from headstart.audit.findings import Finding
 from headstart.errors import UserError
 from headstart.images import ImageSet
-from headstart.paths import expanded
+from headstart.paths import Place, expanded
 
 JSON = "audit.json"
 COLUMNS = ("check", "level", "name", "label", "split", "detail", "other", "suggested", "score", "left_out")
 
 
-def claim(folder: Path) -> Path:
-    """The folder, new, empty or an earlier audit's to write anew. Raises UserError when it holds something else."""
-    return records.claim(folder, "audit", JSON, beside=())
+def claim(out: Place | None, data: str, test: str | None = None) -> Path:
+    """The folder to write: `out`, new, empty or an earlier audit's, or a new one by the name of the data.
+
+    Raises UserError when it holds something else, or is among the pictures.
+    """
+    return records.output_folder(out, Path("audits") / Path(data).stem, data, test, what="audit", file=JSON, beside=())
 
 
 def write(audit: Audit, folder: Path) -> dict[str, Any]:

@@ -84,7 +84,6 @@ def carry_out(
     """Audit, write the folder with its report and the clean table, print what was found; exit 1 where it fails."""
     import sys
 
-    from headstart import records
     from headstart.audit import files
     from headstart.audit.execute import audit as run
     from headstart.audit.execute import listed
@@ -95,7 +94,7 @@ def carry_out(
     pictures = listed(request)
     if clean is not None:
         files.check_clean(clean, pictures[0])
-    folder = files.claim(out) if out else records.unused(Path("audits") / Path(request.data).stem)
+    folder = files.claim(out, request.data, request.test)
     with progress_bar() as progress:
         done = run(request, Settings(features_dir() if store else None), progress, pictures)
     found = files.write(done, folder)

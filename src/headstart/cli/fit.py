@@ -180,7 +180,7 @@ def fit(
             augment=augment,
             views=views,
             tta=tta,
-            classes=listed(classes) if classes else None,
+            classes=classes,
             limit=limit,
             train_per_class=train_per_class,
             test=test,
@@ -224,11 +224,6 @@ def tell(finished: Run) -> None:
     if finished.replaced is not None:
         print(f"The run that was in {finished.folder} is replaced; it had: {headline(finished.replaced)}")
     print(f"Report: {finished.folder / 'report.html'}")
-
-
-def listed(text: str) -> list[str]:
-    """`7, 8` -> ['7', '8']."""
-    return [part.strip() for part in text.split(",")]
 
 
 def options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:

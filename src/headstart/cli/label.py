@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn, listed
+from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import plural
@@ -74,7 +74,7 @@ def label(
             api.label(
                 data,
                 out=out or Path("labels.csv"),
-                classes=listed(classes) if classes else (),
+                classes=classes,
                 labels=labels,
                 looks=looks,
                 port=port,

@@ -21,7 +21,6 @@ from headstart.cluster.connect import connected, is_client
 from headstart.errors import HeadstartError, NotConverged, UserError
 from headstart.features.extract import Settings
 from headstart.fitting import STATE, begin_training, check_unfinished
-from headstart.paths import expanded
 from headstart.progress import Progress, silent
 from headstart.recipe import TRAINED, Recipe
 from headstart.run import default_name
@@ -52,7 +51,8 @@ def train(
         raise UserError(f"`workers` train a network; with method={recipe.method} only a head is fitted: leave it out.")
     if workers.count < 1:
         raise UserError(f"workers={workers.count}: it must be at least 1.")
-    folder = records.claim(expanded(out)) if out else records.unused(Path("runs") / default_name(recipe))
+    data = recipe.data
+    folder = records.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
     folder = folder.absolute()
     check_unfinished(folder, resume)
     if recipe.training.threads is None:

@@ -61,6 +61,7 @@ def explain(
 ) -> Explanations:
     """See `headstart.explain`."""
     folder = records.claim(out, what="explanation", file=FILE, beside=())
+    records.check_outside(folder, pictures)
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
         limits = Limits(white=White(*classifier.source.preprocess.white))

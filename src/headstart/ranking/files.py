@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart import records
 from headstart.backbones.spelling import spell
+from headstart.paths import Place
 from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
@@ -60,9 +61,12 @@ class SavedRanking:
         return shown_as(self.content.advice.headline, {"ranking": chart(self.content)})
 
 
-def claim(folder: Path) -> Path:
-    """The folder, new, empty or an earlier ranking's to write anew. Raises UserError when it holds something else."""
-    return records.claim(folder, "ranking", FILE, beside=())
+def claim(out: Place | None, data: str) -> Path:
+    """The folder to write: `out`, new, empty or an earlier ranking's, or a new one by the name of the data.
+
+    Raises UserError when it holds something else, or is among the pictures.
+    """
+    return records.output_folder(out, Path("rankings") / Path(data).stem, data, what="ranking", file=FILE, beside=())
 
 
 def write(ranking: Ranking, folder: Path) -> RankingContent:

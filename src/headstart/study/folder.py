@@ -35,8 +35,10 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
     if out is None:
         out = _default(recipe)
         records.check_writable(out)
+        records.check_outside(out, recipe.data.source, recipe.data.test)
         return out
     out = records.claim(expanded(out), "study", RECIPE, beside=())
+    records.check_outside(out, recipe.data.source, recipe.data.test)
     if (out / RECIPE).is_file() and not StudyRecipe.load(out / RECIPE).grows_into(recipe):
         raise UserError(
             f"out={out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
