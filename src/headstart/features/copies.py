@@ -7,7 +7,7 @@ of a network: which network is asked must not decide who is a copy, and many see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -30,8 +30,10 @@ COMPARED = 40_000
 LARGEST = 5
 """A group of near copies of more than a fifth of all pictures is none: the pictures are alike, not the same."""
 _CELLS = 8, 16  # cells a side in which candidates are looked for, and in which they are compared
-_ZOOMS = 1.0, 0.95, 0.9  # parts of a side that a crop may have left
-_HOPEFUL = 0.6  # of the usual distance: what is farther apart, before it is laid over each other, is no candidate
+_ZOOMS = {1.0: 1, 0.95: 3, 0.9: 3}  # parts of a side that a crop may have left: places along a side where it is tried
+_FINE_ZOOMS = {0.975: 5, 0.95: 5, 0.925: 5, 0.9: 5}  # the same where a pair is nearly near enough
+_HOPEFUL = 0.65  # of the usual distance: what is farther apart, before it is laid over each other, is no candidate
+_CLOSE = 1.5  # times `NEAR`: up to which a pair is laid over each other once more, in finer steps
 _FLAT = 6.0  # levels of 255: the deviation of a thumbnail below which it shows nothing to compare
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -103,7 +105,8 @@ def _found(contents: NDArray[np.uint8], sketches: Sketches | None) -> Copies:
         return Copies(same, same, *empty, same)
     same = joined(n, np.concatenate([_chained(same), _chained(numbered(sketches.pixels))]))
     first = np.unique(same, return_index=True)[1]  # one of each content
-    pairs, distances = near(sketches.thumbs[first]) if len(first) <= COMPARED else empty
+    sharp = np.minimum(sketches.facts["height"], sketches.facts["width"]) >= SIDE
+    pairs, distances = near(sketches.thumbs[first], sharp[first]) if len(first) <= COMPARED else empty
     pairs = first[pairs]
     group = joined(n, np.concatenate([_chained(same), pairs]))
     sizes = np.bincount(group)
@@ -154,8 +157,10 @@ def _chained(group: Codes) -> Codes:
     return np.column_stack([order[:-1][alike], order[1:][alike]])
 
 
-def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
+def near(thumbs: NDArray[np.uint8], sharp: NDArray[np.bool_]) -> tuple[Codes, NDArray[np.float64]]:
     """Pairs (m, 2) of thumbnails (n, s, s, 3) that are near copies, and how near, 0 to `NEAR`.
+
+    `sharp` (n,) are thumbnails of pictures that were no smaller: they can be laid over each other in finer steps.
 
     Each picture is compared with those most like it, as they are and mirrored, whole and with a little cut off. Their
     distance counts as a share of that to the picture's `NEIGHBOUR`-th neighbour: what is near in pictures of
@@ -183,8 +188,11 @@ def near(thumbs: NDArray[np.uint8]) -> tuple[Codes, NDArray[np.float64]]:
     usual = np.concatenate(usuals)
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     pairs = pairs[shows[pairs].all(axis=1)]
-    apart = _apart(floats, pairs)
-    share = apart / np.maximum(np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]]), 1e-9)
+    usually = np.maximum(np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]]), 1e-9)
+    apart = _apart(floats, pairs, _ZOOMS)
+    again = (apart >= NEAR * usually) & (apart < _CLOSE * NEAR * usually) & sharp[pairs].all(axis=1)
+    apart[again] = np.minimum(apart[again], _apart(floats, pairs[again], _FINE_ZOOMS))
+    share = apart / usually
     kept = (share < NEAR) & (apart < FAR)
     return pairs[kept], share[kept]
 
@@ -211,7 +219,7 @@ def _deviation(floats: Rows) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(square - np.square(mean), 0)))
 
 
-def _apart(floats: Rows, pairs: Codes) -> NDArray[np.float64]:
+def _apart(floats: Rows, pairs: Codes, zooms: Mapping[float, int]) -> NDArray[np.float64]:
     """Distances (m,) of the pictures of each pair where they are laid over each other in the best way that is tried."""
     least = np.full(len(pairs), 2.0)
     if not len(pairs):
@@ -221,8 +229,8 @@ def _apart(floats: Rows, pairs: Codes) -> NDArray[np.float64]:
     floats = floats[used]
     whole = _unit(_cut(floats, _CELLS[1], 0.0, 1.0, 0.0, 1.0))
     for seen in (floats, floats[:, :, ::-1]):
-        for zoom in _ZOOMS:
-            offsets = (0.0,) if zoom == 1.0 else (0.0, (1 - zoom) / 2, 1 - zoom)
+        for zoom, places in zooms.items():
+            offsets = np.linspace(0.0, 1 - zoom, places)
             for top in offsets:
                 for left in offsets:
                     part = _unit(_cut(seen, _CELLS[1], top, top + zoom, left, left + zoom))
