@@ -30,7 +30,7 @@ class UnknownName(UserError):
     """A name that is in no table; shows the nearest names, or all of them when they are few."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        names = list(known)
+        names, name = list(known), str(name)
         name = name if len(name) <= 200 and name.isprintable() else ascii(name[:200])[1:-1]
         near = nearest(name, names)
         if near:

@@ -30,6 +30,18 @@ def check_share(**given: Any) -> None:
             raise UserError(f"{name}={value!r} is not possible: give a share above 0 and below 1, such as 0.95.")
 
 
+def check_flags(**given: Any) -> None:
+    """Raise UserError for what is neither True nor False: the text 'no' would count as true.
+
+    >>> check_flags(store="no")
+    Traceback (most recent call last):
+    headstart.errors.UserError: store='no' is not possible: give True or False.
+    """
+    for name, value in given.items():
+        if value not in (True, False):
+            raise UserError(f"{name}={value!r} is not possible: give True or False.")
+
+
 def listed(name: str, given: Any) -> list[Any]:
     """A list or tuple as a list, and text with commas as what is between them. Raises UserError for others, and none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import names
+from headstart.api.checks import check_flags, names
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -48,6 +48,7 @@ def fit(
     from headstart.augment import for_recipe
     from headstart.recipe import Recipe
 
+    check_flags(strict=strict, allow_empty_classes=allow_empty_classes, follow_links=follow_links)
     values = {
         "method": method, "seed": seed,
         "data": {
@@ -90,6 +91,7 @@ def carry_out(
     from headstart.report import write_report
     from headstart.run import execute
 
+    check_flags(store=store, resume=resume)
     if workers is None and cluster is not None:
         raise UserError(f"cluster={cluster}: say how many of it train the network; add workers=2, for example.")
     if workers is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headstart.api.checks import check_whole, listed
+from headstart.api.checks import check_flags, check_whole, listed
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, expanded, features_dir
@@ -55,6 +55,7 @@ def rank(
     check_whole(optional=True, limit=limit, image_size=image_size)
     check_whole(2, folds=folds)
     check_whole(0, seed=seed)
+    check_flags(follow_links=follow_links, store=store)
     folder = None if weights_folder is None else expanded(weights_folder)
     if folder is not None and backbones is not None:
         raise UserError("`weights_folder` is for ranking all that is here; with `backbones`, name a file as NAME@FILE.")

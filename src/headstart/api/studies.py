@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import listed, names
+from headstart.api.checks import check_flags, listed, names
 from headstart.errors import UserError
 from headstart.paths import Place, absolute, expanded
 from headstart.progress import Progress, silent
@@ -119,6 +119,7 @@ def carry_out_study(
     from headstart.study import why as reasons
     from headstart.study.execute import compare as execute
 
+    check_flags(store=store, why=why)
     if why:
         reasons.check(recipe)
     with spread_on(cluster) as spread:

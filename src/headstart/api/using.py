@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_share, check_whole
+from headstart.api.checks import check_flags, check_share, check_whole
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, check_name, expanded, features_dir
@@ -46,6 +46,7 @@ def predict(
     from headstart import inference
 
     check_share(coverage=coverage)
+    check_flags(strict=strict, follow_links=follow_links)
     return inference.predict(
         expanded(run),
         pictures,
@@ -86,6 +87,7 @@ def explain(
     from headstart.explaining import files
 
     check_whole(0, nearest=nearest)
+    check_flags(check=check, follow_links=follow_links)
     asked = files.Asked(method, check, nearest, follow_links)
     return files.explain(expanded(run), pictures, expanded(out), asked, Settings(features_dir()), progress)
 
@@ -114,6 +116,7 @@ def evaluate(
     from headstart import inference
 
     check_name(data)
+    check_flags(strict=strict, follow_links=follow_links)
     return inference.evaluate(
         expanded(run),
         str(data),

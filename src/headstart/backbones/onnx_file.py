@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ WHOLE = (
 
 READING = "import sys; from headstart.backbones.onnx_file import converted; converted(sys.argv[1])"
 SURVIVED = {"read": True}
+CRASH = "OpenVINO crashes at it, so it is damaged"
 PATIENCE = 600.0
 """Seconds that the first reading of a file may take."""
 
@@ -48,7 +50,9 @@ def read(path: Path) -> Any:
         except subprocess.TimeoutExpired:
             raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
         if done.returncode not in (0, 1):  # what it raised is raised here too
-            raise WeightsError(f"{cannot}: OpenVINO crashes at it, so it is damaged.")
+            killed = sys.platform != "win32" and done.returncode == -signal.SIGKILL
+            cause = "the system ended what read it, which may be for want of memory" if killed else CRASH
+            raise WeightsError(f"{cannot}: {cause}.")
         memory.remember(question, SURVIVED)
     try:
         return converted(path)
