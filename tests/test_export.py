@@ -192,6 +192,22 @@ def test_the_example_that_comes_along_needs_the_runtime_alone(
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     ours = headstart.predict(run, file).rows(1)[0]
     assert printed.split()[1] == ours["predicted"] and abs(float(printed.split()[2]) - ours["confidence"]) < 1e-4
+    assert ours["known"] is not ("none of these classes" in printed)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_example_knows_strangers_and_reads_16_bits(
+    made: dict[str, Path], run: Path, name: str, tmp_path: Path
+) -> None:
+    stranger, deep = tmp_path / "stranger.png", tmp_path / "deep.png"
+    Image.fromarray(np.tile(np.uint8([0, 255]), (8, 4))).save(stranger)
+    Image.fromarray(small_pictures()[3].astype(np.uint16) * 257).save(deep)
+    command = [sys.executable, str(made[name] / "example.py"), str(stranger), str(deep)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = headstart.predict(run, [stranger, deep]).rows(1)
+    assert [row["known"] for row in ours] == [False, True]
+    assert printed[0].endswith("like no training picture: none of these classes")
+    assert printed[1].split()[1:] == [ours[1]["predicted"], f"{ours[1]['confidence']:.6f}"]
 
 
 def test_predicting_with_an_export_imports_no_pytorch(made: dict[str, Path], tmp_path: Path) -> None:

@@ -103,6 +103,13 @@ def test_the_accuracy_in_scores_is_the_one_counted_from_the_predictions(digits_r
     assert digits_run.scores["after"]["cv"]["accuracy"] > 0.85 > digits_run.scores["before"]["cv"]["accuracy"]
 
 
+def test_whoever_may_read_a_new_file_may_read_a_bundle(digits_run, tmp_path: Path) -> None:
+    """A classifier is often fitted by one user and served by another."""
+    (tmp_path / "new").touch()
+    files = [path for path in (digits_run.folder / "bundle").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode for path in files} == {(tmp_path / "new").stat().st_mode} and len(files) > 5
+
+
 def test_with_a_test_part_the_predictions_are_those_of_every_part(tmp_path: Path) -> None:
     done = execute(recipe(head={"name": "logistic"}), tmp_path / "run")
     told = rows(done.folder / "predictions.csv")
@@ -483,6 +490,14 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
     assert f"Of the pictures of test {n} are copies of training pictures: no other is left" in " ".join(scores["notes"])
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    for i in range(5):  # of one colour and named by the other, so none is answered rightly
+        Image.new("RGB", (100, 120), (250 - i, 90, 20)).save(other / "blue" / f"new {i}.png")
+    some = execute(recipe(str(photos), data={"test": str(other)}), tmp_path / "some").content
+    assert headline(some).startswith("0% of 5 test pictures that copy no training picture named correctly (95%")
+    assert "); with the 90 copies, 94.7% of 95; guessing (always “red”): 63.2%." in headline(some)
+    assert '"name": "Accuracy", "value": 0.0' in (tmp_path / "some" / "bundle" / "MODEL_CARD.md").read_text()
     clean = execute(recipe(), tmp_path / "digits").scores
     assert "leaks" not in clean and "copies of training" not in " ".join(clean["notes"])
 

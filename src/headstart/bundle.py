@@ -26,7 +26,7 @@ from headstart import seen as digests
 from headstart.augment import Augment
 from headstart.classifier import Classifier
 from headstart.engines import choose
-from headstart.errors import BundleError, HeadstartError, UserError
+from headstart.errors import BundleError, UserError
 from headstart.features.extract import Extractor
 from headstart.features.source import FeatureSource
 from headstart.heads import HEADS, Head
@@ -51,44 +51,37 @@ def save(
     `seen` (n, 16) are digests of the pictures that it was fitted on, so that `inference.evaluate` knows them again.
     `extractor` is of the classifier's source, where one is open: the golden pictures go through it.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     folder = expanded(folder)
-    try:
-        with replacing_folder(folder) as part:
-            arrays = {k: np.ascontiguousarray(v) for k, v in classifier.head.to_arrays().items()}
-            save_file(arrays, part / manifests.HEAD)
-            if seen is not None:
-                digests.write(seen, part)
-            if classifier.novelty is not None:
-                novelty.write(classifier.novelty, part)
-            if classifier.conformal is not None:
-                conformal.write(classifier.conformal, part)
-            golden.write(classifier.made_golden(extractor), part)
-            backbone = _save_backbone(classifier, part)
-            known = set(classifier.head.classes_.tolist())
-            manifest = {
-                "format": manifests.FORMAT,
-                "version": manifests.VERSION,
-                "classes": list(classifier.classes),
-                "untrained": [name for k, name in enumerate(classifier.classes) if k not in known],
-                "temperature": classifier.temperature,
-                "head": {"name": _name_of(classifier.head), "config": documents.holdable(classifier.head.config())},
-                "layer": classifier.source.layer,
-                "preprocess": classifier.source.preprocess.to_dict(),
-                "backbone": backbone,
-                "averaging": _averaging(classifier.averaging),
-                "novelty": classifier.novelty and {"threshold": classifier.novelty.threshold},
-                "files": {
-                    p.relative_to(part).as_posix(): {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)}
-                    for p in sorted(part.rglob("*"))
-                    if p.is_file()
-                },
-            }
-            (part / manifests.NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    except SafetensorError as error:
-        raise HeadstartError(f"The bundle cannot be written to {folder.parent}: {error}.") from error
+    with replacing_folder(folder) as part:
+        tensors.write(classifier.head.to_arrays(), part / manifests.HEAD)
+        if seen is not None:
+            digests.write(seen, part)
+        if classifier.novelty is not None:
+            novelty.write(classifier.novelty, part)
+        if classifier.conformal is not None:
+            conformal.write(classifier.conformal, part)
+        golden.write(classifier.made_golden(extractor), part)
+        backbone = _save_backbone(classifier, part)
+        known = set(classifier.head.classes_.tolist())
+        manifest = {
+            "format": manifests.FORMAT,
+            "version": manifests.VERSION,
+            "classes": list(classifier.classes),
+            "untrained": [name for k, name in enumerate(classifier.classes) if k not in known],
+            "temperature": classifier.temperature,
+            "head": {"name": _name_of(classifier.head), "config": documents.holdable(classifier.head.config())},
+            "layer": classifier.source.layer,
+            "preprocess": classifier.source.preprocess.to_dict(),
+            "backbone": backbone,
+            "averaging": _averaging(classifier.averaging),
+            "novelty": classifier.novelty and {"threshold": classifier.novelty.threshold},
+            "files": {
+                p.relative_to(part).as_posix(): {"bytes": p.stat().st_size, "sha256": tensors.sha256(p)}
+                for p in sorted(part.rglob("*"))
+                if p.is_file()
+            },
+        }
+        (part / manifests.NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return folder
 
 

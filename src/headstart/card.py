@@ -19,7 +19,7 @@ from headstart.manifest import Manifest
 from headstart.novelty import ALARMS
 from headstart.phrases import percent, plural
 from headstart.preprocess import Preprocess
-from headstart.report.headline import between, headline, share_of
+from headstart.report.headline import between, headline, share_of, without_copies
 from headstart.report.numbers import count, decimal, shown
 from headstart.report.parts import PART_WORDS, judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
@@ -87,7 +87,7 @@ def _header(scores: RunScores) -> str:
 
 
 def _result(scores: RunScores, part: str) -> dict[str, Any]:
-    found, data = scored(scores)[part], _name_of(scores.run.test or scores.run.data)
+    found, data = without_copies(scores) or scored(scores)[part], _name_of(scores.run.test or scores.run.data)
     metrics = [{"type": "accuracy", "name": "Accuracy", "value": round(found.accuracy, 6)}]
     if found.macro_f1 is not None:
         metrics.append({"type": "f1", "name": "Macro F1", "value": round(found.macro_f1, 6)})

@@ -62,9 +62,7 @@ class Conformal:
 
 def write(conformal: Conformal, folder: Path) -> None:
     """Write the scores to `folder`."""
-    from safetensors.numpy import save_file
-
-    save_file({"scores": np.ascontiguousarray(conformal.scores)}, folder / FILE)
+    tensors.write({"scores": conformal.scores}, folder / FILE)
 
 
 def read(folder: Path) -> Conformal:

@@ -102,10 +102,8 @@ class Golden:
 
 def write(golden: Golden, folder: Path) -> None:
     """Write pictures and probabilities to `folder`."""
-    from safetensors.numpy import save_file
-
     arrays: dict[str, NDArray[Any]] = {f"picture.{i:02}": each for i, each in enumerate(golden.pictures)}
-    save_file({**arrays, "probabilities": np.ascontiguousarray(golden.probabilities)}, folder / FILE)
+    tensors.write({**arrays, "probabilities": golden.probabilities}, folder / FILE)
 
 
 def read(folder: Path, classes: int) -> Golden:

@@ -78,8 +78,6 @@ def _answers(
     fitted: Fitted, judged: NDArray[np.bool_], folder: Path, settings: Settings, progress: Progress
 ) -> dict[str, Logits]:
     """Logits (m, k) of the m training pictures that are `judged`, by a network trained on the others."""
-    from safetensors.numpy import save_file
-
     kept = folder / "answers.safetensors"
     if kept.is_file():
         return tensors.arrays(kept)
@@ -102,7 +100,7 @@ def _answers(
     if one.record is not None and one.record.frozen is not None:
         found["frozen"] = one.record.frozen[test]
     with replacing(kept) as beside:
-        save_file({name: np.ascontiguousarray(logits) for name, logits in found.items()}, beside)
+        tensors.write(found, beside)
     one.done()
     return found
 

@@ -150,12 +150,10 @@ class Novelty:
 
 def write(novelty: Novelty, folder: Path) -> None:
     """Write all but the threshold, which the manifest has, to `folder`."""
-    from safetensors.numpy import save_file
-
-    arrays: dict[str, NDArray[Any]] = {"reference": np.ascontiguousarray(novelty.reference)}
+    arrays: dict[str, NDArray[Any]] = {"reference": novelty.reference}
     if novelty.sketch is not None:
         arrays |= {"buckets": novelty.sketch.buckets, "signs": novelty.sketch.signs}
-    save_file(arrays, folder / FILE)
+    tensors.write(arrays, folder / FILE)
 
 
 def read(folder: Path, threshold: float | None, d: int) -> Novelty:

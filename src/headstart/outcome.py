@@ -25,11 +25,15 @@ from headstart.images.groups import torn
 from headstart.images.parts import PARTS, part_rows, rows_in
 from headstart.logits import apply_temperature
 from headstart.metrics import score
-from headstart.phrases import plural
+from headstart.phrases import first_of, plural
 from headstart.pictures import Pictures
 from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 
+IN_EIGHT_BITS = (
+    "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says of a "
+    "picture can differ a little from predictions.csv."
+)
 TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
 
 
@@ -86,6 +90,8 @@ class Outcome:
                 *self.fitted.extraction.notes,
                 *self._told_leaks(),
                 *self._copies_in_folds(),
+                *self._lone_classes(),
+                *([IN_EIGHT_BITS] if self.fitted.recipe.engine.precision == "int8" else []),
                 *self._doubts(),
                 *head.notes_,
             ),
@@ -190,7 +196,7 @@ class Outcome:
         said = [f"{n:,} {what}" for n, what in counts if n]
         if not said:
             return []
-        return [f"Among the pictures: {'; '.join(said)}. `headstart audit` shows them."]
+        return [f"Among the pictures: {'; '.join(said)}. headstart audit shows them."]
 
     @property
     def _crossed(self) -> slice:
@@ -203,6 +209,19 @@ class Outcome:
         if not n:
             return []
         return [f"Copies and near copies ({plural(n, 'picture')}) were always judged together, in one fold."]
+
+    def _lone_classes(self) -> list[str]:
+        """A note on classes that cross-validation cannot name: one picture is never both learnt from and judged."""
+        sizes = np.bincount(self.images.labels[self._crossed], minlength=len(self.images.classes))
+        alone = [self.images.classes[k] for k in np.flatnonzero(sizes == 1)]
+        if not alone:
+            return []
+        who, them = ("Class", "it") if len(alone) == 1 else ("Classes", "them")
+        has = "has one labelled picture" if len(alone) == 1 else "have one labelled picture each"
+        return [
+            f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it does not learn from the "
+            "picture that it asks about."
+        ]
 
     def _before(self) -> dict[str, PartScores]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""

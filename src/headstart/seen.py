@@ -34,9 +34,7 @@ def known(contents: Digests, seen: Digests) -> NDArray[np.bool_]:
 
 def write(seen: Digests, folder: Path) -> None:
     """Write the digests (n, 16) of seen pictures to `folder`."""
-    from safetensors.numpy import save_file
-
-    save_file({"seen": distinct(seen)}, folder / FILE)
+    tensors.write({"seen": distinct(seen)}, folder / FILE)
 
 
 def read(folder: Path) -> Digests:

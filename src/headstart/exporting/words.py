@@ -4,43 +4,46 @@ from __future__ import annotations
 
 from headstart.preprocess import Preprocess
 
-PYTHON_ONNX = '''"""Name what pictures show: python example.py PICTURE... Needs onnxruntime, numpy and pillow."""
+PYTHON = '''"""Name what pictures show: python example.py PICTURE... Needs {needs}, numpy and pillow."""
 import json, sys
 from pathlib import Path
-import numpy as np, onnxruntime
+import numpy as np, {needs}
 from PIL import Image, ImageOps
 
 here = Path(__file__).parent
-classes = json.loads((here / "export.json").read_text(encoding="utf-8"))["classes"]
-session = onnxruntime.InferenceSession(here / "model.onnx", providers=["CPUExecutionProvider"])
+export = json.loads((here / "export.json").read_text(encoding="utf-8"))
+most = (export["novelty"] or {{}}).get("threshold")  # of strangeness; above it, a picture is of none of the classes
+wanted = ["probabilities"] if most is None else ["probabilities", "strangeness"]
+{opened}
 for name in sys.argv[1:]:
-    picture = ImageOps.exif_transpose(Image.open(name)).convert("RGBA")
+    picture = ImageOps.exif_transpose(Image.open(name))
+    if picture.mode.startswith("I"):  # 16 bits a pixel
+        picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
+    picture = picture.convert("RGBA")
     picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    probabilities = session.run(["probabilities"], {"picture": np.asarray(picture)[None]})[0][0]
-    print(name, classes[probabilities.argmax()], f"{probabilities.max():.6f}")
+    probabilities, *strangeness = {answered}
+    best = probabilities[0].argmax()
+    known = most is None or strangeness[0][0] <= most
+    named = export["classes"][best], f"{{probabilities[0][best]:.6f}}"
+    print(name, *named, *([] if known else ["but like no training picture: none of these classes"]))
 '''
-PYTHON_OPENVINO = '''"""Name what pictures show: python example.py PICTURE... Needs openvino, numpy and pillow."""
-import json, sys
-from pathlib import Path
-import numpy as np, openvino
-from PIL import Image, ImageOps
-
-here = Path(__file__).parent
-classes = json.loads((here / "export.json").read_text(encoding="utf-8"))["classes"]
-model = openvino.Core().compile_model(here / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-for name in sys.argv[1:]:
-    picture = ImageOps.exif_transpose(Image.open(name)).convert("RGBA")
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    probabilities = model({"picture": np.asarray(picture)[None]})["probabilities"][0]
-    print(name, classes[probabilities.argmax()], f"{probabilities.max():.6f}")
-'''
+PYTHON_ONNX = PYTHON.format(
+    needs="onnxruntime",
+    opened='session = onnxruntime.InferenceSession(here / "model.onnx", providers=["CPUExecutionProvider"])',
+    answered='session.run(wanted, {"picture": np.asarray(picture)[None]})',
+)
+PYTHON_OPENVINO = PYTHON.format(
+    needs="openvino",
+    opened='model = openvino.Core().compile_model(here / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})',
+    answered='map(model({"picture": np.asarray(picture)[None]}).__getitem__, wanted)',
+)
 BROWSER = """<!doctype html>
 <meta charset="utf-8"><title>Name what a picture shows</title>
 <!-- In this folder: npm install onnxruntime-web, then python -m http.server, and open example.html there. -->
 <input type="file" accept="image/*"><output></output>
 <script type="module">
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
-const { classes } = await (await fetch("export.json")).json();
+const { classes, novelty } = await (await fetch("export.json")).json();
 const session = await ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
 window.name_picture = async (blob) => {
   const picture = await createImageBitmap(blob, { colorSpaceConversion: "none" }), { width, height } = picture;
@@ -48,11 +51,16 @@ window.name_picture = async (blob) => {
   canvas.fillStyle = "white"; canvas.fillRect(0, 0, width, height); canvas.drawImage(picture, 0, 0);
   const rgb = canvas.getImageData(0, 0, width, height).data.filter((_, i) => i % 4 < 3);
   const tensor = new ort.Tensor("uint8", Uint8Array.from(rgb), [1, height, width, 3]);
-  return Array.from((await session.run({ picture: tensor }, ["probabilities"])).probabilities.data);
+  const most = novelty?.threshold ?? Infinity;  // of strangeness; above it, a picture is of none of the classes
+  const found = await session.run({ picture: tensor });
+  const answer = Array.from(found.probabilities.data);
+  answer.known = !(found.strangeness?.data[0] > most);
+  return answer;
 };
 document.querySelector("input").onchange = async (event) => {
   const p = await window.name_picture(event.target.files[0]), best = p.indexOf(Math.max(...p));
-  document.querySelector("output").textContent = `${classes[best]} ${p[best].toFixed(4)}`;
+  document.querySelector("output").textContent =
+    `${classes[best]} ${p[best].toFixed(4)}${p.known ? "" : ", but like no training picture: none of these classes"}`;
 };
 </script>
 """

@@ -91,6 +91,8 @@ class Extractor:
         Raises DataError when no picture is left, or at the first refusal if `settings.strict`. An interrupt (Ctrl-C)
         keeps in the store what was computed until then.
         """
+        if self.settings.strict and images.refused:
+            raise images.refused[0].error()
         sketched = 0 < len(images) <= sketches
         return _Extracting(self, images, progress, view, sketched=sketched).run()
 
@@ -237,8 +239,7 @@ class _Extracting:
 
     def _refuse(self, refusal: Refusal) -> None:
         if self.extractor.settings.strict:
-            why = f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
-            raise DataError(f"{refusal.name} cannot be used ({why}), and no picture may be left out here.")
+            raise refusal.error()
         self.refused.append(refusal)
         self._advance()
 
@@ -298,6 +299,8 @@ def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     if not refused:
         return f"{images.title} holds no picture."
     first, why = refused[0], by_reason(r.reason for r in refused)
+    if len(images) == 1:
+        return f"{first.name} cannot be used ({why.removeprefix('1 ')}).{cured([*images.refused, first])}"
     return (
         f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}."
         f"{cured([*images.refused, *refused])}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 LINK = "a link to "
 """What the detail of a refused link out of the folder begins with."""
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
@@ -25,6 +26,8 @@ def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
             if links == 1
             else f"{links:,} links lead out of the folder and are not followed; follow_links=True follows them."
         )
+    if tables := sum(r.name.lower().endswith(TABLES) for r in listed):
+        said.append(f"{tables:,} of them {'is a table' if tables == 1 else 'are tables'}, which fit and evaluate take.")
     for name, cure in READERS.items():
         count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)
         if count:

@@ -26,6 +26,11 @@ class Refusal:
     reason: str
     detail: str = ""
 
+    def error(self) -> DataError:
+        """What is raised where no picture may be left out (`--strict`)."""
+        why = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        return DataError(f"{self.name} cannot be used ({why}), and no picture may be left out here.")
+
 
 @dataclass(frozen=True)
 class Probe:

@@ -63,7 +63,7 @@ def load_unlabelled(
     pictures = _several(pictures)
     images = load(pictures, labelled=False, limits=limits, follow_links=follow_links)
     if strict and images.refused:
-        raise DataError(f"{images.refused[0].name} cannot be used ({images.refused[0].reason}).")
+        raise images.refused[0].error()
     if not len(images):
         missing = [one.name for one in images.refused if one.reason == "missing-file"]
         if missing:

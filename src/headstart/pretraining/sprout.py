@@ -205,8 +205,6 @@ def _sheets(recipe: SproutRecipe, folders: tuple[Path, ...], report: Report) -> 
 
 def write_weights(state: dict[str, torch.Tensor], edition: int, folder: Path) -> Path:
     """The network without a classifier, in half precision, with its sidecar."""
-    from safetensors.torch import save_file
-
     from headstart import tensors
     from headstart.backbones import sidecar
 
@@ -214,7 +212,7 @@ def write_weights(state: dict[str, torch.Tensor], edition: int, folder: Path) ->
     file = folder / WEIGHTS
     kept = {k: v for k, v in state.items() if v.is_floating_point()}
     with replacing(file) as part:
-        save_file({k: v.half().contiguous() for k, v in kept.items()}, part)
+        tensors.write({k: v.half().numpy() for k, v in kept.items()}, part)
     found = sidecar.Sidecar(
         "embedded:sprout", PREPROCESS, tensors.sha256(file), {"edition": edition}, num_classes=0, licence=LICENCE
     )

@@ -11,8 +11,11 @@ from headstart.schema.scores import PartScores, RunScores
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
 COPIES = "Nothing was tested: {named} were named correctly, and each is a copy of a training picture."
 UNSEEN = ", each by a classifier that had not seen it"
+WITHOUT = "{named} that copy no training picture named correctly{between}; with the {copies}, {share} of {n:,}"
 BALANCED = 1.02
 """Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
+LOPSIDED = 1.5
+"""The same of the judged part, where the classes fitted on are balanced: what chance makes of few pictures is less."""
 
 
 def headline(scores: RunScores) -> str:
@@ -26,7 +29,31 @@ def headline(scores: RunScores) -> str:
         return COPIES.format(named=share_of(s, pictures(part, s.n)))
     named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
-    return f"{named} named correctly{how}{between(s)}; {guessing(scores)}{_frozen(scores)}."
+    told = f"{named} named correctly{how}{between(s)}"
+    if clean := without_copies(scores):
+        told = WITHOUT.format(
+            named=share_of(clean, pictures(part, clean.n)), between=between(clean),
+            copies=plural(s.n - clean.n, "copy", "copies"), share=percent(s.accuracy, digits_for(s.n)), n=s.n,
+        )  # fmt: skip
+    return f"{told}; {guessing(scores)}{_frozen(scores)}."
+
+
+def without_copies(scores: RunScores) -> PartScores | None:
+    """The scores of the judged part without its copies of training pictures, where that reads as another accuracy."""
+    part = judged_part(scores)
+    leak = (scores.leaks or {}).get(part)
+    if leak is None or leak.without is None:
+        return None
+    found, whole = leak.without, scored(scores)[part]
+    clean = PartScores(
+        n=int(found["n"]),
+        accuracy=found["accuracy"],
+        accuracy_low=found["accuracy_low"],
+        accuracy_high=found["accuracy_high"],
+        log_loss=found.get("log_loss"),
+    )
+    same = percent(clean.accuracy, digits_for(clean.n)) == percent(whole.accuracy, digits_for(whole.n))
+    return None if same else clean
 
 
 def share_of(s: PartScores, what: str) -> str:
@@ -45,15 +72,15 @@ def _ends(s: PartScores) -> str:
 
 
 def guessing(scores: RunScores) -> str:
-    """What guessing would reach on the judged part: any class where they are balanced, else always the commonest."""
+    """What guessing would reach on the judged part: any class where they are balanced, else always its commonest."""
     found = scored(scores)
     judged = found[judged_part(scores)]
     sizes, trained = class_sizes(judged), class_sizes(found.get("train") or judged)
-    common = max(trained, key=lambda name: trained[name])
-    equal = sum(trained.values()) / len(trained)
-    if trained[common] < max(BALANCED * equal, equal + 1):
+    equal, share = sum(trained.values()) / len(trained), sum(sizes.values()) / len(sizes)
+    common = max(sizes, key=lambda name: sizes[name])
+    if max(trained.values()) < max(BALANCED * equal, equal + 1) and sizes[common] < max(LOPSIDED * share, share + 2):
         return f"guessing: {percent(1 / len(sizes)).replace('.0%', '%')}"
-    return f"guessing (always {quoted(common)}): {percent(sizes.get(common, 0) / max(1, sum(sizes.values())))}"
+    return f"guessing (always {quoted(common)}): {percent(sizes[common] / max(1, sum(sizes.values())))}"
 
 
 def _frozen(scores: RunScores) -> str:
