@@ -138,6 +138,12 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["backbones", "--sort", "sise"], "did you mean size"),
         (["backbones", "--max-params", "ten"], "10M"),
         (["backbones", "--fits", "8"], "raise --fits"),
+        (
+            ["fit", "digits", "--set", "C=1", "--set", "C=2"],
+            "C is given twice: --set C=1 and --set C=2; leave one out.",
+        ),
+        (["predict", "runs/nope", "x.png"], "There is no folder runs/nope: name a run folder"),
+        (["run", "."], "The recipe . is a folder; name a file, as recipe.toml."),
         (["backbones", "--fits", "224", "show", "vgg16"], "behind the command"),
         (["fit", "digits", "--method", "scratch", "--train", "threads=100000"], "less than or equal to 1024"),
         (["fit", "digits", "--backbone", "sprout", "--image-size", "1"], "too small for a network; give 8 or more"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from colours import two_colours
-from headstart import TransferClassifier, fit
+from headstart import TransferClassifier, fit, predict
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier
 from headstart.cli import _main
@@ -268,6 +268,16 @@ def test_the_command_explains_what_can_be_read_and_lists_the_rest(run: Path, tmp
     page = (tmp_path / "out/index.html").read_text()
     assert "&lt;b&gt;" in page and "<b>.png" not in page and "bad.jpg" in page
     assert page.count("<img") == 5  # the picture, its map, and three neighbours
+
+
+def test_a_stranger_is_told_as_none_of_the_classes(run: Path, tmp_path: Path, capsys: Any) -> None:
+    """As `predict` tells it."""
+    Image.fromarray(np.tile(np.uint8([[0, 255], [255, 0]]), (24, 24))).save(tmp_path / "odd.png")
+    assert explain(run, tmp_path / "odd.png", "--out", tmp_path / "out") == 0
+    assert "none of these (most like" in " ".join(capsys.readouterr().out.split())
+    (picture,) = json.loads((tmp_path / "out/explanations.json").read_text())["pictures"]
+    assert picture["known"] is predict(run, tmp_path / "odd.png").rows(1)[0]["known"] is False
+    assert "<b>none of these</b>, most like" in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_folder_that_is_written_again_keeps_no_map_of_before(run: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, execute, export, fit, inference, load_classifier, load_run
+from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
@@ -192,6 +192,28 @@ def test_a_bad_picture_is_listed_and_the_run_goes_on(photos: Path, tmp_path: Pat
         execute(strict, tmp_path / "strict")
 
 
+def test_a_file_that_a_table_names_and_that_is_not_there_stops_a_strict_run(digits_run, tmp_path: Path) -> None:
+    """As a broken one does: whoever lets a machine check the exit code must not pass on half the pictures."""
+    names = [f"{i}.png" for i in range(8)]
+    for i, name in enumerate(names):
+        Image.new("L", (8, 8), 25 * i).save(tmp_path / name)
+    rows = [f"{name},{i % 2}" for i, name in enumerate([*names, "gone.png"])]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label", *rows]))
+    for ask in (
+        lambda: evaluate(digits_run.folder, tmp_path / "table.csv", strict=True),
+        lambda: fit(tmp_path / "table.csv", method="pixels", strict=True, out=tmp_path / "run", store=False),
+    ):
+        with pytest.raises(DataError, match=r"gone\.png cannot be used \(missing-file"):
+            ask()
+
+
+def test_a_class_of_one_picture_is_said_to_be_beyond_cross_validation(photos: Path, tmp_path: Path) -> None:
+    (photos / "fox").mkdir()
+    Image.new("RGB", (100, 120), (30, 200, 30)).save(photos / "fox" / "1.png")
+    notes = " ".join(execute(recipe(str(photos), data={**CV, "limit": None}), tmp_path / "run").scores["notes"])
+    assert "Class fox has one labelled picture. Cross-validation always gets it wrong" in notes
+
+
 def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="holds other files"):
@@ -215,6 +237,18 @@ def test_results_never_go_into_the_folder_of_pictures_where_they_would_be_a_clas
     assert _main(words) == 2
     assert "inside the folder of pictures" in capsys.readouterr().err
     assert sorted(p.name for p in photos.iterdir()) == ["blue", "red"]
+
+
+def test_no_file_of_a_run_is_written_over(digits_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, picture = tmp_path / "run", tmp_path / "seven.png"
+    shutil.copytree(digits_run.folder, run)
+    Image.new("L", (8, 8), 200).save(picture)
+    for name in ("predictions.csv", "scores.json"):
+        before = (run / name).read_bytes()
+        assert _main(["predict", str(run), str(picture), "--out", str(run / name)]) == 2
+        assert "belongs to what is in that folder" in capsys.readouterr().err and (run / name).read_bytes() == before
+    for _ in range(2):  # a file of the user's own there is one
+        assert _main(["predict", str(run), str(picture), "--out", str(run / "answers.csv")]) == 0
 
 
 def test_empty_names_between_commas_are_no_classes(tmp_path: Path) -> None:

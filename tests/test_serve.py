@@ -61,6 +61,13 @@ def probabilities(row: dict[str, Any]) -> dict[str, float]:
     return {one["class"]: one["probability"] for one in row["probabilities"]}
 
 
+def test_a_number_that_cannot_be_is_told_in_a_sentence_and_counted(client: TestClient) -> None:
+    answer = client.post("/predict?topk=-1", content=png(PIXELS[0]))
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "topk=-1 is not possible: input should be greater than or equal to 0."
+    assert 'headstart_requests_total{status="400"}' in client.get("/metrics").text
+
+
 def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
     client: TestClient, classifier: Classifier
 ) -> None:

@@ -43,6 +43,11 @@ def read(run: Path) -> str:
     return path.read_text("utf-8", "replace")[:MOST] if path.is_file() else ""
 
 
+def of_export(text: str) -> str:
+    """The card of a run as its export has it: the classifier is used in another way."""
+    return text.partition("\n## Use\n")[0] + f"\n{USE_OF_EXPORT}\n"
+
+
 def card(scores: RunScores, manifest: Manifest) -> str:
     """The card as text."""
     sections = [
@@ -204,6 +209,13 @@ def _licences(scores: RunScores) -> str:
         f"## Licences\n\n- {weights}\n- Code (Headstart): Apache-2.0.\n- Pictures: not recorded; whoever publishes "
         "this classifier must be allowed to."
     )
+
+
+USE_OF_EXPORT = (
+    "## Use\n\n```\npython example.py picture.jpg\n```\n\n"
+    "The example needs no Headstart. `export.json` has the class names, says what to do with a picture before the "
+    "graph and lists the SHA-256 of every file. `headstart predict FOLDER picture.jpg` takes the folder too."
+)
 
 
 def _use() -> str:

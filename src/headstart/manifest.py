@@ -211,8 +211,14 @@ class Manifest(Strict):
 def read(folder: Path) -> Manifest:
     """The manifest in a folder, by itself. Raises BundleError."""
     path = folder / NAME
+    if not folder.exists():
+        raise BundleError(f"There is no folder {folder}: name a run folder, its bundle or an export.")
+    if (folder / "scores.json").is_file():
+        raise BundleError(
+            f"The run {folder} has lost its bundle, the folder with the classifier: copy it again, whole."
+        )
     if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {NAME}. Name a run folder or its `bundle` folder.")
+        raise BundleError(f"{folder} is no bundle: it has no {NAME}. Name a run folder, its bundle or an export.")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise _link(path)
     try:

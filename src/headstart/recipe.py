@@ -54,6 +54,8 @@ class Document(Section):
     def load(cls, path: Path) -> Self:
         """Read a file."""
         path = expanded(path)
+        if path.is_dir():
+            raise UserError(f"The recipe {path} is a folder; name a file, as {path / 'recipe.toml'}.")
         try:
             return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
@@ -239,6 +241,8 @@ def _explain(document: type[Document], error: ValidationError, where: str) -> Us
         if not where:
             return UnknownName(f"setting of {path[0]}" if path else "setting", key, known)
         return UnknownName("key", key, known, f"(in {where}{', section ' + path[0] if path else ''})")
+    if first["type"] == "missing":
+        return UserError(f"{where or 'The recipe'}: {'.'.join([*path, key])} is missing.")
     value, wrong = shown(first["input"]), first["msg"].lower().replace("input should", "it should")
     if not where:
         return UserError(f"{_parameter(document, first['loc'])}={value} is not possible: {wrong}.")

@@ -35,6 +35,16 @@ PACKAGES = (
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet would take for a formula, after any number of apostrophes."""
 REFUSED = "refused.csv"
+OWN = {
+    "scores.json", "predictions.csv", "split.csv", "history.csv", "fitted_on.csv", "environment.json", REFUSED,
+    "verdicts.json", "pictures.json", "ranking.json", "ranking.csv", "audit.json", "audit.csv", "explanations.json",
+    "manifest.json", "export.json",
+}  # fmt: skip
+"""Files of the folders that are written here, which nothing else is written over."""
+MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("ranking.json", "ranking.html"),
+         ("audit.json", "audit.csv"), ("explanations.json", "maps"), ("manifest.json", "head.safetensors"),
+         ("export.json", "golden.safetensors"))  # fmt: skip
+"""What is in such a folder, by its kind."""
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -104,6 +114,8 @@ def check_file(out: Path, kinds: Sequence[str]) -> str:
         raise UserError(f"out={out} ends in none of {', '.join(kinds)}; choose one of them.")
     if out.is_dir():
         raise UserError(f"out={out} is a folder; name a file.")
+    if out.name in OWN and out.exists() and any(all((out.parent / n).exists() for n in names) for names in MARKS):
+        raise UserError(f"out={out} belongs to what is in that folder; name another file.")
     check_writable(out.parent, out)
     return kind
 

@@ -22,7 +22,8 @@ def check_fit(recipe: Recipe) -> None:
     """Raise UserError for choices that the method does not use."""
     method, training, options = recipe.method, recipe.training.model_fields_set, recipe.head.options
     if training and method not in TRAINED:
-        raise UserError(f"{', '.join(sorted(training))}: for training a network; add method=finetune (or scratch).")
+        named, are = " and ".join(f"`{name}`" for name in sorted(training)), "is" if len(training) == 1 else "are"
+        raise UserError(f"{named} {are} for training a network; add method=finetune (or scratch).")
     if method == "pixels":
         backbone, engine = BackboneRecipe(), EngineRecipe()
         used = {

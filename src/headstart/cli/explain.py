@@ -75,7 +75,8 @@ def _print(found: Explanations, check: bool) -> None:
     for name, one in zip(short([one.name for one in found.pictures]), found.pictures, strict=True):
         agreement = "-" if one.map.agreement is None else f"{one.map.agreement:.2f}"
         near = ", ".join(f"{n.label} {n.similarity:.2f}" for n in one.nearest)
-        cells = [name, one.predicted, percent(one.confidence, 0, whole=False), one.map.method]
+        named = f"none of these (most like {one.predicted})" if one.known is False else one.predicted
+        cells = [name, named, percent(one.confidence, 0, whole=False), one.map.method]
         table.add_row(*cells, *([agreement] if check else []), near or "-")
     terminal.console(118).print(table)
     print(f"{len(found.pictures):,} explained: {found.folder / 'index.html'}")

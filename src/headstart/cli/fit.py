@@ -74,7 +74,7 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
     ] = False,
-    head: Annotated[str, typer.Option(help="logistic, mlp, ridge, knn or prototype.")] = "logistic",
+    head: Annotated[str, typer.Option(help="logistic, linear, mlp, ridge, knn or prototype.")] = "logistic",
     head_option: Annotated[
         list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
     ] = None,
@@ -233,12 +233,15 @@ def options(pairs: list[str], example: str = "--set C=0.1") -> dict[str, Any]:
     from headstart.errors import UserError
 
     found: dict[str, Any] = {}
+    flag = example.split()[0]
     for pair in pairs:
-        key, equals, text = pair.partition("=")
+        key, equals, text = (part.strip() for part in pair.partition("="))
         if not equals:
-            raise UserError(f"{example.split()[0]} {pair}: write NAME=VALUE, for example {example}.")
+            raise UserError(f"{flag} {pair}: write NAME=VALUE, for example {example}.")
+        if key in found:
+            raise UserError(f"{key} is given twice: {flag} {key}={found[key]} and {flag} {pair}; leave one out.")
         try:
-            found[key.strip()] = tomllib.loads(f"v = {text}")["v"]
+            found[key] = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:
-            found[key.strip()] = text
+            found[key] = text
     return found

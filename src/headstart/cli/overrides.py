@@ -70,7 +70,7 @@ def _check(method: str, full: Values) -> None:
         if method == "pixels" and key.startswith("backbone.") and key != "backbone.image_size":
             raise UserError(f"--set {key}: raw pixels need no network; leave it out, or add --set method=features.")
         if method not in TRAINED and key.startswith("training."):
-            raise UserError(f"--set {key}: for training a network; add --set method=finetune (or scratch).")
+            raise UserError(f"--set {key} is for training a network; add --set method=finetune (or scratch).")
 
 
 def _short(recipe: Document) -> list[str]:

@@ -55,4 +55,4 @@ def serve(
 
 def _started(address: str) -> None:
     print(f"Serving at {address} (Ctrl-C stops it).")
-    print(f"  the page      {address}/\n  for programs  {address}/docs\n  for Prometheus {address}/metrics")
+    print(f"  the page        {address}/\n  for programs    {address}/docs\n  for Prometheus  {address}/metrics")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headstart.cluster.connect import connected
-from headstart.cluster.pool import Made, Plan, finished, make, plan_of
+from headstart.cluster.pool import Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import ExtractRows, shippable
 from headstart.errors import DataError
 from headstart.fitting import feature_source
@@ -13,7 +13,6 @@ from headstart.images import load
 from headstart.paths import absolute
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
-from headstart.storage import Storage
 
 
 def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent, *, labelled: bool = True) -> Made:
@@ -25,7 +24,9 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
         update={"data": recipe.data.model_copy(update={"source": absolute(recipe.data.source)})}
     )  # which says where the pictures are to whoever fits a head on the shards
     images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
-    storage = Storage.of(out)
+    if recipe.data.strict and images.refused:
+        raise images.refused[0].error()
+    storage = shards_at(out)
     if recipe.engine.device == "auto" and cluster != "local":
         recipe = _on_the_best(recipe, cluster)
     source = feature_source(recipe, images)

@@ -73,6 +73,13 @@ class Made:
         return tuple(Refusal(each.name, each.reason, each.detail) for each in self.manifest.refused)
 
 
+def shards_at(out: str) -> Storage:
+    """The folder or address for shards. Raises UserError for the name of a single file."""
+    if out.lower().endswith((".csv", ".json", ".parquet", ".npz")):
+        raise UserError(f"out={out} is the name of a file, and a cluster writes a folder of Parquet shards; name that.")
+    return Storage.of(out)
+
+
 def plan_of(kind: str, images: ImageSet, made_by: Mapping[str, Any]) -> tuple[ShardManifest, list[Job]]:
     """What the manifest of these pictures will be, and the shards to make."""
     jobs = jobs_of(images, made_by)

@@ -11,7 +11,7 @@ from headstart import inference
 from headstart.bundle import folder_of, load_classifier
 from headstart.classifier import Classifier, Predictor
 from headstart.cluster.connect import connected
-from headstart.cluster.pool import Columns, Compute, Made, Plan, finished, make, plan_of
+from headstart.cluster.pool import Columns, Compute, Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import check_seen, none_usable, shippable, threaded
 from headstart.errors import DataError
 from headstart.exported import NAME as EXPORT
@@ -19,7 +19,6 @@ from headstart.features.extract import Settings
 from headstart.images import ImageSet, Refusal, load_unlabelled
 from headstart.manifest import NAME as MANIFEST
 from headstart.progress import Progress, silent
-from headstart.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def predict(
     inference.check_coverage(classifier, asked.coverage)
     limits = inference.limits_of(classifier)
     images = load_unlabelled(list(pictures), limits=limits, follow_links=asked.follow_links)
-    storage = Storage.of(out)
+    storage = shards_at(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)
     notes = () if asked.coverage is None else inference.coverage_notes(classifier, asked.coverage)

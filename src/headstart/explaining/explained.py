@@ -13,7 +13,8 @@ from headstart.explaining.nearest import Neighbour
 class Explained:
     """One picture: its class and confidence, the map for that class, and the nearest training pictures.
 
-    `seen` is whether the classifier was fitted on it, None where that is not known.
+    `seen` is whether the classifier was fitted on it, and `known` whether it is like what that was fitted on, else it
+    is of none of the classes; None where that is not known.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Explained:
     map: PictureMap
     nearest: tuple[Neighbour, ...] = ()
     seen: bool | None = None
+    known: bool | None = None
     file: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -32,6 +34,7 @@ class Explained:
             "confidence": round(self.confidence, 6),
             "file": self.file,
             "seen_in_fitting": self.seen,
+            "known": self.known,
             "map": self.map.to_dict(),
             "nearest": [n._asdict() for n in self.nearest],
         }

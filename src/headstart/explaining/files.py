@@ -68,7 +68,7 @@ def explain(
         images = load_unlabelled(pictures, limits=limits, follow_links=asked.follow_links)
         probabilities, extraction = classifier.predict_proba(images, settings, progress)
         known, notes = _known(run, classifier, settings, progress) if asked.nearest else (None, [])
-        nearest = _nearest(known, extraction, asked.nearest)
+        nearest, alike = _nearest(known, extraction, asked.nearest), classifier.known(extraction.features)
         records.make(folder / "maps")
         explained, cards = [], []
         for number, i in enumerate(extraction.kept):
@@ -81,6 +81,7 @@ def explain(
                 map=explainer.explain(image, best),
                 nearest=tuple(nearest[number]),
                 seen=None if known is None else bytes(extraction.contents[number]) in known.seen,
+                known=None if alike is None else bool(alike[number]),
                 file=f"maps/{number + 1:04d}-{_plain(name)}.png",
             )
             cards.append(_drawn(found, image, folder, known))

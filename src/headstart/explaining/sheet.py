@@ -42,6 +42,7 @@ class Card:
     method: str
     agreement: str
     seen: bool
+    stranger: bool
     uri: str
     map_uri: str
     nearest: list[Near]
@@ -61,6 +62,7 @@ class Card:
             method=found.map.method,
             agreement="" if agreement is None else f"{agreement:.2f}",
             seen=bool(found.seen),
+            stranger=found.known is False,
             uri=_uri(image.convert("RGB"), drawn.size),
             map_uri=_uri(drawn, drawn.size),
             nearest=nearest,

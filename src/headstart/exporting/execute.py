@@ -72,7 +72,7 @@ def export(
             quantisation.check(max_drop)
         _add_golden(part, made_by.run if precision == "float32" else EXPORTS["openvino"].run, classifier)
         if text := card.read(run):
-            records.write_text(part / card.FILE, text)
+            records.write_text(part / card.FILE, card.of_export(text))
         _describe(part, classifier, made_by, precision, parity, quantisation)
         with Predictor(exported.load(part)) as predictor:  # what was written is opened as anybody opens it
             predictor.predict_proba(spread(own.judged, 1))

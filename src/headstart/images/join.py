@@ -29,7 +29,9 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
     place = {nfc(name): k for k, name in enumerate(images.classes)}
     for k in np.unique(judged.labels):
         if nfc(test.classes[k]) not in place:
-            raise UnknownName("class", test.classes[k], images.classes, hint=f"(of {test.title}, for the test)")
+            raise UnknownName(
+                "class", test.classes[k], images.classes, hint=f"Only the test pictures {test.title} have it."
+            )
     own = images.parts == "test"
     kept = images.take(~own)
     taken = set(kept.names)

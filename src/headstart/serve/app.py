@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
 
@@ -61,6 +62,7 @@ def application(served: Served, limits: Limits | None = None, hosts: Sequence[st
     )
     guard(app, hosts)
     app.add_exception_handler(NotTaken, _not_taken)
+    app.add_exception_handler(RequestValidationError, _not_possible)
     app.state.server = server
     _answer_pictures(app, server)
     _tell_of_itself(app, server)
@@ -110,6 +112,15 @@ def _tell_of_itself(app: FastAPI, server: Server) -> None:
     @app.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(server.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _not_possible(request: Request, error: Exception) -> Response:
+    """A parameter of the address that cannot be, as `topk=-1`."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    request.app.state.server.meters.requests.labels("400").inc()
+    detail = f"{first['loc'][-1]}={first['input']} is not possible: {first['msg'][:1].lower()}{first['msg'][1:]}."
+    return JSONResponse({"detail": detail}, 400)
 
 
 async def _not_taken(_: Request, error: Exception) -> Response:

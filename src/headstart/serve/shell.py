@@ -87,7 +87,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return found
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{host} port {port} cannot be served at ({why}); choose another with `port`.") from error
+        other = "host" if isinstance(error, socket.gaierror) else "port"
+        raise UserError(f"Nothing can listen at {host}, port {port} ({why}); choose another `{other}`.") from error
 
 
 class _Headers:
