@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -454,6 +456,33 @@ def test_what_would_take_minutes_is_refused_as_too_slow_before_it_is_decoded() -
     assert reason(striped(16_000, 8, 4_000_000, bytes(4_000_000))) == "too-slow"
     assert reason(striped(1_000_001, 1, 1, b"")) == "too-slow"
     assert decode(striped(10, 1, 100, bytes(100))).size == (100, 10)
+
+
+def tiled(*sides: tuple[int, int]) -> bytes:
+    """A grey TIFF of 16 x 16 pixels in one packed tile of 16 x 16, whose `sides` are what its tags 322 and 323 say."""
+    data = zlib.compress(bytes(256))
+    tags = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (277, 1), *sides, (324, 8), (325, len(data))]
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + page + bytes(4)
+
+
+def test_a_tile_of_a_tiff_is_held_to_the_pixel_limit_whatever_the_size_of_the_picture() -> None:
+    """A tag that is there twice counts by its larger value; a tile may be larger than the picture."""
+    assert decode(tiled((322, 16), (323, 16))).size == (16, 16)
+    assert reason(tiled((322, 44_000), (323, 44_000))) == "too-many-pixels"
+    assert reason(tiled((322, 44_000), (322, 16), (323, 44_000), (323, 16))) == "too-many-pixels"
+    assert reason(tiled((322, 64), (323, 64)), Limits(max_pixels=4000)) == "too-many-pixels"
+
+
+def test_damaged_tags_write_nothing_to_the_terminal() -> None:
+    """A reader's warnings would be a line for each of sixty thousand tags."""
+    base = [(256, 4), (257, 4), (258, 8), (259, 1), (262, 1), (273, 8), (278, 4), (279, 16)]
+    page = struct.pack("<H", 308) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in base)
+    page += b"".join(struct.pack("<HHII", 2000 + i, 7, 700_000, 0) for i in range(300)) + bytes(4)
+    raw = b"II*\0" + struct.pack("<I", 24) + bytes(16) + page
+    code = "import sys; from headstart.images import decode; print(decode(sys.stdin.buffer.read()).size)"
+    done = subprocess.run([sys.executable, "-c", code], input=raw, capture_output=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (b"(4, 4)", b"")
 
 
 def test_a_file_of_endless_small_pieces_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

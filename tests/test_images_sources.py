@@ -356,6 +356,19 @@ def test_pixels_in_0_to_1_are_the_pixels_of_0_to_255(pixels: np.ndarray) -> None
         assert np.array_equal(to_uint8(pixels.astype(np.float32)), pixels)
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("white", [1, 255, 65535])
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_no_numbers_are_refused_without_a_warning_of_numpy(
+    kind: type, value: float, white: int
+) -> None:
+    pixels = np.zeros((2, 4, 4), kind)
+    pixels[0, 0, 0] = value
+    with pytest.raises(DataError, match="Pixels"):
+        from_arrays(pixels, white=(white, 255))
+
+
 def test_one_rule_holds_for_a_whole_list() -> None:
     """A dark picture in a list of 0..255 floats is not taken for one in 0..1."""
     dark, light = np.full((2, 2), 1.0), np.full((3, 3), 255.0)

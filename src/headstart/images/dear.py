@@ -1,14 +1,17 @@
 """Pictures that are valid and dear: what a decoder would do for one is bounded by what its file says, beforehand.
 
 A progressive JPEG may go over all its pixels in thousands of scans, a TIFF may read the same bytes for every one of a
-million strips, a PNG may be twenty million empty chunks. Decoders run in C and cannot be stopped, so what multiplies
-is counted first; what Python reads piece by piece has a deadline of processor time as well.
+million strips or put 16 pixels into a tile of gigabytes, a PNG may be twenty million empty chunks. Decoders run in C
+and cannot be stopped, so what multiplies is counted first; what Python reads piece by piece has a deadline of
+processor time as well.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import time
+from collections.abc import Iterator
 from typing import IO, Any
 
 from PIL import Image
@@ -26,6 +29,8 @@ SECONDS = 5.0
 WEIGHT = {"WEBP": 1.6, "F": 1.3, "I": 1.3}
 """Formats and modes that take more memory for a pixel than a JPEG, which takes 10 bytes with all that follows."""
 _COMPRESSION, _COUNTS = 259, (279, 325)  # tags of TIFF: bytes of strips, of tiles
+_TILE = (322, 323)  # tags of TIFF: the width and the length of a tile
+_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # types of TIFF that a length may have
 _OLD_JPEG, _JPEG = 6, 7
 _BYTES = (1, 2, 6, 7)  # types of TIFF whose values are bytes
 _START_OF_SCAN = b"\xff\xda"  # within the data of a scan 0xff is followed by 0 or by a restart
@@ -51,9 +56,30 @@ class Timed:
 
 def check_tags(file: IO[bytes]) -> None:
     """Refuse a TIFF whose first page has millions of strips, by its tags alone. What is damaged is left to others."""
+    for tag, kind, entries, _ in _tags(file):
+        if entries > MAX_ENTRIES and kind not in _BYTES:
+            raise Refused("too-slow", f"the tag {tag} has {entries:,} entries")
+
+
+def check_tiles(file: IO[bytes], most: int) -> None:
+    """Refuse a TIFF with a tile of over `most` pixels: a decoder takes all its memory, however small the picture is.
+
+    A tag that comes twice counts by its largest value, as readers do not agree on which one is meant.
+    """
+    sides = dict.fromkeys(_TILE, 0)
+    for tag, _, _, value in _tags(file):
+        if tag in sides:
+            sides[tag] = max(sides[tag], value)
+    width, length = sides.values()
+    if width * length > most:
+        raise Refused("too-many-pixels", f"a tile of {width}x{length} is over {most / 1e6:.3g} million pixels")
+
+
+def _tags(file: IO[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """(tag, type, number of values, the value where it is one number) of a TIFF's first page, as far as it goes."""
     head = file.read(16)
     order, large = ("<" if head[:2] == b"II" else ">"), 43 in head[2:4]
-    first, count, entry = ("Q", "Q", "HHQ") if large else ("I", "H", "HHI")
+    first, count, entry, room = ("Q", "Q", "HHQ", 8) if large else ("I", "H", "HHI", 4)
     try:
         (at,) = struct.unpack_from(order + first, head, 8 if large else 4)
         file.seek(at)
@@ -61,15 +87,19 @@ def check_tags(file: IO[bytes]) -> None:
         tags = file.read(min(n, 65_536) * (20 if large else 12))
     except (struct.error, ValueError, OverflowError):
         return
-    step, size = (20 if large else 12), struct.calcsize(order + entry)
-    for start in range(0, len(tags) - step + 1, step):
-        tag, kind, entries = struct.unpack(order + entry, tags[start : start + size])
-        if entries > MAX_ENTRIES and kind not in _BYTES:
-            raise Refused("too-slow", f"the tag {tag} has {entries:,} entries")
+    size = struct.calcsize(order + entry)
+    for start in range(0, len(tags) - size - room + 1, size + room):
+        tag, kind, entries = struct.unpack_from(order + entry, tags, start)
+        number = _NUMBERS.get(kind, "I")
+        fits = struct.calcsize(number) <= room
+        yield tag, kind, entries, struct.unpack_from(order + number, tags, start + size)[0] if fits else 0
 
 
-def check_work(image: Image.Image) -> None:
-    """Refuse an opened picture that its decoder would go over too many times. Reads its file, decodes nothing."""
+def check_work(image: Image.Image, most: int) -> None:
+    """Refuse an opened picture that its decoder would go over too many times, or whose tiles have over `most` pixels.
+
+    Reads its file, decodes nothing.
+    """
     tags: Any = getattr(image, "tag_v2", None)
     file = getattr(image, "fp", None)  # none where a caller has loaded the picture
     if file is None or not (image.format in ("JPEG", "MPO") or tags):
@@ -81,6 +111,7 @@ def check_work(image: Image.Image) -> None:
     pixels = image.width * image.height
     if tags is None:
         return _check_scans(raw.count(_START_OF_SCAN), pixels)
+    check_tiles(io.BytesIO(raw), most)
     counts = next((tags[tag] for tag in _COUNTS if tag in tags), ())
     if sum(counts) > 2 * len(raw) + SLACK:
         raise Refused("too-slow", f"its strips have {sum(counts):,} bytes in a file of {len(raw):,}")

@@ -5,7 +5,8 @@
 
 Every failure of the decoder ends in `Refused(reason, detail)` with a reason of the closed list `REASONS`; nothing
 else escapes. Pillow's readers are called directly, one for each allowed format: the strictest allowlist, faster than
-trying formats in turn, and the size check is ours alone, so no warning filter (which threads share) is touched.
+trying formats in turn, and the size check is ours alone. What the readers warn of (damaged tags, a line for each of
+sixty thousand) helps nobody; it is silenced once, when this module is imported, since threads share the filters.
 A decoded picture is no proof that the file is intact: most single bit flips in a JPEG decode without an error.
 """
 
@@ -15,6 +16,7 @@ import hashlib
 import io
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +40,8 @@ from headstart.images import dear
 from headstart.images.colour import to_grey_or_rgb
 from headstart.images.formats import ALLOWED, HEAD, READERS, sniff
 from headstart.images.ranges import White
+
+warnings.filterwarnings("ignore", category=UserWarning, module=r"(PIL|pillow_heif)\.")
 
 Raw: TypeAlias = bytes | NDArray[np.uint8]
 """An encoded file, or decoded pixels (h,w), (h,w,3) or (h,w,4)."""
@@ -106,7 +110,7 @@ def decode(raw: Raw, limits: Limits = DEFAULT_LIMITS, *, preview: int | None = N
         image = _from_pixels(raw) if isinstance(raw, np.ndarray) else open_header(io.BytesIO(raw))
         if preview is not None:
             check_size(image.size, limits)
-            dear.check_work(image)
+            dear.check_work(image, limits.max_pixels)
             image.draft("", (preview, preview))
         return finish(image, limits)
     except Refused:
@@ -118,7 +122,7 @@ def decode(raw: Raw, limits: Limits = DEFAULT_LIMITS, *, preview: int | None = N
 def finish(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """An opened picture -> checked for size, loaded, in mode 'L' or 'RGB', upright."""
     check_size(image.size, limits, dear.weight(image))
-    dear.check_work(image)
+    dear.check_work(image, limits.max_pixels)
     image.load()
     turn = _TURN.get(orientation(image))
     image = to_grey_or_rgb(image, limits.white)

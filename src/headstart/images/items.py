@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.images.archive import Member
+from headstart.images.dear import check_work
 from headstart.images.decode import Limits, Raw, check_size, finish, open_header, verdict
 from headstart.images.files import open_file, read_file
 from headstart.images.formats import HEAD, sniff
@@ -61,6 +62,7 @@ def wide_values(item: Item, limits: Limits) -> NDArray[Any] | None:
         if not isinstance(item, Image.Image) or item.mode not in ("I", "F"):
             return None
         check_size(item.size, limits)
+        check_work(item, limits.max_pixels)
         values = np.asarray(item)
     except Exception:  # decoders raise nine kinds of exception; the verdict comes when the picture is used
         return None

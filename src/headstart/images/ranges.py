@@ -59,13 +59,13 @@ def to_uint8(pixels: NDArray[Any], white: int) -> NDArray[np.uint8]:
 
 def fits(pixels: NDArray[Any], white: int) -> bool:
     """Whether all values lie in 0..white and are numbers."""
-    return bool(white and pixels.min() >= 0 and pixels.max() <= white * (1 + OVER))
+    return bool(white and pixels.min() >= 0 and float(pixels.max()) <= white * (1 + OVER))
 
 
 def shrunk(arrays: Sequence[NDArray[Any]], white: int) -> bool:
     """Whether all floats are within 0..1, and fractions of it, where white is more: they may be of another scale."""
     floats = [pixels for pixels in arrays if pixels.dtype.kind == "f" and pixels.size]
-    if white <= 1 or not floats or not all(pixels.max() <= 1 for pixels in floats):
+    if white <= 1 or not floats or not all(pixels.min() >= 0 and pixels.max() <= 1 for pixels in floats):
         return False
     return any(bool((pixels % 1 != 0).any()) for pixels in floats)
 
