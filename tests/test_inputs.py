@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import runpy
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -84,6 +85,29 @@ def test_the_class_names_of_a_hugging_face_table_stand_for_its_numbers(tmp_path:
 def test_a_member_over_the_limit_is_refused_before_it_is_read(archive: Path) -> None:
     with pytest.raises(Refused, match="too-many-bytes"):
         Member(archive, "cat/1.png").read(Limits(max_bytes=10))
+
+
+def test_a_member_with_a_name_without_end_is_refused_and_takes_no_memory(archive: Path) -> None:
+    with zipfile.ZipFile(archive, "a") as zipped:
+        zipped.writestr("cat/" + "a/" * 32_000 + "x.png", png())
+        zipped.writestr("cat/" + "a/" * 70 + "x.png", png())
+        zipped.writestr("cat/" + "a" * 5000 + ".png", png())
+    tracemalloc.start()
+    images = load(archive)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert len(images) == 4 and [r.reason for r in images.refused] == ["unreadable"] * 3
+    assert "a name of over 4,096 characters or 64 folders" in images.refused[0].detail
+    assert max(len(r.name) for r in images.refused) <= 4096
+
+
+@pytest.mark.parametrize(("method", "said"), [(zipfile.ZIP_LZMA, "LZMA"), (zipfile.ZIP_BZIP2, "BZIP2")])
+def test_an_archive_packed_in_a_way_that_is_not_read_is_told_so(tmp_path: Path, method: int, said: str) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w", method) as zipped:
+        for name in ("cat/1.png", "dog/1.png"):
+            zipped.writestr(name, png())
+    with pytest.raises(DataError, match=rf"2 refused, the first, cat/1\.png: packed by {said}.*unpack the archive"):
+        load(tmp_path / "photos.zip")
 
 
 def test_threads_read_one_archive_at_the_same_time(archive: Path) -> None:

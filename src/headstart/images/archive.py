@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from headstart.errors import DataError, Refused
 from headstart.images.decode import DEFAULT_LIMITS, Limits
@@ -22,6 +22,9 @@ from headstart.images.decode import DEFAULT_LIMITS, Limits
 MAX_RATIO, FREE_BYTES = 200, 16 * 2**20
 """A member over `FREE_BYTES` may expand this many times; pictures are packed already and hardly expand."""
 MAX_MEMBERS = 2_000_000
+MAX_NAME, MAX_DEPTH = 4096, 64
+"""Characters of a member's name, as many as a file system takes, and the folders in it."""
+_METHODS = {9: "Deflate64", ZIP_BZIP2: "BZIP2", ZIP_LZMA: "LZMA", 93: "Zstandard", 95: "XZ"}
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
 _DAMAGED = (
     BadZipFile, EOFError, IndexError, KeyError, NotImplementedError, OSError, OverflowError, RuntimeError, ValueError,
@@ -88,12 +91,15 @@ def leads_out(info: ZipInfo) -> bool:
 
 
 def check_member(info: ZipInfo, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Refuse, unread, what is no regular file, is packed in an unusual way, or announces too many bytes."""
+    """Refuse, unread, what is no regular file, is packed in an unusual way, or announces too many bytes; endless names."""
+    if len(info.filename) > MAX_NAME or info.filename.replace("\\", "/").count("/") > MAX_DEPTH:
+        raise Refused("unreadable", f"in the archive: a name of over {MAX_NAME:,} characters or {MAX_DEPTH} folders")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise Refused("not-a-file", "a link in the archive" if kind == stat.S_IFLNK else "no regular file")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise Refused("unreadable", f"in the archive: compression method {info.compress_type} is not read here")
+        method = _METHODS.get(info.compress_type, f"the method {info.compress_type}")
+        raise Refused("unreadable", f"packed by {method}, which is not read here: unpack the archive, give the folder")
     if info.file_size == 0:
         raise Refused("empty-file", "0 bytes")
     if info.file_size > limits.max_bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -79,7 +79,7 @@ def _layout(found: Listing, root: Path) -> _Layout:
     tops = sorted(parts[0] for parts in found.folders if len(parts) == 1)
     below = sorted(parts for parts in found.folders if len(parts) == 2)
     if not tops:
-        what = "has pictures but no class folders" if found.files else "holds no picture"
+        what = "has pictures but no class folders" if found.files else f"holds no picture{_first(found.refused)}"
         raise DataError(f"{root} {what}: {EXPECTED}.{cured(found.refused)}")
     with_classes = {top for top, _ in below}
     parts = {top: part for top in tops if (part := part_of(top)) and top in with_classes}
@@ -161,12 +161,20 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
             f"add pictures, remove the folder, or add allow_empty_classes=True.{cured(images.refused)}"
         )
     if not images.classes:
-        raise DataError(f"{images.title} holds no picture: {EXPECTED}.{cured(images.refused)}")
+        raise DataError(f"{images.title} holds no picture{_first(images.refused)}: {EXPECTED}.{cured(images.refused)}")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     if not empty:
         return images
     left_out = "Class folders that hold no picture are left out"
     return replace(images, notes=(*images.notes, f"{left_out}: {_listed(folders)}."))
+
+
+def _first(refused: Sequence[Refusal]) -> str:
+    """How many files were refused, and why the first of them was."""
+    if not refused:
+        return ""
+    name, why = refused[0].name[:100], refused[0].detail or refused[0].reason
+    return f" that can be used ({len(refused):,} refused, the first, {name}: {why})"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import Refused
-from headstart.images.archive import Member, check_member, leads_out, members
+from headstart.images.archive import MAX_NAME, Member, check_member, leads_out, members
 from headstart.images.imageset import ImageSet, Refusal
 from headstart.images.names import escape
 from headstart.images.options import LoadOptions
@@ -41,7 +41,7 @@ def listing(archive: Path, options: LoadOptions) -> Listing:
             if parts in places:
                 raise Refused("same-file", "in the archive more than once")
         except Refused as why:
-            refused.append(Refusal("/".join(map(escape, parts)), why.reason, why.detail))
+            refused.append(Refusal("/".join(map(escape, parts))[:MAX_NAME], why.reason, why.detail))
         else:
             places[parts] = Member(archive, info.filename)
     above = {parts[:depth] for parts in places for depth in range(1, len(parts))}
