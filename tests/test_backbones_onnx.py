@@ -332,3 +332,39 @@ def test_an_input_of_whole_numbers_gets_pixels_and_one_of_floats_normalised_valu
 def test_an_input_that_cannot_hold_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="i8, which cannot hold pixels from 0 to 255"):
         resolve(str(typed(tmp_path / "net.onnx", TensorProto.INT8)))
+
+
+@pytest.mark.parametrize("side", [30_000, 2**20, 2**62])
+def test_a_file_whose_constants_take_gigabytes_is_refused(tmp_path: Path, side: int) -> None:
+    """A kilobyte that stands for numbers without end: they would be computed when the network is compiled."""
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    shape = numpy_helper.from_array(np.array([side, side], np.int64), "shape")
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["many"]),
+        helper.make_node("ReduceSum", ["many"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["mean", "sum"], ["pooled"]),
+    ]
+    end = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, 3, 1, 1])
+    graph = helper.make_graph(nodes, "net", [picture], [end], [shape])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match="takes more memory or time than its weights account for"):
+        resolve(str(tmp_path / "a.onnx"))
+
+
+def test_a_field_whose_number_other_readers_cut_off_hides_no_external_data(tmp_path: Path) -> None:
+    """Five bytes for the field 7, with a bit above the 32 that OpenVINO keeps."""
+    whole = outside(tmp_path / "net.onnx").read_bytes()
+    model = onnx.load(tmp_path / "net.onnx", load_external_data=False)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    length = bytearray()
+    left = len(graph)
+    while left > 127:
+        length.append(left & 127 | 128)
+        left >>= 7
+    hidden = model.SerializeToString() + b"\xba\x80\x80\x80\x10" + bytes([*length, left]) + graph
+    assert len(hidden) > len(whole) - 10
+    (tmp_path / "net.onnx").write_bytes(hidden)
+    with pytest.raises(WeightsError, match="it is damaged"):
+        resolve(str(tmp_path / "net.onnx"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import random
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +135,48 @@ def test_a_saved_bundle_of_a_prefixed_file_is_the_same_network(tmp_path: Path, s
     backbone = resolved(tmp_path / "w.pth", under("module.", state))
     saved = resolve(backbone.name, backbone.save(tmp_path / "bundle"))
     assert same(saved, state)
+
+
+def nested(depth: int, wide: int) -> Any:
+    table: Any = {}
+    for _ in range(depth):
+        table = {f"k{i}": table for i in range(wide)}
+    return table
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda s: nested(6, 100), "holds more than 20,000 entries"),
+        (lambda s: {"a." * 150_000 + "x": torch.ones(1)}, "names of over 1,000 characters"),
+        (lambda s: {"model." * 60_000 + "x": torch.ones(1)}, "names of over 1,000 characters"),
+        (lambda s: {**s, "fc.weight": torch.ones(1).expand(1_000_000, 64)}, "fc.weight is larger than its content"),
+        (lambda s: {**s, "fc.weight": torch.ones(10**9, 0)}, "are empty: 1000000000x0"),
+    ],
+)
+def test_a_small_file_that_stands_for_much_is_refused(tmp_path: Path, state: State, content: Any, said: str) -> None:
+    with pytest.raises(WeightsError, match=said):
+        resolved(tmp_path / "a.pth", content(state)).network()
+
+
+def test_a_compressed_file_of_weights_is_refused(tmp_path: Path, state: State) -> None:
+    """Torch compresses nothing: such a file may take a thousand times its size."""
+    torch.save(state, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(
+        tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED
+    ) as packed:  # fmt: skip
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(WeightsError, match="is compressed, which no file is that torch saved"):
+        resolve(f"timm:{NAME}", tmp_path / "a.pth").network()
+
+
+def test_thousands_of_names_that_are_no_networks_are_refused(tmp_path: Path, state: State) -> None:
+    """Each with prefixes of its own, or thousands that nothing needs: a name must not cost more where there are many."""
+    words = ("module", "model", "backbone", "encoder", "net", "network")
+    rng = random.Random(0)
+    odd = {".".join(rng.choices(words, k=100)) + f".w{i}": torch.zeros(0) for i in range(1_000)}
+    with pytest.raises(WeightsError, match="does not fit"):
+        resolved(tmp_path / "a.safetensors", odd).network()
+    spare = {f"spare.{i}": torch.zeros(0) for i in range(9_000)}
+    assert same(resolved(tmp_path / "b.safetensors", {**state, **spare}), state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,10 +122,14 @@ def _check_depth(data: bytes) -> None:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"it has the key {shown(twice)} twice")
+        raise ValueError(f"it has the key {shown(twice(key for key, _ in pairs))} twice")
     return found
+
+
+def twice(names: Iterable[str]) -> str | None:
+    """The first of the names that was there before; None where each is there once."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def _finite(text: str) -> float:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from headstart import documents, tensors
 from headstart.augment import Augment
 from headstart.backbones.arguments import MAX_CLASSES
-from headstart.documents import Strict, shown
+from headstart.documents import Strict, shown, twice
 from headstart.errors import BundleError, UserError
 from headstart.heads import make_head
 from headstart.novelty import FILE as NOVELTY
@@ -169,9 +169,8 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _classes_agree(self) -> Self:
-        if len(set(self.classes)) < len(self.classes):
-            twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise ValueError(f"the class {shown(twice)} is there twice")
+        if (again := twice(self.classes)) is not None:
+            raise ValueError(f"the class {shown(again)} is there twice")
         known = self.head.config.classes
         if known[-1] >= len(self.classes):
             raise ValueError(f"the head knows class {known[-1]} of {len(self.classes)} class names, counted from 0")

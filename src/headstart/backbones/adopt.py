@@ -9,6 +9,7 @@ Names decide, never their order. A file with names of its own for the same block
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -25,6 +26,10 @@ AVERAGED = re.compile(r"ema|averag|teacher|momentum|target|encoder_k|swa")
 """In a prefix: a second set of weights, kept beside the trained one."""
 COUNTERS = ("num_batches_tracked", "relative_position_index", "attn_mask", "total_ops", "total_params")
 """Ends of names of what is no weight: computed anew or not used."""
+LONGEST = 12
+"""Words that a prefix may have."""
+TRIED = 12
+"""Prefixes of usual words that are tried, the commonest."""
 SHOWN = 3
 
 
@@ -70,8 +75,9 @@ def without_spares(state: State, network: nn.Module, classifier: str) -> Adopted
         if k not in own and (_block(k) not in blocks or k.startswith(f"{classifier}.") or k.endswith(COUNTERS))
     ]
     told = [k for k in spare if not k.endswith(COUNTERS)]
+    left = set(spare)
     note = f"Not used, because no feature needs them: {grouped(told)}."
-    return Adopted({k: v for k, v in state.items() if k not in set(spare)}, (note,) if told else ())
+    return Adopted({k: v for k, v in state.items() if k not in left}, (note,) if told else ())
 
 
 def grouped(names: list[str]) -> str:
@@ -93,7 +99,7 @@ def _prefixes(state: State, needed: set[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in state:
         parts = name.split(".")
-        for at in range(len(parts)):
+        for at in range(min(len(parts), LONGEST)):
             if ".".join(parts[at:]) in needed:
                 prefix = "".join(f"{part}." for part in parts[:at])
                 counts[prefix] = counts.get(prefix, 0) + 1
@@ -101,13 +107,13 @@ def _prefixes(state: State, needed: set[str]) -> dict[str, int]:
 
 
 def _wrappers(state: State) -> set[str]:
-    """Every prefix of usual words that some name of the file begins with."""
-    found = set()
+    """The prefixes of usual words that most names of the file begin with."""
+    found: Counter[str] = Counter()
     for name in state:
         if wrapped := WRAPPERS.match(name):
-            words = wrapped[0].split(".")[:-1]
-            found |= {".".join(words[: i + 1]) + "." for i in range(len(words))}
-    return found
+            words = wrapped[0].split(".")[:-1][:LONGEST]
+            found.update(".".join(words[: i + 1]) + "." for i in range(len(words)))
+    return {prefix for prefix, _ in found.most_common(TRIED)}
 
 
 def _plain_first(prefix: str) -> tuple[bool, int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
 
     import torch
 
+    _check_zip(path)
     try:
         # timm's trainer keeps its arguments in a Namespace: plain data
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -56,23 +58,45 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
             f"{path} cannot be read as a file of weights alone, and code in files is never run: save the state_dict, "
             "best as .safetensors."
         ) from error
-    state = dict(_flat(found))
+    state = {}
+    for number, (name, value) in enumerate(_flat(found)):
+        if number >= tensors.MAX_TENSORS or len(name) > tensors.MAX_NAME:
+            raise WeightsError(
+                f"{path} holds more than {tensors.MAX_TENSORS:,} entries, or names of over {tensors.MAX_NAME:,} "
+                "characters: that is no file of weights."
+            )
+        if value is not None:
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise WeightsError(f"{path}: the tensor {name} is larger than its content; the file is damaged.")
+            state[name] = value
     if not state:
         raise WeightsError(f"{path} holds no state_dict (a table of tensors).")
     return state
 
 
-def _flat(table: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:
-    """(name, tensor) of a table and the tables in it, but for the state of an optimiser."""
+def _check_zip(path: Path) -> None:
+    """Raise WeightsError for a zip that torch did not write: its parts would take more memory than the file."""
+    if not zipfile.is_zipfile(path):
+        return  # torch's older format, whose tensors are as long as they are in the file
+    try:
+        parts = zipfile.ZipFile(path).infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{path} cannot be read as a file of weights: its zip is damaged.") from error
+    if any(part.compress_type for part in parts) or sum(part.file_size for part in parts) > path.stat().st_size:
+        raise WeightsError(f"{path} is compressed, which no file is that torch saved: unpack it, or save it again.")
+
+
+def _flat(table: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor | None]]:
+    """(name, tensor) of a table and the tables in it, but for the state of an optimiser; None of what is no tensor."""
     import torch
 
     if not isinstance(table, Mapping) or depth > DEEPEST:
         return
     for key, value in table.items():
-        if isinstance(value, torch.Tensor):
-            yield f"{prefix}{key}", value.detach()
-        elif not str(key).startswith("optim"):
-            yield from _flat(value, f"{prefix}{key}.", depth + 1)
+        name = f"{prefix}{key}"
+        yield name, value.detach() if isinstance(value, torch.Tensor) else None
+        if not str(key).startswith("optim"):
+            yield from _flat(value, f"{name}.", depth + 1)
 
 
 def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
@@ -138,8 +162,13 @@ def classifier_path(network: nn.Module) -> str:
 
 def classes_in(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
     """How many classes the classifier of a weights file has, 0 when the file has none."""
-    weight = state.get(f"{classifier_path(network)}.weight")
-    return 0 if weight is None else int(weight.shape[0])
+    name = f"{classifier_path(network)}.weight"
+    weight = state.get(name)
+    if weight is None:
+        return 0
+    if not weight.ndim or not weight.numel():
+        raise WeightsError(f"The weights of the classifier, {name}, are empty: {_shown(weight.shape)}.")
+    return int(weight.shape[0])
 
 
 def _more(names: list[str]) -> str:

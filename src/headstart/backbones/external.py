@@ -18,6 +18,7 @@ from headstart.errors import WeightsError
 MAX_FIELDS = 1_000_000
 """Of all messages that are walked through; a large transformer has some 100,000."""
 MAX_DEPTH = 60
+MAX_TAG = 2**32 - 1
 MAX_BYTES = 16 << 30
 """Of one external file."""
 NESTED: dict[str, dict[int, str]] = {
@@ -152,6 +153,8 @@ class _Walk:
                 raise ValueError(f"it has more than {MAX_FIELDS:,} parts")
             start = at
             tag, at = _varint(view, at)
+            if tag > MAX_TAG:  # other readers drop the bits above, and see another field
+                raise ValueError("it is damaged")
             wire = tag & 7
             if wire == 0:
                 _, at = _varint(view, at)

@@ -28,9 +28,10 @@ WHOLE = (
 )
 
 
-READING = "import sys; from headstart.backbones.onnx_file import converted; converted(sys.argv[1])"
+READING = "import sys; from headstart.backbones.onnx_file import try_out; try_out(sys.argv[1])"
 SURVIVED = {"read": True}
-CRASH = "OpenVINO crashes at it, so it is damaged"
+DEAR, SPARE, FOLDING = 3, 512 << 20, 20
+"""An exit code; bytes beside four times the constants, and seconds, that computing constants may take."""
 PATIENCE = 600.0
 """Seconds that the first reading of a file may take."""
 
@@ -50,14 +51,21 @@ def read(path: Path) -> Any:
         except subprocess.TimeoutExpired:
             raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
         if done.returncode not in (0, 1):  # what it raised is raised here too
-            killed = sys.platform != "win32" and done.returncode == -signal.SIGKILL
-            cause = "the system ended what read it, which may be for want of memory" if killed else CRASH
-            raise WeightsError(f"{cannot}: {cause}.")
+            raise WeightsError(f"{cannot}: {_cause(done.returncode)}.")
         memory.remember(question, SURVIVED)
     try:
         return converted(path)
     except Exception as error:  # a dozen kinds, without a common base
         raise WeightsError(f"{cannot}.") from error
+
+
+def _cause(code: int) -> str:
+    """Why the process that tried a file ended, as a clause."""
+    if code == DEAR or (sys.platform != "win32" and code == -signal.SIGXCPU):
+        return "what it computes of constants takes more memory or time than its weights account for"
+    if sys.platform != "win32" and code == -signal.SIGKILL:
+        return "the system ended what read it, which may be for want of memory"
+    return "OpenVINO crashes at it, so it is damaged"
 
 
 def trust(path: Path) -> None:
@@ -76,6 +84,32 @@ def converted(path: Path | str) -> Any:
 
     reader = FrontEndManager().load_by_framework("onnx")
     return reader.convert(reader.load(str(path)))
+
+
+def try_out(path: Path | str) -> None:
+    """Convert a file and compute its constants, as compiling does, with little more memory and time than it has bytes.
+
+    Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, and the system
+    ends the process where that takes too long.
+    """
+    model = converted(path)
+    from openvino.passes import ConstantFolding, Manager
+
+    size = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        room = pages * resource.getpagesize() + SPARE + 4 * size
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        seconds = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + FOLDING + size // 10**7
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    try:
+        passes.run_passes(model)
+    except (RuntimeError, MemoryError):
+        sys.exit(DEAR)
 
 
 def takes_pixels(model: Any, name: object) -> bool:
