@@ -8,6 +8,8 @@ import os
 import struct
 import subprocess
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from headstart.errors import DataError, Offline, Refused, UnknownName, UserError
 from headstart.images import SOURCES, ImageSet, from_arrays, load
 from headstart.images.sources.arrays import to_uint8
 from headstart.images.sources.builtin import BUILTINS
+from headstart.images.sources.idx import read_idx
 
 
 def png(colour: str = "red") -> bytes:
@@ -133,6 +136,29 @@ def test_a_table_of_garbage_is_explained(tmp_path: Path, name: str) -> None:
         load(tmp_path / name)
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_first_line_without_end_is_read_or_explained(pictures: Path, separator: str) -> None:
+    """A line may be longer than a cell may be; a cell that is too long is told."""
+    more = [f"a long name of a column {i}" for i in range(6000)]
+    table = pictures / "t.csv"
+    rows = (["pics/1.png", "a"], ["pics/2.png", "b"])
+    lines = [separator.join(["image", "label", *more]), *(separator.join([*row, *["1"] * len(more)]) for row in rows)]
+    table.write_text("\n".join(lines))
+    assert load(table).classes == ("a", "b")
+    table.write_text("image,label," + "x" * 200_000 + "\npics/1.png,a,1\n")
+    with pytest.raises(DataError, match="cannot be read as text in columns"):
+        load(table)
+
+
+def test_a_table_of_a_hundred_thousand_columns_is_read_as_fast_as_its_size_asks(pictures: Path) -> None:
+    names = ["image", "label", *(f"c{i}" for i in range(100_000))]
+    cells = ["pics/1.png", "a", *["1"] * 100_000]
+    (pictures / "t.csv").write_text(",".join(names) + "\n" + ",".join(cells) + "\n")
+    start = time.thread_time()
+    assert len(load(pictures / "t.csv")) == 1
+    assert time.thread_time() - start < 10
+
+
 def test_a_table_without_labels_serves_prediction(pictures: Path) -> None:
     """labelled=False needs the column image alone."""
     (pictures / "t.csv").write_text("image\npics/1.png\n")
@@ -213,6 +239,27 @@ def test_a_lying_idx_header_costs_no_memory(tmp_path: Path) -> None:
     """A header that announces 15 GiB in a file of 16 bytes is refused after reading those bytes."""
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 15 * 2**10, 2**10, 2**10))
     with pytest.raises(DataError, match="ends early: it has 0"):
+        load(tmp_path)
+
+
+def test_a_packed_idx_file_is_not_unpacked_where_it_announces_more_than_pictures_expand_to(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, 200, 1000, 1000))
+        for _ in range(200):
+            file.write(bytes(10**6))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="announces 200,000,000.*give the plain file"):
+        read_idx(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_class_names_of_an_idx_folder_that_are_no_text_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 1, 1) + bytes(2))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 2) + bytes([0, 1]))
+    (tmp_path / "classes.txt").write_bytes(b"caf\xe9\ntea")
+    with pytest.raises(DataError, match=r"classes\.txt is no UTF-8 text"):
         load(tmp_path)
 
 

@@ -22,6 +22,8 @@ _IMAGES = re.compile(r"(?P<stem>.*?)[-_.]?images[-_.]idx\d-ubyte(\.gz)?$", re.IG
 _UBYTE = 0x08
 _CHUNK = 16 * 2**20
 MAX_BYTES = 16 * 2**30  # pixels of one file
+MAX_RATIO, FREE_BYTES = 200, 128 * 2**20
+"""What a packed file may expand to: this many times its size, or these bytes where that is more."""
 
 
 def accepts(data: Any) -> bool:
@@ -58,6 +60,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         with _open(path) as file:
             shape = _shape(file, path)
             need = int(np.prod(shape, dtype=np.int64))
+            _check_packing(path, need)
             values = _read(file, need)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read to its end: {error}.") from None
@@ -68,7 +71,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def _shape(file: IO[bytes], path: Path) -> tuple[int, ...]:
@@ -84,6 +91,16 @@ def _shape(file: IO[bytes], path: Path) -> tuple[int, ...]:
     if np.prod([float(n) for n in shape]) > MAX_BYTES:
         raise DataError(f"{path} announces shape {shape}, over the limit of {MAX_BYTES} bytes.")
     return shape
+
+
+def _check_packing(path: Path, need: int) -> None:
+    """Refuse, before it is unpacked, a file that would expand to far more than pictures do."""
+    size = path.stat().st_size
+    if _is_packed(path) and need > max(FREE_BYTES, MAX_RATIO * size):
+        raise DataError(
+            f"{path} has {size:,} bytes and announces {need:,}, over {MAX_RATIO} times as many, which pictures do not "
+            "expand to: unpack it if you trust it, and give the plain file."
+        )
 
 
 def _read(file: IO[bytes], need: int) -> bytearray:
@@ -134,4 +151,7 @@ def _stack(blocks: list[NDArray[np.uint8]], folder: Path) -> NDArray[np.uint8]:
 
 def _listed_classes(folder: Path) -> tuple[str, ...] | None:
     path = folder / "classes.txt"
-    return tuple(path.read_text(encoding="utf-8").split("\n")) if path.is_file() else None
+    try:
+        return tuple(path.read_text(encoding="utf-8").split("\n")) if path.is_file() else None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is no UTF-8 text: save it as UTF-8, one class name a line.") from None

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 from headstart.errors import DataError, Refused
@@ -55,8 +56,8 @@ def _check(header: list[str], table: Path) -> None:
     """Refuse a table whose first line is a row, or that has two columns of one name."""
     if any(Path(name).suffix.lower() in SUFFIXES for name in header):
         raise DataError(f"{table} has no header: put the names of its columns on the first line, as image,label.")
-    if twice := [name for i, name in enumerate(header) if name and name in header[:i]]:
-        raise DataError(f"{table} has two columns '{twice[0]}'; rename one of them.")
+    if twice := [name for name, n in Counter(header).items() if name and n > 1]:
+        raise DataError(f"{table} has two columns '{twice[0][:100]}'; rename one of them.")
 
 
 def _decoded(table: Path) -> tuple[str, tuple[str, ...]]:
@@ -93,4 +94,12 @@ def _encoding(raw: bytes) -> str:
 
 def _separator(header: str) -> str:
     """The separator that gives the header the most cells, a comma where there is one cell."""
-    return max(SEPARATORS, key=lambda separator: len(next(csv.reader([header], delimiter=separator), [])))
+    return max(SEPARATORS, key=lambda separator: _cells(header, separator))
+
+
+def _cells(header: str, separator: str) -> int:
+    """How many cells it has; 0 where one is longer than a cell may be."""
+    try:
+        return len(next(csv.reader([header], delimiter=separator), []))
+    except csv.Error:
+        return 0
