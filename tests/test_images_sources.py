@@ -159,6 +159,65 @@ def test_a_table_of_a_hundred_thousand_columns_is_read_as_fast_as_its_size_asks(
     assert time.thread_time() - start < 10
 
 
+def parquet(path: Path, columns: dict[str, object], **about: bytes) -> None:
+    """A table whose schema has metadata."""
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table(columns).replace_schema_metadata(about)
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+
+
+@pytest.mark.parametrize("column", ["image", "label"])
+@pytest.mark.parametrize("kind", ["text", "date", "timestamp", "duration"])
+def test_a_value_of_parquet_that_python_cannot_have_is_told_with_its_column(
+    tmp_path: Path, column: str, kind: str
+) -> None:
+    import pyarrow as pa
+
+    bad = {
+        "text": pa.StringArray.from_buffers(1, pa.py_buffer(struct.pack("<ii", 0, 2)), pa.py_buffer(b"\xff\xfe")),
+        "date": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
+        "timestamp": pa.array([2**62]).cast(pa.timestamp("us")),
+        "duration": pa.array([2**62]).cast(pa.duration("s")),
+    }
+    columns: dict[str, object] = {"image": ["1.png"], "label": ["a"]}
+    parquet(tmp_path / "t.parquet", {**columns, column: bad[kind]})
+    with pytest.raises(DataError, match=f"the column '{column}' .* has a value that cannot be read"):
+        load(tmp_path / "t.parquet")
+
+
+def test_metadata_of_parquet_that_are_nested_without_end_name_no_classes(pictures: Path) -> None:
+    parquet(pictures / "t.parquet", {"image": ["pics/1.png"], "label": [7]}, huggingface=b"[" * 100_000)
+    assert load(pictures / "t.parquet").classes == ("7",)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_large_value_in_many_rows_of_parquet_is_refused_before_it_is_repeated(tmp_path: Path, nested: bool) -> None:
+    """A megabyte in 1,000 rows is a gigabyte in memory, and less than a kilobyte in the file."""
+    import pyarrow as pa
+
+    large = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array([bytes(1_000_000)]))
+    image = pa.StructArray.from_arrays([large], ["bytes"]) if nested else large
+    parquet(tmp_path / "t.parquet", {"image": image, "label": [1] * 1000})
+    with pytest.raises(DataError, match="takes over 128 MiB"):
+        load(tmp_path / "t.parquet")
+
+
+def test_more_rows_of_parquet_than_bytes_and_two_columns_of_a_name_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    n = 300_000
+    parquet(tmp_path / "t.parquet", {"image": pa.array(["1.png"] * n), "label": pa.array([1] * n, pa.int8())})
+    with pytest.raises(DataError, match="has 300,000 rows or values, over 100,000"):
+        load(tmp_path / "t.parquet")
+    twice = pa.Table.from_arrays([pa.array(["1.png"])] * 3, names=["image", "label", "label"])
+    pyarrow.parquet.write_table(twice, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="two columns 'label'"):
+        load(tmp_path / "t.parquet")
+
+
 def test_a_table_without_labels_serves_prediction(pictures: Path) -> None:
     """labelled=False needs the column image alone."""
     (pictures / "t.csv").write_text("image\npics/1.png\n")
@@ -249,7 +308,7 @@ def test_a_packed_idx_file_is_not_unpacked_where_it_announces_more_than_pictures
         for _ in range(200):
             file.write(bytes(10**6))
     tracemalloc.start()
-    with pytest.raises(DataError, match="announces 200,000,000.*give the plain file"):
+    with pytest.raises(DataError, match=r"announces 200,000,000.*give the plain file"):
         read_idx(path)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()

@@ -91,7 +91,7 @@ def leads_out(info: ZipInfo) -> bool:
 
 
 def check_member(info: ZipInfo, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Refuse, unread, what has an endless name, is no regular file, is packed unusually, or announces too many bytes."""
+    """Refuse, unread, what has an endless name, is no regular file, is packed unusually or announces too many bytes."""
     if len(info.filename) > MAX_NAME or info.filename.replace("\\", "/").count("/") > MAX_DEPTH:
         raise Refused("unreadable", f"in the archive: a name of over {MAX_NAME:,} characters or {MAX_DEPTH} folders")
     kind = stat.S_IFMT(info.external_attr >> 16)

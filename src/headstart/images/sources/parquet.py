@@ -1,9 +1,13 @@
-"""A Parquet table, with paths or with pictures in it (`{bytes, path}`, as Hugging Face's `datasets` writes them)."""
+"""A Parquet table, with paths or with pictures in it (`{bytes, path}`, as Hugging Face's `datasets` writes them).
+
+A few kilobytes may stand for millions of equal rows, or for one value of gigabytes in thousands of rows. What the file
+announces is bounded before it is read, and what comes out of it while it is read, a few rows at a time.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,11 @@ from headstart.images.sources.cells import Columns
 
 MAX_BYTES = 4 * 2**30
 """Pictures of one table; they are held in memory as they are encoded."""
-_ROWS = 16  # read at a time, so that a column that lies about its size is found out early
+MAX_RATIO, FREE_BYTES = 200, 128 * 2**20
+"""What a table may expand to: this many times its size, or these bytes where that is more."""
+MAX_ROWS, FREE_ROWS = 2_000_000, 100_000
+"""Rows of a table; over `FREE_ROWS` not more than it has bytes, as each names a picture of its own."""
+_ROWS, _BATCH = 16, 256 * 2**20  # rows read at a time, and fewer where they might take more than these bytes
 
 
 def read(table: Path, wanted: Iterable[str]) -> Columns:
@@ -27,29 +35,90 @@ def read(table: Path, wanted: Iterable[str]) -> Columns:
         if not table.is_file():
             raise OSError("no regular file")
         with pyarrow.parquet.ParquetFile(table) as file:
-            schema = file.schema_arrow
+            schema, n = file.schema_arrow, file.metadata.num_rows
             columns = [name for name in schema.names if name in set(wanted)]
+            _check_columns(columns, table)
+            _check_rows(n, table)
             values: dict[str, list[Any]] = {name: [] for name in schema.names}
-            total = 0
-            for batch in file.iter_batches(_ROWS, columns=columns):
-                total += batch.nbytes
-                if total > MAX_BYTES:
-                    raise DataError(
-                        f"The pictures in {table} take over {MAX_BYTES // 2**30} GiB: write them as files, and a table "
-                        "of their paths."
-                    )
-                for name, found in batch.to_pydict().items():
-                    values[name] += found
-            numbers = range(1, file.metadata.num_rows + 1)
+            for name, cells in _cells(file, columns, table) if columns else ():
+                values[name] += cells
+                _check_rows(len(values[name]), table)  # whatever the file said
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"The table {table} cannot be read as Parquet: {str(error)[:200]}.") from None
-    return Columns(values, tuple(numbers), classes=_classes(schema.metadata or {}))
+    n = len(values[columns[0]]) if columns else n
+    return Columns(values, tuple(range(1, n + 1)), classes=_classes(schema.metadata or {}))
+
+
+def _cells(file: Any, columns: list[str], table: Path) -> Iterator[tuple[str, list[Any]]]:
+    """(column, its next values), a few rows at a time. Raises `DataError` before they take too much memory."""
+    import pyarrow
+
+    size = table.stat().st_size
+    most = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
+    total, largest = _announced(file.metadata, columns, table)
+    _check_bytes(total, most, table)
+    total = 0
+    for batch in file.iter_batches(max(1, min(_ROWS, _BATCH // max(1, largest))), columns=columns):
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            plain = column.dictionary_decode() if isinstance(column, pyarrow.DictionaryArray) else column
+            total += plain.nbytes
+            _check_bytes(total, most, table)
+            yield name, _values(plain, name, table)
+
+
+def _announced(metadata: Any, columns: list[str], table: Path) -> tuple[int, int]:
+    """How many bytes the columns have by the file's own account, and the most that one value of them can have."""
+    total = largest = 0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        for chunk in map(group.column, range(group.num_columns)):
+            path = chunk.path_in_schema
+            if any(path == name or path.startswith(f"{name}.") for name in columns):
+                _check_rows(chunk.num_values, table)  # more than rows where a cell is a list
+                total += chunk.total_uncompressed_size
+                largest = max(largest, chunk.total_uncompressed_size)
+    return total, largest
+
+
+def _values(column: Any, name: str, table: Path) -> list[Any]:
+    """The values as Python has them. Raises `DataError` for text that is not UTF-8, and dates that no calendar has."""
+    found: list[Any]
+    try:
+        found = column.to_pylist()
+    except (ValueError, OverflowError, LookupError, ImportError) as error:
+        why = str(error)[:200].rstrip(".")
+        raise DataError(
+            f"{table}: the column '{name[:100]}' ({str(column.type)[:100]}) has a value that cannot be read: {why}; "
+            "write it as text in UTF-8."
+        ) from None
+    return found
+
+
+def _check_columns(columns: list[str], table: Path) -> None:
+    if twice := [name for name, n in Counter(columns).items() if n > 1]:
+        raise DataError(f"{table} has two columns '{twice[0][:100]}'; rename one of them.")
+
+
+def _check_rows(n: int, table: Path) -> None:
+    most = min(MAX_ROWS, max(FREE_ROWS, table.stat().st_size))
+    if n > most:
+        raise DataError(f"{table} has {n:,} rows or values, over {most:,}: split it, or leave out rows that are equal.")
+
+
+def _check_bytes(n: int, most: int, table: Path) -> None:
+    if n > most:
+        raise DataError(
+            f"What {table} holds takes over {most / 2**20:,.0f} MiB: write its pictures as files, and give a table of "
+            "their paths."
+        )
 
 
 def _classes(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Column -> class names by position, where the metadata of `datasets` name them."""
+    from headstart import documents
+
     try:
-        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        features = documents.parse(metadata[b"huggingface"])["info"]["features"]
         return {
             str(column): [str(name) for name in about["names"]]
             for column, about in features.items()
