@@ -208,3 +208,82 @@ def test_every_line_that_was_confirmed_is_there_after_a_kill(tmp_path: Path) -> 
     journal = Journal(path)
     assert [event["n"] for event in journal.events][: last + 1] == list(range(last + 1))
     journal.close()
+
+
+def test_a_table_about_other_pictures_is_refused_and_stays_as_it_is(album: Album, out: Path) -> None:
+    out.write_text("image,label\nelsewhere/000.png,ant\n")
+    with pytest.raises(DataError, match=r"1 label, none of a picture of .*; name another `out`\.$"):
+        Session(album, out, ["0"])
+    assert out.read_text() == "image,label\nelsewhere/000.png,ant\n"
+
+
+def test_a_table_and_journal_of_pictures_with_the_same_names_are_refused(album: Album, out: Path) -> None:
+    session = Session(album, out, ["0"])
+    session.label([0], "0", 0)
+    session.close()
+    kept = out.read_text().replace("photos/", "elsewhere/")
+    out.write_text(kept)
+    with pytest.raises(DataError, match="or delete it if the pictures were moved"):
+        Session(album, out)
+    assert out.read_text() == kept
+    out.unlink()
+    again = Session(album, out)
+    assert told(again) == {0: "0"}
+    again.close()
+
+
+def test_rows_of_pictures_that_are_not_here_stay_in_the_table(album: Album, out: Path) -> None:
+    out.write_text("image,label\nphotos/001.png,one\nelsewhere/007.png,one\n")
+    for _ in range(2):
+        session = Session(album, out)
+        assert told(session) == {1: "one"} and "stay in it" in session.notes[0]
+        session.close()
+    session = Session(album, out)
+    session.rename("one", "eins")
+    session.close()
+    rows = [(row["image"], row["label"]) for row in csv.DictReader(out.open())]
+    assert rows == [("photos/001.png", "eins"), ("elsewhere/007.png", "eins")]
+
+
+def test_labels_of_pictures_without_files_are_found_again_by_their_names(tmp_path: Path) -> None:
+    looked = open_album(PIXELS[:20], Looks("sprout"), Settings())
+    out = tmp_path / "labels.csv"
+    session = Session(looked, out, ["0"])
+    session.label([3], "0", 0)
+    session.close()
+    assert read_labels(out, looked.images).labels == {3: "0"}
+    again = Session(looked, out)
+    assert told(again) == {3: "0"}
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"do":"label"}',
+        '{"do":"label","pictures":5,"label":"a"}',
+        '{"do":"label","pictures":[5],"label":"a"}',
+        '{"do":"label","pictures":["000.png"],"label":5}',
+        '{"do":"label","pictures":["000.png"],"label":"a","by":null}',
+        '{"do":"label","pictures":["000.png"],"label":"zebra"}',
+        '{"do":"class"}',
+        '{"do":"class","name":["a"]}',
+        '{"do":"class","name":""}',
+        '{"do":"class","name":"a"}',
+        '{"do":"class","name":"\\ud800"}',
+        '{"do":"rename","old":"a"}',
+        '{"do":"rename","old":"a","new":"b"}',
+        '{"do":"rename","old":"zebra","new":"c"}',
+        '{"do":"undo","action":null}',
+        '{"do":"undo","action":1e300}',
+        '{"do":["undo"]}',
+        "{}",
+    ],
+)
+def test_a_line_that_is_json_but_no_action_is_named_and_nothing_is_written(album: Album, out: Path, line: str) -> None:
+    journal, good = out.with_name("labels.csv.journal"), '{"do":"class","name":"a"}\n{"do":"class","name":"b"}\n'
+    journal.write_text(good + line + "\n")
+    for _ in range(2):  # the journal is given back
+        with pytest.raises(DataError, match="line 3 is damaged"):
+            Session(album, out)
+    assert journal.read_text() == good + line + "\n" and not out.exists()

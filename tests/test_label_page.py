@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import http.client
 import json
 import re
 import signal
@@ -215,6 +216,39 @@ def test_what_cannot_be_done_is_said_and_nothing_is_kept(served: str, place: str
         urllib.request.urlopen(request)
     with refused.value:
         assert refused.value.code in (409, 422) and said.lower() in refused.value.read().decode().lower()
+
+
+@pytest.mark.parametrize(
+    ("place", "body"),
+    [
+        ("label", b"NaN"),
+        ("label", b"1e400"),
+        ("label", b'{"pictures":[0],"label":"zero","seen":Infinity}'),
+        ("label", b"no JSON"),
+        ("label", b"[" * 100_000),
+        ("class", rb'{"name":"\ud800"}'),
+        ("class", rb'{"name":"a","\ud800":1}'),
+        ("undo", b'{"action":"\xff"}'),
+        ("skip", b'{"picture":null}'),
+    ],
+)
+def test_what_is_no_json_of_the_right_shape_is_said_in_a_sentence(served: str, place: str, body: bytes) -> None:
+    request = urllib.request.Request(f"{served}/{place}", body, {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    with refused.value:
+        detail = json.load(refused.value)["detail"]
+        assert refused.value.code in (400, 422) and isinstance(detail, str) and "\n" not in detail
+
+
+def test_what_is_sent_is_bounded(served: str) -> None:
+    kind, chunks = {"Content-Type": "application/json"}, iter([b"{}"])
+    for body, status in ((b" " * (2**20 + 1), 413), (chunks, 411)):
+        line = http.client.HTTPConnection(served.removeprefix("http://"))
+        line.request("POST", "/label", body, kind)
+        answer = line.getresponse()
+        assert answer.status == status and json.load(answer)["detail"].startswith("What is sent m")
+        line.close()
 
 
 def test_the_page_names_no_address_outside_itself() -> None:

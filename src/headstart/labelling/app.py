@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Body, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,7 +22,9 @@ from headstart.labelling.choosing import Codes
 from headstart.labelling.insight import NEXT, Insight, Worker
 from headstart.labelling.session import NONE, Conflict, Session
 from headstart.serve.app import PAGE as SERVED
+from headstart.serve.limits import MIB
 from headstart.serve.shell import LOOPBACK, guard, show_files
+from headstart.visible import visible
 
 PAGE = Path(__file__).parent / "page"
 SIDES = (160, 800, 2400)
@@ -30,6 +33,8 @@ KEPT = 400
 MOST_PROPOSED = 48
 GRID = 200
 """Look-alikes that are shown with a picture."""
+MOST_SENT = MIB
+"""Bytes of what the page may send; it never sends a tenth of that."""
 
 
 class Asked(BaseModel):
@@ -197,6 +202,7 @@ def application(session: Session, title: str) -> FastAPI:
     app.middleware("http")(_own_page_alone)
     app.add_exception_handler(UserError, _mistake)
     app.add_exception_handler(Conflict, _conflict)
+    app.add_exception_handler(RequestValidationError, _not_understood)
     app.state.desk = desk
     _tell(app, desk)
     _take(app, desk)
@@ -279,12 +285,25 @@ async def _own_page_alone(request: Request, call_next: Any) -> Response:
     json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
     if site not in ("same-origin", "none") or (request.method == "POST" and not json):
         return JSONResponse({"detail": "Only the page of this server may ask that."}, 403)
+    length = request.headers.get("content-length", "")
+    if request.method == "POST" and not length.isdecimal():
+        return JSONResponse({"detail": "What is sent must say its length (Content-Length)."}, 411)
+    if request.method == "POST" and int(length) > MOST_SENT:
+        return JSONResponse({"detail": f"What is sent may have {MOST_SENT // MIB} MiB; label fewer at a time."}, 413)
     response: Response = await call_next(request)
     return response
 
 
 async def _mistake(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, 422)
+
+
+async def _not_understood(_: Request, error: Exception) -> Response:
+    """What was sent is not said again: it may be nothing that JSON can hold."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = visible(".".join(map(str, first["loc"])))
+    return JSONResponse({"detail": f"What was sent is not understood: {where}: {visible(first['msg'])}."}, 422)
 
 
 async def _conflict(_: Request, error: Exception) -> Response:

@@ -16,7 +16,15 @@ from typing import Any
 from headstart.documents import parse
 from headstart.errors import DataError, UserError
 from headstart.records import refusal
+from headstart.visible import visible
 
+ACTIONS: Mapping[str, Mapping[str, type]] = {
+    "class": {"name": str},
+    "rename": {"old": str, "new": str},
+    "label": {"pictures": list, "label": str},
+    "undo": {"action": int},
+}
+"""What a line of each kind holds; a label may also say who said so (`by`)."""
 MOST = 1 << 30
 """Bytes of a journal that is read: millions of actions."""
 
@@ -80,6 +88,21 @@ class Journal:
                 raise DataError(f"{self.path} line {number} is damaged ({error}); mend or delete that line.") from None
             events.append(event)
         return events
+
+
+def check(event: Mapping[str, Any]) -> None:
+    """Raise ValueError, with one clause, where a line is none of the actions or lacks what it must hold."""
+    kind = event.get("do")
+    needed = ACTIONS.get(kind) if isinstance(kind, str) else None
+    if needed is None:
+        raise ValueError(f"the action '{visible(str(kind))}' is not known here")
+    wrong = [key for key, its in needed.items() if not isinstance(event.get(key), its)]
+    if not wrong and not isinstance(event.get("by", ""), str):
+        wrong = ["by"]
+    if not wrong and not all(isinstance(name, str) for name in event.get("pictures", ())):
+        wrong = ["pictures"]
+    if wrong:
+        raise ValueError(f"the action '{kind}' has no `{wrong[0]}`, or not of the kind that it must be")
 
 
 def _hold(descriptor: int, path: Path) -> None:

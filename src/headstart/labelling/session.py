@@ -13,8 +13,8 @@ from headstart.errors import DataError, UserError
 from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.labelling.album import Album
-from headstart.labelling.journal import Journal
-from headstart.labelling.tables import Known, brought, image_cells, read_labels, write_labels
+from headstart.labelling.journal import Journal, check
+from headstart.labelling.tables import brought, image_cells, read_labels, write_labels, written
 from headstart.phrases import plural
 from headstart.visible import visible
 
@@ -67,6 +67,7 @@ class Session:
         self.absent: dict[str, Said] = {}  # of pictures that are not in the album now
         self.order: list[int] = []
         self.at_random: set[int] = set()
+        self.others: list[tuple[str, str]] = []  # image and label of the rows that are of no picture here
         self.notes: list[str] = []
         self.action = 0
         self._cells = image_cells(album, out.parent)
@@ -76,16 +77,17 @@ class Session:
         self._lock = threading.RLock()
         self.changed = threading.Event()
         self.journal = Journal(out.with_name(f"{out.name}.journal"))
-        before: dict[int, str] = {}
-        for event in self.journal.events:
-            before = dict(self.snapshot().labels) if event is self.journal.events[-1] else before
-            self._replay(event)
-        if out.exists():
-            self._take_up(before)
-        known = {each.get(key) for each in self.journal.events for key in ("name", "old")}  # also by an earlier name
-        for name in classes:
-            if nfc(name.strip()) not in known | {*self.classes}:
-                self.add_class(name)
+        try:
+            before = self._restore()
+            if out.exists():
+                self._take_up(before)
+            known = {each.get(key) for each in self.journal.events for key in ("name", "old")}  # also an earlier name
+            for name in classes:
+                if nfc(name.strip()) not in known | {*self.classes}:
+                    self.add_class(name)
+        except BaseException:
+            self.journal.close()
+            raise
         self._write()
 
     def close(self) -> None:
@@ -190,6 +192,32 @@ class Session:
         self.changed.set()
         return self.action
 
+    def _restore(self) -> dict[int, str]:
+        """Replay the journal; the labels before its last action. Raises DataError for a line that cannot be."""
+        before: dict[int, str] = {}
+        for number, event in enumerate(self.journal.events, start=1):
+            before = dict(self.snapshot().labels) if number == len(self.journal.events) else before
+            try:
+                check(event)
+                self._check_classes(event)
+            except ValueError as error:
+                raise DataError(
+                    f"{self.journal.path} line {number} is damaged ({error}); mend or delete that line."
+                ) from None
+            self._replay(event)
+        return before
+
+    def _check_classes(self, event: Mapping[str, Any]) -> None:
+        """Raise ValueError where a line speaks of a class that there is not then, or makes one that cannot be."""
+        old = event["old"] if event["do"] == "rename" else event["label"] if event["do"] == "label" else NONE
+        if old != NONE and old not in self.classes:
+            raise ValueError(f"there is no class '{visible(old)}'")
+        if event["do"] in ("class", "rename"):
+            new = event["name" if event["do"] == "class" else "new"]
+            new.encode()  # half a surrogate pair is no text
+            if new == NONE or new in self.classes:
+                raise ValueError(f"there cannot be a class '{visible(new)}', or there is one already")
+
     def _replay(self, event: Mapping[str, Any]) -> None:
         kind = event.get("do")
         self.action += 1
@@ -200,6 +228,7 @@ class Session:
             self.classes = [new if name == old else name for name in self.classes]
             for kept in (self.said, self.absent):
                 kept.update({key: s._replace(label=new) for key, s in kept.items() if s.label == old})  # type: ignore[misc]
+            self.others = [(image, new if label == old else label) for image, label in self.others]
             for before in self._before.values():
                 before.update({k: s._replace(label=new) for k, s in before.items() if s and s.label == old})
         elif kind == "label":
@@ -210,8 +239,6 @@ class Session:
         elif kind == "undo":
             for name, said in self._before.pop(int(event["action"]), {}).items():
                 self._set(name, said)
-        else:
-            raise DataError(f"{self.journal.path} holds an action '{visible(str(kind))}' that is not known here.")
 
     def _of(self, name: str) -> Said | None:
         return self.said.get(self.names[name]) if name in self.names else self.absent.get(name)
@@ -227,26 +254,36 @@ class Session:
     def _take_up(self, before: Mapping[int, str]) -> None:
         """Labels that the table has and this journal did not write: it is from elsewhere, or was changed by hand.
 
-        A process that is killed leaves the table as it was `before` the last action, or as it is after it.
+        A process that is killed leaves the table as it was `before` the last action, or as it is after it. Rows of
+        pictures that are not here stay in it. Raises DataError where all are such: it is the table of other pictures.
         """
-        known = read_labels(self.out, self.album.images)
-        if known.labels not in (before, dict(self.snapshot().labels)):
-            self._take(known, self.out)
+        known, now = read_labels(self.out, self.album.images), dict(self.snapshot().labels)
+        if known.strangers:
+            told = plural(len(known.strangers), "label")
+            if not known.labels:
+                moved = ", or delete it if the pictures were moved: the journal beside it has the labels" if now else ""
+                here = self.album.images.title
+                raise DataError(f"{self.out} has {told}, none of a picture of {here}; name another `out`{moved}.")
+            self.others = [(written(Path(file), file, self.out.parent), label) for file, label in known.strangers]
+            self.notes.append(f"{told} of {self.out} stay in it as they are: no such picture here.")
+        if known.labels not in (before, now):
+            self._take(known.labels)
 
     def take(self, data: Path | str, reading: Reading | None = None) -> int:
         """Take up the labels of a table or of class folders; how many were new. Raises UserError and its kinds."""
-        return self._take(brought(data, self.album.images, reading), data)
+        known = brought(data, self.album.images, reading)
+        if known.strangers:
+            self.notes.append(f"{plural(len(known.strangers), 'label')} of {data} left out: no such picture here.")
+        return self._take(known.labels)
 
-    def _take(self, known: Known, data: Path | str) -> int:
+    def _take(self, labels: Mapping[int, str]) -> int:
         with self._lock:
-            if known.strangers:
-                self.notes.append(f"{plural(known.strangers, 'label')} of {data} left out: no such picture here.")
-            for name in natural_sort(known.labels.values()):
+            for name in natural_sort(labels.values()):
                 if name not in self.classes:
                     self._do({"do": "class", "name": name})
             taken = 0
             for name in self.classes:
-                places = [i for i, label in known.labels.items() if label == name and not self._is(i, name)]
+                places = [i for i, label in labels.items() if label == name and not self._is(i, name)]
                 if places:
                     names = [self.album.images.names[i] for i in places]
                     self._do({"do": "label", "pictures": names, "label": name, "by": "table"})
@@ -261,7 +298,7 @@ class Session:
         """Write labels.csv, whole: `fit` reads the old one or the new one."""
         rows = [(self._cells[i], said.label, said.by) for i, said in sorted(self.said.items()) if said.label != NONE]
         try:
-            write_labels(self.out, rows)
+            write_labels(self.out, [*rows, *((image, label, "table") for image, label in self.others)])
         except OSError as error:
             self.notes.append(
                 f"{self.out} could not be written ({error.strerror or error}); the journal has every label."

@@ -22,10 +22,10 @@ COLUMNS = ("image", "label", "by")
 
 
 class Known(NamedTuple):
-    """Labels by place in the album, and how many of a table are of pictures that the album lacks."""
+    """Labels by place in the album, and (file, label) of those in a table that are of pictures that the album lacks."""
 
     labels: dict[int, str]
-    strangers: int
+    strangers: list[tuple[str, str]]
 
 
 def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
@@ -35,7 +35,7 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     """
     path, reading = Path(data), reading or Reading()
     if is_table(path.name) and path.suffix.lower() not in PARQUET and path.is_file():
-        rows = _rows(path, reading)
+        rows = _rows(path, reading, images)
     else:
         found = load(data, allow_empty_classes=True, **(reading if is_table(path.name) else _without_columns(reading)))
         rows = [
@@ -47,7 +47,7 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     for name, label in rows:
         if name in where and labels.setdefault(where[name], label) != label:
             raise DataError(f"{data} gives {images.names[where[name]]} two labels, {labels[where[name]]} and {label}.")
-    return Known(labels, sum(name not in where for name, _ in rows))
+    return Known(labels, [row for row in rows if row[0] not in where])
 
 
 def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
@@ -55,7 +55,7 @@ def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | N
     known = read_labels(data, images, reading)
     if known.strangers and not known.labels:
         raise DataError(
-            f"labels={data}: {plural(known.strangers, 'label')}, none of a picture of {images.title}. "
+            f"labels={data}: {plural(len(known.strangers), 'label')}, none of a picture of {images.title}. "
             "Pictures are known by their files: a table has their paths from its own folder, or whole ones."
         )
     return known
@@ -71,8 +71,8 @@ def _without_columns(reading: Reading) -> Reading:
     return Reading(follow_links=reading.get("follow_links", False))
 
 
-def _rows(table: Path, reading: Reading) -> list[tuple[str, str]]:
-    """(file as an absolute path, label) of the rows that have a label.
+def _rows(table: Path, reading: Reading, images: ImageSet) -> list[tuple[str, str]]:
+    """(file as an absolute path, label) of the rows that have a label; the name of a picture that has no file.
 
     A table without the columns that are asked for is one of ours, beside a table of pictures that has them.
     """
@@ -82,10 +82,12 @@ def _rows(table: Path, reading: Reading) -> list[tuple[str, str]]:
         column(columns.values, kind, name if name in columns.values else None, table) for kind, name in asked.items()
     )
     found = []
+    fileless = {name for item, name in zip(images.items, images.names, strict=True) if not isinstance(item, Path)}
     for written, value in zip(columns.values[image], columns.values[label], strict=True):
         told = label_of(value)
         if told is not None:
-            found.append((str(located(table.parent, written.strip())[1].resolve()), str(told)))
+            name = written.strip()
+            found.append((name if name in fileless else str(located(table.parent, name)[1].resolve()), str(told)))
     return found
 
 
