@@ -182,6 +182,11 @@ def test_the_clean_table_is_one_that_fit_takes_and_holds_no_leak_nor_copy(plante
     assert (images.parts == "test").sum() == 2 * N
 
 
+def test_a_clean_table_that_cannot_be_written_is_found_before_the_work(planted: Audit) -> None:
+    with pytest.raises(UserError, match=r"x\.csv cannot be written \(.*name another place"):
+        files.check_clean(Path("/proc/nowhere/x.csv"), planted.material.images)
+
+
 def test_no_table_is_written_over_a_file_nor_for_pictures_without_files(planted: Audit, tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_text("mine")
     for table, why in (("there.csv", "exists"), ("table.txt", "name a .csv file")):

@@ -172,7 +172,7 @@ def test_a_compressed_file_of_weights_is_refused(tmp_path: Path, state: State) -
 
 
 def test_thousands_of_names_that_are_no_networks_are_refused(tmp_path: Path, state: State) -> None:
-    """Each with prefixes of its own, or thousands that nothing needs: a name must not cost more where there are many."""
+    """Each with prefixes of its own, or thousands that nothing needs: a name costs no more where there are many."""
     words = ("module", "model", "backbone", "encoder", "net", "network")
     rng = random.Random(0)
     odd = {".".join(rng.choices(words, k=100)) + f".w{i}": torch.zeros(0) for i in range(1_000)}

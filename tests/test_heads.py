@@ -359,3 +359,10 @@ def test_names_of_columns_are_compared_where_there_are_some(digits: Any) -> None
     with pytest.raises(ValueError, match="features"):
         head.fit(X[:100], y[:100]).predict(X[:5, 1:])
     assert not hasattr(head, "feature_names_in_")
+
+
+def test_a_layer_too_wide_for_any_memory_and_the_name_of_a_head_are_no_parameters() -> None:
+    with pytest.raises(UserError, match="give at most 100,000"):
+        make_head("mlp", hidden=10**9).fit(np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1]))
+    with pytest.raises(UserError, match="has no parameter 'name'"):
+        make_head("ridge", **{"name": "x"})

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstart.api import rank as api_rank
 from headstart.backbones import resolve
 from headstart.backbones.spelling import parse, parse_list, unloaded
 from headstart.cli import _main
@@ -512,3 +513,16 @@ def test_on_ants_and_bees_the_order_is_sensible_and_every_source_classifier_is_f
     assert [each.leep is None for each in found.backbones] == [False, False, False, True]
     assert found.backbones[0].scores.accuracy > 0.96
     assert difference(found.backbones[0], found.pixels).worse
+
+
+def test_a_class_whose_pictures_are_all_refused_is_listed_beside_the_ranking_to_be(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 16, 16), np.uint8)
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    for i, each in enumerate(pixels):
+        Image.fromarray(each).save(tmp_path / "photos" / "ant" / f"{i}.png")
+        (tmp_path / "photos" / "bee" / f"{i}.png").write_text("no picture")
+    for _ in range(2):  # the list is no obstacle to the next ranking
+        with pytest.raises(DataError, match=r"'bee' were refused.*refused\.csv lists"):
+            api_rank(tmp_path / "photos", "sprout", out=tmp_path / "ranking", store=False)
+    assert (tmp_path / "ranking" / "refused.csv").read_text().count("not-an-image") == 6

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from headstart import records
+from headstart.cli import _main
 from headstart.errors import UserError
 from headstart.features import room, soundness
 from headstart.features.extract import Settings, extract
@@ -321,3 +322,17 @@ def test_sizes_are_read_as_people_write_them(text: str, count: float) -> None:
 def test_what_is_no_size_is_refused_with_an_example() -> None:
     with pytest.raises(UserError, match="20G"):
         room.bytes_in("20 gigs")
+
+
+@pytest.mark.parametrize(
+    "said", ["[]", "5", "[" * 5000, '{"preprocess": null, "view": 3}', '{"preprocess": {"size": 1}}']
+)
+def test_a_space_that_says_nonsense_of_itself_is_listed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    space = tmp_path / "features" / ("0" * 32)
+    space.mkdir(parents=True)
+    (space / "space.json").write_text(said)
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    assert _main(["cache", "info"]) == 0
+    assert "1 spaces" in capsys.readouterr().out

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from headstart import Recipe, execute, load_classifier
+from headstart import Recipe, execute, fit, load_classifier
 from headstart.augment import named
 from headstart.backbones import resolve
 from headstart.cli import _main
@@ -808,3 +808,11 @@ def test_a_mapped_matrix_gives_the_same_features(
     mapped = extraction.extract(images, replace(source, layer="pooled"))
     assert isinstance(mapped.features, np.memmap)
     np.testing.assert_array_equal(plain.features, mapped.features)
+
+
+def test_a_rate_that_makes_features_infinite_is_told_and_leaves_nothing_to_go_on_from(tmp_path: Path) -> None:
+    """One step, after which no loss is computed: the weights are finite, and what they give is not."""
+    asked = {"method": "finetune", "backbone": "sprout", "limit": 30, "store": False, "out": tmp_path / "run"}
+    with pytest.raises(NotConverged, match=r"lower `?learning_rate"):
+        fit("digits", training={"epochs": 1, "learning_rate": 1e6, "batch_size": 32}, **asked)
+    assert not (tmp_path / "run" / "training").exists()

@@ -95,7 +95,13 @@ class ExportSource(FeatureSource):
 
         assert self.described is not None
         strange = self.described.novelty is not None
-        return AllOutputs(openvino.load().Core().compile_model(graph(self.folder, self.described), "CPU", SETTINGS))
+        model = graph(self.folder, self.described)
+        try:
+            return AllOutputs(openvino.load().Core().compile_model(model, "CPU", SETTINGS))
+        except RuntimeError as error:
+            raise BundleError(
+                f"The graph of the export {self.folder} cannot be used: OpenVINO cannot run it."
+            ) from error
 
 
 class AnsweredHead(Head):

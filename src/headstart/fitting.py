@@ -17,7 +17,7 @@ from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
 from headstart.engines import EngineChoice, choose
-from headstart.errors import UserError
+from headstart.errors import NotConverged, UserError
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST, marks
 from headstart.features.extract import Extractor, Settings
@@ -144,6 +144,9 @@ def train_network(
         with contextlib.suppress(OSError):  # a folder without a state is nothing to go on from
             kept.folder.rmdir()
         raise
+    if not np.isfinite(tuned.features).all():
+        kept.clear()  # nobody wants to go on from there
+        raise NotConverged("The trained network gives features that are not finite: lower `learning_rate`.")
     extraction = replace(rows.extraction, features=tuned.features)
     novelty = _novelty(rows.images, extraction)
     averaging = views_of(begun.recipe)[1]

@@ -136,6 +136,10 @@ TRAINED = ("finetune", "scratch")
 """Methods that train the network too; with the others all that is trained is the head."""
 
 
+LARGEST = 1e9
+"""Of a rate or a weight of a penalty: far beyond any that trains, and a number that single precision holds."""
+
+
 class TrainingRecipe(Section):
     """How a network is trained, with `method` `finetune` or `scratch`; what is left out is chosen by rules of size."""
 
@@ -144,15 +148,15 @@ class TrainingRecipe(Section):
     epochs: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, le=LARGEST)
     """Of the new top and the highest rate of all; see `layer_decay`."""
-    weight_decay: float = Field(default=1e-2, ge=0)
+    weight_decay: float = Field(default=1e-2, ge=0, le=LARGEST)
     """On weight matrices and kernels, never on biases and norms."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Of sgd."""
     layer_decay: float | None = Field(default=None, gt=0, le=1)
     """Each block further from the top learns at this times the rate of the one above it."""
-    l2sp: float | None = Field(default=None, ge=0)
+    l2sp: float | None = Field(default=None, ge=0, le=LARGEST)
     """Draws the blocks back to the weights they came with (L2-SP), in place of weight decay."""
     gradual: int = Field(default=0, ge=0)
     """Blocks begin to learn one after another, this many epochs apart, from the top; 0: all at once."""
@@ -164,11 +168,11 @@ class TrainingRecipe(Section):
     """Mix the weights before and after fine-tuning as validation likes best (WiSE-FT)."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """The share of all steps in which the rate rises; then it falls along a cosine."""
-    clip: float = Field(default=1.0, ge=0)
+    clip: float = Field(default=1.0, ge=0, le=LARGEST)
     """The largest norm of the gradient; 0: any."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The share of a label that is spread over all classes."""
-    mixup: float | None = Field(default=None, ge=0)
+    mixup: float | None = Field(default=None, ge=0, le=LARGEST)
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of a moving average of the weights that is used in their place; 0: none."""
     patience: int | None = Field(default=None, ge=0)
@@ -179,7 +183,7 @@ class TrainingRecipe(Section):
     """On the CPU; measured when left out."""
     find_rate: bool = False
     """Try learning rates on a copy of the network first, and draw what they did."""
-    disk_gb: float = Field(default=10.0, ge=0)
+    disk_gb: float = Field(default=10.0, ge=0, le=LARGEST)
     """Stored activations may take this much; what would take more is computed anew in every epoch."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart import records
+from headstart import records, shared
 from headstart.audit.checks import CHECKS
 from headstart.audit.execute import Audit
 from headstart.audit.findings import Finding
@@ -107,6 +107,11 @@ def check_clean(table: Path, images: ImageSet) -> None:
         raise UserError(f"--write-clean-table {table}: name a .csv file.")
     if table.exists():
         raise UserError(f"--write-clean-table {table} exists; name a new file, nothing is replaced.")
+    try:
+        shared.check_writable(expanded(table).absolute().parent)
+    except OSError as error:
+        told = records.refusal(error)
+        raise UserError(f"--write-clean-table {table} cannot be written ({told}); name another place.") from error
     if not all(isinstance(item, Path) for item in images.items):
         raise UserError(f"--write-clean-table: the pictures of {images.title} are no files that a table could name.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -30,12 +31,12 @@ def info() -> None:
         table.add_column(column, justify=side, no_wrap=True)
     found = list(list_spaces(features_dir()))
     for s in found:
-        p = s.space.get("preprocess", {})
-        view = f", view {s.space['view'].get('number')}" if "view" in s.space else ""
+        size, number = (_within(s.space, *keys) for keys in (("preprocess", "size"), ("view", "number")))
+        view = "" if number is None else f", view {number}"
         used = f"{datetime.fromtimestamp(s.used):%Y-%m-%d}"
         table.add_row(
             s.id[:8], str(s.space.get("backbone", "?")), str(s.space.get("layer", "")) + view,
-            "x".join(map(str, p.get("size", "?"))), str(s.space.get("engine", "")).split("-")[0],
+            "x".join(map(str, size)) if isinstance(size, list) else "?", str(s.space.get("engine", "")).split("-")[0],
             f"{s.rows:,}", show.size(s.bytes), used,
         )  # fmt: skip
     if found:
@@ -43,6 +44,12 @@ def info() -> None:
     most = room.limit(features_dir())
     of = "" if most is None else f" of at most {show.size(most)}"
     print(f"{len(found)} spaces, {show.size(sum(s.bytes for s in found))}{of} in {features_dir()}")
+
+
+def _within(space: Mapping[str, Any], section: str, key: str) -> Any:
+    """What a space says of itself, which a damaged file may say otherwise."""
+    found = space.get(section)
+    return found.get(key) if isinstance(found, dict) else None
 
 
 @app.command()

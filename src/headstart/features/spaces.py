@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import lmdb
 
+from headstart import documents
 from headstart.features import room, soundness
 from headstart.features.store import MAP_SIZES, holds
 
@@ -33,7 +33,7 @@ def list_spaces(root: Path) -> Iterator[SpaceInfo]:
     for folder in sorted(folders, key=room.last_used, reverse=True):
         space: Mapping[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
-            space = json.loads((folder / "space.json").read_text())
+            space = documents.table(folder / "space.json")
         yield SpaceInfo(folder.name, space, _rows(folder), room.size_of(folder), room.last_used(folder))
 
 

@@ -50,7 +50,7 @@ HEADS: Mapping[str, type[Head]] = HeadTable(
 )
 
 
-def make_head(name: str, **params: Any) -> Head:
+def make_head(name: str, /, **params: Any) -> Head:
     """An unfitted head by its name in `HEADS`; unknown names and parameters are refused with the nearest match."""
     if name not in HEADS:
         raise UnknownName("head", name, HEADS)

@@ -32,6 +32,7 @@ Row = dict[str, float]
 BLOCK = 4096
 STRIDE = 4.0  # how far the first step may move a logit, in standardised features that all agree
 MANY_ROWS = 10_000
+WIDEST = 100_000  # of a hidden layer; wider ones fit in no memory with the features before them
 
 
 class MLPHead(DenseHead):
@@ -148,6 +149,8 @@ class MLPHead(DenseHead):
             raise HeadSettingError(
                 f"hidden is {self.hidden!r:.60}: it must be a whole number above 0, or a list of them."
             )
+        if max(widths, default=0) > WIDEST:
+            raise HeadSettingError(f"hidden is {max(widths):,}: give at most {WIDEST:,}.")
         return widths
 
     def _describe(self, epochs: int, trials: Trials | None) -> None:

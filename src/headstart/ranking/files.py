@@ -66,7 +66,7 @@ def claim(out: Place | None, data: str) -> Path:
 
     Raises UserError when it holds something else, or is among the pictures.
     """
-    return records.output_folder(out, Path("rankings") / Path(data).stem, data, what="ranking", file=FILE, beside=())
+    return records.output_folder(out, Path("rankings") / Path(data).stem, data, what="ranking", file=FILE)
 
 
 def write(ranking: Ranking, folder: Path) -> RankingContent:
