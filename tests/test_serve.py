@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import signal
@@ -307,3 +308,57 @@ def test_hostile_files_get_a_status_of_their_own_never_a_traceback_or_a_path(
             assert answer.status_code in (200, 400, 413, 415, 422), (file.name, answer.text)
             assert "Traceback" not in answer.text and "site-packages" not in answer.text
             assert file.name not in answer.text
+
+
+def memory(process: subprocess.Popen[str]) -> int:
+    """MiB that a process has held at most."""
+    return int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[0]) // 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("line", [b"y" * 1_000_000, b"X: y\r\n" * 10_000], ids=["one line", "many lines"])
+def test_a_header_is_bounded(bundle: Path, line: bytes) -> None:
+    with served(bundle) as (process, address), connect(address) as flooded:
+        before = memory(process)
+        flooded.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(200):
+                flooded.sendall(line)
+        assert memory(process) - before < 20
+
+
+def test_many_requests_on_one_connection_may_have_more_than_one_header_has(bundle: Path) -> None:
+    with served(bundle) as (_, address):
+        line = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"))
+        for _ in range(300):
+            line.request("GET", "/health", headers={"X": "y" * 500})
+            answered = line.getresponse()
+            assert answered.status == 200 and answered.read() == b'{"status":"ok"}'
+        line.close()
+
+
+@pytest.mark.slow
+def test_a_connection_whose_header_does_not_come_is_closed(bundle: Path) -> None:
+    """However many of its bytes come, and also where nothing comes at all."""
+    with served(bundle) as (_, address), connect(address) as late, connect(address) as silent:
+        begun = time.monotonic()
+        late.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        with pytest.raises(ConnectionError):
+            while time.monotonic() - begun < 25:
+                late.sendall(b"y")
+                time.sleep(0.2)
+        assert silent.recv(1) == b""
+
+
+@pytest.mark.slow
+def test_a_body_that_does_not_come_before_the_end_is_answered_and_is_no_traceback(bundle: Path) -> None:
+    with served(bundle) as (process, address):
+        slow = begin(address, png(PIXELS[0]))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        status, _, told = answer(slow)
+        assert status == 503 and "the server stops" in told["detail"]
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        assert "Traceback" not in printed and printed.count("ERROR") <= 1

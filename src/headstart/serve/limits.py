@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MIB = 2**20
+HEADER = 64 * 1024
+"""Bytes of the header of a request, and seconds that it is waited for."""
+HEADER_S = 15.0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headstart.errors import UserError
-from headstart.serve.limits import MIB
+from headstart.serve.connections import Connection, ending
+from headstart.serve.limits import HEADER_S, MIB
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -51,12 +52,12 @@ def run(app: FastAPI, host: str, port: int, stop_s: float, started: Callable[[st
     listening = _listen(host, port)
     keep_memory_flat()
     config = uvicorn.Config(
-        app,
+        ending(app),
+        http=Connection,
         log_level="warning",
         access_log=False,
-        timeout_keep_alive=15,
+        timeout_keep_alive=int(HEADER_S),
         timeout_graceful_shutdown=int(stop_s),
-        h11_max_incomplete_event_size=64 * 1024,
         server_header=False,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
