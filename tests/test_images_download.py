@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError, Offline
-from headstart.images.download import Remote, extract, fetch_all, is_complete
+from headstart.images.download import MAX_MEMBERS, Remote, extract, fetch_all, is_complete
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -178,3 +180,44 @@ def test_a_tar_with_a_header_of_many_megabytes_is_refused(tmp_path: Path) -> Non
         archive.addfile(tarfile.TarInfo("a"))
     with pytest.raises(DataError, match="header of"):
         extract(path, tmp_path / "in")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_one_name_twice_leaves_nothing(tmp_path: Path, kind: str) -> None:
+    path, into = tmp_path / f"a.{kind}", tmp_path / "in"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for raw in (b"x", b"y"):
+                archive.writestr("cat/1.jpg", raw)
+    else:
+        with tarfile.open(path, "w:gz") as packed:
+            for name in ("cat/1.jpg", "./cat/1.jpg"):
+                packed.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(DataError, match=r"holds '1\.jpg' twice"):
+        extract(path, into)
+    assert list(into.iterdir()) == []
+
+
+def test_an_archive_of_too_many_members_is_refused_before_one_is_written(tmp_path: Path) -> None:
+    """In less than the minute that it takes to write them."""
+    path, into = tmp_path / "a.tar.gz", tmp_path / "in"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        packed.write(tarfile.TarInfo("a").tobuf() * (MAX_MEMBERS + 1))
+    started = time.process_time()
+    with pytest.raises(DataError, match="expands"):
+        extract(path, into)
+    assert time.process_time() - started < 5 and list(into.iterdir()) == []
+
+
+def test_a_tar_whose_files_are_of_every_length_is_unpacked(tmp_path: Path) -> None:
+    lengths = (0, 1, 511, 512, 513, 70_000)
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as packed:
+        for length in lengths:
+            info = tarfile.TarInfo(f"{'é' * 100}/{length}")
+            info.size = length
+            packed.addfile(info, io.BytesIO(bytes(length)))
+    extract(path, tmp_path / "in")
+    found = {int(file.name): file.stat().st_size for file in (tmp_path / "in").rglob("*") if file.is_file()}
+    assert found == {length: length for length in lengths}

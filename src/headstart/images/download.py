@@ -181,6 +181,8 @@ def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
     left, names = most, []
     with gzip.open(archive) as unzipped:
         bounded: Any = _Bounded(cast("IO[bytes]", unzipped), most, archive)
+        _count_members(bounded, most, archive)
+        bounded.seek(0)
         tar = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 (what it reads is closed with `unzipped`)
         for number, member in enumerate(tar):
             _bounded(number, member.size, most, archive)
@@ -194,6 +196,27 @@ def _extract_tar(archive: Path, part: Path, most: int) -> list[PurePosixPath]:
                 left -= _write(source, part / name, left, archive)
             names.append(name)
     return names
+
+
+def _count_members(tar: _Bounded, most: int, archive: Path) -> None:
+    """Refuse too many members before one is written: header by header, which `tarfile` would take a minute for.
+
+    What is damaged ends the count; `tarfile` says so when it comes there.
+    """
+    import tarfile
+
+    number = at = 0
+    while header := tar.read(tarfile.BLOCKSIZE).rstrip(b"\0"):
+        number += 1
+        _bounded(number, 0, most, archive)
+        try:
+            size = tarfile.nti(header[124:136])  # type: ignore[attr-defined]
+        except tarfile.TarError:
+            return
+        if size < 0:
+            return
+        at += tarfile.BLOCKSIZE * (1 + -(-size // tarfile.BLOCKSIZE))
+        tar.seek(at)
 
 
 class _Bounded:
@@ -233,6 +256,8 @@ def _inside(name: str, is_folder: bool, archive: Path) -> PurePosixPath:
 def _write(source: IO[bytes], target: Path, most: int, archive: Path) -> int:
     """Copy at most `most` bytes; the number written."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():  # also by a name that is the same to the disk
+        raise DataError(f"{archive} holds {target.name!r} twice in one folder; the archive is not trusted.")
     done = 0
     with target.open("wb") as file:
         while piece := source.read(_CHUNK):
