@@ -51,8 +51,6 @@ def read(table: Path, wanted: Iterable[str]) -> Columns:
 
 def _cells(file: Any, columns: list[str], table: Path) -> Iterator[tuple[str, list[Any]]]:
     """(column, its next values), a few rows at a time. Raises `DataError` before they take too much memory."""
-    import pyarrow
-
     size = table.stat().st_size
     most = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
     total, largest = _announced(file.metadata, columns, table)
@@ -60,10 +58,26 @@ def _cells(file: Any, columns: list[str], table: Path) -> Iterator[tuple[str, li
     total = 0
     for batch in file.iter_batches(max(1, min(_ROWS, _BATCH // max(1, largest))), columns=columns):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            plain = column.dictionary_decode() if isinstance(column, pyarrow.DictionaryArray) else column
-            total += plain.nbytes
+            total += _size(column)
             _check_bytes(total, most, table)
-            yield name, _values(plain, name, table)
+            yield name, _values(column, name, table)
+
+
+def _size(column: Any) -> int:
+    """How many bytes the values have, one that occurs many times as often as it occurs."""
+    import pyarrow
+    from pyarrow import compute
+
+    if isinstance(column, pyarrow.DictionaryArray):
+        try:
+            lengths = compute.binary_length(column.dictionary).take(column.indices)
+        except pyarrow.ArrowNotImplementedError:  # numbers
+            return int(column.nbytes)
+        return int(column.indices.nbytes + (compute.sum(lengths).as_py() or 0))
+    if isinstance(column, pyarrow.StructArray):
+        return sum(map(_size, column.flatten()))
+    inner = isinstance(column, pyarrow.ListArray | pyarrow.LargeListArray | pyarrow.FixedSizeListArray)
+    return _size(column.flatten()) if inner else int(column.nbytes)
 
 
 def _announced(metadata: Any, columns: list[str], table: Path) -> tuple[int, int]:
