@@ -24,6 +24,14 @@ def test_an_escaped_name_is_one_line_of_utf8_and_comes_back(name: str) -> None:
     assert os.fsencode(unescape(escaped)) == os.fsencode(name)
 
 
+@given(st.text(st.characters(categories=["Cs", "L", "Cc"]) | st.just("\\")))
+def test_half_a_character_in_a_name_can_be_written_and_comes_back(name: str) -> None:
+    """A name that is given in Python, or by another system, may hold what no file system here gives."""
+    escaped = escape(name)
+    escaped.encode("utf-8")
+    assert unescape(escaped) == name
+
+
 @given(file_names, file_names)
 def test_different_names_stay_different(first: str, second: str) -> None:
     """The escape maps no two names to one."""

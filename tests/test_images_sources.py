@@ -20,6 +20,7 @@ from PIL import Image
 
 from headstart.errors import DataError, Offline, Refused, UnknownName, UserError
 from headstart.images import SOURCES, ImageSet, from_arrays, load
+from headstart.images.columns import labels_in
 from headstart.images.sources.arrays import to_uint8
 from headstart.images.sources.builtin import BUILTINS
 from headstart.images.sources.idx import read_idx
@@ -437,6 +438,23 @@ def test_a_damaged_gz_of_an_idx_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(raw)
     with pytest.raises(DataError):
         read_idx(tmp_path / "x.gz")
+
+
+@pytest.mark.parametrize("half", ["\ud800", "cat\udc80"])
+def test_a_class_name_with_half_a_character_is_refused_when_labels_are_taken_up(tmp_path: Path, half: str) -> None:
+    """No file can hold it: a bundle that has it could not be read."""
+    pixels, labels = np.zeros((4, 4, 4), np.uint8), ["a", "a", half, half]
+    np.savez(tmp_path / "t.npz", x_train=pixels, y_train=np.array(labels))
+    np.savez(tmp_path / "named.npz", x_train=pixels, y_train=[0, 0, 1, 1], classes=np.array(["a", half]))
+    for take in (
+        lambda: from_arrays(pixels, labels),
+        lambda: load(tmp_path / "t.npz"),
+        lambda: load(tmp_path / "named.npz"),
+        lambda: labels_in(labels),
+        lambda: labels_in(np.array(labels, object)),
+    ):
+        with pytest.raises(DataError, match="has half a character"):
+            take()
 
 
 # --- memory

@@ -12,6 +12,7 @@ from PIL import Image
 
 from headstart.errors import DataError
 from headstart.images.labels import is_missing, one_label_each
+from headstart.images.names import check_whole
 
 Shape = tuple[int, ...]
 
@@ -74,13 +75,18 @@ def labels_in(y: Any) -> NDArray[Any]:
             f"{int(missing.argmax())}: leave these rows out of X and y."
         )
     try:
-        np.unique(labels)
+        distinct = np.unique(labels)
     except TypeError:
         kinds = ", ".join(sorted({type(value).__name__ for value in labels.tolist()}))
         raise DataError(
             f"y mixes labels that do not sort ({kinds}): make them of one kind, as y.astype(str)."
         ) from None
+    check_whole(filter(_is_text, distinct.tolist()), "y")
     return labels
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _missing(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError
-from headstart.images.names import check_twins, escape, natural_sort, nfc
+from headstart.images.names import check_twins, check_whole, escape, natural_sort, nfc
 
 
 def encode(
@@ -70,7 +70,14 @@ def _text(value: Any, classes: Sequence[str] | None, where: str) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if classes is None or not isinstance(value, int):
-        return escape(nfc(str(value)))
+        return _name(value, where)
     if not 0 <= value < len(classes):
         raise DataError(f"{where}: label {value} is no position in the {len(classes)} class names.")
-    return escape(nfc(str(classes[value])))
+    return _name(classes[value], where)
+
+
+def _name(value: Any, where: str) -> str:
+    """The text of a label as the name of a class."""
+    text = str(value)
+    check_whole([text], where)
+    return escape(nfc(text))

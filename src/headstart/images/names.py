@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from headstart.errors import DataError
 
 _DIGITS = re.compile(r"([0-9]+)")
-_NEEDS_ESCAPE = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
-_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2})")
+_NEEDS_ESCAPE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character; alone it stands for nothing
+_BYTE = re.compile(r"[\x00-\x7f\udc80-\udcff]")  # the latter as Python reads bytes of names that are not UTF-8
 
 
 def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
@@ -32,11 +34,13 @@ def natural_sort(names: Iterable[str]) -> tuple[str, ...]:
 def escape(name: str) -> str:
     r"""A name that fits on one line of any text file: control characters and bytes not UTF-8 become `\xNN`.
 
-    A backslash becomes two. Reversed by `unescape`.
+    A backslash becomes two, half a character `\uNNNN`. Reversed by `unescape`.
     """
 
     def replace(found: re.Match[str]) -> str:
         code = ord(found[0])
+        if not _BYTE.match(found[0]):
+            return f"\\u{code:04x}"
         return "\\\\" if code == 0x5C else f"\\x{code & 0xFF:02x}"
 
     return _NEEDS_ESCAPE.sub(replace, name)
@@ -49,7 +53,7 @@ def unescape(name: str) -> str:
         if found[1] == "\\":
             return "\\"
         code = int(found[1][1:], 16)
-        return chr(code if code < 0x80 else 0xDC00 + code)
+        return chr(code if code < 0x80 or found[1][0] == "u" else 0xDC00 + code)
 
     return _ESCAPED.sub(replace, name)
 
@@ -64,6 +68,15 @@ def in_one_form(names: Sequence[str]) -> tuple[str, ...]:
     composed = [nfc(name) for name in names]
     often = Counter(composed)
     return tuple(name if often[other] > 1 else other for name, other in zip(names, composed, strict=True))
+
+
+def check_whole(names: Iterable[str], where: str) -> None:
+    """Refuse a class name with half a character, which no file can hold. Raises `DataError` naming it."""
+    if broken := next((name for name in names if _HALF.search(name)), None):
+        raise DataError(
+            f"{where}: the class name {broken[:100]!a} has half a character, which no file can hold; give the class "
+            "another name."
+        )
 
 
 def check_twins(names: Iterable[str], where: str) -> None:
