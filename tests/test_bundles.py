@@ -119,7 +119,7 @@ def test_a_bundle_as_it_was_saved_is_taken(made: dict[str, Path], name: str) -> 
         ("head.name", "logistics", "Unknown head 'logistics': did you mean logistic"),
         ("head.config.params", {"alfa": 1}, "no parameter 'alfa': did you mean alpha"),
         ("head.config.params", {"alpha": -1.0}, "alpha is -1.0"),
-        ("head.config.params", {"name": "mlp"}, "multiple values for argument 'name'"),
+        ("head.config.params", {"name": "mlp"}, "Head 'ridge' has no parameter 'name'"),
         ("head.config.params", {"alpha": "x"}, "takes a number for alpha, not 'x'"),
         ("head.config.classes", [0, 2, 1], "in order"),
         ("head.config.classes", [0, 1, 10**400], r"head\.config\.classes\.2 is a number of 1,329 bits"),

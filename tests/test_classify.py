@@ -104,7 +104,7 @@ def test_a_picture_that_cannot_be_used_is_left_out_and_told(network: Network, ph
     assert len(found.images) == 3 and [r.name.rpartition("/")[2] for r in found.refused] == ["bad.png"]
     with pytest.raises(DataError, match=r"bad\.png"):
         classify([str(photos)], network, Settings(strict=True))
-    with pytest.raises(DataError, match="can be used"):
+    with pytest.raises(DataError, match=r"bad\.png cannot be used \(not-an-image\)"):
         classify([str(photos / "bad.png")], network)
 
 

@@ -136,8 +136,8 @@ TRAINED = ("finetune", "scratch")
 """Methods that train the network too; with the others all that is trained is the head."""
 
 
-LARGEST = 1e9
-"""Of a rate or a weight of a penalty: far beyond any that trains, and a number that single precision holds."""
+LARGEST = 1e30
+"""Of a rate or a weight of a penalty: far beyond any that trains, and what single precision can hold."""
 
 
 class TrainingRecipe(Section):
