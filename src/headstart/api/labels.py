@@ -85,7 +85,7 @@ def label(
 
     Every label is in a journal beside `out` before it is confirmed, and then in `out`, a table for `fit`. Labels of an
     earlier `out`, and of `labels`, are taken up. Raises UserError where the extra `serve` is not installed, the port is
-    taken, or another process labels to `out`.
+    taken, another process labels to `out`, or `out` is the table of other pictures.
     """
     try:
         from headstart.labelling.run import LabelRequest
