@@ -79,7 +79,7 @@ def output_folder(
 def check_outside(folder: Path, *data: object) -> None:
     """Raise UserError when `folder` is within a folder of pictures: its next reader would take it for a class."""
     for given in data:
-        root = expanded(given) if given and isinstance(given, str | os.PathLike) else None
+        root = expanded(given) if isinstance(given, str | os.PathLike) and os.fspath(given) else None
         if root and root.is_dir() and root.resolve() in folder.resolve().parents:
             raise UserError(
                 f"The results would go to {folder}, inside the folder of pictures {root}, and be read as a class "
