@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headstart.phrases import twice
 
 MAX_BYTES = 4 << 20
 """More than any of our documents but scores.json has; what 4 MiB of JSON become in memory stays under 200 MB."""
@@ -124,12 +125,6 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError(f"it has the key {shown(twice(key for key, _ in pairs))} twice")
     return found
-
-
-def twice(names: Iterable[str]) -> str | None:
-    """The first of the names that was there before; None where each is there once."""
-    seen: set[str] = set()
-    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def _finite(text: str) -> float:

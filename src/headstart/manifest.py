@@ -14,10 +14,11 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from headstart import documents, tensors
 from headstart.augment import Augment
 from headstart.backbones.arguments import MAX_CLASSES
-from headstart.documents import Strict, shown, twice
+from headstart.documents import Strict, shown
 from headstart.errors import BundleError, UserError
 from headstart.heads import make_head
 from headstart.novelty import FILE as NOVELTY
+from headstart.phrases import twice
 from headstart.preprocess import CHANNELS, Preprocess
 
 NAME = "manifest.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 NOTHING = "–"
@@ -74,6 +74,16 @@ def first_sentence(text: str) -> tuple[str, str]:
 def joined(texts: Sequence[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`; `last` is the word before the last."""
     return f" {last} ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def twice(names: Iterable[str]) -> str | None:
+    """The first of the names that was there before; None where each is there once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def first_of(texts: Sequence[str], most: int) -> str:

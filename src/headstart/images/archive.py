@@ -20,7 +20,7 @@ from headstart.errors import DataError, Refused
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 
 MAX_RATIO, FREE_BYTES = 200, 16 * 2**20
-"""A member over `FREE_BYTES` may expand this many times; pictures are packed already and hardly expand."""
+"""A member over `FREE_BYTES` may expand this many times, as any packed file; pictures are packed already."""
 MAX_MEMBERS = 2_000_000
 MAX_NAME, MAX_DEPTH = 4096, 64
 """Characters of a member's name, as many as a file system takes, and the folders in it."""

@@ -32,12 +32,7 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
 
     Raises UserError when `out` holds something else, so that nothing is overwritten.
     """
-    if out is None:
-        out = _default(recipe)
-        records.check_writable(out)
-        records.check_outside(out, recipe.data.source, recipe.data.test)
-        return out
-    out = records.claim(expanded(out), "study", RECIPE, beside=())
+    out = records.claim(_default(recipe) if out is None else expanded(out), "study", RECIPE, beside=())
     records.check_outside(out, recipe.data.source, recipe.data.test)
     if (out / RECIPE).is_file() and not StudyRecipe.load(out / RECIPE).grows_into(recipe):
         raise UserError(

@@ -14,6 +14,7 @@ from headstart.errors import DataError, UnknownName, nearest
 from headstart.images.labels import is_missing
 from headstart.images.names import nfc
 from headstart.paths import expanded
+from headstart.phrases import twice
 
 USUAL = {
     "image": ("file", "filename", "filepath", "path", "imagepath", "imagefile", "img", "picture", "photo", "id"),
@@ -30,6 +31,12 @@ class Columns:
     numbers: Sequence[int]
     notes: tuple[str, ...] = ()
     classes: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def check_columns(names: Iterable[str], table: Path) -> None:
+    """Raise `DataError` where two columns have one name."""
+    if (again := twice(names)) is not None:
+        raise DataError(f"{table} has two columns '{again[:100]}'; rename one of them.")
 
 
 def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> str:

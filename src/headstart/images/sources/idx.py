@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError
+from headstart.images.archive import MAX_RATIO
 from headstart.images.imageset import ImageSet
 from headstart.images.labels import encode
 from headstart.images.options import LoadOptions
@@ -22,8 +23,8 @@ _IMAGES = re.compile(r"(?P<stem>.*?)[-_.]?images[-_.]idx\d-ubyte(\.gz)?$", re.IG
 _UBYTE = 0x08
 _CHUNK = 16 * 2**20
 MAX_BYTES = 16 * 2**30  # pixels of one file
-MAX_RATIO, FREE_BYTES = 200, 128 * 2**20
-"""What a packed file may expand to: this many times its size, or these bytes where that is more."""
+FREE_BYTES = 128 * 2**20
+"""What a packed file may expand to where `MAX_RATIO` times its size is less."""
 
 
 def accepts(data: Any) -> bool:

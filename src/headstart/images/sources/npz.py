@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, nearest
+from headstart.images.archive import MAX_RATIO
 from headstart.images.imageset import ImageSet
 from headstart.images.labels import one_label_each
 from headstart.images.options import LoadOptions
@@ -22,9 +23,8 @@ from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
 if TYPE_CHECKING:
     import zipfile
 
-MAX_RATIO = 200
-"""How many times its size an archive may expand to, all arrays together, and `MAX_BYTES` in any case."""
 MAX_BYTES = 128 << 20
+"""What an archive may expand to, all arrays together, where `MAX_RATIO` times its size is less."""
 MAX_DEFLATE = 1_100
 """More than any member of a zip archive can expand."""
 SHOWN = 20

@@ -6,18 +6,18 @@ announces is bounded before it is read, and what comes out of it while it is rea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
-from headstart.images.sources.cells import Columns
+from headstart.images.archive import MAX_RATIO
+from headstart.images.sources.cells import Columns, check_columns
 
 MAX_BYTES = 4 * 2**30
 """Pictures of one table; they are held in memory as they are encoded."""
-MAX_RATIO, FREE_BYTES = 200, 128 * 2**20
-"""What a table may expand to: this many times its size, or these bytes where that is more."""
+FREE_BYTES = 128 * 2**20
+"""What a table may expand to where `MAX_RATIO` times its size is less."""
 MAX_ROWS, FREE_ROWS = 2_000_000, 100_000
 """Rows of a table; over `FREE_ROWS` not more than it has bytes, as each names a picture of its own."""
 _ROWS, _BATCH = 16, 256 * 2**20  # rows read at a time, and fewer where they might take more than these bytes
@@ -37,23 +37,24 @@ def read(table: Path, wanted: Iterable[str]) -> Columns:
         with pyarrow.parquet.ParquetFile(table) as file:
             schema, n = file.schema_arrow, file.metadata.num_rows
             columns = [name for name in schema.names if name in set(wanted)]
-            _check_columns(columns, table)
-            _check_rows(n, table)
+            check_columns(columns, table)
+            most = min(MAX_ROWS, max(FREE_ROWS, table.stat().st_size))
+            _check_rows(n, most, table)
             values: dict[str, list[Any]] = {name: [] for name in schema.names}
-            for name, cells in _cells(file, columns, table) if columns else ():
+            for name, cells in _cells(file, columns, most, table) if columns else ():
                 values[name] += cells
-                _check_rows(len(values[name]), table)  # whatever the file said
+                _check_rows(len(values[name]), most, table)  # whatever the file said
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"The table {table} cannot be read as Parquet: {str(error)[:200]}.") from None
     n = len(values[columns[0]]) if columns else n
     return Columns(values, tuple(range(1, n + 1)), classes=_classes(schema.metadata or {}))
 
 
-def _cells(file: Any, columns: list[str], table: Path) -> Iterator[tuple[str, list[Any]]]:
+def _cells(file: Any, columns: list[str], rows: int, table: Path) -> Iterator[tuple[str, list[Any]]]:
     """(column, its next values), a few rows at a time. Raises `DataError` before they take too much memory."""
     size = table.stat().st_size
     most = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
-    total, largest = _announced(file.metadata, columns, table)
+    total, largest = _announced(file.metadata, columns, rows, table)
     _check_bytes(total, most, table)
     total = 0
     for batch in file.iter_batches(max(1, min(_ROWS, _BATCH // max(1, largest))), columns=columns):
@@ -80,7 +81,7 @@ def _size(column: Any) -> int:
     return _size(column.flatten()) if inner else int(column.nbytes)
 
 
-def _announced(metadata: Any, columns: list[str], table: Path) -> tuple[int, int]:
+def _announced(metadata: Any, columns: list[str], rows: int, table: Path) -> tuple[int, int]:
     """How many bytes the columns have by the file's own account, and the most that one value of them can have."""
     total = largest = 0
     for i in range(metadata.num_row_groups):
@@ -88,7 +89,7 @@ def _announced(metadata: Any, columns: list[str], table: Path) -> tuple[int, int
         for chunk in map(group.column, range(group.num_columns)):
             path = chunk.path_in_schema
             if any(path == name or path.startswith(f"{name}.") for name in columns):
-                _check_rows(chunk.num_values, table)  # more than rows where a cell is a list
+                _check_rows(chunk.num_values, rows, table)  # more than rows where a cell is a list
                 total += chunk.total_uncompressed_size
                 largest = max(largest, chunk.total_uncompressed_size)
     return total, largest
@@ -108,13 +109,7 @@ def _values(column: Any, name: str, table: Path) -> list[Any]:
     return found
 
 
-def _check_columns(columns: list[str], table: Path) -> None:
-    if twice := [name for name, n in Counter(columns).items() if n > 1]:
-        raise DataError(f"{table} has two columns '{twice[0][:100]}'; rename one of them.")
-
-
-def _check_rows(n: int, table: Path) -> None:
-    most = min(MAX_ROWS, max(FREE_ROWS, table.stat().st_size))
+def _check_rows(n: int, most: int, table: Path) -> None:
     if n > most:
         raise DataError(f"{table} has {n:,} rows or values, over {most:,}: split it, or leave out rows that are equal.")
 

@@ -6,14 +6,13 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter
 from pathlib import Path
 
 from headstart.errors import DataError, Refused
 from headstart.images.decode import Limits
 from headstart.images.files import read_file
 from headstart.images.formats import SUFFIXES
-from headstart.images.sources.cells import Columns
+from headstart.images.sources.cells import Columns, check_columns
 from headstart.records import as_written
 
 MOST = Limits(max_bytes=2**30)
@@ -56,8 +55,7 @@ def _check(header: list[str], table: Path) -> None:
     """Refuse a table whose first line is a row, or that has two columns of one name."""
     if any(Path(name).suffix.lower() in SUFFIXES for name in header):
         raise DataError(f"{table} has no header: put the names of its columns on the first line, as image,label.")
-    if twice := [name for name, n in Counter(header).items() if name and n > 1]:
-        raise DataError(f"{table} has two columns '{twice[0][:100]}'; rename one of them.")
+    check_columns(filter(None, header), table)
 
 
 def _decoded(table: Path) -> tuple[str, tuple[str, ...]]:
