@@ -68,10 +68,11 @@ def started() -> Iterator[TwoNodes]:
     ray = load_ray()
     from ray.cluster_utils import Cluster
 
-    noticed = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
-    head = {
-        "num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False, "_system_config": noticed,
+    prompt = {  # a lost node is missed at once, and workers do not step back behind the tests beside them
+        "health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3,
+        "worker_niceness": 0,
     }  # fmt: skip
+    head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False, "_system_config": prompt}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)

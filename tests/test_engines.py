@@ -78,6 +78,22 @@ def test_it_takes_no_more_pictures_than_it_has_room_for(name: str) -> None:
     assert len(asked) < 300
 
 
+def test_of_large_pictures_pytorch_takes_fewer_at_once() -> None:
+    """So that a batch takes no more memory than one of smaller pictures."""
+    asked: list[int] = []
+
+    def pictures(side: int) -> Iterator[tuple[int, Picture]]:
+        for i in range(16):
+            asked.append(side)
+            yield i, np.zeros((side, side, 3), np.uint8)
+
+    for side in (64, 1600):
+        backbone, preprocess = network()
+        engine = choose("torch", "cpu").open(backbone, "pooled", replace(preprocess, height=side, width=side))
+        next(iter(engine.stream(pictures(side))))
+    assert [asked.count(64), asked.count(1600)] == [8, 1]
+
+
 @pytest.mark.parametrize("name", [*ENGINES, *ROWS])
 def test_an_empty_batch_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="at least one picture"):

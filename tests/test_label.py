@@ -245,6 +245,18 @@ def test_rows_of_pictures_that_are_not_here_stay_in_the_table(album: Album, out:
     assert rows == [("photos/001.png", "eins"), ("elsewhere/007.png", "eins")]
 
 
+def test_a_table_with_more_than_labels_is_not_written_over(album: Album, out: Path) -> None:
+    kept = "image,label,group,photographer\nphotos/001.png,one,a,Ann\nphotos/002.png,,a,Ann\n"
+    out.write_text(kept)
+    with pytest.raises(DataError, match=r"would not keep \(group, photographer\).*`labels` and another `out`\.$"):
+        Session(album, out)
+    assert out.read_text() == kept
+    session = Session(album, out.with_name("own.csv"))
+    session.take(out)
+    assert told(session) == {1: "one"} and out.read_text() == kept
+    session.close()
+
+
 def test_labels_of_pictures_without_files_are_found_again_by_their_names(tmp_path: Path) -> None:
     looked = open_album(PIXELS[:20], Looks("sprout"), Settings())
     out = tmp_path / "labels.csv"

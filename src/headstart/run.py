@@ -250,9 +250,10 @@ def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *,
 
 
 def default_name(recipe: Recipe) -> str:
-    """The folder name of a run that was given none: data, backbone or `pixels`, head."""
+    """The folder name of a run that was given none: data, backbone or `pixels`, and the head or how it is trained."""
     what = "pixels" if recipe.method == "pixels" else Path(recipe.backbone.name).stem
-    return f"{Path(recipe.data.source).stem}-{what}-{recipe.head.name}"
+    how = recipe.method if recipe.method in TRAINED else recipe.head.name
+    return f"{Path(recipe.data.source).stem}-{what}-{how}"
 
 
 def averaged(fitted: Fitted, plain: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from headstart.preprocess import Preprocess
 
 BATCH = {"cuda": 64, "mps": 32, "cpu": 8}
+LARGE = 640 * 640
+"""Pixels of an input from which on a batch has fewer of them, so that it takes no more memory."""
 
 
 class TorchEngine:
@@ -46,7 +48,7 @@ class TorchEngine:
         check_device(device)
         self._device = torch.device(device)
         self._mixed = precision == "mixed"
-        self._batch = BATCH[device]
+        self._batch = max(1, min(BATCH[device], BATCH[device] * LARGE // (preprocess.height * preprocess.width)))
         self.busy_s = 0.0
         self._buffers: list[torch.Tensor] = []
         module = as_pytorch(backbone).features(layer)

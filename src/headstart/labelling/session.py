@@ -14,7 +14,7 @@ from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal, check
-from headstart.labelling.tables import brought, image_cells, read_labels, write_labels, written
+from headstart.labelling.tables import brought, check_columns, image_cells, read_labels, write_labels, written
 from headstart.phrases import plural
 from headstart.visible import visible
 
@@ -255,8 +255,10 @@ class Session:
         """Labels that the table has and this journal did not write: it is from elsewhere, or was changed by hand.
 
         A process that is killed leaves the table as it was `before` the last action, or as it is after it. Rows of
-        pictures that are not here stay in it. Raises DataError where all are such: it is the table of other pictures.
+        pictures that are not here stay in it. Raises DataError where all are such: it is the table of other pictures;
+        and where it has columns that would not.
         """
+        check_columns(self.out)
         known, now = read_labels(self.out, self.album.images), dict(self.snapshot().labels)
         if known.strangers:
             told = plural(len(known.strangers), "label")

@@ -50,6 +50,17 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     return Known(labels, [row for row in rows if row[0] not in where])
 
 
+def check_columns(table: Path) -> None:
+    """Raise DataError where a table has more columns than labels need: to write it again would lose them."""
+    names = text.read(table).values
+    needed = {column(names, kind, None, table) for kind in ("image", "label")} | {"by", ""}
+    if more := [name for name in names if name not in needed]:
+        raise DataError(
+            f"{table} has columns that a table of labels would not keep ({', '.join(more[:5])}): "
+            f"leave it as it is, give it as `labels` and another `out`."
+        )
+
+
 def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
     """The same of labels that someone brings. Raises DataError too where not one of them is of these pictures."""
     known = read_labels(data, images, reading)
