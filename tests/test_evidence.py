@@ -270,6 +270,14 @@ def test_swapping_the_arms_negates_the_differences_and_inverts_the_ratio() -> No
     assert one.ratio.low == pytest.approx(1 / (other.ratio.high or 0), rel=0.01)
 
 
+def test_the_interval_of_the_ratio_says_of_the_two_arms_what_that_of_the_difference_says() -> None:
+    """It leaves out 1 where the other leaves out 0, also where few repeats make that a close thing."""
+    for seed in range(20):
+        found = compare(answers(seed, (0.8, 0.73), m=50, r=2), "first", "second")
+        assert found.ratio is not None and found.ratio.low is not None and found.area.difference.low is not None
+        assert (found.ratio.low > 1) == (found.area.difference.low > 0)
+
+
 def test_pictures_that_all_arms_answer_alike_move_accuracy_but_not_the_count_of_differences() -> None:
     given = answers()
     more = np.concatenate([given.right, np.ones((*given.right.shape[:3], 300), dtype=bool)], axis=3)

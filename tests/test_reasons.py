@@ -97,6 +97,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("unscaled", {"standardised": False, "scale_spread": 310.0}, {"standardised": True}, "310-fold"),
     ("overlap", {"overlap": NONE_KNOWN}, {"overlap": replace(NONE_KNOWN, known=9)}, "None of the 10 classes"),
     ("grey", {"grey_share": 1.0, "colour_source": True}, {"colour_source": False}, "All pictures are grey"),
+    ("input", {"input_side": 32.0, "own_side": 224.0}, {"input_side": 128.0}, "inputs of 224 pixels and is given 32:"),
     ("enlargement", {"picture_side": 28.0, "input_side": 224.0}, {"input_side": 32.0}, "28 pixels are enlarged 8.0"),
     ("background", {"constant_share": 0.81}, {"constant_share": 0.3}, "81%"),
     ("crop", {"cuts": 0.5}, {"cuts": 1 - 0.875**2}, "50%"),
@@ -107,19 +108,20 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 def test_each_reason_fires_alone_with_its_quantity_in_its_sentence_and_not_without_its_cause(
     key: str, facts: dict[str, Any], without: dict[str, Any], words: str
 ) -> None:
-    (found,) = reasons(replace(BLANK, **facts), weak=True)
+    (found,) = reasons(replace(BLANK, **facts), gain=-1)
     assert found.key == key
     assert words in found.sentence
     assert found.sentence.endswith(".")
-    assert reasons(replace(BLANK, **facts | without), weak=True) == ()
+    assert reasons(replace(BLANK, **facts | without), gain=-1) == ()
 
 
 def test_there_is_a_case_for_every_rule_and_reasons_come_in_the_order_of_the_rules() -> None:
     everything = {key: value for _, facts, _, _ in CASES for key, value in facts.items()}
-    found = {reason.key for reason in reasons(replace(BLANK, **everything), weak=True)}
+    found = {reason.key for reason in reasons(replace(BLANK, **everything), gain=-1)}
     assert len(CASES) == len(RULES)
-    assert found == {case[0] for case in CASES} - {"overlap", "grey"}  # random weights learnt nothing to overlap with
-    trained = reasons(replace(BLANK, **everything | {"pretrained": True}), weak=True)
+    learnt = {"overlap", "grey", "input"}  # random weights learnt nothing that these pictures could be unlike
+    assert found == {case[0] for case in CASES} - learnt
+    trained = reasons(replace(BLANK, **everything | {"pretrained": True}), gain=-1)
     order = [
         "rows",
         "unconverged",
@@ -137,16 +139,29 @@ def test_there_is_a_case_for_every_rule_and_reasons_come_in_the_order_of_the_rul
 
 def test_beside_a_good_verdict_only_trouble_is_told() -> None:
     everything = {key: value for _, facts, _, _ in CASES for key, value in facts.items()}
-    keys = [reason.key for reason in reasons(replace(BLANK, **everything), weak=False)]
+    keys = [reason.key for reason in reasons(replace(BLANK, **everything), gain=1)]
     assert keys == ["rows", "unconverged"]
-    keys = [reason.key for reason in reasons(replace(BLANK, **everything | {"dead_share": 0.6}), weak=False)]
+    keys = [reason.key for reason in reasons(replace(BLANK, **everything | {"dead_share": 0.6}), gain=1)]
     assert keys == ["rows", "unconverged", "dead"]
+
+
+def test_where_the_input_is_too_small_it_is_told_and_not_that_pictures_are_enlarged_to_it() -> None:
+    """A larger input would help there, though pictures would be enlarged the more."""
+    facts = replace(BLANK, picture_side=8.0, input_side=32.0, own_side=224.0)
+    assert [reason.key for reason in reasons(facts, gain=-1)] == ["input"]
+    assert [reason.key for reason in reasons(replace(facts, own_side=32.0), gain=-1)] == ["enlargement"]
+
+
+def test_where_transfer_is_ahead_and_chance_may_have_done_it_only_trouble_is_told() -> None:
+    known = Overlap("the 1,000 of ImageNet", 2, 2, (("cats", "tabby cat"),))
+    facts = replace(BLANK, cuts=0.5, grey_share=1.0, colour_source=True, overlap=known, converged=0.5, fits=4)
+    assert [reason.key for reason in reasons(facts, gain=0)] == ["unconverged"]
 
 
 def test_without_a_penalty_scales_are_no_reason_once_enough_rows_have_settled_the_solution() -> None:
     facts = replace(BLANK, standardised=False, scale_spread=310.0, penalised=False, rows=500, features=100)
-    assert reasons(facts, weak=True) == ()
-    assert [r.key for r in reasons(replace(facts, rows=50), weak=True)] == ["rows", "unscaled"]
+    assert reasons(facts, gain=-1) == ()
+    assert [r.key for r in reasons(replace(facts, rows=50), gain=-1)] == ["rows", "unscaled"]
 
 
 @pytest.mark.data
@@ -162,9 +177,9 @@ def test_where_transfer_helped_the_likeness_to_the_source_is_told_with_its_figur
     """Cats and dogs on a network of ImageNet: known classes, colour, detail; not beside a weak verdict."""
     known = Overlap("the 1,000 of ImageNet", 2, 2, (("cats", "tabby cat"),))
     facts = replace(BLANK, overlap=known, colour_source=True, grey_share=0.02, picture_side=375.0, input_side=224.0)
-    found = {reason.key: reason for reason in reasons(facts, weak=False)}
+    found = {reason.key: reason for reason in reasons(facts, gain=1)}
     assert list(found) == ["known", "colour", "detail"] and len(GAINS) == 3
     assert found["known"].sentence.startswith("2 of 2 classes are named among the 1,000 of ImageNet (cats: tabby cat)")
     assert found["colour"].sentence == "98% of the pictures are in colour, like the photographs that net learnt on."
-    assert found["detail"].measured == 375 / 224 and reasons(facts, weak=True) == ()
-    assert reasons(replace(facts, pretrained=False), weak=False) == ()
+    assert found["detail"].measured == 375 / 224 and reasons(facts, gain=-1) == ()
+    assert reasons(replace(facts, pretrained=False), gain=1) == ()

@@ -55,10 +55,10 @@ def p_words(p: float, least: float = 0.001) -> str:
 def two_digits(n: float) -> str:
     """A number of pictures that was estimated, to two significant digits: whole from 2 on.
 
-    >>> two_digits(7840.0), two_digits(6.45), two_digits(1.43), two_digits(0.5)
-    ('7,800', '6', '1.4', '0.5')
+    >>> two_digits(7840.0), two_digits(8.51), two_digits(6.45), two_digits(1.43), two_digits(0.5)
+    ('7,800', '9', '6', '1.4', '0.5')
     """
-    return f"{round(n, 1 - math.floor(math.log10(n))):,.0f}" if n >= 2 else f"{n:.1f}"
+    return f"{round(n, min(0, 1 - math.floor(math.log10(n)))):,.0f}" if n >= 2 else f"{n:.1f}"
 
 
 def first_sentence(text: str) -> tuple[str, str]:

@@ -14,7 +14,8 @@ class ArmFacts:
     name: how sentences call the network
     pretrained: False for random weights
     grey_share: share of grey pictures; colour_source: the weights were trained on colour photographs
-    picture_side, input_side: median shorter side of the pictures and of the network's input, in pixels
+    picture_side, input_side: median shorter side of the pictures and of the network's input, in pixels; own_side: of
+        the input that the network learnt on
     constant_share: mean share of a picture that has its border's colour; cuts: share that the centre crop removes
     overlap: of the class names with the source's, None where unknown
     rows: labelled pictures used for fitting; features: width of the head's input
@@ -29,6 +30,7 @@ class ArmFacts:
     colour_source: bool = False
     picture_side: float = 0.0
     input_side: float = 0.0
+    own_side: float = 0.0
     constant_share: float = 0.0
     overlap: Overlap | None = None
     rows: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -274,14 +275,15 @@ class _Two:
         return self.boot.joint(coefficients)[:, :, self.used]
 
     def ratio(self) -> Estimate | None:
-        """The transfer ratio; None where the second arm is never right."""
-        weights = curves.area_weights(self.sizes)
-        first, second = self.accuracies @ weights
-        if second == 0:
-            return None
-        joint = self.joint(self.coefficients(self.area, 1 / first if first else 0.0, -1 / second))
-        draws = (joint[:, self.one] @ weights) / np.maximum(joint[:, self.other] @ weights, 1e-9)
-        return Estimate(float(first / second), *_bounds(draws))
+        """The transfer ratio, its interval by that of its logarithm; None where the second arm is never right."""
+        first, second = self.accuracies @ curves.area_weights(self.sizes)
+        if first * second == 0:
+            return Estimate(0.0) if second else None
+        found = self.boot.spread(self.coefficients(self.area, 1 / first, -1 / second)).estimate()
+        ratio = float(first / second)
+        if found.low is None or found.high is None or found.high > MANIFOLD:
+            return Estimate(ratio)
+        return Estimate(ratio, ratio * math.exp(found.low), ratio * math.exp(found.high))
 
     def asymptotes(self) -> Asymptotes:
         """Where both arms' curves end, by the fitted power law: from four sizes and five subsets on."""
@@ -331,6 +333,10 @@ class _Two:
             return None
         first, second = right[self.one], right[self.other]
         return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
+
+
+MANIFOLD = math.log(100)
+"""A ratio that may be a hundred times as large is given no interval."""
 
 
 def _bounds(draws: Floats) -> tuple[float, float]:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from headstart.evidence.facts import ArmFacts
 from headstart.evidence.phrases import CLASS, capital, number
-from headstart.phrases import percent
+from headstart.phrases import joined, percent
 from headstart.schema.verdicts import Reason
 
 GREY = 0.9  # share of grey pictures from which colour plays no part in the data
+SMALLER = 2.0  # times; to about half the side, networks keep most of their accuracy
 ENLARGED = 2.0  # times; up to twofold, resizing is within what networks are trained to bear
 BACKGROUND = 0.5  # share of a picture; from a half on, most of what the network sees is the same in every picture
 KNOWN = 0.5  # share of the classes; from a half on, most were told apart by the source already
@@ -24,22 +25,23 @@ SATURATED = 0.1  # share of the features; as for dead ones
 CROPPED = 0.3  # share of a picture; a square one loses 23% at the usual crop to 87.5% of its side
 
 
-def reasons(facts: ArmFacts, weak: bool) -> tuple[Reason, ...]:
-    """What of the facts may explain a weak or negative verdict (`weak`), the weightiest first.
+def reasons(facts: ArmFacts, gain: int) -> tuple[Reason, ...]:
+    """What of the facts may explain a weak or negative verdict (`gain` -1), the weightiest first.
 
-    Where transfer helped (not `weak`), what goes with that, and what is trouble all the same: fits that did not
-    converge, more features than labelled pictures without a penalty, and more than half of the features dead.
+    Where transfer helped (1), what goes with that; where it is ahead, and chance may have done it (0), nothing. In both
+    cases what is trouble all the same: fits that did not converge, more features than labelled pictures without a
+    penalty, and more than half of the features dead.
     """
     found = tuple(reason for rule in RULES if (reason := rule(facts)) is not None)
-    if weak:
+    if gain < 0:
         return found
-    gains = tuple(reason for rule in GAINS if (reason := rule(facts)) is not None)
+    gains = tuple(reason for rule in GAINS if (reason := rule(facts)) is not None) if gain else ()
     return (*(reason for reason in found if _is_trouble(reason)), *gains)
 
 
 def unlearnt(name: str, sizes: tuple[float, ...], accuracy: float) -> Reason:
     """That an arm (how sentences call it) was no better than guessing at these sizes, where it was right on so many."""
-    listed = ", ".join(map(number, sizes))
+    listed = joined([*map(number, sizes)])
     sentence = (
         f"{capital(name)} did not learn with {listed} {CLASS}: {percent(accuracy, near='within')} right is no better "
         "than without looking. Do not conclude from it."
@@ -121,9 +123,20 @@ def _grey(facts: ArmFacts) -> Reason | None:
     return Reason("grey", facts.grey_share, sentence)
 
 
+def _input(facts: ArmFacts) -> Reason | None:
+    times = facts.own_side / facts.input_side if facts.pretrained and facts.input_side else 0.0
+    if times <= SMALLER:
+        return None
+    sentence = (
+        f"{capital(facts.name)} learnt on inputs of {facts.own_side:g} pixels and is given {facts.input_side:g}: "
+        "the patterns that it knows hardly fit in."
+    )
+    return Reason("input", times, sentence)
+
+
 def _enlargement(facts: ArmFacts) -> Reason | None:
     times = facts.input_side / facts.picture_side if facts.picture_side else 0.0
-    if times < ENLARGED:
+    if times < ENLARGED or _input(facts) is not None:  # a larger input would help there
         return None
     sentence = (
         f"Pictures of {facts.picture_side:g} pixels are enlarged {times:.1f} times to the input of "
@@ -178,8 +191,10 @@ def _percent(share: float) -> str:
 
 
 RULES: tuple[Callable[[ArmFacts], Reason | None], ...] = (
-    _random, _rows, _unconverged, _dead, _unscaled, _saturated, _overlap, _grey, _enlargement, _background, _crop,
+    _random, _rows, _unconverged, _input, _dead, _unscaled, _saturated, _overlap, _grey, _enlargement, _background,
+    _crop,
 )  # fmt: skip
-"""By weight: what makes the comparison itself doubtful, then features, then pictures unlike the source's."""
+"""By weight: what makes the comparison itself doubtful, then features (an input too small makes them dead), then
+pictures unlike the source's."""
 GAINS: tuple[Callable[[ArmFacts], Reason | None], ...] = (_known, _colour, _detail)
 """What goes with transfer that helps: pictures like the source's."""

@@ -152,8 +152,13 @@ def _open(found: Comparison, setting: Setting) -> Iterator[str]:
         if high - low < ANYTHING:
             yield f"The true difference may lie anywhere from {ends}."
         else:
-            yield f"So little was measured that the true difference may be anything (95% interval {ends})."
+            yield f"So little was measured that the true difference may be anything ({_interval_of(verdict)} {ends})."
         yield _decide(verdict, found.margin, setting.n_test)
+
+
+def _interval_of(verdict: Verdict) -> str:
+    """How its interval is called: those of several pairs hold all together, so each is wider."""
+    return "95% interval" if verdict.level is None else "simultaneous 95% interval"
 
 
 def _behind(verdict: Verdict, setting: Setting) -> str:
@@ -231,7 +236,8 @@ def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:
     both = (slope.first, x90.first), (slope.second, x90.second)
     for (estimate, reached), name in zip(both, setting.names, strict=True):
         rise = "no rise" if reached is None else f"90% of its rise at {two_digits(reached)}"
-        rises.append(f"{points(estimate)} with {name} ({rise})")
+        told = f" ({rise})" if reached is None or len(setting.over) > 2 else ""  # two sizes make a straight line
+        rises.append(f"{points(estimate)} with {name}{told}")
     return f"Each doubling of the {CLASS} adds {', '.join(rises)}."
 
 

@@ -89,6 +89,7 @@ def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> ArmFact
     options: Mapping[str, Any] = arm.recipe.head.options
     assert found.source is not None  # it has cells
     learnt, preprocess = source_of(arm, found.source.backbone), found.source.preprocess
+    own = found.source.backbone.preprocess if found.source.backbone else preprocess
     converged = [cell.converged for cell in found.cells.values() if cell.converged is not None]
     return ArmFacts(
         name=arm.name,
@@ -97,6 +98,7 @@ def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> ArmFact
         colour_source=learnt == "imagenet",
         picture_side=looks.side,
         input_side=min(preprocess.height, preprocess.width),
+        own_side=min(own.height, own.width),
         constant_share=looks.constant_share,
         overlap=overlap(drawn.images.classes, learnt) if learnt else None,
         rows=min((cell.train + cell.val for cell in cells), default=0),

@@ -21,6 +21,7 @@ from headstart.evidence.training import training_block
 from headstart.images.looks import Looks
 from headstart.schema.verdicts import (
     BELOW,
+    OPEN,
     AboutStudy,
     ArmPair,
     ArmSummary,
@@ -260,9 +261,16 @@ class _Findings:
         listed = [reason for found in pair if (reason := self.doubt(found, self.sizes(pair))) is not None]
         if _frozen(pair[0]) and not _frozen(pair[1]):
             known = facts(pair[0], self.sizes(pair)[0], self.drawn, self.looks)
-            weak = comparison.verdict.claim < 1 or comparison.verdict.word.endswith(BELOW)
-            listed += reasons(known, weak=weak)
+            listed += reasons(known, _gain(comparison))
         return Reasons(comparison.first, comparison.second, tuple(listed))
+
+
+def _gain(found: Comparison) -> int:
+    """Whether transfer was worth it: 1 it was, -1 it was not or by too little, 0 it is ahead and that may be chance."""
+    verdict = found.verdict
+    if verdict.claim > 0:
+        return -1 if verdict.word.endswith(BELOW) else 1
+    return 0 if verdict.word == OPEN and verdict.difference.value > found.margin else -1
 
 
 def _headline(comparisons: Sequence[Comparison], primary: int) -> str:

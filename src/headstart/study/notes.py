@@ -51,8 +51,8 @@ def of_overlap(drawn: Subsets, recipe: StudyRecipe) -> list[str]:
     if not overlapping or recipe.repeats == 1:
         return []
     return [
-        f"Subsets of {', '.join(overlapping)} per class overlap, because there are no more than {drawn.pool:,.0f} to "
-        "draw from: their intervals are wider for it."
+        f"Subsets of {joined(overlapping)} per class overlap, because there are only about {drawn.pool:,.0f} to draw "
+        "from: their intervals are wider for it."
     ]
 
 

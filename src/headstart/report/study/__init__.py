@@ -22,7 +22,7 @@ from headstart.report.study import (
     tables,
     verdicts,
 )
-from headstart.report.study.words import MARKS, UNLISTED, size_words
+from headstart.report.study.words import MARKS, UNLISTED, size_words, with_minus
 from headstart.schema.verdicts import TrainingCurve, Verdicts, read
 
 SECTIONS = {
@@ -65,10 +65,12 @@ def view(folder: Path, study: Verdicts) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": shown(study.study.name or folder.name),
         "created": shown(study.study.created)[:19].replace("T", " "),
-        "headline": shown(first, 1000),
-        "more": shown(rest, 1000),
+        "headline": with_minus(shown(first, 1000)),
+        "more": with_minus(shown(rest, 1000)),
         "facts": tables.facts(study),
         "overview": verdicts.overview(study, words),
+        "overview_title": verdicts.overview_title(study),
+        "together": any(each.verdict.level is not None for each in study.comparisons),
         "shapes": [mark for word, mark in MARKS.items() if not word.startswith(UNLISTED)],
         "chart": charts.main_chart(study, drawn),
         "how_to_read": reading.how_to_read(study),
@@ -76,7 +78,7 @@ def view(folder: Path, study: Verdicts) -> dict[str, Any]:
         "others": verdicts.other_pairs(study, words),
         "margin": verdicts.margin_words(study),
         "reasons": verdicts.reasons(study, words),
-        "experiments": [shown(sentence, 1000) for sentence in study.experiments or ()],
+        "experiments": [with_minus(shown(sentence, 1000)) for sentence in study.experiments or ()],
         "reasoned": bool(study.reasons or study.experiments),
         "accuracies": tables.accuracies(study, words) if any(arm.curve for arm in study.arms) else None,
         "training": [(chart, _sentences(told)) for chart, told in charts.training_charts(study, drawn)],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headstart.phrases import percent, plural
 from headstart.report.charts.differences import DifferenceRow, DifferencesDisplay
 from headstart.report.numbers import shown
-from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at
+from headstart.report.study.words import MARKS, labelled, points, points_with_interval, size_at, sizes_of
 from headstart.schema.verdicts import ClassRecall, Comparison, PerClass, Verdict, Verdicts
 
 LISTED_CLASSES = 30
@@ -16,7 +16,8 @@ LISTED_CLASSES = 30
 
 def by_size(study: Verdicts, compared: Comparison, about: str = "") -> DifferencesDisplay:
     """The difference over all sizes, where there are several, then at each; `about` names the two arms."""
-    rows = [_verdict("all sizes", compared.verdict, strong=True)] if len(compared.by_size) != 1 else []
+    over = sizes_of(study, compared)
+    rows = [_verdict(over.removeprefix("over "), compared.verdict, strong=True)] if over.startswith("over ") else []
     rows += [_verdict(size_at(study, each.n), each) for each in compared.by_size]
     title = "Difference in points, by labelled pictures per class"
     return DifferencesDisplay(title, rows, margin=100 * compared.margin, about=about)
@@ -74,6 +75,7 @@ def _rest(rest: int, half: int, between: Sequence[ClassRecall]) -> str:
 def _class(each: ClassRecall) -> DifferenceRow:
     """Its tone tells the sign of the interval."""
     name, note = shown(each.class_), f"{percent(each.second)} → {percent(each.first)}"
+    note += f" of {plural(each.n, 'picture')}" if each.low is None else ""
     low, high = (None if end is None else 100 * end for end in (each.low, each.high))
     tone = "gain" if low is not None and low > 0 else "loss" if high is not None and high < 0 else "none"
     return DifferenceRow(name, 100 * each.difference, low, high, note, tone, words=f"{name}: {note}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.evidence.phrases import capital
 from headstart.phrases import joined, percent
 from headstart.report.charts.differences import DifferencesDisplay
 from headstart.report.numbers import shown
 from headstart.report.study.differences import by_size
-from headstart.report.study.words import MARKS, Mark, labelled, points_with_interval
+from headstart.report.study.words import MARKS, Mark, points_with_interval, sizes_of, with_minus
 from headstart.schema.verdicts import Comparison, Reason, Verdicts
 
 Words = dict[str, str]
-TIMES = ("rows", "unscaled", "enlargement", "detail")
+TIMES = ("rows", "unscaled", "input", "enlargement", "detail")
 """The reasons whose figure is a multiple; that of the others is a share."""
 
 
@@ -48,6 +50,21 @@ def _cell(compared: Comparison | None) -> VerdictCell | None:
     return VerdictCell(MARKS[compared.verdict.word], points_with_interval(compared.verdict.difference))
 
 
+def overview_title(study: Verdicts) -> str:
+    """What the overview's figures are."""
+    found = study.against_source_free()
+    over = {sizes_of(study, each) for each in found}
+    return (
+        f"{capital(over.pop()) if len(over) == 1 else 'Over all sizes'}, in points of accuracy, with {intervals(found)}"
+    )
+
+
+def intervals(found: Sequence[Comparison]) -> str:
+    """What the intervals of these verdicts are: each at 95%, or wider, so that they hold all together."""
+    together = any(each.verdict.level is not None for each in found)
+    return "simultaneous 95% intervals, which hold all together" if together else "95% interval"
+
+
 @dataclass(frozen=True)
 class ComparisonCard:
     """One comparison of a transfer arm with a source-free one."""
@@ -71,12 +88,12 @@ def _card(study: Verdicts, compared: Comparison, words: Words) -> ComparisonCard
     title = f"{words[compared.first]} against {words[compared.second]}"
     return ComparisonCard(
         title=title,
-        sentence=shown(compared.sentence, 1000),
+        sentence=with_minus(shown(compared.sentence, 1000)),
         mark=MARKS[compared.verdict.word],
-        where=f"with {labelled(study, compared.by_size[0].n)}" if len(compared.by_size) == 1 else "over all sizes",
+        where=sizes_of(study, compared),
         points=f"{points_with_interval(compared.verdict.difference)} points",
         plot=by_size(study, compared, title),
-        details=[shown(each, 1000) for each in compared.details],
+        details=[with_minus(shown(each, 1000)) for each in compared.details],
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from headstart.phrases import NOTHING, percent
-from headstart.schema.verdicts import EpochAccuracy, Estimate, SizeAccuracy, StudySize, Verdicts
+from headstart.schema.verdicts import Comparison, EpochAccuracy, Estimate, SizeAccuracy, StudySize, Verdicts
 
 MINUS = "−"
 
@@ -39,6 +40,11 @@ MARKS = {
 
 UNLISTED = ("better", "worse", "ahead", "behind")
 """Beginnings of words whose shapes others have in the legend."""
+
+
+def with_minus(text: str) -> str:
+    """A sentence whose negative numbers have a minus, as the page's own figures have: `-3.1 to +2.0`, not `1-2`."""
+    return re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
 
 
 def points(share: float) -> str:
@@ -92,6 +98,20 @@ def labelled(study: Verdicts, n: float | None, name: str = "") -> str:
     """`1 labelled picture per class`, `all (813) labelled pictures per class`; by its name where n is not known."""
     told = name if n is None else size_at(study, n)
     return f"{told} labelled {'picture' if n == 1 else 'pictures'} per class"
+
+
+def sizes_of(study: Verdicts, compared: Comparison) -> str:
+    """What the verdict of a comparison is about: `over all sizes`, or what of them was drawn more than once.
+
+    `with 2 labelled pictures per class`, `over all sizes but all (813)`.
+    """
+    whole, by_size = compared.verdict.difference, compared.by_size
+    lone = next((each for each in by_size if each.difference == whole), None)
+    if lone is not None:
+        return f"with {labelled(study, lone.n)}"
+    every = next((each for each in by_size if size_at(study, each.n).startswith("all ")), None)
+    drawn = every is None or compared.one_set
+    return "over all sizes" if drawn or every is None else f"over all sizes but {size_at(study, every.n)}"
 
 
 def _is_number(size: StudySize) -> bool:
