@@ -51,6 +51,14 @@ def test_the_weights_are_written_with_their_sidecar_and_the_run_beside_them(made
     assert made.run.scores["training"]["whole"]
 
 
+@pytest.mark.parametrize("name", ["own.safetensors", "own.json"])
+def test_files_that_were_not_pretrained_here_are_never_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="would be replaced"):
+        pretrain(recipe(), tmp_path / "own.safetensors")
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_the_classifier_is_left_out(made: Pretrained) -> None:
     assert not any(name.startswith("classifier") for name in load_file(made.weights))
 

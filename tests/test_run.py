@@ -246,9 +246,72 @@ def test_no_file_of_a_run_is_written_over(digits_run, tmp_path: Path, capsys: py
     for name in ("predictions.csv", "scores.json"):
         before = (run / name).read_bytes()
         assert _main(["predict", str(run), str(picture), "--out", str(run / name)]) == 2
-        assert "belongs to what is in that folder" in capsys.readouterr().err and (run / name).read_bytes() == before
+        assert "belongs to what is in" in capsys.readouterr().err and (run / name).read_bytes() == before
     for _ in range(2):  # a file of the user's own there is one
         assert _main(["predict", str(run), str(picture), "--out", str(run / "answers.csv")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("features {t}/p.npz --method pixels --out {t}/p.npz", "p.npz"),
+        ("features {t}/p.npz --method pixels --out {t}/link.npz", "p.npz"),
+        ("features {t}/red --method pixels --no-labels --out {t}/p.npz", ""),
+        ("classify {t}/red/00.jpg --out {t}/red/00.jpg", "red/00.jpg"),
+        ("classify {t}/red --out {t}/red/00.jpg", "red/00.jpg"),
+        ("classify {t}/red --out {t}/red/sheet.png", "red"),
+        ("features {t} --method pixels --out {t}/red/f.npz", "red"),
+    ],
+)
+def test_no_command_writes_over_what_it_reads_nor_among_the_pictures(
+    photos: Path, capsys: pytest.CaptureFixture[str], words: str, lost: str
+) -> None:
+    np.savez(photos / "p.npz", x_train=np.zeros((4, 8, 8), np.uint8), y_train=[0, 1, 0, 1])
+    (photos / "link.npz").symlink_to(photos / "p.npz")
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    code, said = _main(words.format(t=photos).split()), capsys.readouterr().err
+    if lost:
+        assert code == 2 and ("is read here" in said or "inside the folder of pictures" in said)
+        assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
+    else:
+        assert code == 0
+
+
+def test_a_run_is_not_written_over_the_weights_that_it_starts_from(network_run, tmp_path: Path) -> None:
+    run = shutil.copytree(network_run.folder, tmp_path / "run")
+    weights = run / "bundle" / "backbone.safetensors"
+    weights.touch()
+    with pytest.raises(UserError, match="is read here"):
+        execute(tiny(weights=str(weights)), run)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict {run} {picture} --out {run}/bundle/manifest.json",
+        "predict {run} {picture} --out {run}/bundle/answers.csv",
+        "evaluate {run} digits --out {run}/bundle/new/scores.json",
+        "predict {run} {picture} --out {run}/fitted_on.csv",
+        "pretrain digits --out {run}/bundle/head.safetensors",
+        "pretrain digits --out {run}/scores.safetensors",
+        "predict {run} {picture} --out {study}/study.csv",
+        "predict {run} {picture} --out {study}/cells/a.csv",
+        "explain {run} {picture} --out {run}/bundle/explained",
+        "features digits --method pixels --out {study}/study.parquet",
+    ],
+)
+def test_nothing_is_written_over_a_file_of_a_run_or_a_study_nor_into_a_bundle(
+    digits_run, tmp_path: Path, words: str
+) -> None:
+    run, study, picture = tmp_path / "run", tmp_path / "study", tmp_path / "seven.png"
+    shutil.copytree(digits_run.folder, run)
+    study.mkdir()
+    for name in ("study.toml", "verdicts.json", "study.csv", "study.parquet"):
+        (study / name).write_text("mine")
+    Image.new("L", (8, 8), 200).save(picture)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert _main(words.format(run=run, study=study, picture=picture).split()) == 2
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_empty_names_between_commas_are_no_classes(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
     from headstart.fitting import feature_source
 
     out = expanded(out)
-    check_features_out(out)
+    check_features_out(out, recipe.data.source)
     images = load(recipe.data.source, labelled=labelled, allow_empty_classes=True, **recipe.data.reading())
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
@@ -265,9 +265,10 @@ def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
         _write_parquet(out, kept, labels, extraction)
 
 
-def check_features_out(out: Path) -> None:
-    """Raise UserError before the work begins if features cannot be written under this name."""
-    records.check_file(out, (".npz", ".parquet"))
+def check_features_out(out: Path, data: str) -> None:
+    """Raise UserError before the work begins if features of these data cannot be written under this name."""
+    records.check_file(out, (".npz", ".parquet"), data)
+    records.check_outside(out.parent, data)  # a file beside the class folders is none of them
 
 
 def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
@@ -294,14 +295,14 @@ def _cell(value: Any) -> Any:
     return "; ".join(value) if isinstance(value, list) else value
 
 
-def check_scores_out(out: Path) -> None:
+def check_scores_out(out: Path, *inputs: object) -> None:
     """Raise UserError before the work begins if scores cannot be written under this name."""
-    records.check_file(out, (".json",))
+    records.check_file(out, (".json",), *inputs)
 
 
-def check_predictions_out(out: Path) -> str:
-    """The format by the ending of `out`; UserError, before any work, when it is none of ours."""
-    return records.check_file(out, tuple(f".{kind}" for kind in FORMATS)).removeprefix(".")
+def check_predictions_out(out: Path, *inputs: object) -> str:
+    """The format by the ending of `out`; UserError, before any work, when it is none of ours, or one of the inputs."""
+    return records.check_file(out, tuple(f".{kind}" for kind in FORMATS), *inputs).removeprefix(".")
 
 
 def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:

@@ -38,11 +38,15 @@ REFUSED = "refused.csv"
 OWN = {
     "scores.json", "predictions.csv", "split.csv", "history.csv", "fitted_on.csv", "environment.json", REFUSED,
     "verdicts.json", "pictures.json", "ranking.json", "ranking.csv", "audit.json", "audit.csv", "explanations.json",
-    "manifest.json", "export.json",
+    "manifest.json", "export.json", "golden.safetensors", "learning_rates.csv", "study.csv", "study.parquet",
+    "predictions.parquet",
 }  # fmt: skip
 """Files of the folders that are written here, which nothing else is written over."""
-MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("ranking.json", "ranking.html"),
-         ("audit.json", "audit.csv"), ("explanations.json", "maps"), ("manifest.json", "head.safetensors"),
+OWN_FOLDERS = {"bundle", "cells", "maps", "training"}
+"""Folders in such folders, where nothing else is written at all."""
+BUNDLE = ("manifest.json", "head.safetensors")
+MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("study.toml", "cells"),
+         ("ranking.json", "ranking.html"), ("audit.json", "audit.csv"), ("explanations.json", "maps"), BUNDLE,
          ("export.json", "golden.safetensors"))  # fmt: skip
 """What is in such a folder, by its kind."""
 MANY_CLASSES = 20
@@ -59,6 +63,7 @@ def claim(folder: Path, what: str = "run", file: str = "recipe.toml", beside: Co
         raise UserError(f"out={folder} is a file; name a folder.")
     if folder.is_dir() and {p.name for p in folder.iterdir()} - {*beside} and not (folder / file).is_file():
         raise UserError(f"out={folder} holds other files and no {what}; name a new folder or an earlier {what}'s.")
+    check_own(folder / "new", folder)
     check_writable(folder)
     return folder
 
@@ -76,15 +81,33 @@ def output_folder(
     return folder
 
 
-def check_outside(folder: Path, *data: object) -> None:
-    """Raise UserError when `folder` is within a folder of pictures: its next reader would take it for a class."""
-    for given in data:
-        root = expanded(given) if isinstance(given, str | os.PathLike) and os.fspath(given) else None
-        if root and root.is_dir() and root.resolve() in folder.resolve().parents:
+def check_outside(place: Path, *data: object) -> None:
+    """Raise UserError when `place` is within a folder of pictures, of `data` or of lists in it.
+
+    Its next reader would take a folder for a class there, and a file for a picture.
+    """
+    for root in _paths(data):
+        if root.is_dir() and root.resolve() in place.resolve().parents:
             raise UserError(
-                f"The results would go to {folder}, inside the folder of pictures {root}, and be read as a class "
-                "there: name a folder outside it with `out`."
+                f"The results would go to {place}, inside the folder of pictures {root}, and be taken for pictures "
+                "there: name a place outside it with `out`."
             )
+
+
+def check_apart(folder: Path, *inputs: object) -> None:
+    """Raise UserError when one of the inputs is in a folder that will be written anew."""
+    for path in _paths(inputs):
+        if path.exists() and folder.resolve() in path.resolve().parents:
+            raise UserError(f"{path} is read here, and {folder} would be written anew; name another `out`.")
+
+
+def _paths(given: object) -> Iterator[Path]:
+    """The paths among what is given; pictures in memory are none."""
+    if isinstance(given, list | tuple):
+        for each in given:
+            yield from _paths(each)
+    elif isinstance(given, str | os.PathLike) and os.fspath(given):
+        yield expanded(os.fspath(given).removeprefix("file://"))
 
 
 def unused(folder: Path) -> Path:
@@ -105,8 +128,11 @@ def check_writable(folder: Path, out: Path | None = None) -> None:
         raise UserError(f"out={out or folder} cannot be written ({refusal(error)}); name another place.") from error
 
 
-def check_file(out: Path, kinds: Sequence[str]) -> str:
-    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written."""
+def check_file(out: Path, kinds: Sequence[str], *inputs: object) -> str:
+    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written.
+
+    Nothing is written over one of the `inputs`, paths or lists of them, nor over a file of a run or its like.
+    """
     kind = out.suffix.lower()
     if kind not in kinds:
         if len(kinds) == 1:
@@ -114,10 +140,21 @@ def check_file(out: Path, kinds: Sequence[str]) -> str:
         raise UserError(f"out={out} ends in none of {', '.join(kinds)}; choose one of them.")
     if out.is_dir():
         raise UserError(f"out={out} is a folder; name a file.")
-    if out.name in OWN and out.exists() and any(all((out.parent / n).exists() for n in names) for names in MARKS):
-        raise UserError(f"out={out} belongs to what is in that folder; name another file.")
+    if out.exists() and any(path.exists() and out.samefile(path) for path in _paths(inputs)):
+        raise UserError(f"out={out} is read here, and would be replaced; name another file.")
+    check_own(out)
     check_writable(out.parent, out)
     return kind
+
+
+def check_own(file: Path, out: Path | None = None) -> None:
+    """Raise UserError where `file` is, or would be, a run's own, or a study's, a bundle's and so on."""
+    place = file.resolve()
+    for folder in place.parents:
+        kinds = [names for names in MARKS if all((folder / name).exists() for name in names)]
+        top = place.relative_to(folder).parts[0]
+        if kinds and (BUNDLE in kinds or top in OWN_FOLDERS or (top in OWN and file.exists())):
+            raise UserError(f"out={out or file} belongs to what is in {folder}; name another place.")
 
 
 def refusal(error: OSError) -> str:

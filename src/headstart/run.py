@@ -184,6 +184,7 @@ def execute(
     check_choices(recipe, out, resume, target)
     data = recipe.data
     folder = records.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
+    records.check_apart(folder / "bundle", recipe.backbone.name, recipe.backbone.weights, data.source, data.test)
     check_unfinished(folder, resume)
     earlier = earlier_scores(folder)
     settings = Settings(features_dir() if store else None, strict=recipe.data.strict)

@@ -33,6 +33,7 @@ def fetch(
     `resolve(NAME, folder)` finds them there. `tell` is called for each when it is written. Raises as `resolve` does.
     """
     place = expanded(folder)
+    records.check_own(place / SUMS, place)
     records.make(place)
     found = []
     for name in dict.fromkeys(map(pasted, names)):

@@ -54,7 +54,7 @@ def classify(
     from headstart.cli import show
 
     if out is not None:
-        naming.check_out(out)
+        naming.check_out(out, images)
     with progress_bar() as progress:
         found = api.classify(
             images,

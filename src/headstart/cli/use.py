@@ -43,7 +43,7 @@ def evaluate(
     from headstart import api, inference, records
 
     if out is not None:
-        inference.check_scores_out(out)
+        inference.check_scores_out(out, data)
     with progress_bar() as progress:
         found = api.evaluate(
             run,
@@ -119,7 +119,7 @@ def predict(
         _predict_on(cluster, run, paths, out, Asked(topk, coverage, follow_links), strict)
         return
     if out is not None:
-        inference.check_predictions_out(Path(out))
+        inference.check_predictions_out(Path(out), paths)
     with progress_bar() as progress:
         found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
@@ -204,7 +204,9 @@ def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> N
     """The features as shards, by a cluster."""
     from headstart.cli import show
     from headstart.cluster.features import features as on_cluster
+    from headstart.records import check_outside
 
+    check_outside(Path(out), recipe.data.source)
     with progress_bar() as progress:
         found = on_cluster(recipe, out, cluster, progress, labelled=labelled)
     made = found.manifest

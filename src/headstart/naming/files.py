@@ -17,9 +17,11 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 TABLES = (".json", ".csv")
 
 
-def check_out(out: Path) -> None:
-    """Raise UserError, before any work, when a file of this name cannot be written."""
-    records.check_file(out, (*TABLES, *PICTURES))
+def check_out(out: Path, *pictures: object) -> None:
+    """Raise UserError, before any work, when a file of this name cannot be written, or would be one of the pictures."""
+    kind = records.check_file(out, (*TABLES, *PICTURES), *pictures)
+    if kind in PICTURES:
+        records.check_outside(out, *pictures)
 
 
 def write(named: Named, out: Path, topk: int = 5) -> None:

@@ -32,7 +32,8 @@ def pretrain(
     """Train the recipe's architecture from random weights and write it, without its classifier, to `out`.
 
     The run, with its scores and report, is the folder beside `out` that has its name and `-run`. Raises UserError when
-    `out` has another ending than .safetensors, and what `headstart.run.execute` raises.
+    `out` has another ending than .safetensors or would replace what is no earlier pretraining's, and what
+    `headstart.run.execute` raises.
     """
     out = expanded(out)
     if out.suffix != ENDING:
@@ -40,9 +41,21 @@ def pretrain(
             f"out={out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
         )
     records.check_file(out, (ENDING,))
+    _check_earlier(out)
     recipe = recipe.model_copy(update={"method": "scratch"})
     run = execute(recipe, run_folder(out), progress, store=store, resume=resume)
     return Pretrained(write(run, out), run)
+
+
+def _check_earlier(out: Path) -> None:
+    """Raise UserError where files would be replaced that no earlier pretraining wrote, by the run beside them."""
+    if not (run_folder(out) / "recipe.toml").is_file():
+        for file in (out, out.with_suffix(".json")):
+            if file.exists():
+                raise UserError(
+                    f"{file} exists, and no {run_folder(out).name} beside it says that it was pretrained here; name "
+                    "another `out`: it would be replaced."
+                )
 
 
 def run_folder(out: Path) -> Path:

@@ -138,6 +138,7 @@ def pretrain_sprout(
     A training that was interrupted goes on from its checkpoint in `out`. `fonts` are folders to look in instead of the
     platform's. Raises UserError when there are too few fonts, or when the checkpoint is of another training.
     """
+    records.check_own(out / WEIGHTS, out)
     recipe = recipe or SproutRecipe.shipped()
     return train_sprout(out, recipe, draw_bank(recipe, fonts, report), report)
 

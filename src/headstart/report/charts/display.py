@@ -121,6 +121,7 @@ class Display:
         if kind not in known:
             raise UserError(f"{path} names no format of a picture; end it with one of .{', .'.join(sorted(known))}.")
         content = self._repr_svg_().encode() if kind == "svg" else self._written(kind, self.words)
+        records.check_own(path)
         records.make(path.parent)
         with shared.replacing(path) as part:
             part.write_bytes(content)
