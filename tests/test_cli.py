@@ -127,6 +127,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["evaluate", "nowhere", "digits"], "There is no folder nowhere: name a run folder"),
         (["features", "digits", "--out", "x.txt"], ".npz, .parquet"),
         (["cache", "clear", "abcdef"], "Unknown space"),
+        (["cache", "clear", ""], "Unknown space"),
         (["fit", ""], "no name"),
         (
             ["fit", "digits", "--precision", "mixed", "--device", "cpu", "--backbone", "vgg16", "--weights", "none"],

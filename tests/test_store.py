@@ -217,6 +217,18 @@ def test_spaces_are_listed_checked_and_cleared(tmp_path: Path) -> None:
     assert list(list_spaces(tmp_path)) == []
 
 
+def test_no_space_is_deleted_by_an_id_that_is_empty_or_that_several_begin_with(tmp_path: Path) -> None:
+    first = fill(tmp_path, 3).name
+    for other in range(1, 40):  # two of seventeen ids begin alike
+        if fill(tmp_path, 1, {**SPACE, "layer": str(other)}).name[0] == first[0]:
+            break
+    before = {info.id for info in list_spaces(tmp_path)}
+    for wanted, said in (("", "Unknown space"), (first[0], f"several spaces, .*{first[:8]}"), ("xyz", "Unknown space")):
+        with pytest.raises(UserError, match=said):
+            clear(tmp_path, [first, wanted])
+    assert {info.id for info in list_spaces(tmp_path)} == before
+
+
 def test_reading_does_not_need_the_right_to_write(tmp_path: Path) -> None:
     folder = fill(tmp_path, 10)
     env = lmdb.open(str(folder), readonly=True, lock=False)

@@ -86,18 +86,14 @@ def clear(
 ) -> None:
     """Delete stored features. They can be computed again."""
     from headstart.cli import show
-    from headstart.errors import UnknownName
     from headstart.features.spaces import clear, list_spaces
     from headstart.paths import features_dir
 
-    known = [s.id[:8] for s in list_spaces(features_dir())]
-    for wanted in ids or []:
-        if not any(k.startswith(wanted[:8]) for k in known):
-            raise UnknownName("space", wanted, known)
-    if not ids and not yes and not _sure(f"Delete all {len(known)} spaces in {features_dir()}?"):
+    root = features_dir()
+    if not ids and not yes and not _sure(f"Delete all {len(list(list_spaces(root)))} spaces in {root}?"):
         print("Nothing was deleted; --yes does not ask.")
         return
-    print(f"{show.size(clear(features_dir(), ids or None))} freed.")
+    print(f"{show.size(clear(root, ids or None))} freed.")
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import lmdb
 
 from headstart import documents
+from headstart.errors import UnknownName, UserError
 from headstart.features import room, soundness
 from headstart.features.store import MAP_SIZES, holds
 
@@ -54,11 +55,23 @@ def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tu
         yield info, bad
 
 
+def whole_id(known: Sequence[str], wanted: str) -> str:
+    """The one id that begins so. Raises UserError where none does, or several do; nothing begins every id."""
+    found = [each for each in known if wanted and each.startswith(wanted)]
+    if not found:
+        raise UnknownName("space", wanted, [each[:8] for each in known])
+    if len(found) > 1:
+        several = ", ".join(each[:8] for each in found)
+        raise UserError(f"'{wanted}' begins the ids of several spaces, {several}: name one by more of its id.")
+    return found[0]
+
+
 def clear(root: Path, ids: list[str] | None = None) -> int:
-    """Delete the named spaces, or all; the number of bytes freed."""
-    freed = 0
-    for info in list(list_spaces(root)):
-        if ids is None or any(info.id.startswith(wanted) for wanted in ids):
+    """Delete the named spaces, or all; the number of bytes freed. Raises UserError as `whole_id` does."""
+    freed, spaces = 0, list(list_spaces(root))
+    named = None if ids is None else {whole_id([info.id for info in spaces], wanted) for wanted in ids}
+    for info in spaces:
+        if named is None or info.id in named:
             shutil.rmtree(root / info.id)
             freed += info.bytes
     return freed
