@@ -463,6 +463,7 @@ def unlearnt(second: list[bool]) -> Answers:
 def test_nothing_is_concluded_from_an_arm_that_did_not_learn_at_any_size() -> None:
     found = compare(unlearnt([True] * 5), "first", "second")
     assert found.verdict.word == "inconclusive" and found.verdict.unlearnt
+    assert found.details[0].endswith("): inconclusive, because second did not learn.")
     assert {each.word for each in found.by_size} == {"inconclusive"}
     assert "second did not learn" in found.sentence and not found.sentence.startswith("Transfer helped")
     assert "cannot tell whether transfer helped" in found.sentence

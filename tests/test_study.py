@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,22 @@ class TestSubsets:
     def test_all_sizes_too_large_is_one_sentence(self) -> None:
         with pytest.raises(DataError, match="no class has more than"):
             subsets(recipe(sizes=[5000]))
+        with pytest.raises(DataError, match=r"no class has more than 1 labelled picture\."):
+            subsets(recipe(sizes=[5, 20], data={"limit": 12}))
+
+    def test_classes_with_too_few_pictures_are_named_with_what_a_study_takes(self, tmp_path: Path) -> None:
+        (photographs(tmp_path / "one", 2, "a") / "dogs").mkdir()
+        (photographs(tmp_path / "many", 9, "a") / "dogs").mkdir()
+        empty = "Class folders that hold no picture are left out: 'dogs'."
+        takes = "A study takes at least two classes with two labelled pictures each: one to learn from, one for the"
+        for name, what in (
+            ("one", f"no test pictures and too few to draw some from: a has 2. {empty} {takes} test."),
+            ("many", f"too few classes with labelled pictures: a has 9. {empty} {takes} test."),
+        ):
+            with pytest.raises(DataError, match=re.escape(f"{name} has {what}")):
+                subsets(recipe(data={"source": str(tmp_path / name), "limit": None}))
+        with pytest.raises(DataError, match=r"too few to draw some from: a has 1, b has 1\. A study"):
+            subsets(recipe(data={"source": str(photographs(tmp_path / "each", 1)), "limit": None}))
 
     def test_none_of_a_class_is_refused_and_one_is_not(self) -> None:
         with pytest.raises(DataError, match="smallest size is 1"):
@@ -335,6 +352,16 @@ class TestClaim:
         assert once.findings.headline.startswith("With this set of labelled pictures, ")
         assert once.findings.comparisons[0].one_set and once.findings.comparisons[0].verdict.sign == 0
 
+    @pytest.mark.parametrize(
+        ("head", "parameters"), [("logistic", 650), ("ridge", 650), ("prototype", 640), ("knn", 0)]
+    )
+    def test_the_trained_parameters_of_an_arm_are_the_weights_and_biases_of_its_head(
+        self, head: str, parameters: int, tmp_path: Path
+    ) -> None:
+        """64 pixels and 10 classes; flags, scales and temperatures are none, nor are the pictures that knn keeps."""
+        study = compare(recipe(head={"name": head}, sizes=[2], repeats=1), tmp_path / "study")
+        assert study.findings.arms[0].trained_parameters == parameters
+
     def test_a_plan_uses_the_quickest_arms_and_its_fits_are_used_again(self, tmp_path: Path) -> None:
         asked = recipe(arms=["scratch", "pixels", "sprout"], sizes=[2], margin=0.2)
         found, words = plan(asked, tmp_path / "study")
@@ -343,6 +370,20 @@ class TestClaim:
         assert len(list((tmp_path / "study").glob("cells/*/2-*.json"))) == 10
         with pytest.raises(UserError, match="a transfer arm and a source-free one"):
             plan(recipe(), tmp_path / "other")
+
+    def test_a_plan_is_told_as_a_table_and_says_what_the_data_lack(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Digits has 1,797 pictures, also where the study is judged by fewer."""
+        command = ["compare", "digits", "--arms", "pixels,sprout", "--sizes", "2", "--limit-test", "20", "--plan"]
+        assert _main([*command, "--set", "C=1", "--margin", "5", "--out", str(tmp_path / "study")]) == 0
+        printed = capsys.readouterr().out
+        assert "That is more than the data have: 1,797 pictures in all." in printed
+        assert "The least true difference that 4 studies of 5 find, on 20 test pictures:" in printed
+        rows = [line.split() for line in printed.splitlines()]
+        table = rows[rows.index(["repeats", "points"]) + 1 :]
+        assert [row[0] for row in table[:11]] == ["3", "5", "7", "10", "15", "20", "30", "40", "50", "70", "100"]
+        assert all(len(row) == 2 and float(row[1]) > 0 for row in table[:11])
 
 
 @pytest.mark.slow
@@ -356,7 +397,7 @@ def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) ->
     assert all(f"<li>{sentence.partition(':')[0]}:" in page for sentence in told) and 'href="#reasons"' in page
     assert [each.partition(":")[0] for each in told] == [
         "With features of the layer last_conv", "With pictures shown at 96 pixels",
-        "With grey in one channel (if pictures are grey)", "With grey in false colours (if pictures are grey)",
+        "With grey in one channel", "With grey in false colours",
     ]  # fmt: skip
     with pytest.raises(UserError, match="frozen features"):
         why(recipe(), compare(recipe(), tmp_path / "other"))

@@ -223,12 +223,17 @@ def details(found: Comparison, setting: Setting) -> list[str]:
 def _ends(found: Comparison, setting: Setting) -> Iterator[str]:
     start, end = found.by_size[0], found.by_size[-1]
     if len(found.by_size) == 1:
-        yield f"{capital(with_size(setting.sizes[0]))}, the difference is {points(start.difference)}: {start.word}."
+        yield f"{capital(with_size(setting.sizes[0]))}, the difference is {_said(start, setting)}."
         return
-    jump = f"the difference (jumpstart) is {points(start.difference)}"
-    yield f"At the start, {with_size(setting.sizes[0])}, {jump}: {start.word}."
-    yield f"At the end, {with_size(setting.sizes[-1])}, it is {points(end.difference)}: {end.word}."
+    yield f"At the start, {with_size(setting.sizes[0])}, the difference (jumpstart) is {_said(start, setting)}."
+    yield f"At the end, {with_size(setting.sizes[-1])}, it is {_said(end, setting)}."
     yield "The intervals of the sizes hold all together."
+
+
+def _said(verdict: Verdict, setting: Setting) -> str:
+    """The difference with its verdict, and why that is open where an interval alone would close it."""
+    why = f", because {_behind(verdict, setting)} did not learn" if verdict.unlearnt else ""
+    return f"{points(verdict.difference)}: {verdict.word}{why}"
 
 
 def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:

@@ -20,6 +20,7 @@ from headstart.errors import HeadstartError, UserError
 from headstart.evidence.answers import Answers
 from headstart.evidence.pairwise import Pair, compare_all
 from headstart.evidence.phrases import signed
+from headstart.phrases import percent
 from headstart.preprocess import SMALL
 from headstart.progress import Progress, silent
 from headstart.schema.verdicts import FILE, Comparison
@@ -98,7 +99,7 @@ def experiments(recipe: StudyRecipe, text: str) -> list[Experiment]:
     found.append(Experiment(f"size-{side}", f"pictures shown at {side} pixels", {"image_size": side}))
     if "+grey=" not in text:
         found += [
-            Experiment(f"grey-{policy}", f"{words} (if pictures are grey)", {"arms": [f"{text}+grey={policy}"]})
+            Experiment(f"grey-{policy}", words, {"arms": [f"{text}+grey={policy}"]})
             for policy, words in GREYS.items()
             if policy != "repeat"
         ]
@@ -128,10 +129,11 @@ def _judged(recipe: StudyRecipe, study: Study, first: str, found: Mapping[str, S
 
 
 def _told(found: Comparison) -> str:
-    """Like: With features not standardised: -2.1 points (-3.0 to -1.2), worse."""
+    """Like: With features not standardised: 80.1% instead of 82.2%, -2.1 points (-3.0 to -1.2), worse."""
     gap, word = found.verdict.difference, found.verdict.word
+    changed, own = (percent(each.value, near="within") for each in (found.area.first, found.area.second))
     low, high = signed(gap.low or 0.0), signed(gap.high or 0.0)
-    return f"With {found.first}: {signed(gap.value)} points ({low} to {high}), {word}."
+    return f"With {found.first}: {changed} instead of {own}, {signed(gap.value)} points ({low} to {high}), {word}."
 
 
 def _labels(study: Study) -> NDArray[np.int64]:
