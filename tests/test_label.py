@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from headstart.labelling.insight import Worker, look
 from headstart.labelling.journal import Journal
 from headstart.labelling.session import Conflict, Session
 from headstart.labelling.tables import read_labels
+from headstart.phrases import plural
 
 PIXELS = (load_digits().images * 15).astype(np.uint8)
 NAMES = load_digits().target.astype(str)
@@ -186,6 +189,7 @@ def test_the_labels_come_to_an_accuracy_a_forecast_and_an_order(album: Album, ou
 
 KILLED = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from headstart.labelling.journal import Journal
 journal = Journal(Path(sys.argv[1]))
@@ -299,3 +303,155 @@ def test_a_line_that_is_json_but_no_action_is_named_and_nothing_is_written(album
         with pytest.raises(DataError, match="line 3 is damaged"):
             Session(album, out)
     assert journal.read_text() == good + line + "\n" and not out.exists()
+
+
+def reopened(session: Session, *classes: str, labels: Path | None = None) -> Session:
+    """The session ended, and begun again by the same command."""
+    session.close()
+    again = Session(session.album, session.out, classes)
+    if labels is not None:
+        again.take(labels)
+    return again
+
+
+def test_labels_that_are_brought_again_undo_nothing_that_was_said_since(album: Album, out: Path) -> None:
+    brought = out.with_name("brought.csv")
+    brought.write_text("image,label\n" + "".join(f"photos/00{i}.png,one\n" for i in range(5)))
+    session = Session(album, out, ["one", "two"])
+    assert session.take(brought) == 5
+    session.label([0], "two", session.seen(0))
+    session.label([1], "", session.seen(1))  # none of these
+    session.undo(session.label([5], "two", 0))
+    brought.write_text(brought.read_text() + "photos/005.png,one\nphotos/006.png,one\n")
+    again = reopened(session, "one", "two", labels=brought)
+    assert told(again) == {0: "two", 2: "one", 3: "one", 4: "one", 6: "one"}
+    assert again.notes == [f"3 labels of {brought} left out: what was said here since stays."]
+    again.close()
+
+
+def test_labels_that_are_brought_again_have_the_new_name_of_a_class(album: Album, out: Path) -> None:
+    brought = out.with_name("brought.csv")
+    brought.write_text("image,label\nphotos/000.png,one\n")
+    session = Session(album, out)
+    session.take(brought)
+    session.rename("one", "uno")
+    brought.write_text("image,label\nphotos/000.png,one\nphotos/001.png,one\n")
+    again = reopened(session, "one", labels=brought)
+    assert told(again) == {0: "uno", 1: "uno"} and again.classes == ["uno"] and again.notes == []
+    again.close()
+
+
+def test_a_journal_of_other_pictures_with_the_same_names_is_refused(album: Album, out: Path, tmp_path: Path) -> None:
+    session = Session(album, out, ["0"])
+    session.label([0, 1, 2], "0", 0)
+    session.close()
+    (tmp_path / "photos").mkdir()
+    for i in range(5):
+        Image.fromarray(PIXELS[100 + i]).save(tmp_path / "photos" / f"{i:03d}.png")
+    others = open_album(tmp_path / "photos", Looks("sprout"), Settings())
+    kept = out.with_name("labels.csv.journal").read_bytes()
+    out.unlink()
+    for journal_alone in (True, False):
+        with pytest.raises(DataError, match=r"is of other pictures than those of photos.*name another `out`") as said:
+            Session(others, out)
+        assert ("the table has the labels" in str(said.value)) is not journal_alone
+        assert out.with_name("labels.csv.journal").read_bytes() == kept and out.exists() is not journal_alone
+        out.write_text("image,label\n")
+
+
+def test_a_folder_that_was_moved_and_a_picture_that_was_changed_keep_their_labels(
+    album: Album, out: Path, tmp_path: Path
+) -> None:
+    session = Session(album, out, ["0"])
+    session.label([0, 1, 2], "0", 0)
+    session.close()
+    shutil.copytree(out.parent, tmp_path / "moved")
+    Image.fromarray(PIXELS[300]).save(tmp_path / "moved" / "photos" / "001.png")
+    again = Session(
+        open_album(tmp_path / "moved" / "photos", Looks("sprout"), Settings()), tmp_path / "moved" / out.name
+    )
+    assert told(again) == {0: "0", 1: "0", 2: "0"}
+    assert again.notes == ["Changed since labelled, with the label kept: 001.png."]
+    again.close()
+
+
+def test_a_journal_without_what_pictures_it_is_of_goes_on(album: Album, out: Path) -> None:
+    lines = ['{"do":"class","name":"a"}', '{"do":"label","pictures":["000.png"],"label":"a","by":"hand"}']
+    out.with_name("labels.csv.journal").write_text("\n".join(lines) + "\n")
+    session = Session(album, out)
+    assert told(session) == {0: "a"}
+    session.close()
+
+
+def test_what_was_changed_by_hand_stays_changed_and_what_was_removed_stays_removed(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one", "two"])
+    session.label([0, 1, 2, 3], "one", 0)
+    session.label([0], "two", session.seen(0))
+    session.close()
+    changed = out.read_text().replace("photos/000.png,two", "photos/000.png,one")  # as it was before the last action
+    out.write_text("".join(line for line in changed.splitlines(True) if "002" not in line and "003" not in line))
+    for _ in range(2):
+        session = Session(album, out)
+        assert told(session) == {0: "one", 1: "one"}
+        session.close()
+    assert out.read_text().count("photos/") == 2
+    out.unlink()
+    session = Session(album, out)
+    assert told(session) == {0: "one", 1: "one"}  # from the journal
+    session.close()
+
+
+def test_what_was_changed_by_hand_is_counted(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one", "two"])
+    session.label([0, 1, 2, 3], "one", 0)
+    session.close()
+    text = out.read_text().replace("photos/000.png,one", "photos/000.png,two").replace("photos/001.png,one,hand\n", "")
+    out.write_text(f"{text}photos/007.png,two,hand\n")
+    session = Session(album, out)
+    assert session.notes == [f"{out} was changed by hand (1 changed, 1 added, 1 removed)."]
+    assert told(session) == {0: "two", 2: "one", 3: "one", 7: "two"}
+    session.close()
+
+
+@pytest.mark.parametrize("behind", [1, 2, 3])
+def test_a_table_that_a_killed_process_left_behind_takes_nothing_back(album: Album, out: Path, behind: int) -> None:
+    """However many actions it is behind: it may have been open in another program."""
+    session, tables = Session(album, out, ["one", "two"]), []
+    for i, label in ((0, "one"), (0, "two"), (1, "one"), (2, "two")):
+        tables.append(out.read_text())
+        session.label([i], label, session.seen(i))
+    session.journal.close()  # killed
+    out.write_text(tables[-behind])
+    again = Session(album, out)
+    assert told(again) == {0: "two", 1: "one", 2: "two"}
+    assert again.notes == [f"{out} was {plural(behind, 'label')} behind the journal, and is written anew."]
+    again.close()
+
+
+def test_labels_of_pictures_that_are_away_for_a_while_are_not_taken_for_removed(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one"])
+    session.label([0, 1], "one", 0)
+    session.close()
+    out.unlink()
+    few = replace(
+        album, images=album.images.take(np.arange(1, N)), extraction=album.extraction.reordered(np.arange(1, N))
+    )
+    reopened(Session(few, out)).close()
+    session = Session(album, out)
+    assert told(session) == {0: "one", 1: "one"}
+    session.close()
+
+
+def test_who_said_so_is_read_back_where_the_journal_is_gone(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one"])
+    for i, by in enumerate(("hand", "random", "proposed")):
+        session.label([i], "one", 0, by)
+    session.close()
+    kept = f"{out.read_text()}photos/003.png,one,Ann\nphotos/099.png,one,proposed\n"
+    out.write_text(kept)
+    session.journal.path.unlink()
+    again = Session(album, out)
+    assert [again.said[i].by for i in range(4)] == ["hand", "random", "proposed", "table"]
+    assert again.snapshot().random == {1, 3}
+    assert out.read_text() == kept.replace("Ann", "table")
+    again.close()

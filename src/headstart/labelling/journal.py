@@ -22,9 +22,16 @@ ACTIONS: Mapping[str, Mapping[str, type]] = {
     "class": {"name": str},
     "rename": {"old": str, "new": str},
     "label": {"pictures": list, "label": str},
+    "clear": {"pictures": list},
     "undo": {"action": int},
+    "away": {"pictures": list},
+    "table": {"without": list},
 }
-"""What a line of each kind holds; a label may also say who said so (`by`)."""
+"""What a line of each kind holds; a label may also say who said so (`by`), and what was in the files (`contents`).
+
+"clear": their rows were removed from the table by hand. "away": they are not there, so the table will not have them.
+"table": it has all labels so far, but those of the pictures that it is `without`, which were away then.
+"""
 MOST = 1 << 30
 """Bytes of a journal that is read: millions of actions."""
 
@@ -50,7 +57,7 @@ class Journal:
             self._file.close()
             raise
         if fresh:
-            _sync_folder(path.parent)
+            sync(path.parent)
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Write an action down. When this returns it is on the disk. Raises OSError where that fails; nothing is kept.
@@ -67,6 +74,11 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._file.truncate(before)
             raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was given back."""
+        return self._file.closed
 
     def close(self) -> None:
         """Give it back."""
@@ -99,10 +111,16 @@ def check(event: Mapping[str, Any]) -> None:
     wrong = [key for key, its in needed.items() if not isinstance(event.get(key), its)]
     if not wrong and not isinstance(event.get("by", ""), str):
         wrong = ["by"]
-    if not wrong and not all(isinstance(name, str) for name in event.get("pictures", ())):
-        wrong = ["pictures"]
+    lists = [key for key in ("pictures", "contents", "without") if key in event] if not wrong else []
+    wrong += [key for key in lists if not _texts(event[key])]
+    if not wrong and "contents" in event and len(event["contents"]) != len(event["pictures"]):
+        wrong = ["contents"]
     if wrong:
         raise ValueError(f"the action '{kind}' has no `{wrong[0]}`, or not of the kind that it must be")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _hold(descriptor: int, path: Path) -> None:
@@ -118,10 +136,10 @@ def _hold(descriptor: int, path: Path) -> None:
         return
 
 
-def _sync_folder(folder: Path) -> None:
-    """A new file is there after a power cut only when its folder is on the disk too."""
+def sync(path: Path) -> None:
+    """Bring a file to the disk, or a folder: a new file is there after a power cut only when its folder is."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +14,18 @@ from headstart.errors import DataError, UserError
 from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.labelling.album import Album
-from headstart.labelling.journal import Journal, check
-from headstart.labelling.tables import brought, check_columns, image_cells, read_labels, write_labels, written
-from headstart.phrases import plural
+from headstart.labelling.journal import Journal, check, sync
+from headstart.labelling.tables import (
+    Known,
+    Row,
+    brought,
+    check_columns,
+    image_cells,
+    read_labels,
+    write_labels,
+    written,
+)
+from headstart.phrases import first_of, plural
 from headstart.visible import visible
 
 HELD_S = 120.0
@@ -67,23 +77,30 @@ class Session:
         self.absent: dict[str, Said] = {}  # of pictures that are not in the album now
         self.order: list[int] = []
         self.at_random: set[int] = set()
-        self.others: list[tuple[str, str]] = []  # image and label of the rows that are of no picture here
+        self.others: list[Row] = []  # of the table, of no picture here
         self.notes: list[str] = []
         self.action = 0
         self._cells = image_cells(album, out.parent)
+        self._contents = [row.tobytes().hex() for row in album.extraction.contents]
         self._before: dict[int, dict[str, Said | None]] = {}
+        self._told: dict[str, str] = {}  # the pictures that were ever labelled: what was in their files then, or ''
+        self._renamed: dict[str, str] = {}  # names that classes had: what they are called now
+        self._since: dict[str, set[str | None]] = {}  # labels that a table may have which was not written to the end
+        self._written, self._saved = False, True  # the table has all; the journal says so
         self._skipped: dict[int, None] = {}
         self._shown: dict[int, tuple[str, float]] = {}
         self._lock = threading.RLock()
         self.changed = threading.Event()
         self.journal = Journal(out.with_name(f"{out.name}.journal"))
         try:
-            before = self._restore()
+            self._restore()
+            self._check_contents()
             if out.exists():
-                self._take_up(before)
-            known = {each.get(key) for each in self.journal.events for key in ("name", "old")}  # also an earlier name
+                self._take_up()
+            if away := [name for name in self.absent if None not in self._since.get(name, ())]:
+                self._do({"do": "away", "pictures": away})
             for name in classes:
-                if nfc(name.strip()) not in known | {*self.classes}:
+                if nfc(name.strip()) not in {*self.classes, *self._renamed}:
                     self.add_class(name)
         except BaseException:
             self.journal.close()
@@ -91,7 +108,12 @@ class Session:
         self._write()
 
     def close(self) -> None:
-        """Give the journal back."""
+        """Give the journal back; where the table has all that is in it, it says so."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._written and not self._saved and not self.journal.closed:
+                for path in (self.out, self.out.parent):
+                    sync(path)
+                self.journal.append({"do": "table", "without": list(self.absent)})
         self.journal.close()
 
     # What changes it
@@ -108,8 +130,7 @@ class Session:
                 raise UserError("No picture was named.")
             if any(self.seen(i) > seen for i in places):
                 raise Conflict
-            names = [self.album.images.names[i] for i in places]
-            return self._do({"do": "label", "pictures": names, "label": label, "by": by})
+            return self._say(places, label, by)
 
     def undo(self, action: int) -> list[int]:
         """Take an action back; the places of its pictures. Raises Conflict where one has changed since."""
@@ -179,6 +200,11 @@ class Session:
             raise UserError(f"There is a class '{new}' already.")
         return new
 
+    def _say(self, places: Sequence[int], label: str, by: str) -> int:
+        names = [self.album.images.names[i] for i in places]
+        contents = [self._contents[i] for i in places]
+        return self._do({"do": "label", "pictures": names, "label": label, "by": by, "contents": contents})
+
     def _do(self, event: dict[str, Any]) -> int:
         """Keep an action in the journal, then in memory and in the table."""
         try:
@@ -192,11 +218,9 @@ class Session:
         self.changed.set()
         return self.action
 
-    def _restore(self) -> dict[int, str]:
-        """Replay the journal; the labels before its last action. Raises DataError for a line that cannot be."""
-        before: dict[int, str] = {}
+    def _restore(self) -> None:
+        """Replay the journal. Raises DataError for a line that cannot be."""
         for number, event in enumerate(self.journal.events, start=1):
-            before = dict(self.snapshot().labels) if number == len(self.journal.events) else before
             try:
                 check(event)
                 self._check_classes(event)
@@ -205,7 +229,20 @@ class Session:
                     f"{self.journal.path} line {number} is damaged ({error}); mend or delete that line."
                 ) from None
             self._replay(event)
-        return before
+
+    def _check_contents(self) -> None:
+        """Raise DataError where most of the pictures labelled are other ones under the same names; note a few."""
+        names = self.album.images.names
+        known = [(names[i], self._contents[i] == told) for i in self.said if (told := self._told[names[i]])]
+        changed = [name for name, same in known if not same]
+        if 2 * len(changed) > len(known):
+            edited = " If the pictures were edited, delete it: the table has the labels." if self.out.exists() else ""
+            raise DataError(
+                f"{self.journal.path} is of other pictures than those of {self.album.images.title}, which only have "
+                f"the same names; name another `out`.{edited}"
+            )
+        if changed:
+            self.notes.append(f"Changed since labelled, with the label kept: {first_of(changed, 3)}.")
 
     def _check_classes(self, event: Mapping[str, Any]) -> None:
         """Raise ValueError where a line speaks of a class that there is not then, or makes one that cannot be."""
@@ -221,24 +258,46 @@ class Session:
     def _replay(self, event: Mapping[str, Any]) -> None:
         kind = event.get("do")
         self.action += 1
+        self._saved = kind == "table"
         if kind == "class":
             self.classes.append(str(event["name"]))
+            self._renamed.pop(str(event["name"]), None)
         elif kind == "rename":
-            old, new = str(event["old"]), str(event["new"])
-            self.classes = [new if name == old else name for name in self.classes]
-            for kept in (self.said, self.absent):
-                kept.update({key: s._replace(label=new) for key, s in kept.items() if s.label == old})  # type: ignore[misc]
-            self.others = [(image, new if label == old else label) for image, label in self.others]
-            for before in self._before.values():
-                before.update({k: s._replace(label=new) for k, s in before.items() if s and s.label == old})
-        elif kind == "label":
-            names = [str(name) for name in event["pictures"]]
-            self._before[self.action] = {name: self._of(name) for name in names}
-            for name in names:
-                self._set(name, Said(str(event["label"]), str(event.get("by", "hand")), self.action))
-        elif kind == "undo":
+            self._rename(str(event["old"]), str(event["new"]))
+        elif kind == "away":
+            for name in event["pictures"]:
+                self._since.setdefault(str(name), set()).add(None)
+        elif kind == "table":
+            self._since = {str(name): {None} for name in event["without"]}
+        else:
+            self._replay_label(event)
+
+    def _replay_label(self, event: Mapping[str, Any]) -> None:
+        """An action on pictures: what they are, that taken back, or their rows removed."""
+        if event["do"] == "undo":
             for name, said in self._before.pop(int(event["action"]), {}).items():
                 self._set(name, said)
+            return
+        names = [str(name) for name in event["pictures"]]
+        if event["do"] == "clear":
+            for name in names:
+                self._set(name, None)
+            return
+        self._before[self.action] = {name: self._of(name) for name in names}
+        self._told.update(zip(names, event.get("contents") or [""] * len(names), strict=True))
+        for name in names:
+            self._set(name, Said(str(event["label"]), str(event.get("by", "hand")), self.action))
+
+    def _rename(self, old: str, new: str) -> None:
+        self.classes = [new if name == old else name for name in self.classes]
+        for name in [*self.album.images.names, *self.absent]:
+            if (said := self._of(name)) is not None and said.label == old:
+                self._set(name, said._replace(label=new))
+        self.others = [(image, new if label == old else label, by) for image, label, by in self.others]
+        for before in self._before.values():
+            before.update({k: s._replace(label=new) for k, s in before.items() if s and s.label == old})
+        self._renamed = {was: new if now == old else now for was, now in self._renamed.items() if was != new}
+        self._renamed[old] = new
 
     def _of(self, name: str) -> Said | None:
         return self.said.get(self.names[name]) if name in self.names else self.absent.get(name)
@@ -246,62 +305,102 @@ class Session:
     def _set(self, name: str, said: Said | None) -> None:
         kept: dict[Any, Said] = self.said if name in self.names else self.absent
         key: Any = self.names.get(name, name)
+        was = kept.get(key)
+        self._since.setdefault(name, set()).add(None if was is None or was.label == NONE else was.label)
         if said is None:
             kept.pop(key, None)
         else:
             kept[key] = said
 
-    def _take_up(self, before: Mapping[int, str]) -> None:
-        """Labels that the table has and this journal did not write: it is from elsewhere, or was changed by hand.
+    def _take_up(self) -> None:
+        """What the table has that this journal did not write: it is from elsewhere, or was changed by hand.
 
-        A process that is killed leaves the table as it was `before` the last action, or as it is after it. Rows of
-        pictures that are not here stay in it. Raises DataError where all are such: it is the table of other pictures;
-        and where it has columns that would not.
+        Rows of pictures that are not here stay in it. Raises DataError where all are such: it is the table of other
+        pictures; and where it has columns that would not stay.
         """
         check_columns(self.out)
-        known, now = read_labels(self.out, self.album.images), dict(self.snapshot().labels)
-        if known.strangers:
-            told = plural(len(known.strangers), "label")
-            if not known.labels:
-                moved = ", or delete it if the pictures were moved: the journal beside it has the labels" if now else ""
-                here = self.album.images.title
-                raise DataError(f"{self.out} has {told}, none of a picture of {here}; name another `out`{moved}.")
-            self.others = [(written(Path(file), file, self.out.parent), label) for file, label in known.strangers]
-            self.notes.append(f"{told} of {self.out} stay in it as they are: no such picture here.")
-        if known.labels not in (before, now):
-            self._take(known.labels)
+        known = read_labels(self.out, self.album.images)
+        self._keep_strangers(known)
+        changed, gone, behind = self._by_hand(known.labels)
+        again = sum(i in self.said for i in changed)
+        if self.journal.events and (changed or gone):
+            counts = f"{again} changed, {len(changed) - again} added, {len(gone)} removed"
+            self.notes.append(f"{self.out} was changed by hand ({counts}).")
+        if behind:
+            self.notes.append(f"{self.out} was {plural(behind, 'label')} behind the journal, and is written anew.")
+        if gone:
+            self._do({"do": "clear", "pictures": [self.album.images.names[i] for i in gone]})
+        self._take(changed, {i: by for i, by in known.by.items() if i not in self.said})
+
+    def _keep_strangers(self, known: Known) -> None:
+        if not known.strangers:
+            return
+        told = plural(len(known.strangers), "label")
+        if not known.labels:
+            moved = ", or delete it if the pictures were moved: the journal beside it has the labels"
+            raise DataError(
+                f"{self.out} has {told}, none of a picture of {self.album.images.title}; "
+                f"name another `out`{moved if self.snapshot().labels else ''}."
+            )
+        self.others = [(written(Path(file), file, self.out.parent), label, by) for file, label, by in known.strangers]
+        self.notes.append(f"{told} of {self.out} stay in it as they are: no such picture here.")
+
+    def _by_hand(self, labels: Mapping[int, str]) -> tuple[dict[int, str], list[int], int]:
+        """Labels that were changed in the table, places of those removed, and how many it is merely behind by.
+
+        A process that is killed, or cannot write, leaves the table as it was after some earlier action. Where the
+        journal says that the table had all, any difference is by hand.
+        """
+        now, changed, gone, behind = self.snapshot().labels, dict[int, str](), list[int](), 0
+        home = {cell: i for i, cell in enumerate(self._cells)}  # of two names of one file the table has one
+        for i in sorted(now.keys() | labels.keys()):
+            told = labels.get(home[self._cells[i]])
+            if told == now.get(i):
+                continue
+            if told in self._since.get(self.album.images.names[i], ()):
+                behind += 1
+            elif told is None:
+                gone.append(i)
+            else:
+                changed[i] = told
+        return changed, gone, behind
 
     def take(self, data: Path | str, reading: Reading | None = None) -> int:
-        """Take up the labels of a table or of class folders; how many were new. Raises UserError and its kinds."""
+        """Take up the labels of a table or of class folders, of pictures that were never labelled here; how many.
+
+        Raises UserError and its kinds.
+        """
         known = brought(data, self.album.images, reading)
         if known.strangers:
             self.notes.append(f"{plural(len(known.strangers), 'label')} of {data} left out: no such picture here.")
-        return self._take(known.labels)
+        with self._lock:
+            names, now = self.album.images.names, self.snapshot().labels
+            labels = {i: self._renamed.get(label, label) for i, label in known.labels.items()}
+            new = {i: label for i, label in labels.items() if names[i] not in self._told}
+            if other := sum(i not in new and now.get(i) != label for i, label in labels.items()):
+                self.notes.append(f"{plural(other, 'label')} of {data} left out: what was said here since stays.")
+            return self._take(new, known.by)
 
-    def _take(self, labels: Mapping[int, str]) -> int:
+    def _take(self, labels: Mapping[int, str], by: Mapping[int, str]) -> int:
         with self._lock:
             for name in natural_sort(labels.values()):
                 if name not in self.classes:
                     self._do({"do": "class", "name": name})
-            taken = 0
-            for name in self.classes:
-                places = [i for i, label in labels.items() if label == name and not self._is(i, name)]
-                if places:
-                    names = [self.album.images.names[i] for i in places]
-                    self._do({"do": "label", "pictures": names, "label": name, "by": "table"})
-                taken += len(places)
-            return taken
-
-    def _is(self, i: int, label: str) -> bool:
-        said = self.said.get(i)
-        return said is not None and said.label == label
+            alike: dict[tuple[str, str], list[int]] = {}
+            for i, label in labels.items():
+                alike.setdefault((label, by.get(i, "table")), []).append(i)
+            for (label, who), places in sorted(alike.items()):
+                self._say(places, label, who)
+            return len(labels)
 
     def _write(self) -> None:
         """Write labels.csv, whole: `fit` reads the old one or the new one."""
         rows = [(self._cells[i], said.label, said.by) for i, said in sorted(self.said.items()) if said.label != NONE]
         try:
-            write_labels(self.out, [*rows, *((image, label, "table") for image, label in self.others)])
+            write_labels(self.out, [*rows, *self.others])
+            self._written = True
         except OSError as error:
+            self._written = False
             self.notes.append(
                 f"{self.out} could not be written ({error.strerror or error}); the journal has every label."
             )

@@ -19,13 +19,21 @@ from headstart.phrases import plural
 from headstart.records import write_csv
 
 COLUMNS = ("image", "label", "by")
+BY = ("hand", "random", "proposed")
+"""Who may have said so in a table that is read; anything else is `table`."""
+Row = tuple[str, str, str]
+"""Image, label and who said so."""
 
 
 class Known(NamedTuple):
-    """Labels by place in the album, and (file, label) of those in a table that are of pictures that the album lacks."""
+    """Labels by place in the album and who said so, and the rows of a table that are of pictures that the album lacks.
+
+    Those name their file as an absolute path.
+    """
 
     labels: dict[int, str]
-    strangers: list[tuple[str, str]]
+    by: dict[int, str]
+    strangers: list[Row]
 
 
 def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading | None = None) -> Known:
@@ -39,15 +47,18 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     else:
         found = load(data, allow_empty_classes=True, **(reading if is_table(path.name) else _without_columns(reading)))
         rows = [
-            (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k])
+            (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k], "table")
             for item, name, k in zip(found.items, found.names, found.labels.tolist(), strict=True)
         ]
     where = places(images)
     labels: dict[int, str] = {}
-    for name, label in rows:
+    told: dict[int, str] = {}
+    for name, label, by in rows:
         if name in where and labels.setdefault(where[name], label) != label:
             raise DataError(f"{data} gives {images.names[where[name]]} two labels, {labels[where[name]]} and {label}.")
-    return Known(labels, [row for row in rows if row[0] not in where])
+        if name in where:
+            told.setdefault(where[name], by)
+    return Known(labels, told, [row for row in rows if row[0] not in where])
 
 
 def check_columns(table: Path) -> None:
@@ -82,8 +93,8 @@ def _without_columns(reading: Reading) -> Reading:
     return Reading(follow_links=reading.get("follow_links", False))
 
 
-def _rows(table: Path, reading: Reading, images: ImageSet) -> list[tuple[str, str]]:
-    """(file as an absolute path, label) of the rows that have a label; the name of a picture that has no file.
+def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:
+    """The rows that have a label, with the file as an absolute path, or the name of a picture that has no file.
 
     A table without the columns that are asked for is one of ours, beside a table of pictures that has them.
     """
@@ -94,11 +105,13 @@ def _rows(table: Path, reading: Reading, images: ImageSet) -> list[tuple[str, st
     )
     found = []
     fileless = {name for item, name in zip(images.items, images.names, strict=True) if not isinstance(item, Path)}
-    for written, value in zip(columns.values[image], columns.values[label], strict=True):
+    said = columns.values.get("by") or ["table"] * len(columns.numbers)
+    for written, value, by in zip(columns.values[image], columns.values[label], said, strict=True):
         told = label_of(value)
         if told is not None:
             name = written.strip()
-            found.append((name if name in fileless else str(located(table.parent, name)[1].resolve()), str(told)))
+            file = name if name in fileless else str(located(table.parent, name)[1].resolve())
+            found.append((file, str(told), by if by in BY else "table"))
     return found
 
 
@@ -120,7 +133,8 @@ def given(labels: Any, images: ImageSet, reading: Reading | None = None) -> dict
     else:
         values = list(labels)
         if len(values) != len(images):
-            raise DataError(f"`labels` has {len(values):,} entries for {len(images):,} pictures; give one for each.")
+            many = f"{plural(len(values), 'entry', 'entries')} for {plural(len(images), 'picture')}"
+            raise DataError(f"`labels` has {many}; give one for each.")
         pairs = list(enumerate(values))
     return {i: str(told) for i, value in pairs if (told := label_of(value)) is not None}
 
@@ -136,7 +150,7 @@ def written(item: Any, name: str, folder: Path) -> str:
 
 
 def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:
-    """Write rows of `COLUMNS`: image, label, and who said so (`hand`, `proposed`, `table`)."""
+    """Write rows of `COLUMNS`: image, label, and who said so (one of `BY`, or `table`)."""
     write_csv(path, COLUMNS, rows)
 
 
