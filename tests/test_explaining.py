@@ -295,6 +295,36 @@ def test_a_folder_of_something_else_is_not_written_into(run: Path, tmp_path: Pat
     assert "holds other files" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("pictures", ["photos", "photos/red/05.png"])
+def test_maps_never_go_among_the_pictures_where_the_next_run_would_learn_from_them(
+    run: Path, capsys: Any, pictures: str
+) -> None:
+    assert explain(run, run.parent / pictures, "--out", run.parent / "photos/explained") == 2
+    assert "inside the folder of pictures" in capsys.readouterr().err
+    assert not (run.parent / "photos/explained").exists()
+
+
+def test_the_same_command_goes_on_where_it_was_stopped(run: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    words = (run, run.parent / "photos/red/05.png", run.parent / "photos/red/06.png", "--out", tmp_path / "out")
+    with monkeypatch.context() as patched:
+        drawn = iter([PictureMap])
+
+        def stopped(self: Explainer, *arguments: Any) -> PictureMap:
+            if not next(drawn, None):
+                raise KeyboardInterrupt
+            return plain(self, *arguments)
+
+        plain = Explainer.explain
+        patched.setattr(Explainer, "explain", stopped)
+        assert explain(*words) == 130
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["maps"]
+    assert explain(*words) == 0
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / "out/maps").mkdir(parents=True)
+    (tmp_path / "out/maps/london.png").touch()
+    assert explain(*words) == 2
+
+
 def test_neighbours_are_named_when_their_pictures_are_gone(run: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(run, tmp_path / "run")
     recipe = (copied / "recipe.toml").read_text()

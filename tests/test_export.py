@@ -19,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import headstart
+from colours import two_colours
 from headstart import exported
 from headstart.backbones import openvino
 from headstart.cli import _main
@@ -275,6 +276,14 @@ def test_what_cannot_be_exported_is_told_before_any_work(
         folder = headstart.fit("digits", method="pixels", head="prototype", limit=20, augment="light", tta=3,
                                out=tmp_path / "run", store=False).folder  # fmt: skip
         headstart.export(folder, out)
+
+
+def test_an_export_never_goes_among_the_pictures_of_its_run(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "photos").mkdir()
+    two_colours(tmp_path / "photos", 6, 16)
+    run = headstart.fit(tmp_path / "photos", method="pixels", head="prototype", out=tmp_path / "run").folder
+    assert _main(["export", str(run / "bundle"), "--out", str(tmp_path / "photos/onnx")]) == 2
+    assert "inside the folder of pictures" in capsys.readouterr().err
 
 
 @pytest.mark.slow

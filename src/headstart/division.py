@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -65,6 +66,16 @@ def by_folds(recipe: Recipe, images: ImageSet) -> bool:
     asked = recipe.data.evaluate
     wanted = asked == "cv" or (asked == "auto" and recipe.method not in TRAINED)
     return wanted and not (images.parts == "test").any()
+
+
+def data_of(run: Path) -> list[str | None]:
+    """What a run, by its folder or its bundle, was fitted and tested on; empty where it has no recipe to read."""
+    folder = run.parent if run.name == "bundle" else run
+    try:
+        data = Recipe.load(folder / "recipe.toml").data
+    except UserError:
+        return []
+    return [data.source, data.test]
 
 
 def pictures(data: DataRecipe, seed: int) -> ImageSet:

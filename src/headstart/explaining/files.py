@@ -17,6 +17,7 @@ from PIL import Image
 from headstart import records
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier, top
+from headstart.division import data_of
 from headstart.errors import BundleError, Refused, UserError
 from headstart.explaining.explained import Explained
 from headstart.explaining.explainer import Explainer
@@ -60,8 +61,8 @@ def explain(
     run: Path, pictures: Any, out: Path, asked: Asked, settings: Settings, progress: Progress = silent
 ) -> Explanations:
     """See `headstart.explain`."""
-    folder = records.claim(out, what="explanation", file=FILE, beside=())
-    records.check_outside(folder, pictures)
+    folder = records.claim(out, what="explanation", file=FILE, beside=_left_by_a_stop(out))
+    records.check_outside(folder, pictures, data_of(run))
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
         limits = Limits(white=White(*classifier.source.preprocess.white))
@@ -93,6 +94,12 @@ def explain(
     write_sheet(folder, run.name, cards, done.refused, done.notes)
     records.write_json(folder / FILE, _document(done, run, asked.check))
     return done
+
+
+def _left_by_a_stop(folder: Path) -> tuple[str, ...]:
+    """The maps, where no other file is among them: what there is of an explanation that was stopped."""
+    found = list((folder / "maps").iterdir()) if (folder / "maps").is_dir() else []
+    return ("maps",) if all(re.fullmatch(r"\d{4,}-.*\.png|\..*\.part", path.name) for path in found) else ()
 
 
 def _tidy(folder: Path, files: set[str]) -> None:

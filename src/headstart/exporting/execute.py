@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headstart import card, exported, golden, records, tensors
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier, Predictor
+from headstart.division import data_of
 from headstart.errors import UnknownName, UserError
 from headstart.exported import NAME, PICTURE, PROBABILITIES, STRANGENESS, AnsweredHead
 from headstart.exporting import words
@@ -54,6 +55,7 @@ def export(
     """See `headstart.api.export`."""
     made_by = _format(kind, precision)
     out = records.claim(expanded(out), "export", NAME, beside=())
+    records.check_outside(out, data_of(expanded(run)))
     classifier = load_classifier(run)
     _check(classifier, precision)
     own = OwnPictures.of(expanded(run), classifier)
