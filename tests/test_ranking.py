@@ -18,6 +18,7 @@ from headstart.api import rank as api_rank
 from headstart.backbones import resolve
 from headstart.backbones.spelling import parse, parse_list, unloaded
 from headstart.cli import _main
+from headstart.cli.rank import accuracies
 from headstart.engines import choose
 from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import Settings, extract
@@ -33,7 +34,7 @@ from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local_backbones
 from headstart.ranking.pairwise import difference, front, ordered, regret
-from headstart.ranking.rank import Ranking, rank
+from headstart.ranking.rank import Ranking, notes_on_rare, rank
 from headstart.ranking.request import RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.ranking import chart, render, write_ranking_report
@@ -212,10 +213,59 @@ def test_a_little_faster_is_not_faster() -> None:
     assert advise(pixels(50), [judged("best", 95, 10), judged("other", 94, 11)]).fastest_not_worse == "best"
 
 
-def test_a_warning_where_raw_pixels_are_as_good() -> None:
-    assert advise(pixels(93), [judged("best", 95)]).warnings[0].startswith("Raw pixels are as good")
-    assert advise(pixels(99), [judged("best", 80)]).warnings, "better is as good too"
+def test_a_warning_where_the_best_is_not_shown_to_be_better_than_raw_pixels() -> None:
+    """That no difference was measured does not show that they are equally good, and the warning does not say so."""
+    end = "a backbone is not shown to help."
+    assert advise(pixels(93), [judged("best", 95)]).warnings == (
+        f"On 100 pictures best cannot be told apart from raw pixels (95.0% against 93.0%, p = 0.5): {end}",
+    )
+    assert advise(pixels(99), [judged("best", 80)]).warnings == (
+        f"On 100 pictures best is worse than raw pixels (80.0% against 99.0%, p < 0.001): {end}",
+    )
     assert not advise(pixels(80), [judged("best", 95)]).warnings
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([9, 5], []),
+        ([9, 4], ["b has fewer pictures (4) than there are folds (5), so some folds judge none of it."]),
+        ([2, 4, 9], ["Fewer pictures than folds (5): a (2), b (4); some folds judge none of them."]),
+        (
+            [1, 9],
+            [
+                "a has fewer pictures (1) than there are folds (5), so some folds judge none of it.",
+                "a has one picture and cannot be named correctly: none is left to learn from.",
+            ],
+        ),
+        (
+            [1, 1, 2, 2, 3, 4, 9],
+            [
+                "Fewer pictures than folds (5): a (1), b (1), c (2), d (2), e (3) and 1 more; some folds judge none of "
+                "them.",
+                "a, b have one picture each and cannot be named correctly: none is left to learn from.",
+            ],
+        ),
+    ],
+)
+def test_a_note_says_which_classes_some_folds_lack(counts: list[int], said: list[str]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    assert notes_on_rare(labels, tuple("abcdefg"[: len(counts)]), 5) == said
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_no_interval_of_the_table_goes_beyond_all(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """94.6 in 86.9 to 97.9 is no ±5.5, which would reach 100.1; where there is room both ends are written."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    found = from_json(RankingContent, json.loads(RANKING.replace("\n", " ")))
+    ends = {"accuracy": 0.946, "accuracy_low": 0.869, "accuracy_high": 0.979}
+    accuracies(replace(found, backbones=(replace(found.backbones[0], **ends), *found.backbones[1:])))
+    printed = capsys.readouterr().out
+    assert ("94.6 ≥86.9" if columns < 130 else "94.6 (86.9 to 97.9)") in printed
+    told = "Accuracy in % ± the longer side of its 95% interval (≥ or ≤ its end, near 100 or 0).\n"
+    assert (told in printed) == (columns < 130)
 
 
 def test_a_warning_where_a_hint_would_have_chosen_one_that_is_measurably_worse() -> None:

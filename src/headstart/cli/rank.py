@@ -11,13 +11,14 @@ import typer
 from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
 from headstart.cli.flags import Cluster, flagged
+from headstart.cli.intervals import side_words, with_side
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import p_value
 
 if TYPE_CHECKING:
     from headstart.ranking.files import SavedRanking
-    from headstart.schema.ranking import RankedBackbone
+    from headstart.schema.ranking import RankedBackbone, RankingContent
 
 
 def rank(
@@ -97,17 +98,7 @@ def tell(saved: SavedRanking) -> None:
     """Print the table, the recommendation and the notes; what failed goes to standard error."""
     found = saved.content
     print(found.advice.headline + "\n")
-    wide = terminal.width() >= WIDE
-    told = COLUMNS if wide else {name: side for name, side in COLUMNS.items() if name not in WIDE_ALONE}
-    table = terminal.table()
-    for name, side in told.items():
-        table.add_column(name, justify=side, no_wrap=wide or name != "backbone", overflow="fold")
-    for row in (found.baseline, *found.backbones):
-        cells = dict(zip(COLUMNS, _cells(row, wide), strict=True))
-        table.add_row(*(cells[name] for name in told), style="dim" if row is found.baseline else None)
-    terminal.console().print(table)
-    if any(row.standing == "tied" for row in (found.baseline, *found.backbones)):
-        print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
+    accuracies(found)
     for failed in found.failed:
         print(f"left out: {failed.backbone}: {flagged(failed.reason)}", file=sys.stderr)
     for sentence in (*found.advice.sentences, *(f"Warning: {warning}" for warning in found.advice.warnings)):
@@ -115,6 +106,23 @@ def tell(saved: SavedRanking) -> None:
     for note in found.notes:
         print(f"Note: {flagged(note)}")
     print(f"Report: {saved.folder / 'ranking.html'}")
+
+
+def accuracies(found: RankingContent) -> None:
+    """Print the table, and what its signs mean."""
+    rows, wide = (found.baseline, *found.backbones), terminal.width() >= WIDE
+    told = COLUMNS if wide else {name: side for name, side in COLUMNS.items() if name not in WIDE_ALONE}
+    table = terminal.table()
+    for name, side in told.items():
+        table.add_column(name, justify=side, no_wrap=wide or name != "backbone", overflow="fold")
+    for row in rows:
+        cells = dict(zip(COLUMNS, _cells(row, wide), strict=True))
+        table.add_row(*(cells[name] for name in told), style="dim" if row is found.baseline else None)
+    terminal.console().print(table)
+    if not wide:
+        print(f"Accuracy in % {side_words(map(_side, rows))}.")
+    if any(row.standing == "tied" for row in rows):
+        print("~ cannot be told apart from the best (McNemar's test on the same pictures, p of 0.05 or more).")
 
 
 COLUMNS: dict[str, Literal["left", "right"]] = {
@@ -135,12 +143,16 @@ WIDE_ALONE = {"features", "LogME", "H-score", "LEEP", "licence"}
 """Columns that only a terminal of WIDE columns shows; the report has them all."""
 
 
+def _side(row: RankedBackbone) -> str:
+    return with_side(row.accuracy, row.accuracy_low, row.accuracy_high)
+
+
 def _cells(row: RankedBackbone, wide: bool) -> list[str]:
     from headstart.backbones.licences import marked
 
     best = row.standing == "best"
-    low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
-    accuracy = f"{100 * row.accuracy:.1f}" + (f" ({low:.1f} to {high:.1f})" if wide else f" ±{(high - low) / 2:.1f}")
+    ends = f"{100 * row.accuracy:.1f} ({100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f})"
+    accuracy = ends if wide else _side(row)
     return [
         f"{row.backbone}{' ~' if row.standing == 'tied' else ''}",
         terminal.bold(accuracy) if best else accuracy,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from headstart.cli import terminal
 from headstart.cli.flags import flagged
+from headstart.cli.intervals import side_words, with_side
 from headstart.cli.terminal import print
 from headstart.phrases import first_sentence, joined
 
@@ -74,9 +75,7 @@ def accuracies(verdicts: Verdicts) -> None:
     room = terminal.width() - max(map(len, (*curves, "arm")))
     written, told = _ends, "with its 95% interval"
     if terminal.width() < WIDE or room < _needed(sizes, curves, _ends):
-        written, told = _side, "± the longer side of its 95% interval"
-        if any("±" not in _side(point) for curve in curves.values() for point in curve.values() if point.high):
-            told += " (≥ or ≤ its end, near 100 or 0)"
+        written, told = _side, side_words(_side(point) for curve in curves.values() for point in curve.values())
     print(f"Accuracy in % {told}, by labelled pictures per class:")
     while sizes:
         fit = next((n for n in range(len(sizes), 1, -1) if _needed(sizes[:n], curves, written) <= room), 1)
@@ -116,12 +115,5 @@ def _ends(point: SizeAccuracy) -> str:
 
 
 def _side(point: SizeAccuracy) -> str:
-    """`93.8 ±1.6`, the longer side of the interval; `99.2 ≥97.4`, its end, where the other side would go beyond 100."""
-    told = f"{100 * point.accuracy:.1f}"
-    if point.low is None or point.high is None:
-        return told
-    down, up = 100 * (point.accuracy - point.low), 100 * (point.high - point.accuracy)
-    side = max(down, up)
-    if 100 * point.accuracy + side > 100:
-        return f"{told} ≥{100 * point.low:.1f}"
-    return f"{told} ≤{100 * point.high:.1f}" if 100 * point.accuracy < side else f"{told} ±{side:.1f}"
+    """`93.8 ±1.6`; `99.2 ≥97.4`."""
+    return with_side(point.accuracy, point.low, point.high)

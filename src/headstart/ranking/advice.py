@@ -83,8 +83,11 @@ def _pixels(best: Judged, pixels: Judged) -> str:
     found = difference(best, pixels)
     if found.worse:
         return ""
-    against = f"{_percent(pixels.scores.accuracy)} against {_percent(best.scores.accuracy)}, {_p(best, pixels)}"
-    return f"Raw pixels are as good, as far as these pictures can tell ({against}): a backbone is not shown to help."
+    against = f"{_percent(best.scores.accuracy)} against {_percent(pixels.scores.accuracy)}, {_p(best, pixels)}"
+    n = f"On {len(best.scores.right):,} pictures"
+    if found.measured:
+        return f"{n} {best.label} is worse than raw pixels ({against}): a backbone is not shown to help."
+    return f"{n} {best.label} cannot be told apart from raw pixels ({against}): a backbone is not shown to help."
 
 
 def _hint(name: str, best: Judged, ranked: Sequence[Judged]) -> str:

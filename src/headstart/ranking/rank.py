@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UserError
@@ -102,7 +103,7 @@ def rank(
             *judge.images.notes,
             *list_cures([*images.refused, *baseline.refused]),
             UNSEEN.format(pictures=plural(unseen, "picture")) if unseen else ALL_SEEN,
-            *_rare(judge),
+            *notes_on_rare(judge.images.labels, judge.images.classes, request.folds),
         ),
         len(images.refused) + len(baseline.refused),
         time.perf_counter() - started,
@@ -169,13 +170,22 @@ class _JudgeOne:
             return Failure(candidate.label, unloaded(candidate.spelled["name"], error))
 
 
-def _rare(judge: Judge) -> list[str]:
-    """A note on classes that some fold has no picture of."""
-    counts = np.bincount(judge.images.labels, minlength=len(judge.images.classes))
-    rare = [judge.images.classes[k] for k in np.flatnonzero((counts > 0) & (counts <= judge.fold.max()))]
-    if not rare:
-        return []
-    return [f"Fewer pictures than folds: {first_of(rare, 5)}; a class with one picture cannot be named correctly."]
+def notes_on_rare(labels: NDArray[np.int64], classes: Sequence[str], folds: int) -> list[str]:
+    """Notes on classes that some fold has no picture of, and on those of one picture; `labels` (n,)."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    rare = {name: n for name, n in zip(classes, counts, strict=True) if 0 < n < folds}
+    alone = [name for name, n in rare.items() if n == 1]
+    notes = []
+    if len(rare) == 1:
+        ((name, n),) = rare.items()
+        notes = [f"{name} has fewer pictures ({n}) than there are folds ({folds}), so some folds judge none of it."]
+    elif rare:
+        named = first_of([f"{name} ({n})" for name, n in rare.items()], 5)
+        notes = [f"Fewer pictures than folds ({folds}): {named}; some folds judge none of them."]
+    if alone:
+        has = "has one picture" if len(alone) == 1 else "have one picture each"
+        notes.append(f"{first_of(alone, 5)} {has} and cannot be named correctly: none is left to learn from.")
+    return notes
 
 
 def _none(failures: list[Failure]) -> UserError:
