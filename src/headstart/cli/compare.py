@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.cli import terminal
 from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, options
 from headstart.cli.flags import Cluster
 from headstart.cli.progress import progress_bar
@@ -17,6 +18,7 @@ from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.progress import Progress
+    from headstart.schema.verdicts import Plan
     from headstart.study.recipe import StudyRecipe
 
 
@@ -119,22 +121,36 @@ def compare(
         if not plan:
             study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster, why=why)
         else:
-            told = planned(asked, out, progress, store=store)
+            found = planned(asked, out, progress, store=store)
     if plan:
-        print("\n".join(told))
+        tell_plan(*found)
     else:
         tell(study)
         if len(asked.arms) > 1 and not study.findings.comparisons:
             raise typer.Exit(1)
 
 
-def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store: bool) -> list[str]:
-    """What would find the margin, in sentences."""
-    from headstart.evidence import power
-    from headstart.study.planning import PILOT, plan
+def planned(recipe: StudyRecipe, out: Path | None, progress: Progress, *, store: bool) -> tuple[Plan, str]:
+    """What would find the margin, and the pair of arms of the pilot."""
+    from headstart.study.planning import plan
 
-    found, words = plan(recipe, out, progress, store=store)
-    return [*power.told(found), f"From a pilot of {PILOT} repeats, {words}; a study in the same folder uses it again."]
+    return plan(recipe, out, progress, store=store)
+
+
+def tell_plan(found: Plan, words: str) -> None:
+    """Print what finds the margin, and the least difference that each number of repeats finds."""
+    from headstart.evidence import power
+    from headstart.study.planning import PILOT
+
+    print(power.told(found))
+    print(f"\nThe least true difference that 4 studies of 5 find, on {found.pictures:,} test pictures:\n")
+    table = terminal.table()
+    for name in ("repeats", "points"):
+        table.add_column(name, justify="right")
+    for repeats, least in found.finds:
+        table.add_row(f"{repeats:,}", f"{100 * least:.1f}")
+    terminal.console().print(table)
+    print(f"\nFrom a pilot of {PILOT} repeats, {words}; a study in the same folder uses it again.")
 
 
 def typed() -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.errors import UserError
 from headstart.evidence.multiple import ALPHA
 from headstart.evidence.variance import Spread, Variances
+from headstart.phrases import plural
 from headstart.schema.verdicts import Comparison, Plan
 
 ENOUGH = 0.8
@@ -89,21 +90,20 @@ def plan(found: Spread, gain: float, alpha: float = ALPHA) -> Plan:
     )
 
 
-def told(found: Plan) -> list[str]:
-    """The plan in sentences, the answer first."""
+def told(found: Plan) -> str:
+    """What finds the gain, in a sentence."""
     points, most = f"{100 * found.gain:g} percentage point{'' if found.gain == 0.01 else 's'}", REPEATS[-1]
     if found.repeats is not None:
-        answer = f"A true difference of {points} is found in 4 studies of 5 with {found.repeats} repeats."
-    elif found.more_pictures is not None:
-        answer = (
+        return f"A true difference of {points} is found in 4 studies of 5 with {found.repeats} repeats."
+    if found.more_pictures is not None:
+        lacking = found.had is not None and found.more_pictures > found.had
+        beyond = f". That is more than the data have: {plural(found.had or 0, 'picture')} in all" if lacking else ""
+        return (
             f"A true difference of {points} takes more test pictures than {found.pictures:,}: about "
-            f"{found.more_pictures:,}, with {most} repeats."
+            f"{found.more_pictures:,}, with {most} repeats{beyond}."
         )
-    else:
-        few = ": there are too few labelled pictures to draw other subsets from" if found.overlap else ""
-        answer = f"Neither {most} repeats nor more test pictures find a true difference of {points}{few}."
-    each = ", ".join(f"{r} repeats find {100 * least:.1f}" for r, least in found.finds)
-    return [answer, f"On {found.pictures:,} test pictures, in percentage points: {each}."]
+    few = ": there are too few labelled pictures to draw other subsets from" if found.overlap else ""
+    return f"Neither {most} repeats nor more test pictures find a true difference of {points}{few}."
 
 
 def gain_found(found: Spread, alpha: float = ALPHA) -> float:

@@ -229,7 +229,8 @@ class Plan:
     """What would find a gain (a share) in four studies of five, on so many test pictures (near copies counted once).
 
     repeats: None where not even `finds`' last number does; more_pictures: the test pictures that would, with that many
-    repeats, None where none would; finds: (repeats, the least gain that they find); overlap: subsets overlap.
+    repeats, None where none would; finds: (repeats, the least gain that they find); overlap: subsets overlap; had: the
+    pictures that the data have in all, where they were counted.
     """
 
     gain: float
@@ -238,6 +239,7 @@ class Plan:
     more_pictures: int | None
     finds: tuple[tuple[int, float], ...]
     overlap: bool = False
+    had: int | None = None
 
 
 @dataclass(frozen=True)

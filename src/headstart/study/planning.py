@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from headstart.division import pictures
 from headstart.errors import UserError
 from headstart.evidence import power
 from headstart.progress import Progress, silent
@@ -37,7 +39,14 @@ def plan(
         raise UserError(f"The pilot has nothing to compare. {study.findings.headline}")
     found = study.findings.comparisons[0]
     words = " against ".join(study.findings.arm(name).words for name in (found.first, found.second))
-    return power.plan(power.spread_of(found, PILOT), recipe.margin), words
+    planned = power.plan(power.spread_of(found, PILOT), recipe.margin)
+    return planned if planned.more_pictures is None else replace(planned, had=_had(recipe)), words
+
+
+def _had(recipe: StudyRecipe) -> int:
+    """The labelled pictures of the study's classes that its data have, whatever it is limited to."""
+    data = recipe.data.model_copy(update={"allow_empty_classes": True, "limit": None})
+    return int((pictures(data, recipe.seed).labels >= 0).sum())
 
 
 def _quickest(arms: list[Arm]) -> list[Arm]:
