@@ -39,7 +39,7 @@ class Where:
 
     def failed(self, why: object) -> str:
         """The sentence on why there is no such cell."""
-        return f"{self.size} labelled pictures per class: {why}"
+        return f"{self.size} labelled {'picture' if self.size == '1' else 'pictures'} per class: {why}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def fit_features(
     logits = full_logits(head, features[test], len(images.classes))
     about = {
         "features": features.shape[1],
-        "parameters": sum(int(values.size) for values in head.to_arrays().values()),
+        "parameters": head.report_.get("parameters", 0),
         "chosen": head.describe_choice().partition(":")[0],
         "tried": head.describe_budget(),
         "converged": head.report_.get("converged"),
