@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -48,6 +49,21 @@ def test_the_sentence_of_the_report_comes_first_and_fitted_parts_last(
         "part", "test", "used for choices:", "calibration", "seen in fitting:", "val", "train",
     ]  # fmt: skip
     assert max(map(len, lines[2:])) <= 80
+
+
+def test_a_rate_is_told_where_something_was_computed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Else it is how fast the store is read, where a reader looks for the speed of the network."""
+    show.run_facts(from_json(RunScores, told()))
+    assert "4,000 decoded, 0 refused; 100 images/s.\n" in capsys.readouterr().out
+    read = told() | {"counts": told()["counts"] | {"computed": 0, "reused": 4000, "decoded": 0}}
+    show.run_facts(from_json(RunScores, read))
+    assert "0 computed, 4,000 reused, 0 decoded, 0 refused.\n" in capsys.readouterr().out
+    scores = write_run(tmp_path / "r")
+    scores["timings"]["images_per_s"] = 100.0
+    for computed in (scores["counts"]["images"], 0):
+        scores["counts"]["computed"] = computed
+        (tmp_path / "r" / "scores.json").write_text(json.dumps(scores))
+        assert ("Pictures per second" in write_report(tmp_path / "r").read_text()) == bool(computed)
 
 
 def test_a_training_is_told_in_three_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,11 +61,13 @@ def run_facts(scores: RunScores) -> None:
     from headstart.report.enough import enough_words
 
     counts, timings, trained = scores.counts, scores.timings, scores.training
-    what = f"{scores.run.n_features:,} features" if not trained else "rows for the network's trained part"
+    images = plural(counts.images or 0, "image")
+    what = plural(scores.run.n_features or 0, "feature") if not trained else "rows for the network's trained part"
+    rate = f"; {timings.images_per_s:,.0f} images/s" if counts.computed else ""  # else it is that of the store
     twins = f"{counts.repeated:,} equal to another, " if counts.repeated else ""
     print(
-        f"{counts.images:,} images, {what}: {counts.computed:,} computed, {counts.reused:,} reused, {twins}"
-        f"{counts.decoded:,} decoded, {counts.refused:,} refused; {timings.images_per_s:,.0f} images/s."
+        f"{images}, {what}: {counts.computed:,} computed, {counts.reused:,} reused, {twins}"
+        f"{counts.decoded:,} decoded, {counts.refused:,} refused{rate}."
     )
     opening = f" (of which opening the network {timings.open_s:.1f} s)" if (timings.open_s or 0.0) >= 0.1 else ""
     judged = f"judging {timings.judge_s:.1f} s, " if timings.judge_s is not None else ""

@@ -129,7 +129,7 @@ def resources(files: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     time = [(words, duration(each)) for words, each in seconds if each is not None]
     if drawn := files.scores.augment:
         time.append(("Views, from file to row", duration(drawn["seconds"])))
-    if speed:
+    if speed and counts.computed != 0:  # where nothing was computed it is the speed of reading the store
         time.append(("Pictures per second", count(speed) if speed >= 10 else f"{speed:.1f}"))
     pictures = [(words, getattr(counts, key)) for key, words in COUNTS]
     done = [(words, count(each)) for words, each in pictures if each is not None]
