@@ -161,7 +161,10 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.compare("digits", arms=["sprout+finetune=0"]), "train at least 1 block"),
         (lambda run: headstart.export(run, "out", max_drop=2.0), "max_drop=2.0 is for precision=int8"),
         (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is no accuracy"),
-        (lambda run: headstart.compare("digits", margin=3), "margin=3 is not possible"),
+        (
+            lambda run: headstart.compare("digits", margin=2),
+            "margin=2 is not possible: it should be less than 1; it is a share, so 0.02 is 2 percentage points.",
+        ),
         (lambda run: headstart.TransferClassifier("sprout").fit([], []), "no picture was given"),
         (lambda run: headstart.compare("digits", cluster="127.0.0.1:9"), "cluster=127.0.0.1:9: there is no cluster"),
     ],

@@ -248,9 +248,17 @@ def _explain(document: type[Document], error: ValidationError, where: str) -> Us
     if first["type"] == "missing":
         return UserError(f"{where or 'The recipe'}: {'.'.join([*path, key])} is missing.")
     value, wrong = shown(first["input"]), first["msg"].lower().replace("input should", "it should")
+    if meant := _meaning(document, first["loc"]):
+        wrong = f"{wrong}; {meant}"
     if not where:
         return UserError(f"{_parameter(document, first['loc'])}={value} is not possible: {wrong}.")
     return UserError(f"{where}: {'.'.join([*path, key])} = {value} is not possible: {wrong}.")
+
+
+def _meaning(document: type[Document], place: tuple[int | str, ...]) -> str | None:
+    """What a key of the document itself means, where it says so (`description`)."""
+    field = document.model_fields.get(str(place[0])) if place else None
+    return field.description if field else None
 
 
 def _parameter(document: type[Document], place: tuple[int | str, ...]) -> str:

@@ -36,7 +36,7 @@ class StudyRecipe(Document):
     seed: int = Field(default=0, ge=0, lt=2**63)
     limit_test: int | None = Field(default=None, ge=2)
     """At most this many test pictures (stratified)."""
-    margin: float = Field(default=0.01, gt=0, lt=1)
+    margin: float = Field(default=0.01, gt=0, lt=1, description="it is a share, so 0.02 is 2 percentage points")
     """A difference in accuracy that does not matter."""
     image_size: int | None = Field(default=None, ge=1)
     """Side of every network's input in pixels; chosen by the size rule when left out."""
