@@ -637,6 +637,9 @@ def test_a_run_that_fails_leaves_no_folder(photos: Path, tmp_path: Path) -> None
     shutil.rmtree(photos / "red")
     with pytest.raises(DataError, match=r"one class only \(blue\)"):
         execute(recipe(str(photos)), tmp_path / "run")
+    (photos / "red").mkdir()
+    with pytest.raises(DataError, match=r"at least two\. Class folders that hold no picture are left out: 'red'\."):
+        execute(recipe(str(photos), data={"allow_empty_classes": True}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -12,6 +12,7 @@ from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.groups import together
 from headstart.images.parts import PARTS
+from headstart.images.sources.folder import on_left_out
 from headstart.images.sources.table import is_table
 from headstart.paths import expanded
 from headstart.phrases import plural
@@ -37,7 +38,8 @@ def prepare(recipe: Recipe, listed: ImageSet | None = None) -> ImageSet:
     trained = np.unique(images.labels[images.parts == "train"])
     if len(trained) < 2:
         names = ", ".join(images.classes[k] for k in trained)
-        raise DataError(f"{images.title} has training pictures of one class only ({names}); a run needs at least two.")
+        needs = f"a run needs at least two.{on_left_out(images)}"
+        raise DataError(f"{images.title} has training pictures of one class only ({names}); {needs}")
     return images.take(np.concatenate([np.flatnonzero(images.parts == part) for part in PARTS]))
 
 

@@ -15,9 +15,10 @@ from headstart.division import pictures
 from headstart.errors import DataError, Refused
 from headstart.images import ImageSet, Refusal, digest, select, split
 from headstart.images.order import shuffled
+from headstart.images.sources.folder import on_left_out
 from headstart.images.split import lacking
 from headstart.images.usable import keep_usable
-from headstart.phrases import joined
+from headstart.phrases import first_of, joined, plural
 from headstart.study.recipe import Size, StudyRecipe
 
 NOT_HAD = "Sizes left out for want of labelled pictures:"
@@ -101,13 +102,13 @@ def subsets(recipe: StudyRecipe) -> Subsets:
     parted = split(images, seed=recipe.seed)
     test = parted.take(parted.parts == "test")
     if not len(test):
-        raise DataError(f"{images.title} has no test pictures and too few to draw some from; a study needs them.")
+        raise _too_few(images, "no test pictures and too few to draw some from")
     if recipe.limit_test is not None:
         test = select(test, limit=recipe.limit_test, seed=recipe.seed)
     pool = np.flatnonzero(parted.parts != "test")
     by_class = [pool[parted.labels[pool] == k] for k in range(len(images.classes))]
     if min(map(len, by_class)) < 1 or len(by_class) < 2:
-        raise DataError(f"{images.title}: a study needs at least two classes with a labelled picture each.")
+        raise _too_few(images, "too few classes with labelled pictures")
     sizes, notes = _sizes(recipe, np.array([len(rows) for rows in by_class]))
     place = {name: i for i, name in enumerate(parted.names)}
     drawn = _drawn(by_class, parted, sizes, recipe)
@@ -120,6 +121,19 @@ def subsets(recipe: StudyRecipe) -> Subsets:
     told = lacking(test, ["test"], set(images.parts.tolist()))
     per_class = len(pool) / len(images.classes)
     return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes, *told), per_class)
+
+
+def _too_few(images: ImageSet, what: str) -> DataError:
+    """The error for data without pictures for a study: how many each class has, the fewest first, and what it takes."""
+    labels = images.labels[(images.parts == "train") | (images.parts == "")]
+    counts = np.bincount(labels, minlength=len(images.classes)).tolist()
+    fewest = sorted(zip(counts, images.classes, strict=True))
+    named = first_of([f"{name} has {n:,}" for n, name in fewest], 5)
+    each = "two labelled pictures" if images.groups is None else "labelled pictures of two groups"
+    takes = f"two classes with {each} each: one to learn from, one for the test"
+    if (images.parts == "test").any():
+        takes = "two classes with a labelled picture each beside the test"
+    return DataError(f"{images.title} has {what}: {named}.{on_left_out(images)} A study takes at least {takes}.")
 
 
 def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], list[str]]:
@@ -137,7 +151,7 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
         notes.append(f"From size {short[0]} on some classes give all they have, {counts.min():,} at the least.")
     found: list[Size] = [*fits, *(["all"] if "all" in recipe.sizes else [])]  # type: ignore[list-item]
     if not found:
-        raise DataError(f"sizes={wanted[0]}: no class has more than {counts.max():,} labelled pictures.")
+        raise DataError(f"sizes={wanted[0]}: no class has more than {plural(int(counts.max()), 'labelled picture')}.")
     return found, notes
 
 

@@ -25,6 +25,8 @@ EXPECTED = (
     "expected one folder for each class (FOLDER/cat/1.jpg), "
     "or parts with class folders (FOLDER/train/cat/1.jpg, FOLDER/test/cat/2.jpg)"
 )
+LEFT_OUT = "Class folders that hold no picture are left out"
+"""How the note on empty class folders begins."""
 
 
 def accepts(data: Any) -> bool:
@@ -165,8 +167,12 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     if not empty:
         return images
-    left_out = "Class folders that hold no picture are left out"
-    return replace(images, notes=(*images.notes, f"{left_out}: {_listed(folders)}."))
+    return replace(images, notes=(*images.notes, f"{LEFT_OUT}: {_listed(folders)}."))
+
+
+def on_left_out(images: ImageSet) -> str:
+    """The note on empty class folders as the end of an error; empty where there is none."""
+    return "".join(f" {note}" for note in images.notes if note.startswith(LEFT_OUT))
 
 
 def _first(refused: Sequence[Refusal]) -> str:
