@@ -140,7 +140,7 @@ def test_the_share_of_the_test_part_can_be_chosen() -> None:
     [
         (images_of(["ant", "bee"], ["test", "test"]), "no training pictures"),
         (images_of(["ant", "bee"], ["train", "test"]), "'bee' has pictures in test but none in train"),
-        (from_arrays(np.zeros((2, 1, 1), np.uint8), ["ant", None]), "1 pictures have no label"),
+        (from_arrays(np.zeros((2, 1, 1), np.uint8), ["ant", None]), "1 picture has no label"),
         (images_of(["ant"]).take([]), "holds no picture"),
     ],
 )

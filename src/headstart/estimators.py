@@ -26,6 +26,7 @@ from headstart.fitting import feature_source, fit_frozen, learner_of, train_netw
 from headstart.images import ImageSet, from_arrays
 from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir
+from headstart.phrases import plural
 from headstart.recipe import TRAINED, Recipe
 
 
@@ -218,7 +219,8 @@ def _targets(X: Any, y: Any) -> NDArray[Any]:
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     if len(labels) != len(X):
-        raise DataError(f"y holds {len(labels):,} labels for the {len(X):,} pictures of X; give one for each.")
+        many = f"{plural(len(labels), 'label')} for the {plural(len(X), 'picture')}"
+        raise DataError(f"y holds {many} of X; give one for each.")
     return labels
 
 

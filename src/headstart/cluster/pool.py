@@ -18,6 +18,7 @@ from headstart.features.jobs import Job, jobs_of, mark_of
 from headstart.features.shards import read_manifest, write_manifest, write_shard, written
 from headstart.images import ImageSet, Refusal
 from headstart.images.archive import Member
+from headstart.phrases import plural
 from headstart.progress import Progress, silent
 from headstart.schema.files import from_json, to_json
 from headstart.schema.shards import FILE, RefusedPicture, Shard, ShardManifest
@@ -232,9 +233,10 @@ def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:
     """Raise UserError where workers wrote to disks that are not seen from here."""
     there = {stored.name for stored in storage.files()}
     if lost := sorted(set(found) - there):
+        some = f"{plural(len(lost), 'shard')} {'was' if len(lost) == 1 else 'were'}"
         raise UserError(
-            f"out={storage}: {len(lost):,} shards were written by workers that see another disk; name a folder that "
-            "all nodes share, or an address such as s3://bucket/features."
+            f"out={storage}: {some} written by workers that see another disk; name a folder that all nodes share, or "
+            "an address such as s3://bucket/features."
         )
 
 

@@ -17,6 +17,7 @@ from headstart.heads.solver.blocks import Features as Features
 from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.softmax import softmax
 from headstart.heads.state import State, check
+from headstart.phrases import plural
 from headstart.threads import single_threaded_blas
 
 Codes = NDArray[np.int64]
@@ -110,7 +111,7 @@ class Head(Estimator):
         if len(self.classes_) < 2:
             raise HeadDataError(
                 f"Training needs two or more classes and got one class, '{self.classes_[0]}' "
-                f"({len(codes)} rows): add images of another class."
+                f"({plural(len(codes), 'row')}): add images of another class."
             )
         self.history_, self.notes_, self.report_, self.out_of_fold_ = [], [], {}, None
         rows = Examples(features, codes.astype(np.int64))
@@ -147,7 +148,9 @@ class Head(Estimator):
         features = self._checked(validation[0], "validation features")
         y = np.asarray(validation[1])
         if len(y) != len(features):
-            raise HeadDataError(f"Validation has {len(features)} rows of features and {len(y)} labels.")
+            raise HeadDataError(
+                f"Validation has {plural(len(features), 'row')} of features and {plural(len(y), 'label')}."
+            )
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise HeadDataError(f"Validation holds the class '{unknown[0]}', which training never saw.")

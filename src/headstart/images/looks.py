@@ -78,7 +78,7 @@ def look_at(images: ImageSet, sample: int = 500, progress: Progress | None = Non
             if progress is not None:
                 progress("look", min(start + CHUNK, len(images)), len(images))
     if not measured:
-        why = f"{images.title}: none of {len(chosen)} pictures looked at can be used{_first(refused)}."
+        why = f"{images.title}: no picture can be used, of {len(chosen)} looked at{_first(refused)}."
         raise DataError(why, [refusal for _, refusal in refused])
     return _summary(len(images), refused, measured)
 

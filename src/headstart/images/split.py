@@ -21,6 +21,7 @@ from headstart.images.imageset import PART, ImageSet
 from headstart.images.names import nfc
 from headstart.images.order import allocate, shuffled, turns
 from headstart.images.parts import check_classes_in_train, require_part
+from headstart.phrases import plural
 
 TEST_SHARE = 0.2
 COLUMNS = ("name", "label", "split")
@@ -109,7 +110,9 @@ def _check(images: ImageSet) -> None:
         raise DataError(f"{images.title} holds no picture.")
     if (images.labels < 0).any():
         first = images.names[int(np.argmax(images.labels < 0))]
-        raise DataError(f"{images.title}: {int((images.labels < 0).sum())} pictures have no label, first '{first}'.")
+        n = int((images.labels < 0).sum())
+        have = "has" if n == 1 else "have"
+        raise DataError(f"{images.title}: {plural(n, 'picture')} {have} no label, first '{first}'.")
     if not np.isin(images.parts, ("", "train")).any():
         raise DataError(f"{images.title} has no training pictures: every picture is in {_some(set(images.parts))}.")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)

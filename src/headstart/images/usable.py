@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError
 from headstart.images.imageset import ImageSet, Refusal
+from headstart.phrases import plural
 
 
 def keep_usable(images: ImageSet, kept: NDArray[np.int64], refused: Sequence[Refusal]) -> ImageSet:
@@ -27,7 +28,9 @@ def keep_usable(images: ImageSet, kept: NDArray[np.int64], refused: Sequence[Ref
     told = [_told(images, k, reasons) for k in lost]
     if len(after) < 2:
         only = f"'{images.classes[next(iter(after))]}' is the only class left" if after else "no class is left"
-        shown = "; ".join(told[:3]) + (f"; and {len(told) - 3} classes more" if len(told) > 3 else "")
+        shown = "; ".join(told[:3]) + (
+            f"; and {plural(len(told) - 3, 'class', 'classes')} more" if len(told) > 3 else ""
+        )
         raise DataError(f"{images.title}: {shown}; {only}, and training needs two.", refused=refused)
     notes = (f"{t[0].upper()}{t[1:]}: the class is not learnt, see refused.csv." for t in told)
     return replace(left, notes=(*images.notes, *notes))

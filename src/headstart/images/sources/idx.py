@@ -18,6 +18,7 @@ from headstart.images.labels import encode
 from headstart.images.options import LoadOptions
 from headstart.images.parts import PARTS, SPELLINGS, check_classes_in_train
 from headstart.images.sources.arrays import to_uint8
+from headstart.phrases import plural
 
 _IMAGES = re.compile(r"(?P<stem>.*?)[-_.]?images[-_.]idx\d-ubyte(\.gz)?$", re.IGNORECASE)
 _UBYTE = 0x08
@@ -138,7 +139,8 @@ def _labels(images: Path, n: int) -> NDArray[np.uint8]:
             if path.exists():
                 labels = read_idx(path)
                 if labels.shape != (n,):
-                    raise DataError(f"{path} has labels of shape {labels.shape} for {n} pictures in {images.name}.")
+                    many = plural(n, "picture")
+                    raise DataError(f"{path} has labels of shape {labels.shape} for {many} in {images.name}.")
                 return labels
     raise DataError(f"{images} has no labels beside it: expected {stem.replace('#', '-')} or the same with .gz.")
 

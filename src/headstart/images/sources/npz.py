@@ -19,6 +19,7 @@ from headstart.images.options import LoadOptions
 from headstart.images.parts import PARTS, check_classes_in_train
 from headstart.images.ranges import White
 from headstart.images.sources.arrays import from_arrays, seen_in, to_uint8
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     import zipfile
@@ -121,7 +122,8 @@ def _labels(arrays: dict[str, NDArray[Any]], part: str, path: Path) -> NDArray[A
     labels = one_label_each(arrays[f"y_{part}"], f"{path}: y_{part}")
     n = len(arrays[f"x_{part}"])
     if labels.shape != (n,):
-        raise DataError(f"{path}: y_{part} must have shape ({n},) as x_{part} has {n} pictures; got {labels.shape}.")
+        has = f"x_{part} has {plural(n, 'picture')}"
+        raise DataError(f"{path}: y_{part} must have shape ({n},) as {has}; got {labels.shape}.")
     return labels
 
 

@@ -13,6 +13,7 @@ from headstart.images.decode import Limits
 from headstart.images.files import read_file
 from headstart.images.formats import SUFFIXES
 from headstart.images.sources.cells import Columns, check_columns
+from headstart.phrases import plural
 from headstart.records import as_written
 
 MOST = Limits(max_bytes=2**30)
@@ -46,7 +47,7 @@ def read(table: Path) -> Columns:
     _check(header, table)
     for number, row in rows[1:]:
         if len(row) != len(header):
-            raise DataError(f"{table} row {number} has {len(row)} cells, the header has {len(header)}.")
+            raise DataError(f"{table} row {number} has {plural(len(row), 'cell')}, the header has {len(header)}.")
     values = {name: [as_written(row[i]) for _, row in rows[1:]] for i, name in enumerate(header)}
     return Columns(values, tuple(number for number, _ in rows[1:]), notes)
 
