@@ -136,8 +136,8 @@ def _imageset(
     if not kept:
         first = f"; the first: {refused[0].name[:100]} ({refused[0].reason})" if refused else ""
         raise DataError(
-            f"{table}: none of its {len(rows)} pictures can be used{first}. Paths are relative to the table's folder."
-            f"{cured(refused)}"
+            f"{table}: no picture can be used, of {len(rows)} that it names{first}. Paths are relative to the table's "
+            f"folder.{cured(refused)}"
         )
     check_classes_in_train(index, parts, named, str(table))
     groups = np.array([rows[name].group for name in kept])
