@@ -182,6 +182,23 @@ def test_the_clean_table_is_one_that_fit_takes_and_holds_no_leak_nor_copy(plante
     assert (images.parts == "test").sum() == 2 * N
 
 
+def test_the_clean_table_keeps_groups_and_says_what_a_limit_kept_out_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw(tmp_path / "data") / "train"
+    rows = [f"{file},{file.parent.name},=p{k // 2}" for k, file in enumerate(sorted(root.rglob("*.jpg")))]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label,group", *rows]) + "\n")
+    asked = ["audit", str(tmp_path / "table.csv"), "--backbone", "sprout", "--no-store", "--write-clean-table"]
+    for name, limit, told in (("all", [], ""), ("part", ["--limit", "20"], "Beyond --limit: 4 pictures, not looked")):
+        clean = tmp_path / f"{name}.csv"
+        assert _main([*asked, str(clean), *limit, "--out", str(tmp_path / name)]) == 0
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Clean table")]
+        assert ("Beyond" in line) == bool(limit) and told in line
+        given, kept = load(tmp_path / "table.csv"), load(clean)
+        group = {Path(str(item)).resolve(): own for item, own in zip(given.items, given.groups, strict=True)}
+        assert [group[Path(str(item)).resolve()] for item in kept.items] == kept.groups.tolist()
+
+
 def test_a_clean_table_that_cannot_be_written_is_found_before_the_work(planted: Audit) -> None:
     with pytest.raises(UserError, match=r"x\.csv cannot be written \(.*name another place"):
         files.check_clean(Path("/proc/nowhere/x.csv"), planted.material.images)

@@ -20,6 +20,7 @@ from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
 from headstart.images.options import Reading
+from headstart.phrases import plural
 from headstart.progress import Progress, silent
 from headstart.ranking.local import local_backbones
 from headstart.recipe import Recipe
@@ -28,6 +29,9 @@ SMALL = 48
 """Pictures under so many pixels a side are looked at by `sprout`, which was made for such."""
 LARGEST = 30e6
 """Parameters of the largest network that is taken without being asked for."""
+
+BEYOND = "Beyond `limit`: "
+"""How the note on the pictures that a limit leaves out begins."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,16 @@ def listed(request: AuditRequest) -> tuple[ImageSet, str]:
         raise DataError(problem)
     if request.test is not None:
         images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits, **reading))
-    return select(images, limit=request.limit, seed=request.seed), problem
+    found = select(images, limit=request.limit, seed=request.seed)
+    if (beyond := len(images) - len(found)) > 0:
+        told = f"{BEYOND}{plural(beyond, 'picture')}, not looked at and in no clean table."
+        found = replace(found, notes=(*found.notes, told))
+    return found, problem
+
+
+def beyond_limit(images: ImageSet) -> str:
+    """The note on the pictures that were left out by `limit`, as a sentence to add; empty where there is none."""
+    return "".join(f" {note}" for note in images.notes if note.startswith(BEYOND))
 
 
 def chosen(request: AuditRequest, images: ImageSet) -> tuple[Recipe, str]:

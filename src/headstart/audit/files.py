@@ -20,6 +20,7 @@ from headstart.paths import Place, expanded
 
 JSON = "audit.json"
 COLUMNS = ("check", "level", "name", "label", "split", "detail", "other", "suggested", "score", "left_out")
+NOT_UTF8 = "a file name is not UTF-8, so a table cannot hold it"
 
 
 def claim(out: Place | None, data: str, test: str | None = None) -> Path:
@@ -117,7 +118,10 @@ def check_clean(table: Path, images: ImageSet) -> None:
 
 
 def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
-    """Write `image,label,split` of the labelled pictures that are left, for `fit`; (how many, how many left out)."""
+    """Write `image,label,split` of the labelled pictures that are left, for `fit`; (how many, how many left out).
+
+    Their groups are a column more, where they have some.
+    """
     material, images = audit.material, audit.material.images
     drop = left_out(audit)
     kept = [int(i) for i in material.labelled if int(i) not in drop]
@@ -126,13 +130,15 @@ def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
     place = expanded(table).resolve().parent
     records.make(place)
 
-    def rows() -> Iterator[tuple[str, str, str]]:
+    groups = images.groups
+
+    def rows() -> Iterator[tuple[str, ...]]:
         for i in kept:
             path = os.path.relpath(str(Path(str(images.items[i])).resolve()), str(place))
-            yield path, material.label(i), str(images.parts[i])
+            yield path, material.label(i), str(images.parts[i]), *(() if groups is None else (str(groups[i]),))
 
     try:
-        records.write_csv(table, ("image", "label", "split"), rows())
+        records.write_csv(table, ("image", "label", "split", *(() if groups is None else ("group",))), rows())
     except UnicodeEncodeError:
-        raise UserError(f"--write-clean-table {table}: a file name is not UTF-8, so a table cannot hold it.") from None
+        raise UserError(f"--write-clean-table {table}: {NOT_UTF8}.") from None
     return len(kept), len(material.labelled) - len(kept)

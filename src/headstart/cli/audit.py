@@ -86,7 +86,7 @@ def carry_out(
 
     from headstart.audit import files
     from headstart.audit.execute import audit as run
-    from headstart.audit.execute import listed
+    from headstart.audit.execute import beyond_limit, listed
     from headstart.features.extract import Settings
     from headstart.paths import features_dir
     from headstart.report.audit import write_audit_report
@@ -102,7 +102,8 @@ def carry_out(
     tell(found)
     if clean is not None:
         kept, left = files.write_clean(done, clean)
-        print(f"Clean table: {clean}, {plural(kept, 'picture')}; {left:,} left out. Nothing was deleted.")
+        beyond = flagged(beyond_limit(pictures[0]))
+        print(f"Clean table: {clean}, {plural(kept, 'picture')}; {left:,} left out.{beyond} Nothing was deleted.")
     print(f"Report: {report}")
     if bad := done.failing(failing):
         print(f"Failed: {', '.join(f'{name} ({n:,})' for name, n in bad.items())}.", file=sys.stderr)
