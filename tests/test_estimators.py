@@ -153,3 +153,11 @@ def test_choices_that_do_not_fit_together_are_one_sentence(digits) -> None:
         FeatureExtractor(method="finetune", **SMALL).fit(X)
     with pytest.raises(UserError, match="epoch"):
         TransferClassifier(method="scratch", backbone="small_cnn", training={"epoch": 3}).fit(X, y)
+
+
+def test_a_list_of_labels_with_a_gap_is_refused_and_has_no_class_nan(digits) -> None:
+    """As an array of text its NaN would be the text `nan`."""
+    X, y = digits
+    labels = [*map(str, y[:-1]), float("nan")]
+    with pytest.raises(DataError, match=r"y lacks 1 of 300 labels .* row 299"):
+        TransferClassifier(method="pixels", head="prototype").fit(X, labels)

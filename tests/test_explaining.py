@@ -289,6 +289,19 @@ def test_a_folder_that_is_written_again_keeps_no_map_of_before(run: Path, tmp_pa
         assert kept == {picture["file"] for picture in found} and len(kept) == len(names)
 
 
+def test_a_training_picture_that_was_replaced_under_its_name_is_not_shown(run: Path, tmp_path: Path) -> None:
+    """Its name is still that of the picture whose features are near."""
+    copied = shutil.copytree(run, tmp_path / "run")
+    photos = shutil.copytree(run.parent / "photos", tmp_path / "photos")
+    recipe = (copied / "recipe.toml").read_text()
+    (copied / "recipe.toml").write_text(recipe.replace(str(run.parent / "photos"), str(photos)))
+    known = training_pictures(copied, load_classifier(copied), Settings(features_dir()))
+    one, other = known.names[:2]
+    assert known.picture(one, 32) is not None
+    shutil.copy(photos / other, photos / one)
+    assert known.picture(one, 32) is None and known.picture(other, 32) is not None
+
+
 def test_a_folder_of_something_else_is_not_written_into(run: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert explain(run, run.parent / "photos/red/05.png", "--out", tmp_path) == 2

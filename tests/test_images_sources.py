@@ -682,3 +682,19 @@ def test_a_set_refuses_lengths_and_names_that_do_not_fit() -> None:
         ImageSet(x, ("a",), np.zeros(2, np.int64), (), np.array(["", ""]))
     with pytest.raises(DataError, match="'a' is given to more than one"):
         ImageSet(x, ("a", "a"), np.zeros(2, np.int64), (), np.array(["", ""]))
+
+
+def test_a_picture_counts_once_however_its_path_is_written(tmp_path: Path) -> None:
+    """In a table and in a list: relative, whole, and by way of `..`."""
+    (tmp_path / "d").mkdir()
+    for name in ("d/1.png", "d/2.png"):
+        (tmp_path / name).write_bytes(png())
+    ways = ["d/1.png", str(tmp_path / "d/1.png"), "d/../d/1.png"]
+    (tmp_path / "t.csv").write_text("image,label\n" + "".join(f"{way},a\n" for way in ways) + "d/2.png,b\n")
+    images = load(tmp_path / "t.csv")
+    assert images.names == ("d/1.png", "d/2.png") and [r.reason for r in images.refused] == ["same-file"] * 2
+    listed = load([tmp_path / "d/1.png", tmp_path / "d/../d/1.png"], labelled=False)
+    assert len(listed) == 1 and [r.reason for r in listed.refused] == ["same-file"]
+    (tmp_path / "t.csv").write_text("image,label\nd/1.png,a\nd/../d/1.png,b\nd/2.png,b\n")
+    with pytest.raises(DataError, match="gives 'd/1.png' another label"):
+        load(tmp_path / "t.csv")

@@ -13,6 +13,11 @@ Place = str | Path
 """A file or folder."""
 
 
+def one_way(path: Path) -> str:
+    """A path in one way of writing it: absolute and without `..`. Links keep their names, and no file is looked at."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
 def expanded(path: str | os.PathLike[str]) -> Path:
     """The path with a leading `~` as the home folder; one that names no home folder stays as it is.
 

@@ -24,7 +24,7 @@ from headstart.errors import Refused, UserError
 from headstart.features.extract import Extractor, Settings
 from headstart.features.source import FeatureSource
 from headstart.features.store import FeatureStore
-from headstart.images import ImageSet, decode
+from headstart.images import ImageSet, decode, digest
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 
@@ -88,11 +88,13 @@ class TrainingPictures:
         return Neighbour(self.names[j], self.labels[j], round(float(similarity), 4))
 
     def picture(self, name: str, preview: int) -> Image.Image | None:
-        """A training picture to be shown at so many pixels; None where it cannot be read any more."""
+        """A training picture to be shown at so many pixels; None where it cannot be read, or is another by now."""
         if self.images is None or name not in self._places:
             return None
         try:
-            return decode(self.images.raw(self._places[name]), self.images.limits, preview=preview)
+            raw = self.images.raw(self._places[name])
+            same = not self.contents or digest(raw) == self.contents[self.names.index(name)]
+            return decode(raw, self.images.limits, preview=preview) if same else None
         except Refused:
             return None
 

@@ -44,6 +44,8 @@ def is_missing(value: Any) -> bool:
 def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
     """Labels (n,), (n,1) or a DataFrame of one column -> (n,). Raises `DataError` with the cure for one-hot rows."""
     array = np.asarray(labels)
+    if array.dtype.kind == "U" and isinstance(labels, list | tuple) and any(map(is_missing, labels)):
+        array = np.array(labels, dtype=object)  # as text, NaN would be a class `nan`
     if array.ndim == 2 and array.shape[1] == 1:
         return array[:, 0]
     if array.ndim == 2:

@@ -17,7 +17,7 @@ from headstart.images.names import escape, nfc
 from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, remote, zipped
 from headstart.images.sources.arrays import from_arrays
-from headstart.paths import expanded
+from headstart.paths import expanded, one_way
 from headstart.storage import is_address
 
 
@@ -46,6 +46,7 @@ def _paths(given: Sequence[Path | str], options: LoadOptions) -> ImageSet:
     """Files as given and every picture of the folders given; each once, missing ones refused."""
     files: dict[str, Item] = {}
     refused: list[Refusal] = []
+    there: set[str] = set()  # files, however they are written
     for place in given:
         name = escape(place.rstrip("/") if isinstance(place, str) else place.as_posix())
         found: list[tuple[str, Item]] = []
@@ -58,10 +59,12 @@ def _paths(given: Sequence[Path | str], options: LoadOptions) -> ImageSet:
         else:
             refused.append(Refusal(name, "missing-file", "no such file"))
         for key, item in found:
-            if key in files:
+            where = one_way(item) if isinstance(item, Path) else key
+            if key in files or where in there:
                 refused.append(Refusal(key, "same-file", "named more than once"))
             else:
                 files[key] = item
+                there.add(where)
     labels, parts = np.full(len(files), -1), np.full(len(files), "", "U11")
     title = escape(str(given[0])) if len(given) == 1 else f"{len(given)} paths"
     return ImageSet(list(files.values()), tuple(files), labels, (), parts, tuple(refused), title, limits=options.limits)

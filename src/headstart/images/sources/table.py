@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources import parquet, text
 from headstart.images.sources.cells import Columns, column, label_of, located, several
+from headstart.paths import one_way
 
 PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *PARQUET)
@@ -81,15 +82,18 @@ def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple
     paths = Counter(str(cell.get("path")) for cell in cells if isinstance(cell, dict))
     rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
+    first_names: dict[str, str] = {}
     parts, groups = values.get("split") or [""] * n, values.get("group") or [""] * n
     for number, cell, value, part, group in zip(columns.numbers, cells, labels, parts, groups, strict=True):
         where = f"{table} row {number}"
         name, item = _picture(cell, number, paths, table, where)
+        if isinstance(item, Path):  # `a/1.png`, `b/../a/1.png` and the whole path are one picture
+            name = first_names.setdefault(one_way(item), name)
         known = None if classes and value == -1 else label_of(value)  # -1: how `datasets` writes no label
         row = _Row(item, known, require_part(_written(part), where), _written(group))
         if name not in rows:
             rows[name] = row
-        elif rows[name] == row:
+        elif replace(rows[name], item=item) == row:
             refused.append(Refusal(escape(name), "same-file", f"row {number} names it again"))
         else:
             raise DataError(f"{where} gives '{name}' another label, split or group than an earlier row.")
