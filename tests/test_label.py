@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from headstart.cli import _main
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import load
@@ -455,3 +456,96 @@ def test_who_said_so_is_read_back_where_the_journal_is_gone(album: Album, out: P
     assert again.snapshot().random == {1, 3}
     assert out.read_text() == kept.replace("Ann", "table")
     again.close()
+
+
+def test_the_table_of_the_pictures_is_no_place_for_their_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(3):
+        Image.fromarray(PIXELS[i]).save(tmp_path / f"{i}.png")
+    table, kept = tmp_path / "list.csv", "image,label\n0.png,one\n1.png,\n2.png,\n"
+    table.write_text(kept)
+    assert _main(["label", str(table), "--out", str(table), "--no-store"]) == 2
+    assert f"--out {table} is read here, and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert table.read_text() == kept and not table.with_name("list.csv.journal").exists()
+
+
+def test_labels_in_the_table_of_the_pictures_are_spoken_of_until_they_are_taken_up(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(PIXELS[i]).save(tmp_path / f"{i}.png")
+    table = tmp_path / "list.csv"
+    table.write_text("image,label\n0.png,one\n1.png,two\n2.png,\n")
+    session = Session(open_album(table, Looks("sprout"), Settings()), tmp_path / "labels.csv")
+    session.mention(table)
+    assert session.notes == [f"{table} has 2 labels that are not taken up; `--labels {table}` does that."]
+    session.take(table)
+    session.notes.clear()
+    session.mention(table)
+    session.mention("digits")
+    assert session.notes == []
+    session.close()
+
+
+@pytest.mark.parametrize(("name", "why"), [(b"a\xe9.png", "not UTF-8"), (b"a.png ", "ends in a space")])
+def test_names_that_no_table_holds_are_refused_before_the_first_label(tmp_path: Path, name: bytes, why: str) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(PIXELS[0]).save(tmp_path / "photos" / "0.png")
+    file = tmp_path / "photos" / os.fsdecode(name)
+    with file.open("wb") as written:
+        Image.fromarray(PIXELS[1]).save(written, "PNG")
+    looked = open_album([tmp_path / "photos" / "0.png", file], Looks("sprout"), Settings())
+    with pytest.raises(DataError, match=rf"{why}, so a table cannot hold it"):
+        Session(looked, tmp_path / "labels.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_classes_are_told_apart_as_they_are_kept(album: Album, out: Path) -> None:
+    for _ in range(2):
+        session = Session(album, out, ["zero", "big  ant"])
+        assert session.classes == ["zero", "big ant"]
+        session.close()
+
+
+@pytest.mark.parametrize("classes", [["ants", "Ants"], ["ants", "a\x00"], ["ants", ""], ["ants", "ants "]])
+def test_classes_that_cannot_be_leave_nothing_behind(album: Album, out: Path, classes: list[str]) -> None:
+    with pytest.raises(UserError, match="class"):
+        Session(album, out, classes)
+    assert not out.exists() and not out.with_name("labels.csv.journal").exists()
+
+
+def test_a_class_may_be_renamed_in_case_alone(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one", "two"])
+    session.label([0], "one", 0)
+    session.rename("one", "One")
+    for other in ("One", "TWO", "Two"):
+        with pytest.raises(UserError, match="already"):
+            session.rename("One", other)
+    again = reopened(session, "one", "two")
+    assert told(again) == {0: "One"} and again.classes == ["One", "two"]
+    again.close()
+
+
+def test_an_action_that_there_is_not_is_not_another_tabs(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one"])
+    action = session.label([0], "one", 0)
+    for each in (0, 1, 99, -1):
+        with pytest.raises(UserError, match="no such action"):
+            session.undo(each)
+    session.undo(action)
+    with pytest.raises(UserError, match="taken back already"):
+        session.undo(action)
+    session.close()
+
+
+@pytest.mark.parametrize("bad", [([1], "nine", 0), ([2], "one", 0), ([0], "one", 0), ([], "one", 0)])
+def test_of_proposals_that_are_confirmed_together_all_are_kept_or_none(
+    album: Album, out: Path, bad: tuple[list[int], str, int]
+) -> None:
+    session = Session(album, out, ["one"])
+    session.label([2], "one", 0)
+    with pytest.raises((UserError, Conflict)):
+        session.confirm([([0], "one", 0), bad])
+    assert told(session) == {2: "one"}
+    session.confirm([([0], "one", 0), ([1], "one", 0)])
+    assert told(session) == {0: "one", 1: "one", 2: "one"} and session.said[0].by == "proposed"
+    session.close()

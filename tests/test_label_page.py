@@ -205,15 +205,24 @@ def test_only_its_own_page_may_ask(served: str) -> None:
         ("label", {"pictures": [10_000], "label": "zero"}, "no such picture"),
         ("label", {"pictures": [0], "label": "nine"}, "no class 'nine'"),
         ("class", {"name": "zero"}, "already"),
-        ("undo", {"action": 99}, "Another tab"),
+        ("undo", {"action": 9_999}, "no such action"),
+        (
+            "confirm",
+            {"labels": [{"pictures": [i], "label": name, "seen": 9_999} for i, name in ((0, "one"), (1, "nine"))]},
+            "no class 'nine'",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_kept(served: str, place: str, body: Any, said: str) -> None:
     request = urllib.request.Request(
         f"{served}/{place}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
+    with urllib.request.urlopen(f"{served}/state") as told:
+        before = json.load(told)["action"]
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
+    with urllib.request.urlopen(f"{served}/state") as told:
+        assert json.load(told)["action"] == before
     with refused.value:
         assert refused.value.code in (409, 422) and said.lower() in refused.value.read().decode().lower()
 

@@ -143,6 +143,44 @@ def test_labels_that_were_typed_are_never_written_over(
     assert out.read_bytes() == typed
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "image,Label,notes\nphotos/1.png,one,keep\n",
+        "image,species\nphotos/1.png,one\n",
+        "image,label\nphotos/1.png,\n",
+        "image,label,predicted,confidence,group,notes\nphotos/1.png,,,,1,mine\n",
+        "a diary",
+    ],
+)
+def test_a_table_that_is_not_of_suggestions_is_never_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(6):
+        Image.fromarray(PIXELS[i]).save(tmp_path / "photos" / f"{i}.png")
+    out = tmp_path / "next.csv"
+    out.write_text(kept)
+    assert _main(["label", str(tmp_path / "photos"), "--suggest", "2", "--out", str(out), "--no-store"]) == 2
+    assert f"--out {out} is no table of suggestions: name another file." in " ".join(capsys.readouterr().err.split())
+    assert out.read_text() == kept
+
+
+def test_a_table_of_suggestions_is_not_written_over_while_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(6):
+        Image.fromarray(PIXELS[i]).save(tmp_path / "photos" / f"{i}.png")
+    out = tmp_path / "next.csv"
+    command = ["--suggest", "2", "--out", str(out), "--no-store"]
+    assert _main(["label", str(tmp_path / "photos"), *command]) == 0
+    kept = out.read_text()
+    for read in ([str(out)], [str(tmp_path / "photos"), "--labels", str(out)]):
+        assert _main(["label", *read, *command]) == 2
+        assert "name another" in capsys.readouterr().err and out.read_text() == kept
+
+
 def test_tables_of_other_columns_are_read_by_the_names_that_are_given(tmp_path: Path) -> None:
     rng, rows = np.random.default_rng(0), []
     for i in range(12):

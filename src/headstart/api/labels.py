@@ -54,16 +54,14 @@ def write_suggestions(
     images: Any, labels: Any, n: int, out: Place, looks: Looks, *, store: bool = True, progress: Progress = silent
 ) -> list[Suggestion]:
     """The same as a table to fill in, with columns image, label (empty), predicted, confidence and group."""
-    from headstart.labelling.suggest import has_labels, write_next
+    from headstart.labelling.suggest import check_replaced, write_next
     from headstart.labelling.suggest import suggest as execute
     from headstart.records import check_file
 
     target = expanded(out)
     check_file(target, (".csv",))
-    if has_labels(target):
-        raise UserError(
-            f"out={target} holds labels, which would be lost: name another file, and give this one as `labels`."
-        )
+    check_replaced(target)
+    check_file(target, (".csv",), images, labels)
     album, found = execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)
     write_next(album, found, target)
     return found

@@ -256,8 +256,7 @@ def _take(app: FastAPI, desk: Desk) -> None:
     def confirm(asked: Confirmed) -> dict[str, Any]:
         for each in asked.labels:
             desk.check(each.pictures)
-        for each in asked.labels:
-            session.label(each.pictures, each.label or NONE, each.seen, by="proposed")
+        session.confirm([(each.pictures, each.label or NONE, each.seen) for each in asked.labels])
         return desk.counts()
 
     @app.post("/undo")

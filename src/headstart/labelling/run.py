@@ -40,13 +40,14 @@ def label(
     from headstart.labelling.app import application
     from headstart.serve import shell
 
-    check_file(request.out, (".csv",))
+    check_file(request.out, (".csv",), request.data)
     looks = for_pictures(request.looks, request.data, request.labels)
     album = open_album(request.data, looks, settings, progress)
     session = Session(album, request.out, request.classes)
     try:
         if request.labels is not None:
             session.take(request.labels, request.looks.reading)
+        session.mention(request.data, request.looks.reading)
         app = application(session, album.images.title)
     except UserError:
         session.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from headstart.errors import DataError, UserError
 from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
+from headstart.images.sources.table import is_table
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal, check, sync
 from headstart.labelling.tables import (
@@ -25,7 +27,7 @@ from headstart.labelling.tables import (
     write_labels,
     written,
 )
-from headstart.phrases import first_of, plural
+from headstart.phrases import first_of, plural, twice
 from headstart.visible import visible
 
 HELD_S = 120.0
@@ -46,6 +48,21 @@ class Said(NamedTuple):
     label: str
     by: str
     action: int
+
+
+def one_form(name: str) -> str:
+    """The name of a class as it is kept: each space one, letters composed."""
+    return nfc(" ".join(name.split()))
+
+
+def new_name(name: str, others: Sequence[str]) -> str:
+    """The name of a new class as it is kept. Raises UserError for one that is empty, too long or taken."""
+    new = one_form(name)
+    if not new or len(new) > LONGEST or not new.isprintable():
+        raise UserError(f"A class needs a name of 1 to {LONGEST} printable characters.")
+    if new.casefold() in (each.casefold() for each in others):
+        raise UserError(f"There is a class '{new}' already.")
+    return new
 
 
 class Conflict(Exception):
@@ -81,6 +98,8 @@ class Session:
         self.notes: list[str] = []
         self.action = 0
         self._cells = image_cells(album, out.parent)
+        for n, name in enumerate(classes):
+            new_name(name, [one_form(each) for each in classes[:n]])
         self._contents = [row.tobytes().hex() for row in album.extraction.contents]
         self._before: dict[int, dict[str, Said | None]] = {}
         self._told: dict[str, str] = {}  # the pictures that were ever labelled: what was in their files then, or ''
@@ -100,7 +119,7 @@ class Session:
             if away := [name for name in self.absent if None not in self._since.get(name, ())]:
                 self._do({"do": "away", "pictures": away})
             for name in classes:
-                if nfc(name.strip()) not in {*self.classes, *self._renamed}:
+                if one_form(name) not in {*self.classes, *self._renamed}:
                     self.add_class(name)
         except BaseException:
             self.journal.close()
@@ -124,19 +143,26 @@ class Session:
         Raises Conflict where a picture has changed since, UserError for a class that there is not.
         """
         with self._lock:
-            if label != NONE and label not in self.classes:
-                raise UserError(f"There is no class '{visible(label)}'; add it first.")
-            if not places:
-                raise UserError("No picture was named.")
-            if any(self.seen(i) > seen for i in places):
-                raise Conflict
+            self._check(places, label, seen)
             return self._say(places, label, by)
+
+    def confirm(self, proposed: Sequence[tuple[Sequence[int], str, int]]) -> None:
+        """Keep proposals (places, label, seen) that a person has looked at: all, or none. Raises as `label`."""
+        with self._lock:
+            for places, label, seen in proposed:
+                self._check(places, label, seen)
+            if twice(str(i) for places, _, _ in proposed for i in places) is not None:
+                raise UserError("A picture was named twice.")
+            for places, label, _ in proposed:
+                self._say(places, label, "proposed")
 
     def undo(self, action: int) -> list[int]:
         """Take an action back; the places of its pictures. Raises Conflict where one has changed since."""
         with self._lock:
             names = list(self._before.get(action, {}))
-            if not names or any(self._of(name) is None or self._of(name).action != action for name in names):  # type: ignore[union-attr]
+            if not names:
+                raise UserError("There is no such action, or it was taken back already.")
+            if any(self._of(name) is None or self._of(name).action != action for name in names):  # type: ignore[union-attr]
                 raise Conflict
             self._do({"do": "undo", "action": action})
             places = [self.names[name] for name in names if name in self.names]
@@ -146,14 +172,15 @@ class Session:
     def add_class(self, name: str) -> None:
         """A new class. Raises UserError for a name that is empty, too long or taken."""
         with self._lock:
-            self._do({"do": "class", "name": self._new_name(name)})
+            self._do({"do": "class", "name": new_name(name, self.classes)})
 
     def rename(self, old: str, new: str) -> None:
-        """Give a class another name, and all its pictures with it. Raises UserError as `add_class`."""
+        """Give a class another name, perhaps in case alone, and all its pictures with it. Raises as `add_class`."""
         with self._lock:
             if old not in self.classes:
                 raise UserError(f"There is no class '{visible(old)}'.")
-            self._do({"do": "rename", "old": old, "new": self._new_name(new)})
+            others = [name for name in self.classes if name != old or one_form(new) == old]
+            self._do({"do": "rename", "old": old, "new": new_name(new, others)})
 
     def skip(self, i: int) -> None:
         """Show a picture again when all others are done."""
@@ -192,13 +219,13 @@ class Session:
 
     # How it is kept
 
-    def _new_name(self, name: str) -> str:
-        new = nfc(" ".join(name.split()))
-        if not new or len(new) > LONGEST or not new.isprintable():
-            raise UserError(f"A class needs a name of 1 to {LONGEST} printable characters.")
-        if new.casefold() in (each.casefold() for each in self.classes):
-            raise UserError(f"There is a class '{new}' already.")
-        return new
+    def _check(self, places: Sequence[int], label: str, seen: int) -> None:
+        if label != NONE and label not in self.classes:
+            raise UserError(f"There is no class '{visible(label)}'; add it first.")
+        if not places:
+            raise UserError("No picture was named.")
+        if any(self.seen(i) > seen for i in places):
+            raise Conflict
 
     def _say(self, places: Sequence[int], label: str, by: str) -> int:
         names = [self.album.images.names[i] for i in places]
@@ -380,6 +407,16 @@ class Session:
             if other := sum(i not in new and now.get(i) != label for i, label in labels.items()):
                 self.notes.append(f"{plural(other, 'label')} of {data} left out: what was said here since stays.")
             return self._take(new, known.by)
+
+    def mention(self, data: Any, reading: Reading | None = None) -> None:
+        """Note the labels in the table of the pictures itself, which are taken up only when that is asked."""
+        if not isinstance(data, str | os.PathLike) or not is_table(os.fspath(data)):
+            return
+        with contextlib.suppress(UserError):  # a table without labels, or with some that are missing
+            labels = read_labels(data, self.album.images, reading).labels
+            if more := sum(self.album.images.names[i] not in self._told for i in labels):
+                told = f"{data} has {plural(more, 'label')} that {'is' if more == 1 else 'are'} not taken up"
+                self.notes.append(f"{told}; `--labels {data}` does that.")
 
     def _take(self, labels: Mapping[int, str], by: Mapping[int, str]) -> int:
         with self._lock:

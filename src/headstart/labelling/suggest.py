@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images.names import natural_sort
 from headstart.images.sources import text
@@ -63,11 +64,20 @@ def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:
     return found
 
 
-def has_labels(table: Path) -> bool:
-    """Whether a file is there with anything in its column `label`, which someone may have typed."""
-    if not table.is_file():
-        return False
-    return any(label_of(cell) is not None for cell in text.read(table).values.get("label", ()))
+def check_replaced(table: Path) -> None:
+    """Raise UserError where a file is there that is no table of suggestions, or one in which someone has typed."""
+    if not table.is_file() or not table.stat().st_size:
+        return
+    try:
+        found = text.read(table).values
+    except DataError:
+        found = {}
+    if any(label_of(cell) is not None for cell in found.get("label", ())):
+        raise UserError(
+            f"out={table} holds labels, which would be lost: name another file, and give this one as `labels`."
+        )
+    if tuple(found) != COLUMNS:
+        raise UserError(f"out={table} is no table of suggestions: name another file.")
 
 
 def write_next(album: Album, suggestions: Sequence[Suggestion], out: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from headstart.audit.files import NOT_UTF8
 from headstart.errors import DataError
 from headstart.images import ImageSet, load
 from headstart.images.options import Reading
@@ -155,6 +156,21 @@ def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:
 
 
 def image_cells(album: Album, folder: Path) -> list[str]:
-    """How a table in `folder` names each picture."""
+    """How a table in `folder` names each picture. Raises DataError for one that no table can name."""
     images = album.images
-    return [written(item, name, folder) for item, name in zip(images.items, images.names, strict=True)]
+    cells = [written(item, name, folder) for item, name in zip(images.items, images.names, strict=True)]
+    for cell, name in zip(cells, images.names, strict=True):
+        if why := _unwritable(cell):
+            raise DataError(f"{name}: {why}; give the file another name.")
+    return cells
+
+
+def _unwritable(cell: str) -> str:
+    """Why `fit` would not find a picture by this cell, '' where it does."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8
+    if cell == cell.strip():
+        return ""
+    return f"a file name {'ends in' if cell == cell.lstrip() else 'begins with'} a space, so a table cannot hold it"
