@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run
+from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run, records
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
@@ -312,6 +313,24 @@ def test_nothing_is_written_over_a_file_of_a_run_or_a_study_nor_into_a_bundle(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert _main(words.format(run=run, study=study, picture=picture).split()) == 2
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_runs_that_start_at_the_same_time_without_a_name_have_a_folder_each(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: records.output_folder(None, tmp_path / "runs" / "digits"), range(24)))
+    assert len(set(found)) == 24 and all(path.is_dir() for path in found)
+
+
+@pytest.mark.parametrize(
+    "words", ["fit {t} --method pixels", "audit {t} --backbone none", "rank {t} --backbones sprout"]
+)
+def test_what_fails_leaves_no_empty_folder_that_it_named_itself(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(photos / "red")
+    assert _main(words.format(t=photos).split()) == 2
+    assert list(tmp_path.glob("*/*")) == [photos / "blue"]
 
 
 def test_empty_names_between_commas_are_no_classes(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ def output_folder(
 
     Raises UserError.
     """
-    folder = unused(default) if out is None else claim(expanded(out), what, file, beside)
+    folder = default if out is None else claim(expanded(out), what, file, beside)
     check_outside(folder, *data)
-    return folder
+    return unused(folder) if out is None else folder
 
 
 def check_outside(place: Path, *data: object) -> None:
@@ -111,13 +111,31 @@ def _paths(given: object) -> Iterator[Path]:
 
 
 def unused(folder: Path) -> Path:
-    """The folder, or the first of folder-2, folder-3, ... that does not exist: a run without --out replaces none."""
+    """The folder, or the first of folder-2, folder-3, ... that does not exist: a run without --out replaces none.
+
+    It is made at once, so that another that starts at the same time takes the next.
+    """
+    check_writable(folder)
     found, number = folder, 1
-    while found.exists():
-        number += 1
-        found = folder.with_name(f"{folder.name}-{number}")
-    check_writable(found)
-    return found
+    while True:
+        try:
+            make(found, new=True)
+        except FileExistsError:
+            number += 1
+            found = folder.with_name(f"{folder.name}-{number}")
+        else:
+            return found
+
+
+@contextlib.contextmanager
+def given_back(folder: Path) -> Iterator[None]:
+    """What fails before it has written anything leaves no empty folder."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def check_writable(folder: Path, out: Path | None = None) -> None:
@@ -165,11 +183,16 @@ def refusal(error: OSError) -> str:
     return f"{place}: {error.strerror or error}"
 
 
-def make(folder: Path) -> None:
-    """Create a folder and its parents; raises UserError when the disk does not allow it."""
+def make(folder: Path, *, new: bool = False) -> None:
+    """Create a folder and its parents; raises UserError when the disk does not allow it.
+
+    Where it must be `new`, FileExistsError if there is something of its name.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
+        if new and isinstance(error, FileExistsError) and os.path.lexists(folder):
+            raise
         raise UserError(f"The folder {folder} cannot be made ({error.strerror}); name another with `out`.") from error
 
 
@@ -238,9 +261,13 @@ def write_refused(folder: Path, refused: Iterable[Any]) -> Path:
 
 @contextlib.contextmanager
 def listing_refused(folder: Path) -> Iterator[None]:
-    """Where too few pictures could be used, those that could not are listed in the folder and the error says so."""
+    """Where too few pictures could be used, those that could not are listed in the folder and the error says so.
+
+    What fails without such a list leaves no empty folder.
+    """
     try:
-        yield
+        with given_back(folder):
+            yield
     except DataError as error:
         if not error.refused:
             raise

@@ -57,7 +57,7 @@ def train(
     check_unfinished(folder, resume)
     if recipe.training.threads is None:
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"threads": 1})})
-    with connected(workers.cluster) as ray:
+    with records.given_back(folder), connected(workers.cluster) as ray:
         if is_client(ray):
             raise UserError("`workers` are started on a node of the cluster: run it there with cluster=auto.")
         _check_room(ray, workers.count, recipe)
