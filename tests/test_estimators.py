@@ -161,3 +161,13 @@ def test_a_list_of_labels_with_a_gap_is_refused_and_has_no_class_nan(digits) -> 
     labels = [*map(str, y[:-1]), float("nan")]
     with pytest.raises(DataError, match=r"y lacks 1 of 300 labels .* row 299"):
         TransferClassifier(method="pixels", head="prototype").fit(X, labels)
+
+
+def test_eight_bits_in_a_wider_type_are_warned_of_where_they_would_be_nearly_black(digits) -> None:
+    X, y = digits
+    fitted = TransferClassifier(method="pixels", head="prototype").fit(X, y)
+    with pytest.warns(UserWarning, match="as uint8"):
+        fitted.predict(X[:3].astype(np.uint16))
+    with pytest.warns(UserWarning, match="as uint8"):
+        TransferClassifier(method="pixels", head="prototype").fit(X.astype(np.uint16), y)
+    assert (fitted.predict(X.astype(np.uint16) * 257) == fitted.predict(X)).all()

@@ -70,6 +70,12 @@ def shrunk(arrays: Sequence[NDArray[Any]], white: int) -> bool:
     return any(bool((pixels % 1 != 0).any()) for pixels in floats)
 
 
+def eight_bits(arrays: Sequence[NDArray[Any]]) -> bool:
+    """Whether no value of the uint16 among them needs more than 8 bits: they may be uint8 in a wider type."""
+    wide = [pixels for pixels in arrays if pixels.dtype == np.uint16 and pixels.size]
+    return bool(wide) and all(int(pixels.max()) <= 255 for pixels in wide) and any(pixels.any() for pixels in wide)
+
+
 def white_of(pixels: NDArray[Any], white: Sequence[int] | None) -> int:
     """The white of one picture, or of one array of them that are read alike.
 
