@@ -13,7 +13,10 @@ from sklearn.datasets import load_digits
 from headstart import suggest
 from headstart.cli import _main
 from headstart.errors import DataError
+from headstart.features.extract import Settings
+from headstart.labelling.album import Looks, open_album
 from headstart.labelling.choosing import EVERY, Pool, doubts, mixed
+from headstart.labelling.tables import given as label_of_given
 
 DIGITS = load_digits()
 PIXELS = (DIGITS.images * 15).astype(np.uint8)
@@ -90,6 +93,53 @@ def test_labels_that_do_not_fit_the_pictures_are_refused() -> None:
         suggest(list(PIXELS[:3]), ["1", None], 1, store=False)
     with pytest.raises(DataError, match="none of the pictures"):
         suggest(list(PIXELS[:3]), {"elsewhere.png": "1"}, 1, store=False)
+
+
+def test_labels_belong_to_what_was_given_whatever_of_it_can_be_read(tmp_path: Path) -> None:
+    """A picture that is damaged, one that is missing and one that is given twice have their places too."""
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    given = [tmp_path / "bad.png", tmp_path / "missing.png", tmp_path / "0.png"]
+    for i in range(20):
+        Image.fromarray(PIXELS[i]).save(tmp_path / f"{i}.png")
+        given.append(tmp_path / f"{i}.png")
+    album = open_album(given, Looks("sprout"), Settings())
+    labels = [None if i < 4 else DIGITS.target[i - 3] for i in range(23)]
+    found = {album.images.names[i]: label for i, label in label_of_given(labels, album).items()}
+    assert found == {(tmp_path / f"{i}.png").as_posix(): str(DIGITS.target[i]) for i in range(1, 20)}
+    assert label_of_given(dict(enumerate(labels)), album) == label_of_given(labels, album)
+    then = suggest(given, {2: "0"}, 30, store=False)
+    assert [Path(one.name) for one in then] == [given[one.index] for one in then] and len(then) == 19
+    with pytest.raises(DataError, match=r"0\.png two labels, 1 and 2"):
+        label_of_given([None, None, "1", "2", *[None] * 19], album)
+    with pytest.raises(DataError, match="22 entries for 23 pictures"):
+        suggest(given, labels[1:], 1, store=False)
+
+
+def test_labels_are_by_name_by_path_or_by_place() -> None:
+    pictures = open_album(list(PIXELS[:12]), Looks("sprout"), Settings())
+    assert label_of_given(
+        {np.int64(3): 1.0, 8: np.float32(4), 4: "x", "image/000005": 2, 6: None, 7: float("nan")}, pictures
+    ) == {
+        3: "1",
+        4: "x",
+        5: "2",
+        8: "4",
+    }
+    for key, said in ((12, "12, which is no place among the 12 pictures"), (-1, "-1"), (1.5, "1.5")):
+        with pytest.raises(DataError, match=said):
+            label_of_given({key: "1"}, pictures)
+
+
+def test_two_names_of_one_file_have_one_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i in range(12):
+        Image.fromarray(PIXELS[i]).save(tmp_path / "photos" / f"{i}.png")
+    looked = open_album(tmp_path / "photos", Looks("sprout"), Settings())
+    same = {"0.png": "one", "photos/0.png": "one"}
+    assert set(label_of_given(same, looked).values()) == {"one"}
+    with pytest.raises(DataError, match="two labels, one and two"):
+        label_of_given({**same, "photos/0.png": "two"}, looked)
 
 
 def test_labels_of_other_pictures_alone_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,9 +28,9 @@ def suggest(
 ) -> list[Suggestion]:
     """The n pictures to label next, the most useful first: typical ones, then those a classifier is unsure of.
 
-    `images` are a folder, paths, PIL pictures or arrays; `labels` what is known: names or paths -> class, a class or
-    None for each picture, a table or class folders, or None. Look-alikes are one suggestion. Without `backbone` the
-    best network looks whose weights are here. Raises UserError and its kinds.
+    `images` are a folder, paths, PIL pictures or arrays; `labels` what is known: names, paths or places -> class, a
+    class or None for each picture given, a table or class folders, or None. Look-alikes are one suggestion. Without
+    `backbone` the best network looks whose weights are here. Raises UserError and its kinds.
 
     >>> from sklearn.datasets import load_digits
     >>> pictures = list((load_digits().images[:60] * 15).astype("uint8"))

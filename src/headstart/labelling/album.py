@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,8 +24,10 @@ from headstart.images.options import Reading
 from headstart.labelling.choosing import Codes, Pool, doubts
 from headstart.learner import Learner
 from headstart.logits import apply_temperature, full_logits
+from headstart.paths import expanded
 from headstart.pictures import Pictures
 from headstart.progress import Progress, silent
+from headstart.storage import is_address
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,16 @@ class Looks:
 
 @dataclass(frozen=True, eq=False)
 class Album:
-    """The n pictures that can be used, without labels; `looked` says which network looked at them."""
+    """The n pictures that can be used, without labels; `looked` says which network looked at them.
+
+    `given` (m,) says for each picture that was given, in that order, which of these it is, -1 where it cannot be used.
+    """
 
     images: ImageSet
     extraction: Extraction
     looked: str
     refused: tuple[Refusal, ...]
+    given: Codes
 
     @property
     def features(self) -> NDArray[np.float32]:
@@ -116,7 +123,21 @@ def open_album(
     request = AuditRequest(images.title, None, looks.backbone, looks.weights, engine=looks.engine, device=looks.device)
     recipe, looked = chosen(request, images)
     extraction = extract(images, feature_source(recipe, images), settings, progress, sketches=MOST)
-    return Album(images.take(extraction.kept), extraction, looked, (*images.refused, *extraction.refused))
+    refused = (*images.refused, *extraction.refused)
+    kept = np.append(np.full(len(images), -1), -1)  # the last for what was not even listed
+    kept[extraction.kept] = np.arange(len(extraction.kept))
+    return Album(images.take(extraction.kept), extraction, looked, refused, kept[_given(data, images)])
+
+
+def _given(data: Any, images: ImageSet) -> Codes:
+    """The place (m,) in the listing of each path in a list, -1 for none; of other data the listing itself."""
+    listed = np.arange(len(images))
+    if not isinstance(data, list | tuple) or not all(isinstance(each, str | os.PathLike) for each in data):
+        return listed
+    where = places(images)
+    names = [str(each).rstrip("/") if is_address(each) else str(expanded(each).resolve()) for each in data]
+    found = np.array([where.get(name, -1) for name in names], np.int64)
+    return found if set(listed.tolist()) <= set(found.tolist()) else listed  # a folder stands for many
 
 
 def places(images: ImageSet) -> Mapping[str, int]:

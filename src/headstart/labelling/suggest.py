@@ -24,7 +24,7 @@ COLUMNS = ("image", "label", "predicted", "confidence", "group")
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A picture to label next: its place in the pictures and its name; `alike` are those that look the same.
+    """A picture to label next: its place in what was given and its name; `alike` are those that look the same.
 
     `predicted` and `confidence` are what a classifier fitted on the labels so far says, None before there is one.
     """
@@ -47,7 +47,7 @@ def suggest(
     """The album of `images`, and the next n suggestions after these labels; see `headstart.suggest`."""
     looks = looks or Looks()
     album = open_album(images, for_pictures(looks, images, labels), settings, progress)
-    return album, suggested(album, given(labels, album.images, looks.reading), n)
+    return album, suggested(album, given(labels, album, looks.reading), n)
 
 
 def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:
@@ -60,7 +60,7 @@ def suggested(album: Album, labels: dict[int, str], n: int) -> list[Suggestion]:
         alike = tuple(names[j] for j in album.alike(i) if j != i)
         best = None if told is None else int(told[i].argmax())
         said = (None, None) if told is None or best is None else (classes[best], float(told[i, best]))
-        found.append(Suggestion(int(album.extraction.kept[i]), names[i], alike, *said))
+        found.append(Suggestion(int(np.flatnonzero(album.given == i)[0]), names[i], alike, *said))
     return found
 
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from headstart.audit.files import NOT_UTF8
 from headstart.errors import DataError
 from headstart.images import ImageSet, load
@@ -116,28 +118,47 @@ def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:
     return found
 
 
-def given(labels: Any, images: ImageSet, reading: Reading | None = None) -> dict[int, str]:
-    """Labels by place: from names or paths -> label, a label or None for each picture, or what `read_labels` takes.
+def given(labels: Any, album: Album, reading: Reading | None = None) -> dict[int, str]:
+    """Labels by place in the album, from what `read_labels` takes, or a label or None for each picture given.
 
-    Raises DataError where they do not fit the pictures.
+    A dict has names, paths, or places among the pictures given. Raises DataError where they do not fit the pictures.
     """
     if labels is None:
         return {}
     if isinstance(labels, str | os.PathLike):
-        return brought(labels, images, reading).labels
-    if isinstance(labels, Mapping):
-        where = places(images)
-        named = {key if (key := os.fspath(name)) in where else str(Path(key).resolve()): name for name in labels}
-        if missing := [name for key, name in named.items() if key not in where]:
-            raise DataError(f"`labels` name {os.fspath(missing[0])}, which is none of the pictures of {images.title}.")
-        pairs = [(where[key], labels[name]) for key, name in named.items()]
-    else:
-        values = list(labels)
-        if len(values) != len(images):
-            many = f"{plural(len(values), 'entry', 'entries')} for {plural(len(images), 'picture')}"
+        return brought(labels, album.images, reading).labels
+    if not isinstance(labels, Mapping):
+        labels = dict(enumerate(labels))
+        if len(labels) != len(album.given):
+            many = f"{plural(len(labels), 'entry', 'entries')} for {plural(len(album.given), 'picture')}"
             raise DataError(f"`labels` has {many}; give one for each.")
-        pairs = list(enumerate(values))
-    return {i: str(told) for i, value in pairs if (told := label_of(value)) is not None}
+    where, found = places(album.images), dict[int, str]()
+    for key, value in labels.items():
+        i, label = _place(key, where, album), _name_of(value)
+        if i >= 0 and label is not None and found.setdefault(i, label) != label:
+            raise DataError(f"`labels` give {album.images.names[i]} two labels, {found[i]} and {label}.")
+    return found
+
+
+def _place(key: Any, where: Mapping[str, int], album: Album) -> int:
+    """The place of the picture that a key of `labels` stands for, -1 of one that cannot be used."""
+    if isinstance(key, str | os.PathLike):
+        name = os.fspath(key)
+        if (i := where.get(name, where.get(str(Path(name).resolve())))) is not None:
+            return i
+        raise DataError(f"`labels` name {name}, which is none of the pictures of {album.images.title}.")
+    if isinstance(key, int | np.integer) and 0 <= key < len(album.given):
+        return int(album.given[key])
+    many = plural(len(album.given), "picture")
+    raise DataError(f"`labels` name {key}, which is no place among the {many}; give names, paths or places from 0 on.")
+
+
+def _name_of(value: Any) -> str | None:
+    """The class that a label stands for, None for no label; numbers of a column with gaps are whole all the same."""
+    label = label_of(value)
+    if label is None:
+        return None
+    return str(int(label)) if isinstance(label, float | np.floating) and label.is_integer() else str(label)
 
 
 def written(item: Any, name: str, folder: Path) -> str:
