@@ -159,6 +159,12 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.compare("digits", sizes="2,al"), "sizes=al: write numbers"),
         (lambda run: headstart.compare("digits", arms=[]), "`arms` is empty"),
         (lambda run: headstart.compare("digits", arms=["sprout+finetune=0"]), "train at least 1 block"),
+        (
+            lambda run: headstart.export(run, "out", precision="int8", max_drop=float("nan")),
+            "max_drop=nan is not possible",
+        ),
+        (lambda run: headstart.export(run, "out", precision="int8", max_drop=-1), "max_drop=-1 is not possible"),
+        (lambda run: headstart.predict(run, ""), "A path is empty"),
         (lambda run: headstart.export(run, "out", max_drop=2.0), "max_drop=2.0 is for precision=int8"),
         (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is no accuracy"),
         (

@@ -308,6 +308,21 @@ def test_a_folder_of_something_else_is_not_written_into(run: Path, tmp_path: Pat
     assert "holds other files" in capsys.readouterr().err
 
 
+def test_a_list_of_training_pictures_that_was_cut_off_is_told_as_one(run: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(run, tmp_path / "run")
+    listed = (copied / "fitted_on.csv").read_text()
+    (copied / "fitted_on.csv").write_text(listed[: listed.rindex(",red") - 2])
+    with pytest.raises(UserError, match=r"a line has 1 of 3 columns: the file was cut off or changed\): fit again"):
+        training_pictures(copied, load_classifier(copied), Settings(features_dir()))
+
+
+def test_an_empty_path_is_not_all_that_is_here(run: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.chdir(run.parent / "photos")
+    assert explain(run, "", "--out", tmp_path / "out") == 2
+    assert _main(["predict", str(run), ""]) == 2
+    assert capsys.readouterr().err.count("A path is empty") == 2 and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("pictures", ["photos", "photos/red/05.png"])
 def test_maps_never_go_among_the_pictures_where_the_next_run_would_learn_from_them(
     run: Path, capsys: Any, pictures: str

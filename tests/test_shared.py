@@ -99,10 +99,10 @@ def test_whoever_reports_a_full_disk_the_error_names_what_was_written(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_command_that_fills_its_disk_says_which_one_in_a_line_and_leaves_no_part(tmp_path: Path) -> None:
+def test_a_command_whose_file_grows_beyond_a_limit_says_so_in_a_line_and_leaves_no_part(tmp_path: Path) -> None:
     command = [sys.executable, "-c", IN_CHILD]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1 and done.stderr.startswith("Error: The disk of big.txt is full (")
+    assert done.returncode == 1 and done.stderr.startswith("Error: The file big.txt would be larger than")
     assert len(done.stderr.splitlines()) == 1 and list(tmp_path.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import functools
 import io
 import itertools
@@ -178,7 +179,10 @@ def check_own(file: Path, out: Path | None = None) -> None:
 def refusal(error: OSError) -> str:
     """What the system says against writing a file, as a clause that names the place and, of a full disk, its room."""
     place = Path(error.filename2 or error.filename or ".")
-    if shared.full(error) is not None:
+    number = shared.full(error)
+    if number == errno.EFBIG:
+        return f"the file {place} would be larger than a file may be here (see `ulimit -f`)"
+    if number is not None:
         return f"the disk of {place} is full{shared.room(place)}"
     return f"{place}: {error.strerror or error}"
 

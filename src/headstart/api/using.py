@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from headstart.api.checks import check_flags, check_share, check_whole
@@ -155,6 +156,8 @@ def export(
     """
     from headstart.exporting.execute import export as execute
 
+    if isinstance(max_drop, bool) or not isinstance(max_drop, Real) or not max_drop >= 0:
+        raise UserError(f"max_drop={max_drop!r} is not possible: give points of accuracy, 0 or more.")
     if max_drop != 1.0 and precision != "int8":
         raise UserError(f"max_drop={max_drop} is for precision=int8; leave it out.")
     return execute(expanded(run), expanded(out), format, precision, max_drop, progress)

@@ -6,6 +6,7 @@ imported before a command runs, so `headstart --help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -83,12 +84,14 @@ def _of_disk(failure: OSError) -> str:
     """What the system says against a file; of a full disk, which one that is and what to do."""
     from headstart import records, shared
 
-    if shared.full(failure) is None:
+    number = shared.full(failure)
+    if number is None:
         return f"{records.refusal(failure)}."
     if not (failure.filename2 or failure.filename):
         failure.filename = str(shared.fullest())
     said = records.refusal(failure)
-    return f"{said[0].upper()}{said[1:]}: make room there, or write elsewhere."
+    cure = "raise the limit" if number == errno.EFBIG else "make room there"
+    return f"{said[0].upper()}{said[1:]}: {cure}, or write elsewhere."
 
 
 def _at_home(argument: str) -> str:

@@ -71,8 +71,8 @@ def audit(
 
     failing = known(fail_on) if fail_on is not None else ()
     request = AuditRequest(
-        absolute(data), absolute(test) if test else None, backbone and absolute_network(backbone), absolute(weights),
-        limit, seed, engine, device, max_pixels,
+        absolute(data), None if test is None else absolute(test),
+        backbone and absolute_network(backbone), absolute(weights), limit, seed, engine, device, max_pixels,
         Reading(follow_links=follow_links, image_column=image_column, label_column=label_column),
     )  # fmt: skip
     carry_out(request, failing, clean, out, store)

@@ -15,6 +15,9 @@ Cluster = Annotated[
     ),
 ]
 
+NAME = r"(?<![\w.-])(?<!--train )(?<!--set )"
+"""Where the name of a parameter may begin: what follows `--set` is said as it is typed."""
+
 
 def flagged(message: str) -> str:
     """The message with a flag for each parameter it names: in backticks, or with a value behind `=`.
@@ -23,10 +26,12 @@ def flagged(message: str) -> str:
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
     >>> flagged("training.epochs=0 is not possible.")
     '--train epochs=0 is not possible.'
+    >>> flagged("write NAME=VALUE, for example --set limit=500.")
+    'write NAME=VALUE, for example --set limit=500.'
     """
-    message = re.sub(r"\btraining\.(\w+)=", r"--train \1=", message)
-    message = re.sub(r"(?<![\w.-])([a-z][a-z_]*)=True\b", lambda found: _flag(found, ""), message)
-    message = re.sub(r"(?<![\w.-])(?<!--train )([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
+    message = re.sub(rf"{NAME}\btraining\.(\w+)=", r"--train \1=", message)
+    message = re.sub(rf"{NAME}([a-z][a-z_]*)=True\b", lambda found: _flag(found, ""), message)
+    message = re.sub(rf"{NAME}([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
     return re.sub(r"`([a-z][a-z_]*)`", lambda found: _flag(found, ""), message)
 
 

@@ -140,7 +140,9 @@ def features(
             help="The .npz or .parquet file to write; with --cluster, a folder or address for Parquet shards."
         ),
     ],
-    backbone: Annotated[str, typer.Option(help="Network by name, or FILE.onnx.")] = "mobilenetv2_100",
+    backbone: Annotated[
+        str | None, typer.Option(help="Network by name, or FILE.onnx; mobilenetv2_100 if left out.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
     layer: Annotated[
         str,
@@ -169,6 +171,7 @@ def features(
     `headstart features s3://bucket/photos --cluster auto --out s3://bucket/features`
     """
     from headstart import inference
+    from headstart.api.idle import check_fit
     from headstart.cli import show
     from headstart.recipe import Recipe
 
@@ -183,11 +186,17 @@ def features(
                 "image_column": image_column,
                 "label_column": label_column,
             },
-            "backbone": {"name": backbone, "weights": weights, "layer": layer, "image_size": image_size},
+            "backbone": {
+                **({} if backbone is None else {"name": backbone}),
+                "weights": weights,
+                "layer": layer,
+                "image_size": image_size,
+            },
             "engine": {"name": engine, "device": device},
         },
         "",
     )
+    check_fit(recipe)
     if cluster is not None:
         _features_on(cluster, recipe, out, labelled=labels)
         return

@@ -149,7 +149,10 @@ def _listed(run: Path) -> list[tuple[str, str, bytes]]:
         header = next(rows, [])
         if tuple(header) != COLUMNS:
             raise ValueError(f"its columns are {', '.join(header)[:80]}")
-        found = [(name, label, bytes.fromhex(content)) for name, label, content in rows]
+        whole = list(rows)
+        if short := next((row for row in whole if len(row) != len(COLUMNS)), None):
+            raise ValueError(f"a line has {len(short)} of {len(COLUMNS)} columns: the file was cut off or changed")
+        found = [(name, label, bytes.fromhex(content)) for name, label, content in whole]
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}): fit again to see the nearest training pictures.") from error
     if not found:

@@ -39,6 +39,8 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
     if isinstance(data, np.ndarray) or not all(isinstance(item, str | os.PathLike) for item in data):
         images = from_arrays(data, white=options.limits.white)
         return replace(images, limits=replace(options.limits, white=images.limits.white))
+    if not all(str(item).strip() for item in data):
+        raise DataError("A path is empty: name a picture, a folder or a zip.")
     return _paths([item if is_address(item) else expanded(item) for item in data], options)
 
 
