@@ -69,6 +69,8 @@ class TestArms:
         ]
 
     def test_blocks_to_fine_tune_are_in_the_recipe(self) -> None:
+        one, two = arms_of(recipe(arms=["sprout+finetune=1", "sprout+finetune=2"]))
+        assert (one.words, two.words) == ("sprout, last block fine-tuned", "sprout, last 2 blocks fine-tuned")
         tuned = arms_of(recipe(arms=["sprout+finetune", "sprout+finetune=all"]))
         found = [arm.recipe.training.unfreeze for arm in tuned]
         assert found == [None, "all"]

@@ -75,7 +75,8 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
         return _made(study, f"{name}+scratch{end}", f"{name} from scratch{said}", "scratch", backbone)
     if way == "finetune":
         many = "" if blocks is None else f"={blocks}"
-        words = f"{name}, {'all blocks' if blocks == 'all' else f'last {blocks or 3} blocks'} fine-tuned{said}"
+        trained = {"all": "all blocks", 1: "last block"}.get(blocks or 3, f"last {blocks or 3} blocks")
+        words = f"{name}, {trained} fine-tuned{said}"
         return _made(study, f"{name}+finetune{many}{end}", words, "finetune", backbone, blocks)
     random = " (random weights)" if backbone["weights"] == "none" else ""
     words = f"features of {name.removesuffix('@none')}{random}{said}"

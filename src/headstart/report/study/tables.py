@@ -81,7 +81,7 @@ def kind(arm: ArmSummary) -> str:
 
 
 def _costs(arm: ArmSummary) -> list[str]:
-    speed = arm.extraction.images_per_s if arm.extraction else None
+    speed = arm.extraction.images_per_s if arm.extraction and arm.extraction.computed else None  # not that of the store
     told = NOTHING if speed is None else count(speed) if speed >= 10 else f"{speed:.1f}"
     return [duration(arm.total_s), *map(count, (arm.trained_parameters, arm.network_parameters, arm.features)), told]
 
