@@ -410,7 +410,7 @@ def test_what_was_changed_by_hand_is_counted(album: Album, out: Path) -> None:
     out.write_text(f"{text}photos/007.png,two,hand\n")
     session = Session(album, out)
     assert session.notes == [f"{out} was changed by hand (1 changed, 1 added, 1 removed)."]
-    assert told(session) == {0: "two", 2: "one", 3: "one", 7: "two"}
+    assert told(session) == {0: "two", 2: "one", 3: "one", 7: "two"} and not session.snapshot().random
     session.close()
 
 
@@ -486,17 +486,25 @@ def test_labels_in_the_table_of_the_pictures_are_spoken_of_until_they_are_taken_
     session.close()
 
 
-@pytest.mark.parametrize(("name", "why"), [(b"a\xe9.png", "not UTF-8"), (b"a.png ", "ends in a space")])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (b"a\xe9.png", "not UTF-8, so a table cannot hold it"),
+        (b"a.png ", "ends in a space, so a table cannot hold it"),
+        (b"~/a.png", "one in a home folder"),
+    ],
+)
 def test_names_that_no_table_holds_are_refused_before_the_first_label(tmp_path: Path, name: bytes, why: str) -> None:
     (tmp_path / "photos").mkdir()
     Image.fromarray(PIXELS[0]).save(tmp_path / "photos" / "0.png")
     file = tmp_path / "photos" / os.fsdecode(name)
+    file.parent.mkdir(exist_ok=True)
     with file.open("wb") as written:
         Image.fromarray(PIXELS[1]).save(written, "PNG")
     looked = open_album([tmp_path / "photos" / "0.png", file], Looks("sprout"), Settings())
-    with pytest.raises(DataError, match=rf"{why}, so a table cannot hold it"):
-        Session(looked, tmp_path / "labels.csv")
-    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    with pytest.raises(DataError, match=why):
+        Session(looked, tmp_path / "photos" / "labels.csv")
+    assert not list((tmp_path / "photos").glob("labels*"))
 
 
 def test_classes_are_told_apart_as_they_are_kept(album: Album, out: Path) -> None:

@@ -357,7 +357,8 @@ class Session:
             self.notes.append(f"{self.out} was {plural(behind, 'label')} behind the journal, and is written anew.")
         if gone:
             self._do({"do": "clear", "pictures": [self.album.images.names[i] for i in gone]})
-        self._take(changed, {i: by for i, by in known.by.items() if i not in self.said})
+        before = {i: said.by if said.by != "proposed" else "hand" for i, said in self.said.items()}
+        self._take(changed, {**known.by, **before})  # how the picture was chosen stays as it was
 
     def _keep_strangers(self, known: Known) -> None:
         if not known.strangers:

@@ -192,6 +192,8 @@ def _unwritable(cell: str) -> str:
         cell.encode()
     except UnicodeEncodeError:
         return NOT_UTF8
+    if os.path.expanduser(cell) != cell:  # noqa: PTH111 (as `expanded`)
+        return "a table takes the file for one in a home folder"
     if cell == cell.strip():
         return ""
     return f"a file name {'ends in' if cell == cell.lstrip() else 'begins with'} a space, so a table cannot hold it"
