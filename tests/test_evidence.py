@@ -134,8 +134,8 @@ def test_the_block_of_a_training_is_json_with_a_point_for_each_epoch() -> None:
     assert json.loads(json.dumps(to_json(block))) == to_json(block)
     assert [point.step for point in block.points] == steps.tolist()
     assert block.sentence == (
-        "small_cnn from scratch began at 10.0% before any update, made 90% of its rise by update 9, and levelled off "
-        "at 50.0%."
+        "small_cnn from scratch began at 10.0% before any update, made 90% of its rise by update 9, in epoch 1, and "
+        "levelled off at 50.0%."
     )
     flat = training_block(np.arange(2), steps[:2], np.full((1, 2), 0.1), "it")
     assert flat.sentence == "It began at 10.0% before any update and had not risen at the end."

@@ -49,15 +49,17 @@ def training_block(epochs: NDArray[np.int64], steps: Floats, accuracy: Floats, n
         mean = over_repeats(column).within(0.0, 1.0)
         points.append(EpochAccuracy(epoch, step, mean.value, mean.low, mean.high))
     found = training_curve(steps, accuracy)
-    return replace(found, points=tuple(points), sentence=training_sentence(found, name))
+    risen = next((e for e, step in zip(epochs.tolist(), steps.tolist(), strict=True) if step >= (found.x90 or 0)), None)
+    return replace(found, points=tuple(points), sentence=training_sentence(found, name, risen))
 
 
-def training_sentence(found: TrainingCurve, name: str) -> str:
-    """The training of one arm in a sentence."""
+def training_sentence(found: TrainingCurve, name: str, risen: int | None = None) -> str:
+    """The training of one arm in a sentence; `risen` is the epoch by whose end it had made 90% of its rise."""
     start = f"{capital(name)} began at {percent(found.start.value, near='within')} before any update"
     if found.x90 is None:
         return f"{start} and had not risen at the end."
-    rise = f"made 90% of its rise by update {found.x90:,.0f}"
+    epoch = "" if risen is None else f", in epoch {risen:,}"
+    rise = f"made 90% of its rise by update {found.x90:,.0f}{epoch}"
     if found.asymptote is None:
         return f"{start}, {rise}, and had not levelled off at the end."
     return f"{start}, {rise}, and levelled off at {percent(found.asymptote.value, near='within')}."

@@ -102,9 +102,8 @@ def training_charts(study: Verdicts, looks: Looks) -> list[tuple[CurvesDisplay, 
 
 def _against_epochs(study: Verdicts, looks: Looks, told: list[TrainingCurve]) -> CurvesDisplay:
     n = next((size.n for size in study.study.sizes if size.name == told[0].size), None)
-    title = (
-        f"Accuracy on the {PART_WORDS[told[0].part]} pictures, with 95% interval: {labelled(study, n, told[0].size)}"
-    )
+    sure = ", with 95% interval" if any(point.high is not None for each in told for point in each.points) else ""
+    title = f"Accuracy on the {PART_WORDS[told[0].part]} pictures{sure}: {labelled(study, n, told[0].size)}"
     return CurvesDisplay(
         title,
         "Epoch",
