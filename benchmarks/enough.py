@@ -14,7 +14,10 @@ for which the number of labels that is said is within a factor of 1.5 of that; `
 it. Three figures are there to compare `near` with. `twice`: who says twice n whatever the data, and so knows nothing
 but how the targets were made. `median`: the middle of what the data allow, where nothing is known of who asks.
 `knowing`: who knows, besides the same answers to the n pictures, the true mean curve up to its level, and that the
-target is reached by 4n; no forecast has so much.
+target is reached by 4n; no forecast has so much. `apart` is the share where two figures that are printed contradict
+each other: the likely accuracy at 2n or 4n is below the target and the number is smaller than that, or above and
+larger. `off` is the mean distance in points of the likely accuracy at 4n from the truth, `off, asked` that of who
+names a target, and `held 4n, asked` the share of these intervals that hold it.
 
 The priors of the forecast were chosen on these data (decision 45 says how, and how it does on sets left out).
 
@@ -27,6 +30,7 @@ import argparse
 import os
 import time
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,7 +38,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.enough import enough, out_of_fold, settled
+from headstart.enough import described, enough, out_of_fold, settled
 from headstart.evidence.forecast import DOUBLINGS, NEAR, Forecast
 from headstart.heads.folds import contents, numbers
 from headstart.learner import FOLDS, Learner
@@ -48,9 +52,10 @@ TEST = 3_000
 STEPS = np.arange(5) / 2  # doublings of n at which the truth is measured
 TARGETS = np.arange(1, 9) / 4  # doublings of n that the targets take
 COLUMNS = (
-    "held 2n", "width", "held 4n", "width", "anything", "odd", "near", "holds", "twice", "median", "knowing", "seconds",
+    "held 2n", "width", "held 4n", "width", "anything", "odd", "near", "holds", "apart", "off", "off, asked",
+    "held 4n, asked", "twice", "median", "knowing", "seconds",
 )  # fmt: skip
-WIDTHS = ("width", "anything")
+WIDTHS = ("width", "anything", "off", "off, asked")
 
 
 class Draw(NamedTuple):
@@ -109,6 +114,27 @@ def knowing(found: Forecast, curve: NDArray[np.float64], goal: float) -> float:
     return most_likely(chance)
 
 
+def asked_for(found: Forecast, goals: NDArray[np.float64], truth: float) -> NDArray[np.float64]:
+    """(targets, 6): doublings, low and high of each; figures contradict each other; distance at 4n; interval holds."""
+    rows = []
+    for target in 1 - np.exp(goals):
+        told = described(found, float(target))
+        if told.target is None:  # an odd curve
+            told = described(replace(found, odd=""), float(target))
+        assert told.target is not None
+        ends = [np.inf if each is None else each for each in (told.target.labels, told.target.low, told.target.high)]
+        apart = any(
+            (each.accuracy < target - 1e-9 and ends[0] < each.labels - 1)
+            or (each.accuracy > target + 1e-9 and ends[0] > each.labels + 1)
+            for each in told.ahead
+        )
+        last = told.ahead[-1]
+        rows.append(
+            [*np.log2(np.array(ends) / found.n), apart, abs(last.accuracy - truth), last.low <= truth <= last.high]
+        )
+    return np.array(rows, dtype=np.float64)
+
+
 def row(n: int, draws: list[Draw]) -> NDArray[np.float64]:
     """(draws, columns), a share of 0 to 1 or a width."""
     mean = np.maximum.accumulate(np.mean([d.truth for d in draws], axis=0))
@@ -119,13 +145,15 @@ def row(n: int, draws: list[Draw]) -> NDArray[np.float64]:
         for times, place in ((2, 2), (4, 4)):
             _, low, high = d.forecast.at(times * n)
             cells += [low <= mean[place] <= high, high - low]
-        said = np.log2(np.array([d.forecast.needed(1 - float(np.exp(goal))) for goal in goals]) / n)
+        said = asked_for(d.forecast, goals, mean[4])
+        alone = abs(d.forecast.at(4 * n)[0] - mean[4])
         known = np.array([knowing(d.forecast, curve, goal) for goal in goals])
         others = (np.ones(len(goals)), medians(d.forecast, goals), known)
         near = [np.mean(np.abs(each - TARGETS) <= np.log2(NEAR) + 1e-9) for each in (said[:, 0], *others)]
         holds = np.mean((said[:, 1] <= TARGETS) & (said[:, 2] >= TARGETS))
         odd = bool(d.forecast.odd)
-        found.append([*cells, 1 - d.forecast.accuracy[-1], odd, near[0], holds, *near[1:], d.seconds])
+        told = [near[0], holds, said[:, 3].mean(), alone, said[:, 4].mean(), said[:, 5].mean(), *near[1:]]
+        found.append([*cells, 1 - d.forecast.accuracy[-1], odd, *told, d.seconds])
     return np.array(found, dtype=np.float64)
 
 

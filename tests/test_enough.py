@@ -94,6 +94,32 @@ def test_a_target_takes_more_labels_the_higher_it_is_and_may_be_out_of_reach() -
     assert found.needed(0.9999)[0] == np.inf
 
 
+@pytest.mark.parametrize(("n", "error", "power"), [(60, 0.2, 0.2), (60, 0.08, 0.8), (200, 0.05, 0.4), (1000, 0.1, 0.5)])
+def test_what_a_target_takes_and_the_forecast_lie_on_one_curve(n: int, error: float, power: float) -> None:
+    """The number is past all labels whose forecast is below the target, and within those whose forecast is above."""
+    for seed in range(4):
+        found = curve(n, error, power, seed, confident=True)
+        now = found.accuracy[-1]
+        for target in 1 - np.geomspace(0.0005, 2 * error, 12):
+            told = described(found, target)
+            assert told.target is not None
+            takes = told.target.labels or np.inf
+            assert takes >= n or now > target
+            for each in told.ahead:
+                assert each.low <= each.accuracy <= each.high
+                if each.accuracy != target:
+                    assert takes >= each.labels - 1 if each.accuracy < target else takes <= each.labels + 1
+
+
+def test_a_target_within_reach_moves_likely_accuracies_alone_and_any_other_nothing() -> None:
+    found = curve(200, 0.05, 0.4, 0)
+    alone = described(found).ahead
+    for target in (0.7, 0.9999):
+        assert described(found, target).ahead == alone
+    for each, other in zip(described(found, 0.98).ahead, alone, strict=True):
+        assert each.accuracy > other.accuracy and (each.low, each.high) == (other.low, other.high)
+
+
 def test_curves_that_do_not_behave_are_said_to_be_so() -> None:
     sizes, rng = np.array([25.0, 50, 100, 180]), np.random.default_rng(0)
     for rates, words in (
@@ -196,6 +222,20 @@ def test_a_target_that_cross_validation_reaches_is_said_to_be_reached() -> None:
     run = scores.RunScores(enough=found, run=scores.AboutRun(classes=("a", "b")))
     reached = "95% seems to be reached already: cross-validation says 95.5%; it takes at most 400 pictures per class"
     assert enough_words(run).endswith(f"{reached} (95% sure).")
+
+
+def test_a_target_that_cross_validation_reaches_by_luck_is_not_said_to_be_reached() -> None:
+    """Twice as many are expected to do worse than that, and it takes more than twice as many."""
+    found = scores.Enough(
+        n=40,
+        curve=((20.0, 0.9), (36.0, 0.99)),
+        ahead=(scores.Ahead(80, 0.97, 0.93, 0.99), scores.Ahead(160, 0.98, 0.94, 0.99)),
+        target=scores.Target(0.98, 120, 30, 800),
+    )
+    told = enough_words(scores.RunScores(enough=found, run=scores.AboutRun(classes=("a", "b"))))
+    assert told.endswith(
+        "98% takes 15 to 400 pictures per class (90% interval), most likely about 60; now there are 20."
+    )
 
 
 def test_a_forecast_below_todays_score_says_why() -> None:

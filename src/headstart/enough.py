@@ -135,12 +135,23 @@ def _scaled(logits: NDArray[np.float64], y: Codes) -> NDArray[np.float64]:
 
 
 def described(found: Forecast, target: float | None = None) -> Enough:
-    """A forecast as scores.json has it, with what a target accuracy takes."""
+    """A forecast as scores.json has it, with what a target accuracy takes.
+
+    Where a target takes more labels, the likeliest accuracies are of the curves that this number is of.
+    """
     curve = tuple(zip(found.sizes, found.accuracy, strict=True))
     if found.odd:
         return Enough(n=found.n, curve=curve, odd=found.odd)
-    ahead = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
-    takes = None
-    if target is not None:
-        takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in found.needed(target)))
-    return Enough(n=found.n, curve=curve, ahead=ahead, target=takes)
+    alone = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
+    if target is None:
+        return Enough(n=found.n, curve=curve, ahead=alone)
+    takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in found.needed(target)))
+    if takes.labels is None or target <= min(found.accuracy[-1], alone[0].accuracy):
+        return Enough(n=found.n, curve=curve, ahead=alone, target=takes)
+    return Enough(n=found.n, curve=curve, ahead=tuple(_towards(found, target, each) for each in alone), target=takes)
+
+
+def _towards(found: Forecast, target: float, each: Ahead) -> Ahead:
+    """With the likeliest accuracy of who asks for the target; the interval is what the labels alone allow."""
+    likely = found.towards(target, each.labels)
+    return Ahead(each.labels, likely, min(each.low, likely), max(each.high, likely))

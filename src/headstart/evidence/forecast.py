@@ -7,8 +7,9 @@ the classifier's confidence says of its errors is one more measurement at the la
 few mistakes, and may be off. E has no prior; f and c have one on a grid, from curves of other data (decision 45). The
 forecast is the mixture over it.
 
-What a target takes has a prior of its own, because of who asks: few ask for an accuracy that was passed long ago, or
-for one that all the world's pictures would not bring.
+What a target takes has one more prior, because of who asks: few ask for an accuracy that was passed long ago, or for
+one that all the world's pictures would not bring. Who names a target is told the likeliest accuracies with that prior
+too: a number of labels and accuracies of two curves would contradict each other.
 """
 
 from __future__ import annotations
@@ -74,17 +75,37 @@ class Forecast:
 
         The first is the middle of the range, from a number to `NEAR` squared times it, that is most likely right.
         """
-        goal = np.log(max(1 - target, 1e-9))
-        curve = self.level[:, None] + np.log(_shape(np.exp2(DOUBLINGS), self.floors[:, None], self.powers[:, None]))
-        fit = np.log(np.maximum(self.weights, 1e-300))[:, None] - 0.5 * ((goal - curve) / self.spread[:, None]) ** 2
-        chance = np.exp(fit - fit.max()).sum(axis=0) / (1 + ((DOUBLINGS - ASKED) / ASKED_SPREAD) ** 2)
-        until = np.cumsum(chance) / chance.sum()
+        until = np.cumsum(self._passing(target)[0].sum(axis=0))
         ends = np.interp([(1 - level) / 2, 0.5, (1 + level) / 2], until, DOUBLINGS)
         half = np.log2(NEAR)
         inside = np.interp(DOUBLINGS + half, DOUBLINGS, until) - np.interp(DOUBLINGS - half, DOUBLINGS, until, left=0)
         found = (DOUBLINGS[inside.argmax()] if 2.0 ** ends[1] <= FARTHEST else np.inf, ends[0], ends[2])
         best, low, high = (self.n * 2.0**each if 2.0**each <= FARTHEST else np.inf for each in found)
         return float(best), float(low), float(high)
+
+    def towards(self, target: float, labels: float) -> float:
+        """Median of the accuracy after so many labels, by the curves that `needed` goes by, with their chances.
+
+        At most the target where `needed` says more labels, and at least that where it says at most so many.
+        """
+        weights, level = self._passing(target)
+        errors = (level + np.log(_shape(labels / self.n, self.floors, self.powers))[:, None]).ravel()
+        order = np.argsort(errors)
+        middle = np.interp(0.5, np.cumsum(weights.ravel()[order]), errors[order])
+        likely = 1 - min(float(np.exp(middle)), self.guess)
+        return max(likely, target) if self.needed(target)[0] <= labels else min(likely, target)
+
+    def _passing(self, target: float) -> tuple[Floats, Floats]:
+        """Weights (g, d) of the curves that reach the target after each of `DOUBLINGS`, and the logarithm of their E.
+
+        The mixture's own, times the prior of how many doublings a target takes.
+        """
+        shapes = np.log(_shape(np.exp2(DOUBLINGS), self.floors[:, None], self.powers[:, None]))
+        level = np.log(max(1 - target, 1e-9)) - shapes
+        off = (level - self.level[:, None]) / self.spread[:, None]
+        fit = np.log(np.maximum(self.weights, 1e-300))[:, None] - 0.5 * off**2
+        weights = np.exp(fit - fit.max()) / (1 + ((DOUBLINGS - ASKED) / ASKED_SPREAD) ** 2)
+        return weights / weights.sum(), level
 
 
 def forecast(sizes: Floats, wrong: Floats, guess: float, n: int, unsure: Floats | None = None) -> Forecast | None:

@@ -68,7 +68,7 @@ def _target(found: Target, enough: Enough, classes: int) -> str:
     if found.high is not None and found.high <= enough.n:
         return f"{goal} is most likely reached already."
     now_right = enough.curve[-1][1] if enough.curve else 0.0
-    if now_right >= found.accuracy:
+    if found.accuracy <= min(now_right, enough.ahead[0].accuracy):
         most = "" if found.high is None else plural(rounded(max(1, found.high / classes)), "picture")
         sure = f"; it takes at most {most} per class (95% sure)" if most else ""
         return f"{goal} seems to be reached already: cross-validation says {percent(now_right, _digits(enough))}{sure}."
