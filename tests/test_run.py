@@ -319,10 +319,13 @@ def test_runs_that_start_at_the_same_time_without_a_name_have_a_folder_each(tmp_
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: records.output_folder(None, tmp_path / "runs" / "digits"), range(24)))
     assert len(set(found)) == 24 and all(path.is_dir() for path in found)
+    with pytest.raises(UserError), records.given_back(found[0]):
+        raise UserError("no picture")
+    assert not found[0].exists()
 
 
 @pytest.mark.parametrize(
-    "words", ["fit {t} --method pixels", "audit {t} --backbone none", "rank {t} --backbones sprout"]
+    "words", ["fit {t} --method pixels", "audit {t} --backbone none", "rank {t} --backbones sprout", "compare {t}"]
 )
 def test_what_fails_leaves_no_empty_folder_that_it_named_itself(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str

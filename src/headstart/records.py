@@ -17,7 +17,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("study.tom
          ("ranking.json", "ranking.html"), ("audit.json", "audit.csv"), ("explanations.json", "maps"), BUNDLE,
          ("export.json", "golden.safetensors"))  # fmt: skip
 """What is in such a folder, by its kind."""
+_claimed: set[Path] = set()
+"""The folders that this process named itself."""
 MANY_CLASSES = 20
 """Up to this many classes predictions.csv has a column of probabilities for each."""
 
@@ -111,10 +113,11 @@ def _paths(given: object) -> Iterator[Path]:
         yield expanded(os.fspath(given).removeprefix("file://"))
 
 
-def unused(folder: Path) -> Path:
+def unused(folder: Path, taken: Callable[[Path], bool] = lambda _: True) -> Path:
     """The folder, or the first of folder-2, folder-3, ... that does not exist: a run without --out replaces none.
 
-    It is made at once, so that another that starts at the same time takes the next.
+    It is made at once, so that another that starts at the same time takes the next. One that is there and not `taken`
+    is gone on with.
     """
     check_writable(folder)
     found, number = folder, 1
@@ -122,20 +125,24 @@ def unused(folder: Path) -> Path:
         try:
             make(found, new=True)
         except FileExistsError:
+            if not taken(found):
+                return found
             number += 1
             found = folder.with_name(f"{folder.name}-{number}")
         else:
+            _claimed.add(found.absolute())
             return found
 
 
 @contextlib.contextmanager
 def given_back(folder: Path) -> Iterator[None]:
-    """What fails before it has written anything leaves no empty folder."""
+    """What fails before it has written anything leaves no empty folder, if `unused` made it."""
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if folder.absolute() in _claimed:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 
@@ -267,7 +274,7 @@ def write_refused(folder: Path, refused: Iterable[Any]) -> Path:
 def listing_refused(folder: Path) -> Iterator[None]:
     """Where too few pictures could be used, those that could not are listed in the folder and the error says so.
 
-    What fails without such a list leaves no empty folder.
+    What fails without such a list gives its folder back.
     """
     try:
         with given_back(folder):

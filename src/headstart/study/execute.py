@@ -106,9 +106,10 @@ def compare(
     started = time.perf_counter()
     arms = arms_of(recipe)
     folder = open_folder(out, recipe)
-    recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, claimed(folder)) or None})
-    drawn = subsets(recipe)
-    _check(arms, drawn)
+    with records.given_back(folder):
+        recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, claimed(folder)) or None})
+        drawn = subsets(recipe)
+        _check(arms, drawn)
     records.make(folder)
     records.write_text(folder / RECIPE, recipe.to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)

@@ -32,7 +32,9 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
 
     Raises UserError when `out` holds something else, so that nothing is overwritten.
     """
-    out = records.claim(_default(recipe) if out is None else expanded(out), "study", RECIPE, beside=())
+    if out is None:
+        return _default(recipe)
+    out = records.claim(expanded(out), "study", RECIPE, beside=())
     records.check_outside(out, recipe.data.source, recipe.data.test)
     if (out / RECIPE).is_file() and not StudyRecipe.load(out / RECIPE).grows_into(recipe):
         raise UserError(
@@ -44,16 +46,16 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
 
 def _default(recipe: StudyRecipe) -> Path:
     first = Path("studies") / (Path(recipe.data.source).stem or "study")
-    folder, number = first, 1
-    while folder.exists():
-        try:
-            if StudyRecipe.load(folder / RECIPE).grows_into(recipe):
-                break
-        except UserError:
-            pass
-        number += 1
-        folder = first.with_name(f"{first.name}-{number}")
-    return folder
+    records.check_outside(first, recipe.data.source, recipe.data.test)
+    return records.unused(first, lambda folder: not _grows(folder, recipe))
+
+
+def _grows(folder: Path, recipe: StudyRecipe) -> bool:
+    """Whether the folder holds a study that goes on as this one."""
+    try:
+        return StudyRecipe.load(folder / RECIPE).grows_into(recipe)
+    except UserError:
+        return False
 
 
 def seen(folder: Path, mark: str) -> dict[str, Any] | None:
