@@ -58,6 +58,24 @@ def test_files_arrive_whole_with_the_marker_last(server: tuple[Path, str], tmp_p
     assert sorted(p.name for p in (tmp_path / "got").iterdir()) == ["a.bin", "complete.json"]
 
 
+def test_a_download_goes_by_the_proxies_that_are_set_when_it_begins(
+    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where someone sees it fail, mends `http_proxy` in the notebook, and asks again."""
+    folder, url = server
+    (folder / "a.bin").write_bytes(b"mine")
+    remote = Remote("a.bin", [f"{url}/a.bin"], md5(b"mine"))
+    monkeypatch.setattr("urllib.request._opener", None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with monkeypatch.context() as wrong:
+        wrong.setenv("http_proxy", "http://127.0.0.1:9")
+        with pytest.raises(Offline):
+            fetch_all([remote], tmp_path / "got")
+    fetch_all([remote], tmp_path / "got")
+    assert (tmp_path / "got" / "a.bin").read_bytes() == b"mine"
+
+
 def test_a_changed_file_is_not_kept(server: tuple[Path, str], tmp_path: Path) -> None:
     """Another checksum than published: an error, no file, no marker."""
     folder, url = server

@@ -104,7 +104,8 @@ def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
 
     md5, sha256, done = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     request = urllib.request.Request(url, headers={"User-Agent": "headstart"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response, target.open("wb") as file:
+    opener = urllib.request.build_opener()  # `urlopen` would keep the proxies of this process's first call
+    with opener.open(request, timeout=TIMEOUT_S) as response, target.open("wb") as file:
         total = int(response.headers.get("Content-Length") or 0)
         while piece := response.read(_CHUNK):
             file.write(piece)
