@@ -50,6 +50,7 @@ def test_on_mnist_both_networks_help_and_sprout_starts_25_points_above_pixels(
     assert len({arm["budget"] for arm in told["arms"]}) == 1
 
 
+@pytest.mark.exhaustive  # everyday, arms with the same answers differ by exactly nothing
 def test_the_same_features_twice_are_no_measurable_difference(data_dir: Path, cache: Path, tmp_path: Path) -> None:
     """A copy of the weights under another name: the same answers, so no difference can be found."""
     own = weights_file("sprout")
