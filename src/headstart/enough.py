@@ -142,13 +142,13 @@ def described(found: Forecast, target: float | None = None) -> Enough:
     curve = tuple(zip(found.sizes, found.accuracy, strict=True))
     if found.odd:
         return Enough(n=found.n, curve=curve, odd=found.odd)
-    alone = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
+    ahead = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
     if target is None:
-        return Enough(n=found.n, curve=curve, ahead=alone)
+        return Enough(n=found.n, curve=curve, ahead=ahead)
     takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in found.needed(target)))
-    if takes.labels is None or target <= min(found.accuracy[-1], alone[0].accuracy):
-        return Enough(n=found.n, curve=curve, ahead=alone, target=takes)
-    return Enough(n=found.n, curve=curve, ahead=tuple(_towards(found, target, each) for each in alone), target=takes)
+    if takes.labels is not None and target > min(found.accuracy[-1], ahead[0].accuracy):
+        ahead = tuple(_towards(found, target, each) for each in ahead)
+    return Enough(n=found.n, curve=curve, ahead=ahead, target=takes)
 
 
 def _towards(found: Forecast, target: float, each: Ahead) -> Ahead:

@@ -136,7 +136,7 @@ def listed(request: AuditRequest) -> tuple[ImageSet, str]:
 
 def beyond_limit(images: ImageSet) -> str:
     """The note on the pictures that were left out by `limit`, as a sentence to add; empty where there is none."""
-    return "".join(f" {note}" for note in images.notes if note.startswith(BEYOND))
+    return images.noted(BEYOND)
 
 
 def chosen(request: AuditRequest, images: ImageSet) -> tuple[Recipe, str]:

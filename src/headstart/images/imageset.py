@@ -113,6 +113,10 @@ class ImageSet:
         image = decode(self.raw(i), self.limits)
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
+    def noted(self, beginning: str) -> str:
+        """The notes that begin so, to be added to a sentence; empty where there is none."""
+        return "".join(f" {note}" for note in self.notes if note.startswith(beginning))
+
     def probe(self, k: int = 64) -> Probe:
         """Size and colour of k pictures spread over the set, from their headers (as stored, before EXIF turns).
 

@@ -172,7 +172,7 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
 
 def on_left_out(images: ImageSet) -> str:
     """The note on empty class folders as the end of an error; empty where there is none."""
-    return "".join(f" {note}" for note in images.notes if note.startswith(LEFT_OUT))
+    return images.noted(LEFT_OUT)
 
 
 def _first(refused: Sequence[Refusal]) -> str:

@@ -61,8 +61,12 @@ def overview_title(study: Verdicts) -> str:
 
 def intervals(found: Sequence[Comparison]) -> str:
     """What the intervals of these verdicts are: each at 95%, or wider, so that they hold all together."""
-    together = any(each.verdict.level is not None for each in found)
-    return "simultaneous 95% intervals, which hold all together" if together else "95% interval"
+    return "simultaneous 95% intervals, which hold all together" if together(found) else "95% interval"
+
+
+def together(found: Sequence[Comparison]) -> bool:
+    """Whether the intervals of these verdicts are wider than at 95%, so that they hold all together."""
+    return any(each.verdict.level is not None for each in found)
 
 
 @dataclass(frozen=True)

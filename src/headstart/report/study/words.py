@@ -109,9 +109,9 @@ def sizes_of(study: Verdicts, compared: Comparison) -> str:
     lone = next((each for each in by_size if each.difference == whole), None)
     if lone is not None:
         return f"with {labelled(study, lone.n)}"
-    every = next((each for each in by_size if size_at(study, each.n).startswith("all ")), None)
-    drawn = every is None or compared.one_set
-    return "over all sizes" if drawn or every is None else f"over all sizes but {size_at(study, every.n)}"
+    named = (size_at(study, each.n) for each in by_size)
+    every = None if compared.one_set else next((name for name in named if name.startswith("all ")), None)
+    return f"over all sizes but {every}" if every else "over all sizes"
 
 
 def _is_number(size: StudySize) -> bool:
