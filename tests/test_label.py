@@ -452,7 +452,7 @@ def test_who_said_so_is_read_back_where_the_journal_is_gone(album: Album, out: P
     out.write_text(kept)
     session.journal.path.unlink()
     again = Session(album, out)
-    assert [again.said[i].by for i in range(4)] == ["hand", "random", "proposed", "table"]
+    assert [again.said(i).by for i in range(4)] == ["hand", "random", "proposed", "table"]
     assert again.snapshot().random == {1, 3}
     assert out.read_text() == kept.replace("Ann", "table")
     again.close()
@@ -555,5 +555,5 @@ def test_of_proposals_that_are_confirmed_together_all_are_kept_or_none(
         session.confirm([([0], "one", 0), bad])
     assert told(session) == {2: "one"}
     session.confirm([([0], "one", 0), ([1], "one", 0)])
-    assert told(session) == {0: "one", 1: "one", 2: "one"} and session.said[0].by == "proposed"
+    assert told(session) == {0: "one", 1: "one", 2: "one"} and session.said(0).by == "proposed"
     session.close()

@@ -20,7 +20,8 @@ from headstart.errors import Refused, UserError
 from headstart.images import decode
 from headstart.labelling.choosing import Codes
 from headstart.labelling.insight import NEXT, Insight, Worker
-from headstart.labelling.session import NONE, Conflict, Session
+from headstart.labelling.ledger import NONE
+from headstart.labelling.session import Conflict, Session
 from headstart.serve.app import PAGE as SERVED
 from headstart.serve.limits import MIB
 from headstart.serve.shell import LOOPBACK, guard, show_files
@@ -85,8 +86,8 @@ class Desk:
 
     def shown(self, i: int) -> dict[str, Any]:
         """A picture as the page knows it."""
-        said = self.session.said.get(i)
-        alike = [j for j in self.album.alike(i) if j != i and j not in self.session.said][:GRID]
+        said = self.session.said(i)
+        alike = [j for j in self.album.alike(i) if j != i and self.session.said(j) is None][:GRID]
         return {
             "id": i,
             "name": self.album.images.names[i],
@@ -115,7 +116,7 @@ class Desk:
     def left(self) -> Codes:
         """The places of the pictures without a label."""
         said = self.session.said
-        return np.array([i for i in range(len(self.album.images)) if i not in said], np.int64)
+        return np.array([i for i in range(len(self.album.images)) if said(i) is None], np.int64)
 
     def counts(self) -> dict[str, Any]:
         """How far it is; what every answer has."""
@@ -150,7 +151,7 @@ class Desk:
             "doubted": [
                 {**self.shown(i), "suggested": suggested, "sure": p}
                 for i, suggested, p in found.doubted
-                if (said := self.session.said.get(i)) is not None
+                if (said := self.session.said(i)) is not None
                 and said.label in found.classes
                 and said.label != suggested
             ],

@@ -9,17 +9,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from headstart.errors import DataError, UserError
 from headstart.images.names import natural_sort, nfc
 from headstart.images.options import Reading
 from headstart.images.sources.table import is_table
 from headstart.labelling.album import Album
-from headstart.labelling.journal import Journal, check, sync
+from headstart.labelling.journal import Journal, sync
+from headstart.labelling.ledger import NONE, Ledger, Said
 from headstart.labelling.tables import (
     Known,
-    Row,
     brought,
     check_columns,
     image_cells,
@@ -35,19 +35,6 @@ HELD_S = 120.0
 LONGEST = 200
 """Characters of a class's name."""
 MEASURED = ("random", "table")
-NONE = ""
-"""The label of a picture that shows none of the classes: it is left out of labels.csv."""
-
-
-class Said(NamedTuple):
-    """What a picture was said to be, and in which action.
-
-    By `hand`; by hand of a picture that was drawn at `random`; `proposed` and confirmed; or by a `table`.
-    """
-
-    label: str
-    by: str
-    action: int
 
 
 def one_form(name: str) -> str:
@@ -89,23 +76,15 @@ class Session:
     def __init__(self, album: Album, out: Path, classes: Sequence[str] = ()) -> None:
         self.album, self.out = album, out
         self.names = {name: i for i, name in enumerate(album.images.names)}
-        self.classes: list[str] = []
-        self.said: dict[int, Said] = {}
-        self.absent: dict[str, Said] = {}  # of pictures that are not in the album now
+        self.ledger = Ledger()
         self.order: list[int] = []
         self.at_random: set[int] = set()
-        self.others: list[Row] = []  # of the table, of no picture here
         self.notes: list[str] = []
-        self.action = 0
         self._cells = image_cells(album, out.parent)
         for n, name in enumerate(classes):
             new_name(name, [one_form(each) for each in classes[:n]])
         self._contents = [row.tobytes().hex() for row in album.extraction.contents]
-        self._before: dict[int, dict[str, Said | None]] = {}
-        self._told: dict[str, str] = {}  # the pictures that were ever labelled: what was in their files then, or ''
-        self._renamed: dict[str, str] = {}  # names that classes had: what they are called now
-        self._since: dict[str, set[str | None]] = {}  # labels that a table may have which was not written to the end
-        self._written, self._saved = False, True  # the table has all; the journal says so
+        self._written = False  # the table has all
         self._skipped: dict[int, None] = {}
         self._shown: dict[int, tuple[str, float]] = {}
         self._lock = threading.RLock()
@@ -116,10 +95,10 @@ class Session:
             self._check_contents()
             if out.exists():
                 self._take_up()
-            if away := [name for name in self.absent if None not in self._since.get(name, ())]:
+            if away := [name for name in self._absent() if not self.ledger.may_tell(name, None)]:
                 self._do({"do": "away", "pictures": away})
             for name in classes:
-                if one_form(name) not in {*self.classes, *self._renamed}:
+                if one_form(name) not in {*self.classes, *self.ledger.renamed}:
                     self.add_class(name)
         except BaseException:
             self.journal.close()
@@ -129,10 +108,10 @@ class Session:
     def close(self) -> None:
         """Give the journal back; where the table has all that is in it, it says so."""
         with self._lock, contextlib.suppress(OSError):
-            if self._written and not self._saved and not self.journal.closed:
+            if self._written and not self.ledger.complete and not self.journal.closed:
                 for path in (self.out, self.out.parent):
                     sync(path)
-                self.journal.append({"do": "table", "without": list(self.absent)})
+                self.journal.append({"do": "table", "without": self._absent()})
         self.journal.close()
 
     # What changes it
@@ -159,10 +138,11 @@ class Session:
     def undo(self, action: int) -> list[int]:
         """Take an action back; the places of its pictures. Raises Conflict where one has changed since."""
         with self._lock:
-            names = list(self._before.get(action, {}))
+            names = self.ledger.of_action(action)
             if not names:
                 raise UserError("There is no such action, or it was taken back already.")
-            if any(self._of(name) is None or self._of(name).action != action for name in names):  # type: ignore[union-attr]
+            now = [self.ledger.said.get(name) for name in names]
+            if any(said is None or said.action != action for said in now):
                 raise Conflict
             self._do({"do": "undo", "action": action})
             places = [self.names[name] for name in names if name in self.names]
@@ -189,17 +169,32 @@ class Session:
 
     # What is asked of it
 
+    @property
+    def classes(self) -> list[str]:
+        """Their names, in the order in which they came."""
+        return self.ledger.classes
+
+    @property
+    def action(self) -> int:
+        """The number of the last action."""
+        return self.ledger.action
+
+    def said(self, i: int) -> Said | None:
+        """What the picture at a place was said to be, None where nothing was."""
+        return self.ledger.said.get(self.album.images.names[i])
+
     def seen(self, i: int) -> int:
         """The last action on a picture, 0 for none."""
-        said = self.said.get(i)
+        said = self.said(i)
         return said.action if said else 0
 
     def snapshot(self) -> Snapshot:
         """The labels now."""
         with self._lock:
-            labels = {i: said.label for i, said in self.said.items() if said.label != NONE}
-            none = tuple(i for i, said in self.said.items() if said.label == NONE)
-            random = frozenset(i for i, said in self.said.items() if said.by in MEASURED)
+            here = self._here()
+            labels = {i: said.label for i, said in here.items() if said.label != NONE}
+            none = tuple(i for i, said in here.items() if said.label == NONE)
+            random = frozenset(i for i, said in here.items() if said.by in MEASURED)
             return Snapshot(tuple(self.classes), labels, none, random, self.action)
 
     def next(self, n: int, tab: str) -> list[int]:
@@ -209,13 +204,23 @@ class Session:
             ranked: Iterable[int] = dict.fromkeys((*self.order, *range(len(self.names))))
             for i in (*(i for i in ranked if i not in self._skipped), *self._skipped):
                 holder, until = self._shown.get(i, ("", 0.0))
-                if i in self.said or (holder != tab and until > now) or any(j in found for j in self.album.alike(i)):
+                held = holder != tab and until > now
+                if self.said(i) is not None or held or any(j in found for j in self.album.alike(i)):
                     continue
                 self._shown[i] = (tab, now + HELD_S)
                 found.append(i)
                 if len(found) == n:
                     break
             return found
+
+    def _here(self) -> dict[int, Said]:
+        """What was said of the pictures of the album, by place."""
+        said = self.ledger.said
+        return {i: said[name] for name, i in self.names.items() if name in said}
+
+    def _absent(self) -> list[str]:
+        """Pictures that were said to be something, and are not in the album now."""
+        return [name for name in self.ledger.said if name not in self.names]
 
     # How it is kept
 
@@ -240,7 +245,7 @@ class Session:
             raise UserError(
                 f"The label could not be kept ({error.strerror or error}): make room on the disk."
             ) from None
-        self._replay(event)
+        self.ledger.take(event)
         self._write()
         self.changed.set()
         return self.action
@@ -249,18 +254,18 @@ class Session:
         """Replay the journal. Raises DataError for a line that cannot be."""
         for number, event in enumerate(self.journal.events, start=1):
             try:
-                check(event)
-                self._check_classes(event)
+                self.ledger.check(event)
             except ValueError as error:
                 raise DataError(
                     f"{self.journal.path} line {number} is damaged ({error}); mend or delete that line."
                 ) from None
-            self._replay(event)
+            self.ledger.take(event)
 
     def _check_contents(self) -> None:
         """Raise DataError where most of the pictures labelled are other ones under the same names; note a few."""
         names = self.album.images.names
-        known = [(names[i], self._contents[i] == told) for i in self.said if (told := self._told[names[i]])]
+        before = {names[i]: (self._contents[i], self.ledger.contents[names[i]]) for i in self._here()}
+        known = [(name, now == then) for name, (now, then) in before.items() if then]
         changed = [name for name, same in known if not same]
         if 2 * len(changed) > len(known):
             edited = " If the pictures were edited, delete it: the table has the labels." if self.out.exists() else ""
@@ -270,74 +275,6 @@ class Session:
             )
         if changed:
             self.notes.append(f"Changed since labelled, with the label kept: {first_of(changed, 3)}.")
-
-    def _check_classes(self, event: Mapping[str, Any]) -> None:
-        """Raise ValueError where a line speaks of a class that there is not then, or makes one that cannot be."""
-        old = event["old"] if event["do"] == "rename" else event["label"] if event["do"] == "label" else NONE
-        if old != NONE and old not in self.classes:
-            raise ValueError(f"there is no class '{visible(old)}'")
-        if event["do"] in ("class", "rename"):
-            new = event["name" if event["do"] == "class" else "new"]
-            new.encode()  # half a surrogate pair is no text
-            if new == NONE or new in self.classes:
-                raise ValueError(f"there cannot be a class '{visible(new)}', or there is one already")
-
-    def _replay(self, event: Mapping[str, Any]) -> None:
-        kind = event.get("do")
-        self.action += 1
-        self._saved = kind == "table"
-        if kind == "class":
-            self.classes.append(str(event["name"]))
-            self._renamed.pop(str(event["name"]), None)
-        elif kind == "rename":
-            self._rename(str(event["old"]), str(event["new"]))
-        elif kind == "away":
-            for name in event["pictures"]:
-                self._since.setdefault(str(name), set()).add(None)
-        elif kind == "table":
-            self._since = {str(name): {None} for name in event["without"]}
-        else:
-            self._replay_label(event)
-
-    def _replay_label(self, event: Mapping[str, Any]) -> None:
-        """An action on pictures: what they are, that taken back, or their rows removed."""
-        if event["do"] == "undo":
-            for name, said in self._before.pop(int(event["action"]), {}).items():
-                self._set(name, said)
-            return
-        names = [str(name) for name in event["pictures"]]
-        if event["do"] == "clear":
-            for name in names:
-                self._set(name, None)
-            return
-        self._before[self.action] = {name: self._of(name) for name in names}
-        self._told.update(zip(names, event.get("contents") or [""] * len(names), strict=True))
-        for name in names:
-            self._set(name, Said(str(event["label"]), str(event.get("by", "hand")), self.action))
-
-    def _rename(self, old: str, new: str) -> None:
-        self.classes = [new if name == old else name for name in self.classes]
-        for name in [*self.album.images.names, *self.absent]:
-            if (said := self._of(name)) is not None and said.label == old:
-                self._set(name, said._replace(label=new))
-        self.others = [(image, new if label == old else label, by) for image, label, by in self.others]
-        for before in self._before.values():
-            before.update({k: s._replace(label=new) for k, s in before.items() if s and s.label == old})
-        self._renamed = {was: new if now == old else now for was, now in self._renamed.items() if was != new}
-        self._renamed[old] = new
-
-    def _of(self, name: str) -> Said | None:
-        return self.said.get(self.names[name]) if name in self.names else self.absent.get(name)
-
-    def _set(self, name: str, said: Said | None) -> None:
-        kept: dict[Any, Said] = self.said if name in self.names else self.absent
-        key: Any = self.names.get(name, name)
-        was = kept.get(key)
-        self._since.setdefault(name, set()).add(None if was is None or was.label == NONE else was.label)
-        if said is None:
-            kept.pop(key, None)
-        else:
-            kept[key] = said
 
     def _take_up(self) -> None:
         """What the table has that this journal did not write: it is from elsewhere, or was changed by hand.
@@ -349,7 +286,7 @@ class Session:
         known = read_labels(self.out, self.album.images)
         self._keep_strangers(known)
         changed, gone, behind = self._by_hand(known.labels)
-        again = sum(i in self.said for i in changed)
+        again = sum(self.said(i) is not None for i in changed)
         if self.journal.events and (changed or gone):
             counts = f"{again} changed, {len(changed) - again} added, {len(gone)} removed"
             self.notes.append(f"{self.out} was changed by hand ({counts}).")
@@ -357,7 +294,7 @@ class Session:
             self.notes.append(f"{self.out} was {plural(behind, 'label')} behind the journal, and is written anew.")
         if gone:
             self._do({"do": "clear", "pictures": [self.album.images.names[i] for i in gone]})
-        before = {i: said.by if said.by != "proposed" else "hand" for i, said in self.said.items()}
+        before = {i: said.by if said.by != "proposed" else "hand" for i, said in self._here().items()}
         self._take(changed, {**known.by, **before})  # how the picture was chosen stays as it was
 
     def _keep_strangers(self, known: Known) -> None:
@@ -370,7 +307,9 @@ class Session:
                 f"{self.out} has {told}, none of a picture of {self.album.images.title}; "
                 f"name another `out`{moved if self.snapshot().labels else ''}."
             )
-        self.others = [(written(Path(file), file, self.out.parent), label, by) for file, label, by in known.strangers]
+        self.ledger.others = [
+            (written(Path(file), file, self.out.parent), label, by) for file, label, by in known.strangers
+        ]
         self.notes.append(f"{told} of {self.out} stay in it as they are: no such picture here.")
 
     def _by_hand(self, labels: Mapping[int, str]) -> tuple[dict[int, str], list[int], int]:
@@ -385,7 +324,7 @@ class Session:
             told = labels.get(home[self._cells[i]])
             if told == now.get(i):
                 continue
-            if told in self._since.get(self.album.images.names[i], ()):
+            if self.ledger.may_tell(self.album.images.names[i], told):
                 behind += 1
             elif told is None:
                 gone.append(i)
@@ -403,8 +342,8 @@ class Session:
             self.notes.append(f"{plural(len(known.strangers), 'label')} of {data} left out: no such picture here.")
         with self._lock:
             names, now = self.album.images.names, self.snapshot().labels
-            labels = {i: self._renamed.get(label, label) for i, label in known.labels.items()}
-            new = {i: label for i, label in labels.items() if names[i] not in self._told}
+            labels = {i: self.ledger.renamed.get(label, label) for i, label in known.labels.items()}
+            new = {i: label for i, label in labels.items() if names[i] not in self.ledger.contents}
             if other := sum(i not in new and now.get(i) != label for i, label in labels.items()):
                 self.notes.append(f"{plural(other, 'label')} of {data} left out: what was said here since stays.")
             return self._take(new, known.by)
@@ -415,7 +354,7 @@ class Session:
             return
         with contextlib.suppress(UserError):  # a table without labels, or with some that are missing
             labels = read_labels(data, self.album.images, reading).labels
-            if more := sum(self.album.images.names[i] not in self._told for i in labels):
+            if more := sum(self.album.images.names[i] not in self.ledger.contents for i in labels):
                 told = f"{data} has {plural(more, 'label')} that {'is' if more == 1 else 'are'} not taken up"
                 self.notes.append(f"{told}; `--labels {data}` does that.")
 
@@ -433,9 +372,9 @@ class Session:
 
     def _write(self) -> None:
         """Write labels.csv, whole: `fit` reads the old one or the new one."""
-        rows = [(self._cells[i], said.label, said.by) for i, said in sorted(self.said.items()) if said.label != NONE]
+        rows = [(self._cells[i], said.label, said.by) for i, said in self._here().items() if said.label != NONE]
         try:
-            write_labels(self.out, [*rows, *self.others])
+            write_labels(self.out, [*rows, *self.ledger.others])
             self._written = True
         except OSError as error:
             self._written = False
