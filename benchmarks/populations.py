@@ -70,6 +70,13 @@ class Population:
         return float(self.truths[:last] @ area_weights(self.sizes[:last]))
 
     @property
+    def ratio(self) -> float:
+        """The first arm's area under the curve over the second's."""
+        last = len(self.first) - (self.whole and len(self.first) > 1)
+        one, other = np.array([self.first, self.second])[:, :last] @ area_weights(self.sizes[:last])
+        return float(one / other)
+
+    @property
     def equal(self) -> bool:
         """Whether the arms are, at every size."""
         return not self.truths.any()

@@ -8,8 +8,8 @@ Each line is one population (`benchmarks/populations.py`). Printed are the perce
     sizes      some pair's verdict at some size is
     sentence   some pair's sentence says so
     any        any of them
-    covered    the interval over all sizes holds the truth; all of the intervals by size hold theirs; those of one
-               arm's accuracies, on average
+    covered    the interval over all sizes holds the truth; that of the transfer ratio does; all of the intervals by
+               size hold theirs; those of one arm's accuracies do, on average
     found      the sizes at which the first pair's verdict says rightly which arm is better, on average
     helped, hurt, none, open    the first pair's verdict
 
@@ -92,6 +92,7 @@ COLUMNS = (
     "sentence",
     "any",
     "covered",
+    "covered ratio",
     "covered by size",
     "covered arm",
     "found",
@@ -115,6 +116,7 @@ def judged(tally: Tally, population: Population, found: list[Comparison]) -> Non
         tally.add(name, value)
     first = found[0]
     tally.add("covered", holds(first.verdict.difference, population.truth))
+    tally.add("covered ratio", first.ratio is not None and holds(first.ratio, population.ratio))
     sizes = zip(first.by_size, population.truths, strict=True)
     tally.add("covered by size", all(holds(each.difference, truth) for each, truth in sizes))
     found_by_size = [size.sign == np.sign(truth) for size, truth in zip(first.by_size, population.truths, strict=True)]

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -214,6 +215,17 @@ def begin(address: str, raw: bytes) -> socket.socket:
     return line
 
 
+def under_way(address: str) -> None:
+    """Wait until a request is being answered: a busy machine may take a while to begin."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with urlopen(f"{address}/metrics") as told:
+            if b"headstart_requests_in_flight 1.0" in told.read():
+                return
+        time.sleep(0.05)
+    raise AssertionError("the request did not begin")
+
+
 def answer(line: socket.socket) -> tuple[int, dict[str, str], Any]:
     with line:
         text = b"".join(iter(lambda: line.recv(65536), b"")).decode()
@@ -226,7 +238,7 @@ def test_a_full_queue_says_when_to_come_again_and_the_end_answers_what_is_in_fli
     raw = png(PIXELS[0])
     with served(bundle, "--queue", "1") as (process, address):
         slow = begin(address, raw)
-        time.sleep(0.3)
+        under_way(address)
         status, headers, told = answer(begin(address, raw))
         assert (status, headers["retry-after"]) == (503, "1")
         assert "Try again" in told["detail"]
@@ -354,7 +366,7 @@ def test_a_connection_whose_header_does_not_come_is_closed(bundle: Path) -> None
 def test_a_body_that_does_not_come_before_the_end_is_answered_and_is_no_traceback(bundle: Path) -> None:
     with served(bundle) as (process, address):
         slow = begin(address, png(PIXELS[0]))
-        time.sleep(0.3)
+        under_way(address)
         process.send_signal(signal.SIGTERM)
         status, _, told = answer(slow)
         assert status == 503 and "the server stops" in told["detail"]

@@ -112,9 +112,12 @@ def test_live_text_is_shown_with_the_bar_of_its_stage(
     with progress.progress_bar() as advance:
         for done in (1, 2, 3):
             advance(f"train|epoch {done} of 3, loss 0.{done}000", done, 3)
-        time.sleep(0.3)  # it draws ten times a second
+        drawn, until = "", time.monotonic() + 20
+        while "3/3" not in drawn and time.monotonic() < until:  # it draws ten times a second
+            time.sleep(0.05)
+            drawn += capsys.readouterr().err
         advance("features", 5, 5)
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn + capsys.readouterr().err)
     assert "\nepoch 3 of 3, loss 0.3000" in shown.replace("\r", "")
     last = shown.rsplit("Training", 1)[1]
     assert "3/3" in last and "Trained" in last and "5/5" in last and "epoch" not in last
