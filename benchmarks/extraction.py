@@ -36,8 +36,8 @@ from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, from_arrays, load
+from headstart.machine import peak_memory_mb
 from headstart.recipe import Recipe
-from headstart.records import peak_memory_mb
 
 BATCHES = (1, 16)
 """Batch sizes of the bare loop: 1 is the fastest on a CPU and what Headstart uses; 16 is what people write."""

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Result, Row, surroundings
-from headstart.records import peak_memory_mb
+from headstart.machine import peak_memory_mb
 
 SIZES = {
     "extraction": (1_000, 8_000, 70_000),

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from harness import Result, Row, surroundings
 from headstart.heads.solver.scaler import Scaler, standardised
-from headstart.records import peak_memory_mb
+from headstart.machine import peak_memory_mb
 
 GAP = 1e-6
 PROBLEMS = ("2000x1280x2", "6400x37632x2", "60000x512x10", "60000x1280x10")

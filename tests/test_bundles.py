@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from headstart import bundle, documents, records, tensors
+from headstart import bundle, documents, machine, tensors
 from headstart.backbones import arguments, build, resolve
 from headstart.backbones.weights import Weights
 from headstart.classifier import Classifier
@@ -317,10 +317,10 @@ def test_random_weights_of_another_network_are_refused_without_building_it(
     folder = bundle.save(Classifier(source, head, ("ant", "bee")), tmp_path / "bundle")
     backbone = bundle.load_classifier(folder).source.backbone
     assert backbone is not None and backbone.built is None and "_network" not in vars(backbone)
-    before = records.peak_memory_mb()
+    before = machine.peak_memory_mb()
     with pytest.raises(BundleError, match=why):
         bundle.load_classifier(changed(folder, lambda m: m["backbone"].update(name="torchvision:vgg16")))
-    assert records.peak_memory_mb() < before + 250  # its weights would take 530
+    assert machine.peak_memory_mb() < before + 250  # its weights would take 530
 
 
 def test_a_weight_that_no_training_gives_is_refused_though_it_is_finite(network: Path) -> None:

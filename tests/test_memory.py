@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from headstart.records import peak_memory_mb
+from headstart.machine import peak_memory_mb
 
-SAID = "from headstart.records import peak_memory_mb; print(peak_memory_mb())"
+SAID = "from headstart.machine import peak_memory_mb; print(peak_memory_mb())"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no such figure")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run, records
+from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run, outputs
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.fitting import feature_source
@@ -317,9 +317,9 @@ def test_nothing_is_written_over_a_file_of_a_run_or_a_study_nor_into_a_bundle(
 
 def test_runs_that_start_at_the_same_time_without_a_name_have_a_folder_each(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: records.output_folder(None, tmp_path / "runs" / "digits"), range(24)))
+        found = list(pool.map(lambda _: outputs.output_folder(None, tmp_path / "runs" / "digits"), range(24)))
     assert len(set(found)) == 24 and all(path.is_dir() for path in found)
-    with pytest.raises(UserError), records.given_back(found[0]):
+    with pytest.raises(UserError), outputs.given_back(found[0]):
         raise UserError("no picture")
     assert not found[0].exists()
 

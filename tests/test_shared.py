@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart import records, shared
+from headstart import outputs, shared
 from headstart.backbones import resolve
 from headstart.engines import ON_CPU
 from headstart.errors import UserError
@@ -25,7 +25,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 from headstart import cli
 from headstart.cli import commands
 def fails(*arguments, **options):
-    from headstart import records
+    from headstart import outputs, records
     records.write_text(Path("big.txt"), "x" * 100_000)
 commands.app = fails
 sys.exit(cli._main([]))
@@ -95,7 +95,7 @@ def test_whoever_reports_a_full_disk_the_error_names_what_was_written(tmp_path: 
     with pytest.raises(OSError) as told, shared.replacing(tmp_path / "out.csv"):
         raise error
     assert told.value.errno == errno.ENOSPC and told.value.filename == str(tmp_path / "out.csv")
-    assert "is full" in records.refusal(told.value) and "MB free" in records.refusal(told.value)
+    assert "is full" in outputs.refusal(told.value) and "MB free" in outputs.refusal(told.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,10 +112,10 @@ def test_an_out_that_cannot_be_written_is_found_before_the_work_and_nothing_is_m
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a file").write_text("in the way")
-    for check in (records.claim, lambda folder: records.check_file(folder / "x.csv", (".csv",))):
+    for check in (outputs.claim, lambda folder: outputs.check_file(folder / "x.csv", (".csv",))):
         with pytest.raises(UserError, match="cannot be written"):
             check(Path(out))
-    records.claim(tmp_path / "new" / "deep")
+    outputs.claim(tmp_path / "new" / "deep")
     assert [p.name for p in tmp_path.iterdir()] == ["a file"]
 
 

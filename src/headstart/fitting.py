@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import records
+from headstart import outputs, records
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
@@ -197,7 +197,7 @@ def begin_training(
     rows = training_rows(split, images, train_views, settings, recipe, progress)
     recipe = with_threads(recipe, lambda: threads_for(split, rows.plain))
     kept = keeper(recipe, split, rows, folder / STATE)
-    records.make(kept.folder)
+    outputs.make(kept.folder)
     records.write_text(folder / "recipe.toml", recipe.to_toml())
     return Begun(recipe, split, rows, _dense(head), kept)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import records
+from headstart import outputs, records
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, Predictor, match_classes, top
 from headstart.errors import DataError, UserError
@@ -267,8 +267,8 @@ def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
 
 def check_features_out(out: Path, data: str) -> None:
     """Raise UserError before the work begins if features of these data cannot be written under this name."""
-    records.check_file(out, (".npz", ".parquet"), data)
-    records.check_outside(out.parent, data)  # a file beside the class folders is none of them
+    outputs.check_file(out, (".npz", ".parquet"), data)
+    outputs.check_outside(out.parent, data)  # a file beside the class folders is none of them
 
 
 def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
@@ -297,12 +297,12 @@ def _cell(value: Any) -> Any:
 
 def check_scores_out(out: Path, *inputs: object) -> None:
     """Raise UserError before the work begins if scores cannot be written under this name."""
-    records.check_file(out, (".json",), *inputs)
+    outputs.check_file(out, (".json",), *inputs)
 
 
 def check_predictions_out(out: Path, *inputs: object) -> str:
     """The format by the ending of `out`; UserError, before any work, when it is none of ours, or one of the inputs."""
-    return records.check_file(out, tuple(f".{kind}" for kind in FORMATS), *inputs).removeprefix(".")
+    return outputs.check_file(out, tuple(f".{kind}" for kind in FORMATS), *inputs).removeprefix(".")
 
 
 def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import records
+from headstart import machine, records
 from headstart.enough import described, enough
 from headstart.evidence.cross_validated import interval
 from headstart.features.copies import marks, repeated
@@ -130,7 +130,7 @@ class Outcome:
         records.write_history(folder / "history.csv", self.fitted.classifier.head.history_)
         if self.fitted.record and self.fitted.record.tried:
             records.write_csv(folder / "learning_rates.csv", ["learning_rate", "loss"], self.fitted.record.tried)
-        records.write_json(folder / "environment.json", records.environment())
+        records.write_json(folder / "environment.json", machine.environment())
         records.write_refused(folder, [*images.refused, *self.fitted.extraction.refused])
         told, parts = self.probabilities, images.parts
         if self.fitted.folds is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart import bundle, card, records
+from headstart import bundle, card, machine, outputs, records
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, pictures
@@ -183,12 +183,12 @@ def execute(
     started = time.perf_counter()
     check_choices(recipe, out, resume, target)
     data = recipe.data
-    folder = records.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
-    records.check_apart(folder / "bundle", recipe.backbone.name, recipe.backbone.weights, data.source, data.test)
+    folder = outputs.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
+    outputs.check_apart(folder / "bundle", recipe.backbone.name, recipe.backbone.weights, data.source, data.test)
     check_unfinished(folder, resume)
     earlier = earlier_scores(folder)
     settings = Settings(features_dir() if store else None, strict=recipe.data.strict)
-    with records.listing_refused(folder):
+    with outputs.listing_refused(folder):
         fitted = fit(recipe, folder, settings, progress, resume=resume)
 
     plain = fitted.classifier.logits(fitted.extraction.features)
@@ -197,7 +197,7 @@ def execute(
     fitted = replace(fitted, record=against_frozen(fitted, plain))
     outcome = Outcome(fitted, logits, augment_block(fitted, plain, logits), calibration, target)
     scores = outcome.scores(folder.name, started)
-    records.make(folder)
+    outputs.make(folder)
     (folder / FILE).unlink(missing_ok=True)  # stopped from here on, the folder holds no finished run: never a mixed one
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
@@ -205,7 +205,7 @@ def execute(
     fitted_on = outcome.fitted_on()
     learnt = np.isin(fitted.images.parts, fitted_on)
     nearest.write(fitted.images.take(learnt), fitted.extraction.contents[learnt], folder)
-    peak_mb = round(records.peak_memory_mb(), 1)  # measured when all was done that takes any
+    peak_mb = round(machine.peak_memory_mb(), 1)  # measured when all was done that takes any
     scores = replace(scores, memory=Memory(peak_mb))
     records.write_json(folder / FILE, scores.to_dict())
     card.write(folder / "bundle", scores)

@@ -56,7 +56,7 @@ def write_suggestions(
     """The same as a table to fill in, with columns image, label (empty), predicted, confidence and group."""
     from headstart.labelling.suggest import check_replaced, write_next
     from headstart.labelling.suggest import suggest as execute
-    from headstart.records import check_file
+    from headstart.outputs import check_file
 
     target = expanded(out)
     check_file(target, (".csv",))

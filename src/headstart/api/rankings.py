@@ -78,14 +78,14 @@ def carry_out_ranking(
     cluster: str | None = None,
 ) -> SavedRanking:
     """Rank what a request names, and write the folder with its report."""
-    from headstart import records
+    from headstart import outputs
     from headstart.cluster.tasks import spread_on
     from headstart.ranking.files import SavedRanking, claim, write
     from headstart.ranking.rank import rank as execute
     from headstart.report.ranking import write_ranking_report
 
     folder = claim(out, request.data)
-    with records.listing_refused(folder), spread_on(cluster) as spread:
+    with outputs.listing_refused(folder), spread_on(cluster) as spread:
         found = execute(request, Settings(features_dir() if store else None), progress, spread)
     saved = SavedRanking(folder, write(found, folder))
     write_ranking_report(folder)

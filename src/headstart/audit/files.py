@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart import records, shared
+from headstart import outputs, records, shared
 from headstart.audit.checks import CHECKS
 from headstart.audit.execute import Audit
 from headstart.audit.findings import Finding
@@ -28,12 +28,12 @@ def claim(out: Place | None, data: str, test: str | None = None) -> Path:
 
     Raises UserError when it holds something else, or is among the pictures.
     """
-    return records.output_folder(out, Path("audits") / Path(data).stem, data, test, what="audit", file=JSON, beside=())
+    return outputs.output_folder(out, Path("audits") / Path(data).stem, data, test, what="audit", file=JSON, beside=())
 
 
 def write(audit: Audit, folder: Path) -> dict[str, Any]:
     """Write audit.csv and audit.json, and return what is in the second."""
-    records.make(folder)
+    outputs.make(folder)
     found = content(audit)
     lines = [line for check in found["checks"] for line in check["findings"]]
     records.write_csv(folder / "audit.csv", COLUMNS, ([_cell(line[c]) for c in COLUMNS] for line in lines))
@@ -111,7 +111,7 @@ def check_clean(table: Path, images: ImageSet) -> None:
     try:
         shared.check_writable(expanded(table).absolute().parent)
     except OSError as error:
-        told = records.refusal(error)
+        told = outputs.refusal(error)
         raise UserError(f"--write-clean-table {table} cannot be written ({told}); name another place.") from error
     if not all(isinstance(item, Path) for item in images.items):
         raise UserError(f"--write-clean-table: the pictures of {images.title} are no files that a table could name.")
@@ -128,7 +128,7 @@ def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
     if not kept:
         raise UserError(f"--write-clean-table {table}: no labelled picture is left.")
     place = expanded(table).resolve().parent
-    records.make(place)
+    outputs.make(place)
 
     groups = images.groups
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart import records, tensors
+from headstart import outputs, records, tensors
 from headstart.backbones.backbone import as_pytorch
 from headstart.backbones.names import PAGES, pasted
 from headstart.backbones.resolution import resolve
@@ -33,8 +33,8 @@ def fetch(
     `resolve(NAME, folder)` finds them there. `tell` is called for each when it is written. Raises as `resolve` does.
     """
     place = expanded(folder)
-    records.check_own(place / SUMS, place)
-    records.make(place)
+    outputs.check_own(place)
+    outputs.make(place)
     found = []
     for name in dict.fromkeys(map(pasted, names)):
         backbone = as_pytorch(resolve(name))

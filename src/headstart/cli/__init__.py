@@ -82,14 +82,14 @@ def _stopped(arguments: list[str]) -> int:
 
 def _of_disk(failure: OSError) -> str:
     """What the system says against a file; of a full disk, which one that is and what to do."""
-    from headstart import records, shared
+    from headstart import outputs, shared
 
     number = shared.full(failure)
     if number is None:
-        return f"{records.refusal(failure)}."
+        return f"{outputs.refusal(failure)}."
     if not (failure.filename2 or failure.filename):
         failure.filename = str(shared.fullest())
-    said = records.refusal(failure)
+    said = outputs.refusal(failure)
     cure = "raise the limit" if number == errno.EFBIG else "make room there"
     return f"{said[0].upper()}{said[1:]}: {cure}, or write elsewhere."
 

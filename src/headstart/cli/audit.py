@@ -84,7 +84,7 @@ def carry_out(
     """Audit, write the folder with its report and the clean table, print what was found; exit 1 where it fails."""
     import sys
 
-    from headstart import records
+    from headstart import outputs
     from headstart.audit import files
     from headstart.audit.execute import audit as run
     from headstart.audit.execute import beyond_limit, listed
@@ -96,7 +96,7 @@ def carry_out(
     if clean is not None:
         files.check_clean(clean, pictures[0])
     folder = files.claim(out, request.data, request.test)
-    with records.given_back(folder), progress_bar() as progress:
+    with outputs.given_back(folder), progress_bar() as progress:
         done = run(request, Settings(features_dir() if store else None), progress, pictures)
     found = files.write(done, folder)
     report = write_audit_report(folder, done.material.images)

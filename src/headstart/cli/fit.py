@@ -213,7 +213,7 @@ def tell(finished: Run) -> None:
     from dataclasses import replace
 
     from headstart.cli import show
-    from headstart.records import peak_memory_mb
+    from headstart.machine import peak_memory_mb
     from headstart.report.headline import headline
     from headstart.schema.scores import Memory
 

@@ -213,7 +213,7 @@ def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> N
     """The features as shards, by a cluster."""
     from headstart.cli import show
     from headstart.cluster.features import features as on_cluster
-    from headstart.records import check_outside
+    from headstart.outputs import check_outside
 
     check_outside(Path(out), recipe.data.source)
     with progress_bar() as progress:

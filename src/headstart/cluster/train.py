@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart import records
+from headstart import outputs
 from headstart.cluster.connect import connected, is_client
 from headstart.errors import HeadstartError, NotConverged, UserError
 from headstart.features.extract import Settings
@@ -52,12 +52,12 @@ def train(
     if workers.count < 1:
         raise UserError(f"workers={workers.count}: it must be at least 1.")
     data = recipe.data
-    folder = records.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
+    folder = outputs.output_folder(out, Path("runs") / default_name(recipe), data.source, data.test)
     folder = folder.absolute()
     check_unfinished(folder, resume)
     if recipe.training.threads is None:
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"threads": 1})})
-    with records.given_back(folder), connected(workers.cluster) as ray:
+    with outputs.given_back(folder), connected(workers.cluster) as ray:
         if is_client(ray):
             raise UserError("`workers` are started on a node of the cluster: run it there with cluster=auto.")
         _check_room(ray, workers.count, recipe)
@@ -92,7 +92,7 @@ def _run(ray: Any, asked: dict[str, Any], workers: Workers, progress: Progress) 
     gpu = recipe.engine.device == "cuda"
     each = {"CPU": recipe.training.threads or 1, **({"GPU": 1} if gpu else {})}
     many = workers.count if workers.count == 1 else (1, workers.count)  # after a loss with as many as are left
-    records.make(kept)
+    outputs.make(kept)
     with _telling(ray, progress) as told:
         trainer = TorchTrainer(
             _work,

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from headstart import records
+from headstart import outputs, records
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier, top
 from headstart.division import data_of
@@ -61,8 +61,8 @@ def explain(
     run: Path, pictures: Any, out: Path, asked: Asked, settings: Settings, progress: Progress = silent
 ) -> Explanations:
     """See `headstart.explain`."""
-    folder = records.claim(out, what="explanation", file=FILE, beside=_left_by_a_stop(out))
-    records.check_outside(folder, pictures, data_of(run))
+    folder = outputs.claim(out, what="explanation", file=FILE, beside=_left_by_a_stop(out))
+    outputs.check_outside(folder, pictures, data_of(run))
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
         limits = Limits(white=White(*classifier.source.preprocess.white))
@@ -70,7 +70,7 @@ def explain(
         probabilities, extraction = classifier.predict_proba(images, settings, progress)
         known, notes = _known(run, classifier, settings, progress) if asked.nearest else (None, [])
         nearest, alike = _nearest(known, extraction, asked.nearest), classifier.known(extraction.features)
-        records.make(folder / "maps")
+        outputs.make(folder / "maps")
         explained, cards = [], []
         for number, i in enumerate(extraction.kept):
             image, name = _read(images, int(i)), images.names[i]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import card, exported, golden, records, tensors
+from headstart import card, exported, golden, outputs, records, tensors
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier, Predictor
 from headstart.division import data_of
@@ -54,8 +54,8 @@ def export(
 ) -> Exported:
     """See `headstart.api.export`."""
     made_by = _format(kind, precision)
-    out = records.claim(expanded(out), "export", NAME, beside=())
-    records.check_outside(out, data_of(expanded(run)))
+    out = outputs.claim(expanded(out), "export", NAME, beside=())
+    outputs.check_outside(out, data_of(expanded(run)))
     classifier = load_classifier(run)
     _check(classifier, precision)
     own = OwnPictures.of(expanded(run), classifier)

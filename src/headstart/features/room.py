@@ -20,7 +20,7 @@ from pathlib import Path
 
 import lmdb
 
-from headstart import records
+from headstart import outputs, records
 from headstart.errors import UserError
 from headstart.features import soundness
 from headstart.features.store import ENGINE, ENVIRONMENTS, MAP_SIZES
@@ -51,7 +51,7 @@ def set_limit(root: Path, most: int | None) -> None:
     if most is None:
         (root / LIMIT).unlink(missing_ok=True)
     else:
-        records.make(root)
+        outputs.make(root)
         records.write_json(root / LIMIT, {"bytes": most})
 
 

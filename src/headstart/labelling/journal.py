@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.documents import parse
 from headstart.errors import DataError, UserError
-from headstart.records import refusal
+from headstart.outputs import refusal
 from headstart.visible import visible
 
 ACTIONS: Mapping[str, Mapping[str, type]] = {

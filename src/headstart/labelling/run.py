@@ -12,8 +12,8 @@ from headstart.features.extract import Settings
 from headstart.labelling.album import Looks, open_album
 from headstart.labelling.session import Session
 from headstart.labelling.tables import for_pictures
+from headstart.outputs import check_file
 from headstart.progress import Progress, silent
-from headstart.records import check_file
 
 STOP_S = 8.0
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from headstart import records
+from headstart import outputs, records
 from headstart.naming.classes import Category, categories
 from headstart.naming.naming import Named, ranked
 from headstart.naming.sheet import contact_sheet
@@ -19,9 +19,9 @@ TABLES = (".json", ".csv")
 
 def check_out(out: Path, *pictures: object) -> None:
     """Raise UserError, before any work, when a file of this name cannot be written, or would be one of the pictures."""
-    kind = records.check_file(out, (*TABLES, *PICTURES), *pictures)
+    kind = outputs.check_file(out, (*TABLES, *PICTURES), *pictures)
     if kind in PICTURES:
-        records.check_outside(out, *pictures)
+        outputs.check_outside(out, *pictures)
 
 
 def write(named: Named, out: Path, topk: int = 5) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from headstart import records
+from headstart import outputs
 from headstart.errors import UserError
 from headstart.paths import expanded
 from headstart.progress import Progress, silent
@@ -40,7 +40,7 @@ def pretrain(
         raise UserError(
             f"out={out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
         )
-    records.check_file(out, (ENDING,))
+    outputs.check_file(out, (ENDING,))
     _check_earlier(out)
     recipe = recipe.model_copy(update={"method": "scratch"})
     run = execute(recipe, run_folder(out), progress, store=store, resume=resume)

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart import records
+from headstart import outputs, records
 from headstart.preprocess import Preprocess
 from headstart.shared import replacing
 from headstart.training.plan import Plan
@@ -138,7 +138,7 @@ def pretrain_sprout(
     A training that was interrupted goes on from its checkpoint in `out`. `fonts` are folders to look in instead of the
     platform's. Raises UserError when there are too few fonts, or when the checkpoint is of another training.
     """
-    records.check_own(out / WEIGHTS, out)
+    outputs.check_own(out)
     recipe = recipe or SproutRecipe.shipped()
     return train_sprout(out, recipe, draw_bank(recipe, fonts, report), report)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart import records
+from headstart import machine, outputs, records
 from headstart.backbones.spelling import spell
 from headstart.paths import Place
 from headstart.ranking.advice import HINTS
@@ -66,12 +66,12 @@ def claim(out: Place | None, data: str) -> Path:
 
     Raises UserError when it holds something else, or is among the pictures.
     """
-    return records.output_folder(out, Path("rankings") / Path(data).stem, data, what="ranking", file=FILE)
+    return outputs.output_folder(out, Path("rankings") / Path(data).stem, data, what="ranking", file=FILE)
 
 
 def write(ranking: Ranking, folder: Path) -> RankingContent:
     """Write both files and return what is in ranking.json."""
-    records.make(folder)
+    outputs.make(folder)
     found = content(ranking)
     rows = [found.baseline, *found.backbones]
     records.write_csv(folder / "ranking.csv", COLUMNS, ([_cell(getattr(row, c)) for c in COLUMNS] for row in rows))
@@ -97,7 +97,7 @@ def content(ranking: Ranking) -> RankingContent:
         hints=hints(ranking.backbones),
         notes=(*ranking.notes, *_notes(ranking)),
         seconds=round(ranking.seconds, 2),
-        environment=records.environment(),
+        environment=machine.environment(),
     )
 
 

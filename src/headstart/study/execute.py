@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import records
+from headstart import machine, outputs, records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
 from headstart.features.auto import with_augment
@@ -106,11 +106,11 @@ def compare(
     started = time.perf_counter()
     arms = arms_of(recipe)
     folder = open_folder(out, recipe)
-    with records.given_back(folder):
+    with outputs.given_back(folder):
         recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, claimed(folder)) or None})
         drawn = subsets(recipe)
         _check(arms, drawn)
-    records.make(folder)
+    outputs.make(folder)
     records.write_text(folder / RECIPE, recipe.to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)
     work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, spread)
@@ -127,7 +127,7 @@ def compare(
     )
     found = replace(found, study=about, command=command)
     tables.write(folder, drawn, results)
-    records.write_json(folder / "environment.json", records.environment())
+    records.write_json(folder / "environment.json", machine.environment())
     records.write_json(folder / FILE, found.to_dict())
     return Study(folder, found, results)
 
@@ -153,12 +153,12 @@ def _looked_at(drawn: Subsets, folder: Path, progress: Progress) -> tuple[Subset
     """The subsets without pictures that cannot be used, and what was seen: remembered for the same pictures."""
     mark = drawn.mark()
     known = seen(folder, mark)
-    with records.listing_refused(folder):
+    with outputs.listing_refused(folder):
         looks = Looks.from_dict(known["looks"]) if known else look_at(drawn.images, progress=progress)
     if not known:
         records.write_json(folder / PICTURES, {"mark": mark, "looks": looks.to_dict()})
         records.write_refused(folder, [*drawn.images.refused, *looks.refused])
-    with records.listing_refused(folder):
+    with outputs.listing_refused(folder):
         return drawn.without(np.array(looks.refused_at, dtype=np.int64), looks.refused), looks
 
 

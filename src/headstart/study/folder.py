@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart import documents, records
+from headstart import documents, outputs, records
 from headstart.errors import UserError
 from headstart.paths import expanded
 from headstart.schema import verdicts
@@ -34,8 +34,8 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
     """
     if out is None:
         return _default(recipe)
-    out = records.claim(expanded(out), "study", RECIPE, beside=())
-    records.check_outside(out, recipe.data.source, recipe.data.test)
+    out = outputs.claim(expanded(out), "study", RECIPE, beside=())
+    outputs.check_outside(out, recipe.data.source, recipe.data.test)
     if (out / RECIPE).is_file() and not StudyRecipe.load(out / RECIPE).grows_into(recipe):
         raise UserError(
             f"out={out} holds a study of other pictures or with other settings, see {out / RECIPE}; only arms, "
@@ -46,8 +46,8 @@ def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
 
 def _default(recipe: StudyRecipe) -> Path:
     first = Path("studies") / (Path(recipe.data.source).stem or "study")
-    records.check_outside(first, recipe.data.source, recipe.data.test)
-    return records.unused(first, lambda folder: not _grows(folder, recipe))
+    outputs.check_outside(first, recipe.data.source, recipe.data.test)
+    return outputs.unused(first, lambda folder: not _grows(folder, recipe))
 
 
 def _grows(folder: Path, recipe: StudyRecipe) -> bool:
@@ -104,7 +104,7 @@ class ArmFolder:
 
     def keep(self, cell: Cell) -> None:
         """Write a finished cell, whole or not at all."""
-        records.make(self.folder)
+        outputs.make(self.folder)
         records.write_json(self.folder / f"{cell.size}-{cell.repeat}.json", cell.to_dict())
 
     def about(self) -> dict[str, Any] | None:
@@ -113,7 +113,7 @@ class ArmFolder:
 
     def keep_about(self, values: Mapping[str, Any]) -> None:
         """Write it."""
-        records.make(self.folder)
+        outputs.make(self.folder)
         records.write_json(self.folder / "arm.json", values)
 
     def training(self, size: str, repeat: int) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from headstart.errors import BundleError, UserError
-from headstart.records import refusal
+from headstart.outputs import refusal
 from headstart.shared import replacing
 
 NAME = "checkpoint.safetensors"

@@ -24,8 +24,8 @@ from headstart.images.imageset import ImageSet
 from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, idx
 from headstart.images.sources.arrays import from_arrays
+from headstart.outputs import refusal
 from headstart.paths import cache_dir
-from headstart.records import refusal
 
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
 _FASHION = (

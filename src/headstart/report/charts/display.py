@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from headstart import records, shared
+from headstart import outputs, shared
 from headstart.errors import UserError
 from headstart.paths import expanded
 from headstart.report.charts.labels import wrapped
@@ -121,8 +121,8 @@ class Display:
         if kind not in known:
             raise UserError(f"{path} names no format of a picture; end it with one of .{', .'.join(sorted(known))}.")
         content = self._repr_svg_().encode() if kind == "svg" else self._written(kind, self.words)
-        records.check_own(path)
-        records.make(path.parent)
+        outputs.check_own(path)
+        outputs.make(path.parent)
         with shared.replacing(path) as part:
             part.write_bytes(content)
         return path
