@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evidence.forecast import TIMES, Forecast, forecast
+from headstart.evidence.forecast import TIMES, Forecast, Towards, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.scale import temperature_of
@@ -145,13 +145,14 @@ def described(found: Forecast, target: float | None = None) -> Enough:
     ahead = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
     if target is None:
         return Enough(n=found.n, curve=curve, ahead=ahead)
-    takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in found.needed(target)))
+    towards = found.towards(target)
+    takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in towards.needed))
     if takes.labels is not None and target > min(found.accuracy[-1], ahead[0].accuracy):
-        ahead = tuple(_towards(found, target, each) for each in ahead)
+        ahead = tuple(_towards(towards, each) for each in ahead)
     return Enough(n=found.n, curve=curve, ahead=ahead, target=takes)
 
 
-def _towards(found: Forecast, target: float, each: Ahead) -> Ahead:
+def _towards(towards: Towards, each: Ahead) -> Ahead:
     """With the likeliest accuracy of who asks for the target; the interval is what the labels alone allow."""
-    likely = found.towards(target, each.labels)
+    likely = towards.at(each.labels)
     return Ahead(each.labels, likely, min(each.low, likely), max(each.high, likely))

@@ -15,6 +15,7 @@ too: a number of labels and accuracies of two curves would contradict each other
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,42 +71,50 @@ class Forecast:
         value, low, high = (1 - min(float(np.exp(each)), self.guess) for each in errors)
         return value, low, high
 
-    def needed(self, target: float, level: float = LEVEL) -> tuple[float, float, float]:
-        """Labels after which the accuracy of an average fit is `target`, and their interval; infinite: out of reach.
-
-        The first is the middle of the range, from a number to `NEAR` squared times it, that is most likely right.
-        """
-        until = np.cumsum(self._passing(target)[0].sum(axis=0))
-        ends = np.interp([(1 - level) / 2, 0.5, (1 + level) / 2], until, DOUBLINGS)
-        half = np.log2(NEAR)
-        inside = np.interp(DOUBLINGS + half, DOUBLINGS, until) - np.interp(DOUBLINGS - half, DOUBLINGS, until, left=0)
-        found = (DOUBLINGS[inside.argmax()] if 2.0 ** ends[1] <= FARTHEST else np.inf, ends[0], ends[2])
-        best, low, high = (self.n * 2.0**each if 2.0**each <= FARTHEST else np.inf for each in found)
-        return float(best), float(low), float(high)
-
-    def towards(self, target: float, labels: float) -> float:
-        """Median of the accuracy after so many labels, by the curves that `needed` goes by, with their chances.
-
-        At most the target where `needed` says more labels, and at least that where it says at most so many.
-        """
-        weights, level = self._passing(target)
-        errors = (level + np.log(_shape(labels / self.n, self.floors, self.powers))[:, None]).ravel()
-        order = np.argsort(errors)
-        middle = np.interp(0.5, np.cumsum(weights.ravel()[order]), errors[order])
-        likely = 1 - min(float(np.exp(middle)), self.guess)
-        return max(likely, target) if self.needed(target)[0] <= labels else min(likely, target)
-
-    def _passing(self, target: float) -> tuple[Floats, Floats]:
-        """Weights (g, d) of the curves that reach the target after each of `DOUBLINGS`, and the logarithm of their E.
-
-        The mixture's own, times the prior of how many doublings a target takes.
-        """
+    def towards(self, target: float) -> Towards:
+        """The curves as one who asks for a target sees them: times the prior of how many doublings a target takes."""
         shapes = np.log(_shape(np.exp2(DOUBLINGS), self.floors[:, None], self.powers[:, None]))
         level = np.log(max(1 - target, 1e-9)) - shapes
         off = (level - self.level[:, None]) / self.spread[:, None]
         fit = np.log(np.maximum(self.weights, 1e-300))[:, None] - 0.5 * off**2
         weights = np.exp(fit - fit.max()) / (1 + ((DOUBLINGS - ASKED) / ASKED_SPREAD) ** 2)
-        return weights / weights.sum(), level
+        return Towards(self, target, weights / weights.sum(), level)
+
+
+@dataclass(frozen=True, eq=False)
+class Towards:
+    """The curves of a forecast that reach a target after each of `DOUBLINGS`: their weights and log E, both (g, d)."""
+
+    forecast: Forecast
+    target: float
+    weights: Floats
+    level: Floats
+
+    @cached_property
+    def needed(self) -> tuple[float, float, float]:
+        """Labels after which the accuracy of an average fit is the target, and their interval; infinite: out of reach.
+
+        The first is the middle of the range, from a number to `NEAR` squared times it, that is most likely right.
+        """
+        until = np.cumsum(self.weights.sum(axis=0))
+        ends = np.interp([(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2], until, DOUBLINGS)
+        half = np.log2(NEAR)
+        inside = np.interp(DOUBLINGS + half, DOUBLINGS, until) - np.interp(DOUBLINGS - half, DOUBLINGS, until, left=0)
+        found = (DOUBLINGS[inside.argmax()] if 2.0 ** ends[1] <= FARTHEST else np.inf, ends[0], ends[2])
+        best, low, high = (self.forecast.n * 2.0**each if 2.0**each <= FARTHEST else np.inf for each in found)
+        return float(best), float(low), float(high)
+
+    def at(self, labels: float) -> float:
+        """Median of the accuracy after so many labels.
+
+        At most the target where `needed` says more labels, and at least that where it says at most so many.
+        """
+        of = self.forecast
+        errors = (self.level + np.log(_shape(labels / of.n, of.floors, of.powers))[:, None]).ravel()
+        order = np.argsort(errors)
+        middle = np.interp(0.5, np.cumsum(self.weights.ravel()[order]), errors[order])
+        likely = 1 - min(float(np.exp(middle)), of.guess)
+        return max(likely, self.target) if self.needed[0] <= labels else min(likely, self.target)
 
 
 def forecast(sizes: Floats, wrong: Floats, guess: float, n: int, unsure: Floats | None = None) -> Forecast | None:
