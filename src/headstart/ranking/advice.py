@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from headstart.phrases import joined, p_words, percent
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import MARGIN, difference, ordered, regret, speed
-from headstart.schema.ranking import Advice
+from headstart.schema.ranking import HINTS, Advice
 from headstart.statistics import wilson
 
-HINTS: dict[str, Callable[[Judged], float | None]] = {
-    "LogME": lambda judged: judged.scores.logme,
-    "the regularised H-score": lambda judged: judged.scores.h_score,
-    "LEEP": lambda judged: judged.leep,
-}
 MUCH = 1.2
 """A backbone counts as faster from this factor on: below, the measurement's own noise decides."""
 
@@ -92,8 +87,7 @@ def _pixels(best: Judged, pixels: Judged) -> str:
 
 def _hint(name: str, best: Judged, ranked: Sequence[Judged]) -> str:
     """Where a cheap score would have chosen a backbone that is measurably worse."""
-    score = HINTS[name]
-    scored = {each.label: (value, each) for each in ranked if (value := score(each)) is not None}
+    scored = {each.label: (value, each) for each in ranked if (value := each.hints[name]) is not None}
     if best.label not in scored or len(scored) < 2:
         return ""
     first = max(scored.values(), key=lambda pair: pair[0])[1]

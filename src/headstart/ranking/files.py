@@ -16,7 +16,6 @@ import numpy as np
 from headstart import machine, outputs, records
 from headstart.backbones.spelling import spell
 from headstart.paths import Place
-from headstart.ranking.advice import HINTS
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
 from headstart.ranking.rank import Ranking
@@ -24,7 +23,15 @@ from headstart.ranking.request import RankingRequest
 from headstart.report.charts.scatter import RankingDisplay
 from headstart.report.figures import shown_as
 from headstart.report.ranking import chart
-from headstart.schema.ranking import FILE, HintAgreement, RankedBackbone, RankedData, RankingContent, RankingSettings
+from headstart.schema.ranking import (
+    FILE,
+    HINTS,
+    HintAgreement,
+    RankedBackbone,
+    RankedData,
+    RankingContent,
+    RankingSettings,
+)
 from headstart.statistics import wilson
 
 COLUMNS = (
@@ -139,8 +146,8 @@ def hints(backbones: Sequence[Judged]) -> tuple[HintAgreement, ...]:
     from scipy.stats import kendalltau
 
     found = []
-    for name, score in HINTS.items():
-        scored = [(value, each) for each in backbones if (value := score(each)) is not None]
+    for name in HINTS:
+        scored = [(value, each) for each in backbones if (value := each.hints[name]) is not None]
         if len(scored) < 2:
             continue
         tau = float(kendalltau([v for v, _ in scored], [each.scores.accuracy for _, each in scored]).statistic)

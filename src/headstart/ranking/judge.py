@@ -21,6 +21,7 @@ from headstart.pictures import Pictures
 from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes
+from headstart.schema.ranking import HINTS
 from headstart.threads import single_threaded_blas
 
 
@@ -64,6 +65,11 @@ class Judged:
     leep: float | None = None
     cost: Cost = Cost()
     notes: tuple[str, ...] = ()
+
+    @property
+    def hints(self) -> dict[str, float | None]:
+        """The cheap hints by name."""
+        return dict(zip(HINTS, (self.scores.logme, self.scores.h_score, self.leep), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,8 @@ from headstart.records import write_text
 from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
 from headstart.report.numbers import count, decimal, duration, shown
 from headstart.report.page import page
-from headstart.schema.ranking import HintAgreement, RankedBackbone, RankingContent, read
+from headstart.schema.ranking import HINTS, HintAgreement, RankedBackbone, RankingContent, read
 
-HINTS: dict[str, Callable[[RankedBackbone], float | None]] = {
-    "LogME": lambda found: found.logme,
-    "the regularised H-score": lambda found: found.h_score,
-    "LEEP": lambda found: found.leep,
-}
-"""The hints by the names that ranking.json gives them."""
 STANDING = {"best": "best", "tied": "cannot be told apart from the best", "worse": ""}
 MEASURED = (
     ("Pictures", "{n}, of {classes}, from {source}.{refused}"),
@@ -123,8 +117,8 @@ def row(found: RankedBackbone, hints: Mapping[str, HintAgreement]) -> dict[str, 
             NOTHING if found.multiply_adds is None else f"{found.multiply_adds / 1e9:.2f} G",
         ],
         "hints": [
-            (_minus(decimal(value(found), 3)), name in hints and hints[name].first == found.backbone)
-            for name, value in HINTS.items()
+            (_minus(decimal(value, 3)), name in hints and hints[name].first == found.backbone)
+            for name, value in found.hints.items()
         ],
         "licence": shown(marked(found.licence)) or NOTHING,
     }

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from headstart.schema import files
 
 FILE = "ranking.json"
+HINTS = ("LogME", "the regularised H-score", "LEEP")
+"""The cheap hints by their names in the file and in sentences."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class RankedBackbone:
     def standing(self) -> Literal["best", "tied", "worse"]:
         """`tied`: it cannot be told apart from the best."""
         return "best" if self.told_apart is None else "worse" if self.told_apart else "tied"
+
+    @property
+    def hints(self) -> dict[str, float | None]:
+        """The cheap hints by name."""
+        return dict(zip(HINTS, (self.logme, self.h_score, self.leep), strict=True))
 
 
 @dataclass(frozen=True)
