@@ -41,6 +41,11 @@ def is_missing(value: Any) -> bool:
     return value == "" if isinstance(value, str) else isinstance(value, float | np.floating) and math.isnan(value)
 
 
+def without_point(value: Any) -> Any:
+    """A label as it is, but a whole number of a column with gaps, which makes floats of all, as an int."""
+    return int(value) if isinstance(value, float | np.floating) and value.is_integer() else value
+
+
 def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
     """Labels (n,), (n,1) or a DataFrame of one column -> (n,). Raises `DataError` with the cure for one-hot rows."""
     array = np.asarray(labels)
@@ -69,8 +74,7 @@ def _text(value: Any, classes: Sequence[str] | None, where: str) -> str | None:
     """The class name that one label stands for; None for no label."""
     if is_missing(value):
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = without_point(value)
     if classes is None or not isinstance(value, int):
         return _name(value, where)
     if not 0 <= value < len(classes):

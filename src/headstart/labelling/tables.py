@@ -13,6 +13,7 @@ import numpy as np
 from headstart.audit.files import NOT_UTF8
 from headstart.errors import DataError
 from headstart.images import ImageSet, load
+from headstart.images.labels import without_point
 from headstart.images.options import Reading
 from headstart.images.sources import text
 from headstart.images.sources.cells import column, label_of, located
@@ -110,11 +111,11 @@ def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:
     fileless = {name for item, name in zip(images.items, images.names, strict=True) if not isinstance(item, Path)}
     said = columns.values.get("by") or ["table"] * len(columns.numbers)
     for written, value, by in zip(columns.values[image], columns.values[label], said, strict=True):
-        told = label_of(value)
-        if told is not None:
+        label_name = _name_of(value)
+        if label_name is not None:
             name = written.strip()
             file = name if name in fileless else str(located(table.parent, name)[1].resolve())
-            found.append((file, str(told), by if by in BY else "table"))
+            found.append((file, label_name, by if by in BY else "table"))
     return found
 
 
@@ -154,11 +155,9 @@ def _place(key: Any, where: Mapping[str, int], album: Album) -> int:
 
 
 def _name_of(value: Any) -> str | None:
-    """The class that a label stands for, None for no label; numbers of a column with gaps are whole all the same."""
+    """The class that a label stands for, None for no label."""
     label = label_of(value)
-    if label is None:
-        return None
-    return str(int(label)) if isinstance(label, float | np.floating) and label.is_integer() else str(label)
+    return None if label is None else str(without_point(label))
 
 
 def written(item: Any, name: str, folder: Path) -> str:
