@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.errors import DataError
-from headstart.images.names import check_twins, escape, natural_sort, unescape
+from headstart.images.names import check_twins, escape, natural_sort
+
+
+def unescape(name: str) -> str:
+    """The name as the file system gave it (bytes that are not UTF-8 as Python's surrogate escapes)."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] == "\\":
+            return "\\"
+        code = int(found[1][1:], 16)
+        return chr(code if code < 0x80 or found[1][0] == "u" else 0xDC00 + code)
+
+    return re.sub(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})", replace, name)
+
 
 file_names = st.binary(min_size=1, max_size=40).map(os.fsdecode)
 

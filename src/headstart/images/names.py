@@ -11,7 +11,6 @@ from headstart.errors import DataError
 
 _DIGITS = re.compile(r"([0-9]+)")
 _NEEDS_ESCAPE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
-_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _HALF = re.compile(r"[\ud800-\udfff]")  # of a character; alone it stands for nothing
 _BYTE = re.compile(r"[\x00-\x7f\udc80-\udcff]")  # the latter as Python reads bytes of names that are not UTF-8
 
@@ -34,7 +33,7 @@ def natural_sort(names: Iterable[str]) -> tuple[str, ...]:
 def escape(name: str) -> str:
     r"""A name that fits on one line of any text file: control characters and bytes not UTF-8 become `\xNN`.
 
-    A backslash becomes two, half a character `\uNNNN`. Reversed by `unescape`.
+    A backslash becomes two, half a character `\uNNNN`; no two names become one.
     """
 
     def replace(found: re.Match[str]) -> str:
@@ -44,18 +43,6 @@ def escape(name: str) -> str:
         return "\\\\" if code == 0x5C else f"\\x{code & 0xFF:02x}"
 
     return _NEEDS_ESCAPE.sub(replace, name)
-
-
-def unescape(name: str) -> str:
-    """The name as the file system gave it (bytes that are not UTF-8 as Python's surrogate escapes)."""
-
-    def replace(found: re.Match[str]) -> str:
-        if found[1] == "\\":
-            return "\\"
-        code = int(found[1][1:], 16)
-        return chr(code if code < 0x80 or found[1][0] == "u" else 0xDC00 + code)
-
-    return _ESCAPED.sub(replace, name)
 
 
 def nfc(name: str) -> str:
