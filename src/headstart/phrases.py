@@ -42,9 +42,9 @@ def percent(
     return mark.get(float(text), f"{text}%")
 
 
-def p_value(p: float, least: float = 0.001) -> str:
-    """`0.031`; `<0.001` below `least`."""
-    return f"<{least:g}" if p < least else f"{p:.2g}"
+def p_value(p: float) -> str:
+    """`0.031`; `<0.001` below that."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def p_words(p: float, least: float = 0.001) -> str:

@@ -51,15 +51,15 @@ def adopt_tensors(state: State, network: nn.Module, classifier: str, renamed: Re
     prefixes = _prefixes(state, needed)
     whole = sorted((p for p, count in prefixes.items() if count == len(needed)), key=_plain_first)
     if whole:
-        return Adopted(_behind(state, whole[0]), _told(state, whole))
+        return Adopted(_behind(state, whole[0]), _told(whole))
     for prefix in sorted(("", *_wrappers(state)), key=_plain_first):
         inner = _behind(state, prefix)
         found = renamed(network, inner)
         if found is not inner and needed <= found.keys():
             notes = ("Names of an older form were changed as the library of the architecture does.",)
-            return Adopted(found, (*_told(state, [prefix]), *notes))
+            return Adopted(found, (*_told([prefix]), *notes))
     nearest = max(prefixes, key=lambda p: prefixes[p], default="")
-    return Adopted(_behind(state, nearest), _told(state, [nearest]))
+    return Adopted(_behind(state, nearest), _told([nearest]))
 
 
 def without_spares(state: State, network: nn.Module, classifier: str) -> Adopted:
@@ -124,7 +124,7 @@ def _behind(state: State, prefix: str) -> State:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)} if prefix else state
 
 
-def _told(state: State, prefixes: list[str]) -> tuple[str, ...]:
+def _told(prefixes: list[str]) -> tuple[str, ...]:
     """Which prefix was taken off, and which other sets of weights stay in the file."""
     taken, others = prefixes[0], [f"'{p.rstrip('.')}'" if p else "those without a prefix" for p in prefixes[1:]]
     notes = []

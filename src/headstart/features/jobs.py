@@ -26,12 +26,12 @@ class Job:
     stop: int
 
 
-def jobs_of(images: ImageSet, made_by: Mapping[str, Any], size: int = PICTURES) -> list[Job]:
+def jobs_of(images: ImageSet, made_by: Mapping[str, Any]) -> list[Job]:
     """The shards of a listing, in its order."""
     said = json.dumps(made_by, sort_keys=True).encode()
     found = []
-    for number, start in enumerate(range(0, len(images), size)):
-        stop = min(start + size, len(images))
+    for number, start in enumerate(range(0, len(images), PICTURES)):
+        stop = min(start + PICTURES, len(images))
         file = f"part-{number:06d}-{_mark(images, range(start, stop), said)}.parquet"
         found.append(Job(file, start, stop))
     return found

@@ -192,7 +192,7 @@ class LogisticHead(DenseHead):
             "rows": n,
             "parameters": int(self.coef_.size + self.intercept_.size),
         }
-        self._tell(trials, solution, C, way)
+        self._tell(trials, solution, C)
         note_choice(self, {"C": C} | way, trials, "as given" if self.C is not None else "too few rows to choose")
         if C > NO_PENALTY and solution.objective * n < np.log(2):
             self.notes_.append(
@@ -201,7 +201,7 @@ class LogisticHead(DenseHead):
             )
         self._warn_unless_converged(solution)
 
-    def _tell(self, trials: Trials | None, solution: Solution, C: float, way: dict[str, float]) -> None:
+    def _tell(self, trials: Trials | None, solution: Solution, C: float) -> None:
         """The history, whose row 0 gives every class the same probability, and the answers out of fold."""
         chance = float(np.log(len(self.classes_)))
         if trials is None:

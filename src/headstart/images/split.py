@@ -72,7 +72,7 @@ class _Draw:
         counts, turn = self.per_class("train"), turns(self.images.classes, self.seed, f"classes of {part}")
         share = allocate(counts, total, np.maximum(counts - 1, 0), turn)
         if self.images.groups is None:
-            self._move("train", part, share)
+            self._move(part, share)
         else:
             self._move_groups(part, share)
 
@@ -85,9 +85,9 @@ class _Draw:
         taken &= ~np.isin(group, group[taken & np.isin(labels, emptied)])
         self.parts[own[taken]] = part
 
-    def _move(self, source: str, part: str, share: NDArray[np.int64]) -> None:
+    def _move(self, part: str, share: NDArray[np.int64]) -> None:
         for k, n in enumerate(share.tolist()):
-            own = np.flatnonzero((self.parts == source) & (self.images.labels == k))
+            own = np.flatnonzero((self.parts == "train") & (self.images.labels == k))
             self.parts[shuffled(own, self.images.names, self.seed, part)[:n]] = part
 
 

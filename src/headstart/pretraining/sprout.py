@@ -130,20 +130,17 @@ class DrawnBatches:
         return Batch((normalised.contiguous(memory_format=torch.channels_last),), labels)
 
 
-def pretrain_sprout(
-    out: Path, recipe: SproutRecipe | None = None, *, fonts: tuple[Path, ...] = (), report: Report = print
-) -> Path:
+def pretrain_sprout(out: Path, recipe: SproutRecipe, report: Report = print) -> Path:
     """Train `sprout` and write its weights, sidecar and training log into `out`; the path of the weights.
 
-    A training that was interrupted goes on from its checkpoint in `out`. `fonts` are folders to look in instead of the
-    platform's. Raises UserError when there are too few fonts, or when the checkpoint is of another training.
+    A training that was interrupted goes on from its checkpoint in `out`. Raises UserError when there are too few fonts,
+    or when the checkpoint is of another training.
     """
     outputs.check_own(out)
-    recipe = recipe or SproutRecipe.shipped()
-    return train_sprout(out, recipe, draw_bank(recipe, fonts, report), report)
+    return train_sprout(out, recipe, draw_bank(recipe, report), report)
 
 
-def train_sprout(out: Path, recipe: SproutRecipe, bank: Bank, report: Report = print) -> Path:
+def train_sprout(out: Path, recipe: SproutRecipe, bank: Bank, report: Report) -> Path:
     """See `pretrain_sprout`, whose figures are drawn already."""
     import torch
 
@@ -176,27 +173,25 @@ def _learner(recipe: SproutRecipe, classes: int) -> nn.Sequential:
     return nn.Sequential(Sprout(edition=recipe.edition), projector, nn.Linear(recipe.projector, classes))
 
 
-def draw_bank(recipe: SproutRecipe, fonts: tuple[Path, ...], report: Report = print) -> Bank:
+def draw_bank(recipe: SproutRecipe, report: Report) -> Bank:
     """All figures of the recipe, drawn once; a minute or two."""
     from headstart.drawn.bank import Bank
 
-    sheets = _sheets(recipe, fonts, report)
+    sheets = _sheets(recipe, report)
     return Bank(sheets, {name: recipe.shares[name] for name in sheets})
 
 
-def _sheets(recipe: SproutRecipe, folders: tuple[Path, ...], report: Report) -> dict[str, Sheet]:
+def _sheets(recipe: SproutRecipe, report: Report) -> dict[str, Sheet]:
     from headstart.drawn import fonts, fractals, glyphs, silhouettes, strokes
 
-    files = fonts.usable(folders)
+    files = fonts.usable()
     report(f"{len(files)} fonts; drawing the figures.")
-    seed, invented = (
-        recipe.plan.seed,
-        {
-            "strokes": strokes.draw_strokes,
-            "silhouettes": silhouettes.draw_silhouettes,
-            "fractals": fractals.draw_fractals,
-        },
-    )
+    seed = recipe.plan.seed
+    invented = {
+        "strokes": strokes.draw_strokes,
+        "silhouettes": silhouettes.draw_silhouettes,
+        "fractals": fractals.draw_fractals,
+    }
     sheets = {"glyphs": glyphs.draw_glyphs(files)}
     sheets |= {name: draw(*recipe.counts[name], seed) for name, draw in invented.items() if name in recipe.counts}
     for name, sheet in sheets.items():
@@ -244,7 +239,7 @@ def _write_log(history: list[dict[str, float]], path: Path) -> None:
     records.write_csv(path, columns, rows)
 
 
-def with_settings(recipe: SproutRecipe, seed: int, epochs: int | None = None, device: str = "cpu") -> SproutRecipe:
+def with_settings(recipe: SproutRecipe, seed: int, epochs: int | None, device: str) -> SproutRecipe:
     """The recipe with another seed, another number of epochs where one is given, and for a device.
 
     A GPU computes in mixed precision.

@@ -232,7 +232,7 @@ class _Work:
         self.progress("cells", self.done, self.total)
         extraction = self._extracted(arm, source)
         near = near_copies(extraction.copies.together[self.drawn.test])
-        found.about = about_arm(arm, source, self.drawn, extraction) | {"near": near}
+        found.about = about_arm(arm, source, extraction) | {"near": near}
         kept.keep_about(found.about)
         cells = _FeatureCells(arm.recipe, self.drawn, extraction.features, extraction.copies.together)
         for _, cell in (self.spread or in_turn)(cells, pending):
@@ -258,7 +258,7 @@ class _Work:
         """Cells of an arm that trains a network for each."""
         ready, pending = self._pending(arm, kept)
         yield from ready
-        found.about = kept.about() or about_arm(arm, source, self.drawn, None)
+        found.about = kept.about() or about_arm(arm, source, None)
         kept.keep_about(found.about)
         height, width = source.preprocess.height, source.preprocess.width
         side = height if height == width else arm.recipe.backbone.image_size  # not each cell's own by the size rule

@@ -21,7 +21,7 @@ PENALISED = 1e6
 """A larger C is no penalty to speak of."""
 
 
-def about_arm(arm: Arm, source: FeatureSource, drawn: Subsets, extraction: Extraction | None) -> dict[str, Any]:
+def about_arm(arm: Arm, source: FeatureSource, extraction: Extraction | None) -> dict[str, Any]:
     """The arm's block of verdicts.json without its results; JSON-able, and kept with its cells."""
     backbone, preprocess = source.backbone, source.preprocess
     found: dict[str, Any] = {

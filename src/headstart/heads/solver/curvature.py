@@ -28,14 +28,14 @@ MOST = 2 * 10**7  # largest set of blocks, in numbers; above, all classes share 
 DEAR = 60  # passes over the rows; where blocks of their own cost more, all classes share one, and steps are cheap
 
 
-def sketch_of(rows: Rows, seed: int = 0) -> Matrix | None:
+def sketch_of(rows: Rows) -> Matrix | None:
     """Orthonormal (d, q) that spans the leading directions of Z'Z; None where d is small enough to take all.
 
     Randomised subspace iteration, Halko, Martinsson and Tropp 2011, algorithm 4.4 with one power step.
     """
     if rows.width <= FULL:
         return None
-    Q: Matrix = np.random.default_rng(seed).standard_normal((rows.width, SKETCH))
+    Q: Matrix = np.random.default_rng(0).standard_normal((rows.width, SKETCH))
     for _ in range(2):
         Q = np.linalg.qr(rows.transposed_times(rows.times(Q)))[0]
     return Q

@@ -28,11 +28,11 @@ def shifted(transform: Any, ax: Axes, right: float, up: float = 0.0) -> Any:
     return transform + ScaledTranslation(right / UNITS, up / UNITS, root(ax).dpi_scale_trans)
 
 
-def percents(axis: Axis, ticks: int = 5) -> None:
+def percents(axis: Axis) -> None:
     """Ticks at round shares of 0..1, in percent."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
 
 
