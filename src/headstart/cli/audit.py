@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli import terminal
-from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
+from headstart.cli import arguments, terminal
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: arguments.Data,
     test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, that are the test.")] = None,
     backbone: Annotated[
         str | None,
@@ -42,15 +41,15 @@ def audit(
             "training pictures that leak, and labels in doubt outside the test.",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    limit: arguments.Limit = None,
     seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
+    max_pixels: arguments.MaxPixels = 50_000_000,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
+    store: arguments.Store = True,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `audits`.")] = None,
 ) -> None:
     """Find broken files, duplicates, leaks between parts, suspicious labels and odd pictures. Nothing is changed.

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli import terminal
-from headstart.cli.fit import FollowLinks, ImageColumn
+from headstart.cli import arguments, terminal
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
@@ -175,11 +174,11 @@ def bench_(
         ),
     ] = "sprout,squeezenet1_0,mobilenetv2_100,resnet18,resnet50",
     limit: Annotated[int, typer.Option(min=1, help="How many of the pictures, spread over all.")] = 64,
-    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
+    image_size: arguments.EveryImageSize = None,
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
 ) -> None:
     """Measure images/s on this machine, from file to features: decoding and resizing included.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.fit import FollowLinks
+from headstart.cli.arguments import Device, Engine, FollowLinks
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -27,8 +27,8 @@ def classify(
     ] = "mobilenetv2_100",
     weights: Annotated[str, typer.Option(help="`pretrained` or a weights file.")] = "pretrained",
     topk: Annotated[int, typer.Option(min=1, max=1000, help="How many classes to name for each picture.")] = 5,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    engine: Engine = "auto",
+    device: Device = "auto",
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
     follow_links: FollowLinks = False,
     out: Annotated[

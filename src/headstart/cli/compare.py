@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli import terminal
-from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn, options
-from headstart.cli.flags import Cluster
+from headstart.cli import arguments, terminal
+from headstart.cli.fit import options
 from headstart.cli.progress import progress_bar
 from headstart.cli.study import tell
 from headstart.cli.terminal import print
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: arguments.Data,
     arms: Annotated[
         str,
         typer.Option(
@@ -40,9 +39,9 @@ def compare(
     test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test.")] = None,
     limit_test: Annotated[int | None, typer.Option(help="At most this many test pictures (stratified).")] = None,
     margin: Annotated[float, typer.Option(help="A difference that does not matter, in percentage points.")] = 1.0,
-    classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
+    classes: arguments.Classes = None,
+    limit: arguments.Limit = None,
+    image_size: arguments.EveryImageSize = None,
     head: Annotated[str, typer.Option(help="The head of every arm: logistic, mlp, ridge, knn or prototype.")] = (
         "logistic"
     ),
@@ -59,11 +58,11 @@ def compare(
             "`auto`, by the looks of the pictures."
         ),
     ] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    device: arguments.Device = "auto",
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
+    store: arguments.Store = True,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only say how many repeats would find --margin, from a pilot of a few fits.")
     ] = False,
@@ -73,7 +72,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
     ] = None,
-    cluster: Cluster = None,
+    cluster: arguments.Cluster = None,
 ) -> None:
     """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
+from headstart.cli.arguments import FollowLinks
 from headstart.cli.classify import short
-from headstart.cli.fit import FollowLinks
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print

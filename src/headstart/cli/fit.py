@@ -8,26 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.flags import Cluster
+from headstart.cli import arguments
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
 if TYPE_CHECKING:
     from headstart.run import Run
 
-DATA = (
-    "A folder with a folder for each class, a zip of one, a CSV or Parquet table, an IDX folder, an .npz, or a "
-    "built-in name."
-)
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Take pictures that are links out of the folder; else they are refused.")
-]
-ImageColumn = Annotated[str | None, typer.Option(help="Of a table: the column of pictures, `image` if left out.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Of a table: the column of labels, `label` if left out.")]
-
 
 def fit(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: arguments.Data,
     backbone: Annotated[
         str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling, a model page) or FILE.onnx.")
     ] = None,
@@ -38,12 +28,7 @@ def fit(
             "folder of them (`backbones fetch`)."
         ),
     ] = "pretrained",
-    layer: Annotated[
-        str,
-        typer.Option(
-            help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
-        ),
-    ] = "auto",
+    layer: arguments.Layer = "auto",
     method: Annotated[
         str,
         typer.Option(
@@ -70,7 +55,7 @@ def fit(
         int | None,
         typer.Option(min=1, help="Train the network by so many processes of a Ray cluster (--cluster, else `local`)."),
     ] = None,
-    cluster: Cluster = None,
+    cluster: arguments.Cluster = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
     ] = False,
@@ -79,7 +64,7 @@ def fit(
         list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
     ] = None,
     class_weight: Annotated[str, typer.Option(help="`none` or `balanced`.")] = "none",
-    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    image_size: arguments.ImageSize = None,
     grey: Annotated[
         str | None,
         typer.Option(help="How grey pictures fill three channels: `repeat`, `first` (one of them) or `colormap`."),
@@ -98,8 +83,8 @@ def fit(
     tta: Annotated[
         int, typer.Option(min=1, help="Average this many views of a picture at test and prediction; 1 is off.")
     ] = 1,
-    classes: Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    classes: arguments.Classes = None,
+    limit: arguments.Limit = None,
     train_per_class: Annotated[
         int | None, typer.Option(help="This many labelled pictures of each class beside the test part.")
     ] = None,
@@ -113,12 +98,12 @@ def fit(
     ] = "auto",
     split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
     precision: Annotated[
         str, typer.Option(help="`float32`, `mixed` on a GPU, or `int8` on a CPU (calibrated on training pictures).")
     ] = "float32",
-    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
+    max_pixels: arguments.MaxPixels = 50_000_000,
     decode: Annotated[
         str, typer.Option(help="`exact`, or `fast`: large JPEGs are decoded to at least twice the network's input.")
     ] = "exact",
@@ -126,14 +111,14 @@ def fit(
     allow_empty_classes: Annotated[
         bool, typer.Option("--allow-empty-classes", help="Accept class folders without pictures.")
     ] = False,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
     target: Annotated[
         float | None,
         typer.Option(help="Say how many labelled pictures this accuracy takes, as 0.95 (with frozen features)."),
     ] = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    store: arguments.Store = True,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
 ) -> None:
     """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.

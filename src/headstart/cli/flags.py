@@ -3,17 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
-
-import typer
-
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        help="Work on a Ray cluster: `local` (started here), `auto` (the one this machine is part of), `HOST:PORT` or "
-        "`ray://HOST:PORT`."
-    ),
-]
 
 NAME = r"(?<![\w.-])(?<!--train )(?<!--set )"
 """Where the name of a parameter may begin: what follows `--set` is said as it is typed."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
+from headstart.cli import arguments
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import plural
@@ -38,13 +38,13 @@ def label(
     ] = None,
     weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page; 0: any that is free.")] = 8000,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    max_pixels: Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")] = 50_000_000,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
+    max_pixels: arguments.MaxPixels = 50_000_000,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
+    store: arguments.Store = True,
 ) -> None:
     """Label pictures with help: the most useful ones first, and how good a classifier they make so far.
 

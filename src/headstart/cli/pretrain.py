@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
+from headstart.cli import arguments
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 
@@ -20,16 +20,16 @@ def pretrain(
     ],
     architecture: Annotated[str, typer.Option(help="Network by name; trained from random weights.")] = SPROUT,
     out: Annotated[Path | None, typer.Option(help="FILE.safetensors for the weights; with `sprout` a folder.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    image_size: arguments.ImageSize = None,
+    limit: arguments.Limit = None,
     augment: Annotated[str, typer.Option(help="`none`, `light`, `strong`, `digits`, or FILE.toml.")] = "none",
     epochs: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="0.001 if left out.")] = None,
     train: Annotated[list[str] | None, typer.Option(help="Any other setting of training, as `mixup=0.2`.")] = None,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights, the split and the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training.")] = False,
 ) -> None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from headstart.cli import terminal
-from headstart.cli.fit import DATA, FollowLinks, ImageColumn, LabelColumn
-from headstart.cli.flags import Cluster, flagged
+from headstart.cli import arguments, terminal
+from headstart.cli.flags import flagged
 from headstart.cli.intervals import side_words, with_side
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rank(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: arguments.Data,
     backbones: Annotated[
         str | None,
         typer.Option(
@@ -44,18 +43,18 @@ def rank(
             help="With --all-local: a folder of weights files with sidecars, by default that of HEADSTART_WEIGHTS."
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")] = None,
+    limit: arguments.Limit = None,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
-    image_size: Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")] = None,
+    image_size: arguments.EveryImageSize = None,
     seed: Annotated[int, typer.Option(help="Seed of the folds and of --limit.")] = 0,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
+    store: arguments.Store = True,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `rankings`.")] = None,
-    cluster: Cluster = None,
+    cluster: arguments.Cluster = None,
 ) -> None:
     """Rank networks by how well a classifier on their features does, and by how fast they are here.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headstart.cli.arguments import Store
 from headstart.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def run(
             "`limit`, `epochs`, `unfreeze`, or any key in full, as `training.epochs=3`; repeatable.",
         ),
     ] = None,
-    store: Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")] = True,
+    store: Store = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training in --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default one named after the data.")] = None,
 ) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.fit import FollowLinks, ImageColumn, LabelColumn
-from headstart.cli.flags import Cluster, flagged
+from headstart.cli import arguments
+from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import plural
@@ -28,9 +28,9 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help=RUN)],
     data: Annotated[str, typer.Argument(help="Labelled pictures; classes are matched by name.")],
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Write all scores to this .json file.")] = None,
 ) -> None:
     """Score a finished run on labelled pictures: their test part if they have one, else all.
@@ -93,7 +93,7 @@ def predict(
         float | None,
         typer.Option(help="Also name a set of classes that holds the true one with this chance at least, such as 0.9."),
     ] = None,
-    follow_links: FollowLinks = False,
+    follow_links: arguments.FollowLinks = False,
     out: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +101,7 @@ def predict(
             "Parquet shards."
         ),
     ] = None,
-    cluster: Cluster = None,
+    cluster: arguments.Cluster = None,
 ) -> None:
     """Name the class of pictures. A picture that cannot be used is one line of reason on standard error.
 
@@ -144,23 +144,18 @@ def features(
         str | None, typer.Option(help="Network by name, or FILE.onnx; mobilenetv2_100 if left out.")
     ] = None,
     weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
-    layer: Annotated[
-        str,
-        typer.Option(
-            help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
-        ),
-    ] = "auto",
+    layer: arguments.Layer = "auto",
     method: Annotated[str, typer.Option(help="`features` of the backbone, or raw `pixels`.")] = "features",
-    image_size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
-    engine: Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")] = "auto",
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")] = "auto",
+    image_size: arguments.ImageSize = None,
+    engine: arguments.Engine = "auto",
+    device: arguments.Device = "auto",
     seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
     labels: Annotated[bool, typer.Option(help="Whether the data have labels; without, every picture is taken.")] = True,
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
-    follow_links: FollowLinks = False,
-    image_column: ImageColumn = None,
-    label_column: LabelColumn = None,
-    cluster: Cluster = None,
+    follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
+    label_column: arguments.LabelColumn = None,
+    cluster: arguments.Cluster = None,
 ) -> None:
     """Write the features of pictures, (n, d) float32, with their names, labels and parts.
 
