@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import sidecar
 from headstart.backbones.facts import Facts
+from headstart.backbones.library import Source
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 UNTRAINED = {
@@ -46,8 +46,8 @@ def weights_file(name: str) -> Path | None:
     return FOLDER / f"{bare}.safetensors" if bare else None
 
 
-class EmbeddedSource:
-    """See `sources.Source`."""
+class EmbeddedSource(Source):
+    """See `Source`."""
 
     package = "headstart"
 
@@ -76,16 +76,6 @@ class EmbeddedSource:
 
         classes: dict[str, type[nn.Module]] = {"sprout": Sprout, "small_cnn": SmallCnn}
         return classes[name](num_classes or 0, **kwargs)
-
-    def renamed(
-        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
-    ) -> Mapping[str, torch.Tensor]:
-        """See `Source.renamed`: there are no older names."""
-        return state
-
-    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
-        """See `Source.sized`: there are none."""
-        return {}
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`: the weights in the package."""

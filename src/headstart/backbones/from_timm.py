@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.facts import Facts
+from headstart.backbones.library import Source
 from headstart.errors import UserError
 from headstart.preprocess import Preprocess
 
@@ -18,8 +19,8 @@ FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained
 """What timm's modules call their renaming of checkpoints."""
 
 
-class TimmSource:
-    """See `sources.Source`."""
+class TimmSource(Source):
+    """See `Source`."""
 
     package = "timm"
 

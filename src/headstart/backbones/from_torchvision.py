@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.facts import Facts
+from headstart.backbones.library import Source
 from headstart.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 LICENCE = "BSD-3-Clause (torchvision)"
@@ -17,8 +17,8 @@ FIXED = ("vit_", "maxvit")
 """Architectures that take pictures of one size only."""
 
 
-class TorchvisionSource:
-    """See `sources.Source`."""
+class TorchvisionSource(Source):
+    """See `Source`."""
 
     package = "torchvision"
 
@@ -63,16 +63,6 @@ class TorchvisionSource:
         if num_classes == 0:
             _without_classifier(network)
         return network
-
-    def renamed(
-        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
-    ) -> Mapping[str, torch.Tensor]:
-        """See `Source.renamed`: there are no older names."""
-        return state
-
-    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
-        """See `Source.sized`: there are none."""
-        return {}
 
     def pretrained(self, name: str) -> nn.Module:
         """See `Source.pretrained`."""

@@ -4,7 +4,7 @@ All engines take `(b, h, w, c) uint8` pictures that the preprocessing made and h
 depends on its own picture alone: not on the batch, the order, or what ran before.
 """
 
-from headstart.engines.base import Engine, Picture, Row, Tag, collect
+from headstart.engines.base import Engine, Picture, Row, Tag
 from headstart.engines.choice import DEVICES, ENGINES, ON_CPU, PRECISIONS, EngineChoice, choose
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "Row",
     "Tag",
     "choose",
-    "collect",
 ]

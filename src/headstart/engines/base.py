@@ -30,12 +30,7 @@ class Engine(Protocol):
 
     def run(self, batch: Picture) -> Row:
         """Features of a batch: (b, h, w, c) uint8 -> (b, d) float32, rows in the order of the batch."""
-        ...
-
-
-def collect(engine: Engine, batch: Picture) -> Row:
-    """`Engine.run` in terms of `Engine.stream`: (b, h, w, c) uint8 -> (b, d) float32 in the order of the batch."""
-    rows = dict(engine.stream(enumerate(batch)))
-    if not rows:
-        raise UserError("An empty batch has no features: give at least one picture.")
-    return np.stack([rows[i] for i in range(len(batch))])
+        rows = dict(self.stream(enumerate(batch)))
+        if not rows:
+            raise UserError("An empty batch has no features: give at least one picture.")
+        return np.stack([rows[i] for i in range(len(batch))])

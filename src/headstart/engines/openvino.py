@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from headstart.backbones import openvino
-from headstart.engines.base import Picture, Row, Tag, collect
+from headstart.engines.base import Engine, Picture, Row, Tag
 from headstart.errors import UserError, WeightsError
 from headstart.paths import models_dir
 from headstart.shared import locked, replacing
@@ -49,7 +49,7 @@ class Network(Protocol):
         ...
 
 
-class CompiledEngine:
+class CompiledEngine(Engine):
     """A graph that OpenVINO has compiled, with a picture as its input and a row as its first output. See `Engine`."""
 
     def __init__(self, compiled: Any) -> None:
@@ -87,10 +87,6 @@ class CompiledEngine:
         request.wait()
         self.busy_s += request.latency / 1000
         return np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
-
-    def run(self, batch: Picture) -> Row:
-        """See `Engine.run`."""
-        return collect(self, batch)
 
 
 class OpenVINOEngine(CompiledEngine):

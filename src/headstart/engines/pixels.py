@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from headstart.engines.base import Picture, Row, Tag, collect
+from headstart.engines.base import Engine, Picture, Row, Tag
 
 ROWS: dict[str, Callable[[Picture], Row]] = {
     "pixels": lambda picture: picture.reshape(-1).astype(np.float32) / np.float32(255),
@@ -19,7 +19,7 @@ ROWS: dict[str, Callable[[Picture], Row]] = {
 """
 
 
-class PixelEngine:
+class PixelEngine(Engine):
     """Pixels as rows: (h, w, c) uint8 -> (h * w * c,), row by row of the picture; see `ROWS`."""
 
     busy_s = 0.0
@@ -31,7 +31,3 @@ class PixelEngine:
         """See `Engine.stream`."""
         for tag, picture in pictures:
             yield tag, self._row(picture)
-
-    def run(self, batch: Picture) -> Row:
-        """See `Engine.run`."""
-        return collect(self, batch)

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from headstart.engines.base import Picture, Row, Tag, collect
+from headstart.engines.base import Engine, Picture, Row, Tag
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LARGE = 640 * 640
 """Pixels of an input from which on a batch has fewer of them, so that it takes no more memory."""
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """A backbone run by PyTorch on `device` in `precision`. See `Engine`."""
 
     def __init__(
@@ -97,10 +97,6 @@ class TorchEngine:
         found = rows.cpu().numpy()
         self.busy_s += time.perf_counter() - begun
         yield from zip(tags, found, strict=False)
-
-    def run(self, batch: Picture) -> Row:
-        """See `Engine.run`."""
-        return collect(self, batch)
 
     def _infer(self, batch: torch.Tensor) -> torch.Tensor:
         import torch

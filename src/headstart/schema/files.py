@@ -24,6 +24,15 @@ def absent() -> Any:
     return field(default=None, metadata={"absent": True})
 
 
+class Content:
+    """All that is in a file; a dataclass."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the file has it."""
+        content: dict[str, Any] = to_json(self)
+        return content
+
+
 def to_json(value: Any) -> Any:
     """What JSON can hold: a dataclass as a table of its fields, a tuple as a list; `class_` is the key `class`."""
     if is_dataclass(value):

@@ -112,7 +112,7 @@ class HintAgreement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingContent:
+class RankingContent(files.Content):
     """The file."""
 
     schema: Literal[1] = 1
@@ -128,11 +128,6 @@ class RankingContent:
     notes: tuple[str, ...]
     seconds: float
     environment: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the file has it."""
-        content: dict[str, Any] = files.to_json(self)
-        return content
 
 
 def read(folder: Path) -> RankingContent:

@@ -170,7 +170,7 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunScores:
+class RunScores(files.Content):
     """The file: scores by part before and after training, and all that was told on the way."""
 
     schema: Literal[1] = 1
@@ -188,11 +188,6 @@ class RunScores:
     enough: Enough | None = absent()  # noqa: RUF009 (a value)
     notes: tuple[str, ...] = ()
     memory: Memory = field(default_factory=Memory)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the file has it."""
-        content: dict[str, Any] = files.to_json(self)
-        return content
 
 
 def read(folder: Path) -> RunScores:

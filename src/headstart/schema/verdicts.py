@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -360,7 +360,7 @@ class Reasons(ArmPair):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdicts:
+class Verdicts(files.Content):
     """The file."""
 
     schema: Literal[1] = 1
@@ -393,11 +393,6 @@ class Verdicts:
         """The comparison that the headline is the sentence of, or else the first."""
         found = self.against_source_free()
         return next((c for c in found if c.sentence == self.headline), found[0] if found else None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the file has it."""
-        content: dict[str, Any] = files.to_json(self)
-        return content
 
 
 def read(folder: Path) -> Verdicts:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.facts import Facts
+from headstart.backbones.library import Source
 from headstart.errors import UserError
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from headstart.backbones.keras.family import Family
 
 
-class KerasSource:
-    """See `sources.Source`."""
+class KerasSource(Source):
+    """See `Source`."""
 
     package = "timm"
 
@@ -37,16 +37,6 @@ class KerasSource:
         from headstart.backbones.keras import networks
 
         return networks.build(_families()[name], kwargs, num_classes)
-
-    def renamed(
-        self, network: nn.Module, state: Mapping[str, torch.Tensor], made_for: tuple[int, int] | None = None
-    ) -> Mapping[str, torch.Tensor]:
-        """See `Source.renamed`: there are no older names."""
-        return state
-
-    def sized(self, size: tuple[int, int]) -> Mapping[str, Any]:
-        """See `Source.sized`: there are none."""
-        return {}
 
     def pretrained(self, name: str) -> nn.Module:
         """Raises UserError: weights come from a file."""
