@@ -59,8 +59,8 @@ def write_suggestions(
     from headstart.outputs import check_file
 
     target = expanded(out)
-    check_file(target, (".csv",), images, labels)
     check_replaced(target)
+    check_file(target, (".csv",), images, labels)
     album, found = execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)
     write_next(album, found, target)
     return found
