@@ -31,8 +31,9 @@ import numpy as np
 from scipy.special import chdtri, ndtr
 
 from headstart.evidence import power
+from headstart.evidence.accuracy import curves_of
 from headstart.evidence.bootstrap import Bootstrap
-from headstart.evidence.pairwise import Pair, compare, compare_all, curves_of
+from headstart.evidence.pairwise import Pair, compare, compare_all
 from headstart.evidence.variance import CAUTION, bend
 from headstart.schema.verdicts import HELPED, HURT, NONE, OPEN, Comparison, Estimate, Verdict
 from headstart.statistics import t_quantile, z_quantile

@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.evidence.accuracy import curves_of, per_class
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.learnt import has_learnt
-from headstart.evidence.pairwise import Pair, compare_all, curves_of, per_class
+from headstart.evidence.pairwise import Pair, compare_all
 from headstart.evidence.reasons import reasons, unlearnt
 from headstart.evidence.training import training_block
 from headstart.images.looks import Looks
