@@ -19,9 +19,10 @@ from headstart.backbones.with_weights import tuned
 from headstart.errors import UnknownName, UserError
 from headstart.preprocess import Preprocess
 from headstart.training.batches import RowBatches, StoredRows
-from headstart.training.loop import Task, snapshot, train
+from headstart.training.loop import Task, train
 from headstart.training.network import BatchNorm, Tunable, dense, groups
 from headstart.training.plan import Plan
+from headstart.training.weights import snapshot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

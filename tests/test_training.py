@@ -27,10 +27,12 @@ from headstart.training.batches import Batch, RowBatches, StoredRows
 from headstart.training.checkpoint import NAME, Keeper
 from headstart.training.devices import fastest_threads
 from headstart.training.finder import HIGHEST, LOWEST, find_rate
-from headstart.training.loop import Row, Task, Trained, mixed, nothing, snapshot, train
+from headstart.training.loop import Row, Task, Trained, nothing, train
 from headstart.training.network import blended, dense, draw, fill, read
 from headstart.training.optimiser import Group
 from headstart.training.plan import Plan
+from headstart.training.steps import mixed
+from headstart.training.weights import snapshot
 
 State = dict[str, torch.Tensor]
 ROWS, WIDTH, CLASSES = 45, 6, 3

@@ -106,7 +106,7 @@ class DrawnBatches:
         import torch
 
         from headstart.drawn import scene
-        from headstart.training.loop import seed_of
+        from headstart.training.steps import seed_of
 
         recipe, device = self.recipe, self.recipe.plan.device
         generator = torch.Generator(device).manual_seed(seed_of(recipe.plan.seed, epoch, step))

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from headstart.training.devices import autocast, place, threads_set
-from headstart.training.loop import Task, mixed, seed_step
+from headstart.training.loop import Task
 from headstart.training.optimiser import Group, Optimiser
+from headstart.training.steps import mixed, seed_step
 
 STEPS = 60
 LOWEST, HIGHEST = 1e-6, 1.0

@@ -24,6 +24,8 @@ from headstart.training.crew import Crew
 from headstart.training.devices import autocast, place, threads_set
 from headstart.training.optimiser import Group, Optimiser
 from headstart.training.plan import Plan
+from headstart.training.steps import mixed, seed_step
+from headstart.training.weights import Average, finite, restore, snapshot
 
 Row = dict[str, float]
 Evaluate = Callable[[nn.Module, int], Row]
@@ -178,19 +180,19 @@ class _Loop:
             losses = share * losses + (1 - share) * self._losses(logits, others[own])
         loss = self.crew.mean(losses, len(targets))
         right = self._right(logits, targets)
-        told, right = self.crew.over_all([float(loss.detach()), right], plan.device)
-        if not np.isfinite(told):
-            raise NotConverged(self._why_it_stopped(f"The loss became {told}", at.step, at.done))
+        mean, right = self.crew.over_all([float(loss.detach()), right], plan.device)
+        if not np.isfinite(mean):
+            raise NotConverged(self._why_it_stopped(f"The loss became {mean}", at.step, at.done))
         loss.backward()  # type: ignore[no-untyped-call]
         if plan.clip > 0:
             nn.utils.clip_grad_norm_(self.optimiser.parameters(at.epoch), plan.clip)
         self.optimiser.step(plan.learning_rate * plan.rate(at.done, self.steps), at.epoch)
         if self.average is not None:
             self.average.follow(self.model)
-        at.loss += told * len(targets)
+        at.loss += mean * len(targets)
         at.right += right
         at.seen += len(targets)
-        return told
+        return mean
 
     def _right(self, logits: torch.Tensor, targets: torch.Tensor) -> float:
         """The right answers of this process's share of a batch, times the number of processes."""
@@ -227,7 +229,7 @@ class _Loop:
             evaluate_s = time.perf_counter() - begun
             loss = row.get("val_loss")
             if loss is None:  # the last epoch is the one to keep; in between there is nothing to go back to
-                at.best_epoch, self.best = epoch, snapshot(self.model) if self._last(epoch) else {}
+                at.best_epoch, self.best = epoch, snapshot(self.model) if epoch >= self.plan.epochs else {}
             elif not self.best or loss < at.best_loss:  # the first, also where its loss is not finite
                 at.best_loss = loss if loss < at.best_loss else at.best_loss
                 at.best_epoch, self.best = epoch, snapshot(self.model)
@@ -238,9 +240,6 @@ class _Loop:
         row["evaluate_s"] = evaluate_s
         at.history.append(row)
         self._tell(row)
-
-    def _last(self, epoch: int) -> bool:
-        return epoch >= self.plan.epochs
 
     def _rated(self, epoch: int) -> list[Group]:
         """The groups whose rate is a column of its own."""
@@ -304,70 +303,3 @@ class _Loop:
         here = (self.at.epoch, self.at.step)
         if self.crew.of_first(lambda: here) != here:
             raise UserError("Not all workers see the state of the training: `out` must be on a disk that they share.")
-
-
-class Average:
-    """An exponential moving average of the weights (Polyak and Juditsky 1992), with the start corrected as in timm:
-    the decay grows as (1 + t) / (10 + t) up to its value."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.weights = snapshot(model) | {COUNT: torch.zeros(())}
-
-    def follow(self, model: nn.Module) -> None:
-        """Take one step towards the model's weights."""
-        count = float(self.weights[COUNT]) + 1
-        self.weights[COUNT].fill_(count)
-        decay = min(self.decay, (1 + count) / (10 + count))
-        with torch.no_grad():
-            for name, value in model.state_dict().items():
-                mean = self.weights[name]
-                mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-
-
-COUNT = "average.count"
-
-
-def snapshot(model: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of the state, on its device."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def restore(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Copy a state back in place; entries that the model has not are left."""
-    own = model.state_dict()
-    with torch.no_grad():
-        for name in own.keys() & state.keys():
-            own[name].copy_(state[name])
-
-
-def finite(model: nn.Module) -> bool:
-    """Whether every number of the state is finite."""
-    return all(bool(torch.isfinite(v).all()) for v in model.state_dict().values() if v.is_floating_point())
-
-
-def seed_of(*numbers: int) -> int:
-    """One seed of 63 bits from several numbers, well mixed."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def seed_step(seed: int, epoch: int, step: int, device: str) -> None:
-    """Seed PyTorch's generators for one step: dropout and mixup depend on (seed, epoch, step) alone."""
-    drawn = seed_of(seed, epoch, step)
-    torch.default_generator.manual_seed(drawn)
-    if device == "cuda":
-        torch.cuda.manual_seed(drawn)
-    elif device == "mps":
-        torch.mps.manual_seed(drawn)
-
-
-def mixed(batch: Batch, plan: Plan) -> tuple[tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, float]:
-    """The batch on the device; with mixup blended with itself in another order: inputs, targets, the others', share."""
-    inputs = tuple(x.to(plan.device, non_blocking=True) for x in batch.inputs)
-    targets = batch.targets.to(plan.device, non_blocking=True)
-    if plan.mixup == 0 or len(targets) < 2:
-        return inputs, targets, targets, 1.0
-    a = torch.distributions.Beta(plan.mixup, plan.mixup).sample().item()
-    share, order = max(a, 1 - a), torch.randperm(len(targets))
-    order = order.to(plan.device)
-    return tuple(share * x.float() + (1 - share) * x[order].float() for x in inputs), targets, targets[order], share

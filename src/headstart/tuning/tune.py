@@ -34,8 +34,9 @@ from headstart.training.checkpoint import Keeper
 from headstart.training.crew import Crew
 from headstart.training.devices import place, threads_set
 from headstart.training.finder import RatesTried, find_rate
-from headstart.training.loop import Row, Task, Trained, restore, snapshot, train
+from headstart.training.loop import Row, Task, Trained, train
 from headstart.training.network import Layers, Tunable, blended, dense, draw, fill, groups, read
+from headstart.training.weights import restore, snapshot
 from headstart.tuning.rows import TrainingRows
 from headstart.tuning.settings import TrainingSettings, training_settings
 from headstart.tuning.summary import Course, notes, report
