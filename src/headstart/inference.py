@@ -282,10 +282,8 @@ def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
         records.write_csv(out, columns, ([_cell(row[c]) for c in columns] for row in rows))
     else:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        with replacing(out) as part:
-            pq.write_table(pa.Table.from_pylist(rows), part)
+        records.write_parquet(out, pa.Table.from_pylist(rows))
 
 
 def _cell(value: Any) -> Any:
@@ -318,7 +316,6 @@ def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extract
 
 def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     flat = pa.array(extraction.features.reshape(-1), type=pa.float32())
     table = pa.table(
@@ -329,5 +326,4 @@ def _write_parquet(out: Path, kept: ImageSet, labels: list[str], extraction: Ext
             "features": pa.FixedSizeListArray.from_arrays(flat, extraction.features.shape[1]),
         }
     )
-    with replacing(out) as part:
-        pq.write_table(table, part)
+    records.write_parquet(out, table)

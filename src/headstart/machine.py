@@ -48,26 +48,28 @@ def peak_memory_mb() -> float:
 
     unit = 1 if sys.platform == "darwin" else 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    own = _high_water() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    # Linux's own count: what `getrusage` says includes the process that started this one
+    own = _kilobytes("self/status", "VmHWM") * 1024 or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return max(own, children) / 1e6
 
 
-def _high_water() -> int:
-    """Bytes by Linux's own count, 0 elsewhere: what `getrusage` says includes the process that started this one."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+def free_memory() -> int | None:
+    """Bytes that new work may take; None where the system does not say."""
+    return _kilobytes("meminfo", "MemAvailable") * 1024 or None
+
+
+def _kilobytes(file: str, key: str) -> int:
+    return int(_linux(file, key).removesuffix("kB") or 0)
 
 
 def _processor() -> str:
+    return _linux("cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def _linux(file: str, key: str) -> str:
+    """What the first line `key: value` of a file under /proc says; '' where there is none, as on other systems."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc", file).read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

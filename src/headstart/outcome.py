@@ -212,7 +212,7 @@ class Outcome:
 
     def _lone_classes(self) -> list[str]:
         """A note on classes that cross-validation cannot name: one picture is never both learnt from and judged."""
-        sizes = np.bincount(self.images.labels[self._crossed], minlength=len(self.images.classes))
+        sizes = self.images.class_counts(self._crossed)
         alone = [self.images.classes[k] for k in np.flatnonzero(sizes == 1)]
         if not alone:
             return []

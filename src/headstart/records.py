@@ -57,6 +57,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     write_text(path, text if plain or text.isascii() else f"\ufeff{text}")
 
 
+def cell(value: Any) -> Any:
+    """A value of JSON as a cell of a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+
+
 def read_csv(path: Path, errors: str = "strict") -> Iterator[list[str]]:
     """The rows of a table that `write_csv` wrote, the header first. Raises OSError, UnicodeDecodeError, csv.Error."""
     with path.open(newline="", encoding="utf-8-sig", errors=errors) as file:
@@ -77,6 +86,14 @@ def _as_text(cell: Any) -> Any:
     except ValueError:
         return f"'{cell}"
     return cell  # -1.5 is a number
+
+
+def write_parquet(path: Path, table: Any) -> None:
+    """Write a table of pyarrow's."""
+    import pyarrow.parquet as pq
+
+    with shared.replacing(path) as part:
+        pq.write_table(table, part)
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:

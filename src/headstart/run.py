@@ -84,11 +84,11 @@ class Run:
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
         images = self._listed
-        if images is None or name not in self._places:
+        if images is None or name not in images.places:
             return None
         try:
             images = images.read_by(self.classifier.source.preprocess.white)
-            return decode(images.raw(self._places[name]), images.limits, preview=THUMBNAIL)
+            return decode(images.raw(images.places[name]), images.limits, preview=THUMBNAIL)
         except Refused:
             return None
 
@@ -126,10 +126,6 @@ class Run:
         from headstart.report.headline import headline
 
         return shown_as(headline(self.content), of_run(self.folder))
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {} if self._listed is None else {name: i for i, name in enumerate(self._listed.names)}
 
     @cached_property
     def _listed(self) -> ImageSet | None:

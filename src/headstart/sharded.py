@@ -27,6 +27,7 @@ from headstart.images import ImageSet, Limits, Refusal
 from headstart.images.names import natural_sort
 from headstart.images.ranges import White
 from headstart.images.remote import Remote
+from headstart.machine import free_memory
 from headstart.preprocess import Preprocess
 from headstart.progress import Progress, silent
 from headstart.recipe import AUTO, TRAINED, Recipe
@@ -56,7 +57,7 @@ class Sharded:
         if not is_address(place) and not Path(place).is_dir():
             return None
         shards = FeatureShards.at(place)
-        return None if shards is None else cls(shards, available() if memory is None else memory)
+        return None if shards is None else cls(shards, _room() if memory is None else memory)
 
     @property
     def bytes(self) -> int:
@@ -144,10 +145,9 @@ class Sharded:
     def extraction(self, images: ImageSet, progress: Progress = silent) -> Extraction:
         """The features of some of the pictures, in their order. Raises DataError for a damaged shard."""
         started = time.perf_counter()
-        place = {name: i for i, name in enumerate(images.names)}
         features = allocate((len(images), self.shards.manifest.columns or 1), np.float32, min(IN_MEMORY, self.memory))
         contents, filled, at = np.zeros((len(images), 16), np.uint8), np.zeros(len(images), bool), 0
-        names = self.shards.about["name"]
+        names, place = self.shards.about["name"], images.places
         for rows, digests in self.shards.rows():
             wanted = [(k, place[name]) for k, name in enumerate(names[at : at + len(rows)]) if name in place]
             if wanted:
@@ -168,12 +168,6 @@ def _item(source: str, name: str) -> Any:
     return Remote(source, name, 1, 0) if is_address(source) else Path(source) / name
 
 
-def available() -> int:
+def _room() -> int:
     """Bytes of memory that a fit may take: half of what is free here."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 512
-    except OSError:
-        pass
-    return 4 << 30
+    return (free_memory() or 8 << 30) // 2

@@ -36,7 +36,7 @@ def write(audit: Audit, folder: Path) -> dict[str, Any]:
     outputs.make(folder)
     found = content(audit)
     lines = [line for check in found["checks"] for line in check["findings"]]
-    records.write_csv(folder / "audit.csv", COLUMNS, ([_cell(line[c]) for c in COLUMNS] for line in lines))
+    records.write_csv(folder / "audit.csv", COLUMNS, ([records.cell(line[c]) for c in COLUMNS] for line in lines))
     records.write_json(folder / JSON, found)
     return found
 
@@ -44,7 +44,7 @@ def write(audit: Audit, folder: Path) -> dict[str, Any]:
 def content(audit: Audit) -> dict[str, Any]:
     """JSON-able: the request, the pictures, each check with its findings, the notes."""
     material, images = audit.material, audit.material.images
-    counts = np.bincount(images.labels[material.labelled], minlength=len(images.classes))
+    counts = images.class_counts(material.labelled)
     parts, sizes = np.unique(material.parts, return_counts=True)
     return {
         "schema": 1,
@@ -89,12 +89,6 @@ def _line(audit: Audit, check: str, found: Finding) -> dict[str, Any]:
         "score": found.score,
         "left_out": [material.images.names[i] for i in found.drops],
     }
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return "; ".join(value)
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
 
 
 def left_out(audit: Audit) -> set[int]:

@@ -24,17 +24,7 @@ from headstart.evidence.phrases import (
     with_size,
 )
 from headstart.phrases import p_words, percent, two_digits
-from headstart.schema.verdicts import (
-    BELOW,
-    NONE,
-    OPEN,
-    Asymptotes,
-    ByArm,
-    Comparison,
-    Equivalence,
-    Reached,
-    Verdict,
-)
+from headstart.schema.verdicts import BELOW, NONE, OPEN, Asymptotes, ByArm, Comparison, Equivalence, Reached, Verdict
 
 Floats = NDArray[np.float64]
 ANYTHING = 1.0

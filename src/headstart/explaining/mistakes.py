@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,11 +87,10 @@ def _maps(
     mistakes: Sequence[Mistake], classifier: Classifier, images: ImageSet, thumbnail: Thumbnail
 ) -> dict[str, Image.Image]:
     found: dict[str, Image.Image] = {}
-    places: dict[str, Any] = {name: i for i, name in enumerate(images.names)} if mistakes else {}
     with Explainer(classifier, "cam") as explainer:
         for mistake in mistakes:
             try:
-                whole = decode(images.raw(places[mistake.name]), images.limits)
+                whole = decode(images.raw(images.places[mistake.name]), images.limits)
                 shown = thumbnail(mistake.name)
                 if shown is not None:
                     drawn = explainer.explain(whole, mistake.predicted)

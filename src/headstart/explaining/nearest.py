@@ -60,10 +60,6 @@ class TrainingPictures:
         """The digests, to ask whether a picture is among them."""
         return frozenset(self.contents)
 
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {} if self.images is None else {name: i for i, name in enumerate(self.images.names)}
-
     def nearest(
         self, features: NDArray[np.floating[Any]], k: int = 3, without: Sequence[bytes | None] = ()
     ) -> list[list[Neighbour]]:
@@ -89,10 +85,10 @@ class TrainingPictures:
 
     def picture(self, name: str, preview: int) -> Image.Image | None:
         """A training picture to be shown at so many pixels; None where it cannot be read, or is another by now."""
-        if self.images is None or name not in self._places:
+        if self.images is None or name not in self.images.places:
             return None
         try:
-            raw = self.images.raw(self._places[name])
+            raw = self.images.raw(self.images.places[name])
             same = not self.contents or digest(raw) == self.contents[self.names.index(name)]
             return decode(raw, self.images.limits, preview=preview) if same else None
         except Refused:
@@ -166,8 +162,7 @@ def _images(recipe: Recipe, source: FeatureSource, names: list[str]) -> tuple[Im
         images = pictures(recipe.data, recipe.seed)
     except (UserError, OSError) as error:
         return None, str(error)
-    places = {name: i for i, name in enumerate(images.names)}
-    found = [places[name] for name in names if name in places]
+    found = [images.places[name] for name in names if name in images.places]
     if not found:
         return None, f"{recipe.data.source} holds none of them any more."
     return images.take(np.array(found)).read_by(source.preprocess.white), ""

@@ -8,15 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.documents import shown
-from headstart.heads.base import (
-    ClassWeight,
-    Examples,
-    Features,
-    Head,
-    HeadSettingError,
-    OutOfFold,
-    class_weights,
-)
+from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, OutOfFold, class_weights
 from headstart.heads.folds import Folds
 from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.scale import fit_scale

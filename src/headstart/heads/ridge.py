@@ -8,15 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.base import (
-    ClassWeight,
-    Examples,
-    Features,
-    Head,
-    HeadSettingError,
-    OutOfFold,
-    class_weights,
-)
+from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, OutOfFold, class_weights
 from headstart.heads.folds import Folds
 from headstart.heads.solver import blocks
 from headstart.heads.solver.blocks import row_blocks, taken

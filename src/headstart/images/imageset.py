@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median_low
 from typing import Any
 
@@ -14,6 +15,7 @@ from headstart.errors import DataError, Refused
 from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, decode
 from headstart.images.items import Item, header_of, raw_of, wide_values
 from headstart.images.ranges import White, look
+from headstart.phrases import twice
 
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
@@ -88,10 +90,20 @@ class ImageSet:
         if len(lengths) > 1:
             raise DataError(f"{self.title}: items, names, labels and parts have different lengths {sorted(lengths)}.")
         if len(set(self.names)) < len(self.names):
-            raise DataError(f"{self.title}: the name '{_repeated(self.names)}' is given to more than one picture.")
+            raise DataError(f"{self.title}: the name '{twice(self.names)}' is given to more than one picture.")
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Name -> index of the picture."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def class_counts(self, where: Any = slice(None)) -> NDArray[np.int64]:
+        """(k,) how many labelled pictures each class has, of all or of those at indices or under a mask."""
+        labels = self.labels[where]
+        return np.bincount(labels[labels >= 0], minlength=len(self.classes)).astype(np.int64)
 
     def take(self, indices: Any) -> ImageSet:
         """The pictures at `indices` (integers or a boolean mask), in that order; classes stay as they are."""
@@ -150,8 +162,3 @@ class ImageSet:
     def read_by(self, white: Sequence[int]) -> ImageSet:
         """The same pictures, those whose type declares no range read by `white`, which a fit has kept."""
         return replace(self, limits=replace(self.limits, white=White(*white)))
-
-
-def _repeated(names: Sequence[str]) -> str:
-    seen: set[str] = set()
-    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]

@@ -59,17 +59,13 @@ class _Draw:
     def count(self, part: str) -> int:
         return int((self.parts == part).sum())
 
-    def per_class(self, part: str) -> NDArray[np.int64]:
-        """Pictures of each class in a part (k,)."""
-        labels = self.images.labels[self.parts == part]
-        return np.bincount(labels, minlength=len(self.images.classes)).astype(np.int64)
-
     def take(self, part: str, total: int) -> None:
         """Move `total` pictures from train, in proportion to the classes, leaving each class at least one.
 
         Where not all classes can have as many, chance decides which have one more, not their names.
         """
-        counts, turn = self.per_class("train"), turns(self.images.classes, self.seed, f"classes of {part}")
+        counts = self.images.class_counts(self.parts == "train")
+        turn = turns(self.images.classes, self.seed, f"classes of {part}")
         share = allocate(counts, total, np.maximum(counts - 1, 0), turn)
         if self.images.groups is None:
             self._move(part, share)
@@ -95,7 +91,7 @@ def lacking(images: ImageSet, asked: Sequence[str], brought: Iterable[str]) -> l
     """Sentences on parts that were `asked` for and are empty or lack classes; those not `brought` were drawn."""
     notes = []
     for part in asked:
-        counts = np.bincount(images.labels[images.parts == part], minlength=len(images.classes))
+        counts = images.class_counts(images.parts == part)
         missing = [name for name, n in zip(images.classes, counts, strict=True) if n == 0]
         why = "" if part in brought else ": too few pictures"
         if not counts.any():

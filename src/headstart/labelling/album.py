@@ -143,4 +143,4 @@ def _given(data: Any, images: ImageSet) -> Codes:
 def places(images: ImageSet) -> Mapping[str, int]:
     """Where each picture is in the set: by its name, and by its file as an absolute path."""
     found = {str(item.resolve()): i for i, item in enumerate(images.items) if isinstance(item, Path)}
-    return {**found, **{name: i for i, name in enumerate(images.names)}}
+    return found | images.places

@@ -18,15 +18,7 @@ from headstart.images.sources.table import is_table
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal, sync
 from headstart.labelling.ledger import NONE, Ledger, Said
-from headstart.labelling.tables import (
-    Known,
-    brought,
-    check_columns,
-    image_cells,
-    read_labels,
-    write_labels,
-    written,
-)
+from headstart.labelling.tables import Known, brought, check_columns, image_cells, read_labels, write_labels, written
 from headstart.phrases import first_of, plural, twice
 from headstart.visible import visible
 
@@ -75,7 +67,7 @@ class Session:
 
     def __init__(self, album: Album, out: Path, classes: Sequence[str] = ()) -> None:
         self.album, self.out = album, out
-        self.names = {name: i for i, name in enumerate(album.images.names)}
+        self.names = album.images.places
         self.ledger = Ledger()
         self.order: list[int] = []
         self.at_random: set[int] = set()

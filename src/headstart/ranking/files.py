@@ -80,8 +80,8 @@ def write(ranking: Ranking, folder: Path) -> RankingContent:
     """Write both files and return what is in ranking.json."""
     outputs.make(folder)
     found = content(ranking)
-    rows = [found.baseline, *found.backbones]
-    records.write_csv(folder / "ranking.csv", COLUMNS, ([_cell(getattr(row, c)) for c in COLUMNS] for row in rows))
+    rows = ([records.cell(getattr(row, c)) for c in COLUMNS] for row in (found.baseline, *found.backbones))
+    records.write_csv(folder / "ranking.csv", COLUMNS, rows)
     records.write_json(folder / FILE, found.to_dict())
     return found
 
@@ -90,7 +90,7 @@ def content(ranking: Ranking) -> RankingContent:
     """The request, the pictures, a row for the raw pixels and each backbone, the advice, the notes."""
     best = ranking.backbones[0]
     images, request = ranking.images, ranking.request
-    counts = np.bincount(images.labels, minlength=len(images.classes))
+    counts = images.class_counts()
     classes = {name: int(n) for name, n in zip(images.classes, counts, strict=True)}
     return RankingContent(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -168,9 +168,3 @@ def command(request: RankingRequest) -> str:
 
 def _notes(ranking: Ranking) -> list[str]:
     return [f"{each.label}: {note}" for each in (ranking.pixels, *ranking.backbones) for note in each.notes]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

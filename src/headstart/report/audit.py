@@ -133,13 +133,11 @@ def _card(found: Mapping[str, Any], thumbnail: Thumbnail) -> Card:
 
 
 def _thumbnails(images: ImageSet | None) -> Thumbnail:
-    places = {} if images is None else {name: i for i, name in enumerate(images.names)}
-
     def thumbnail(name: str) -> Image | None:
-        if images is None or name not in places:
+        if images is None or name not in images.places:
             return None
         try:
-            return decode(images.raw(places[name]), images.limits, preview=SIDE)
+            return decode(images.raw(images.places[name]), images.limits, preview=SIDE)
         except Refused:
             return None
 

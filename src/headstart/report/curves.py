@@ -110,9 +110,10 @@ def _chart(
         return None
     begun = next((start[keys[part]] for part in ("val", "test", "train") if keys[part] in start), None)
     told = percent(begun) if kind == "accuracy" else f"{begun or 0:.3g}"
+    axis = CHOSEN_WORDS.get(x, x)
     return LinesDisplay(
         TITLES[kind],
-        _sentence(CHOSEN_WORDS.get(x, x)),
+        axis[0].upper() + axis[1:],
         lines,
         log=x != "epoch" and max(values) > 20 * min(values),
         percent=kind == "accuracy",
@@ -122,7 +123,3 @@ def _chart(
         said=mark[1],
         remark="" if begun is None else f"a head of zeros had {told}",
     )
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]

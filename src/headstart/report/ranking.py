@@ -131,12 +131,12 @@ def _hint(name: str, hints: Mapping[str, HintAgreement]) -> dict[str, str]:
 
 def _facts(found: RankingContent) -> dict[str, str]:
     data, settings = found.data, found.settings
-    refused = data.refused
+    refused, were = data.refused, "was" if data.refused == 1 else "were"
     return {
         "n": plural(data.n, "labelled picture"),
         "classes": plural(len(data.classes), "class", "classes"),
         "source": shown(data.title),
-        "refused": f" {plural(refused, 'file')} could not be read and {_were(refused)} left out." if refused else "",
+        "refused": f" {plural(refused, 'file')} could not be read and {were} left out." if refused else "",
         "folds": str(settings.folds),
         "cores": plural(settings.cores or 1, "core"),
         "cpu": shown(str(found.environment.get("cpu", ""))),
@@ -151,7 +151,3 @@ def _minus(number: str) -> str:
 def _whole(sentence: str) -> str:
     """With each `p = 0.15` kept on one line."""
     return re.sub(r"\bp ([=<]) ", "p\u00a0\\1\u00a0", sentence)
-
-
-def _were(n: int) -> str:
-    return "was" if n == 1 else "were"

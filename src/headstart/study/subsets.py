@@ -110,14 +110,14 @@ def subsets(recipe: StudyRecipe) -> Subsets:
     if min(map(len, by_class)) < 1 or len(by_class) < 2:
         raise _too_few(images, "too few classes with labelled pictures")
     sizes, notes = _sizes(recipe, np.array([len(rows) for rows in by_class]))
-    place = {name: i for i, name in enumerate(parted.names)}
+    tested = [parted.places[name] for name in test.names]
     drawn = _drawn(by_class, parted, sizes, recipe)
-    used = np.unique(np.concatenate([*drawn.values(), [place[name] for name in test.names]])).astype(np.int64)
+    used = np.unique(np.concatenate([*drawn.values(), tested])).astype(np.int64)
     where = np.full(len(parted), -1)
     where[used] = np.arange(len(used))
     labelled = {cell: where[rows].astype(np.int64) for cell, rows in drawn.items()}
     meant = {str(size): len(drawn[str(size), 0]) / len(images.classes) for size in sizes}
-    chosen = where[[place[name] for name in test.names]].astype(np.int64)
+    chosen = where[tested].astype(np.int64)
     told = lacking(test, ["test"], set(images.parts.tolist()))
     per_class = len(pool) / len(images.classes)
     return Subsets(parted.take(used), chosen, meant, labelled, (*images.notes, *notes, *told), per_class)
@@ -125,8 +125,7 @@ def subsets(recipe: StudyRecipe) -> Subsets:
 
 def _too_few(images: ImageSet, what: str) -> DataError:
     """The error for data without pictures for a study: how many each class has, the fewest first, and what it takes."""
-    labels = images.labels[(images.parts == "train") | (images.parts == "")]
-    counts = np.bincount(labels, minlength=len(images.classes)).tolist()
+    counts = images.class_counts((images.parts == "train") | (images.parts == "")).tolist()
     fewest = sorted(zip(counts, images.classes, strict=True))
     named = first_of([f"{name} has {n:,}" for n, name in fewest], 5)
     each = "two labelled pictures" if images.groups is None else "labelled pictures of two groups"

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from headstart import records
-from headstart.shared import replacing
 from headstart.study.cells import Cell
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
@@ -28,8 +26,8 @@ def write(folder: Path, drawn: Subsets, results: Sequence[ArmResults]) -> None:
     """Write study.csv, study.parquet, predictions.parquet and, where networks were trained, history.csv."""
     rows = _cells(drawn, results)
     records.write_csv(folder / "study.csv", CELLS, ([_shown(row[key]) for key in CELLS] for row in rows))
-    _parquet(pa.Table.from_pylist(rows, schema=_SCHEMA), folder / "study.parquet")
-    _parquet(_predictions(drawn, results), folder / "predictions.parquet")
+    records.write_parquet(folder / "study.parquet", pa.Table.from_pylist(rows, schema=_SCHEMA))
+    records.write_parquet(folder / "predictions.parquet", _predictions(drawn, results))
     epochs = [
         [found.arm.name, cell.size, cell.repeat, *(row.get(key, "") for key in EPOCHS[3:])]
         for found in results
@@ -84,11 +82,6 @@ def _predictions(drawn: Subsets, results: Sequence[ArmResults]) -> pa.Table:
             }
             parts.append(pa.table(columns))
     return pa.concat_tables(parts).unify_dictionaries()
-
-
-def _parquet(table: pa.Table, path: Path) -> None:
-    with replacing(path) as part:
-        pq.write_table(table, part)
 
 
 def _shown(value: object) -> object:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from headstart.audit.findings import Codes, Finding, Material
 
 FEW = 10
@@ -34,5 +32,4 @@ def balance(material: Material) -> Iterator[Finding]:
 
 def _counts(material: Material) -> Codes:
     """Pictures of each class (k,) outside the test."""
-    labels = material.images.labels[(material.parts != "test") & (material.images.labels >= 0)]
-    return np.bincount(labels, minlength=len(material.images.classes)).astype(np.int64)
+    return material.images.class_counts(material.parts != "test")

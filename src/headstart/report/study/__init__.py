@@ -14,14 +14,7 @@ from headstart.phrases import first_sentence
 from headstart.records import write_text
 from headstart.report.numbers import shown
 from headstart.report.page import page
-from headstart.report.study import (
-    charts,
-    differences,
-    looks,
-    reading,
-    tables,
-    verdicts,
-)
+from headstart.report.study import charts, differences, looks, reading, tables, verdicts
 from headstart.report.study.words import MARKS, UNLISTED, size_words, with_minus
 from headstart.schema.verdicts import TrainingCurve, Verdicts, read
 
