@@ -13,10 +13,9 @@ from headstart.evidence.accuracy import curves_of, per_class
 from headstart.evidence.answers import Answers
 from headstart.evidence.bootstrap import Bootstrap, resampled
 from headstart.evidence.curves import area_weights, asymptote, equivalent, isotonic, slope_weights, x90
-from headstart.evidence.interval import over_repeats
 from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare
-from headstart.evidence.training import levelled, training_block, training_curve
+from headstart.evidence.training import levelled, over_repeats, training_block, training_curve
 from headstart.schema.files import to_json
 from headstart.schema.verdicts import Estimate
 from headstart.statistics import t_quantile, wilson

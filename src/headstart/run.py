@@ -21,14 +21,14 @@ from headstart import bundle, card, machine, outputs, records
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, pictures
-from headstart.errors import Refused, UserError
+from headstart.errors import UserError
 from headstart.explaining import nearest
 from headstart.explaining.mistakes import Mistake, explained, mistakes_of
 from headstart.features.extract import Settings
 from headstart.features.views import contact_sheet, views_of
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.fitting import FEWEST_BROUGHT, check_unfinished, fit_frozen, train_network
-from headstart.images import ImageSet, decode
+from headstart.images import ImageSet
 from headstart.images.parts import part_rows, rows_in
 from headstart.logits import apply_temperature, fit_temperature
 from headstart.network_folds import cross_validated
@@ -84,13 +84,7 @@ class Run:
     def thumbnail(self, name: str) -> Image.Image | None:
         """The picture of a name in predictions.csv, large enough for a report; None when it cannot be had any more."""
         images = self._listed
-        if images is None or name not in images.places:
-            return None
-        try:
-            images = images.read_by(self.classifier.source.preprocess.white)
-            return decode(images.raw(images.places[name]), images.limits, preview=THUMBNAIL)
-        except Refused:
-            return None
+        return None if images is None else images.preview(name, THUMBNAIL)
 
     def contact_sheet(self, pictures: int = 6, views: int = 5) -> list[list[NDArray[np.uint8]]]:
         """The plain input (h, w, c) uint8 and views of it, of training pictures; empty without an augmentation."""
@@ -130,13 +124,14 @@ class Run:
     @cached_property
     def _listed(self) -> ImageSet | None:
         """The pictures; of a run that was loaded, those of its recipe, where they are still there."""
-        if self.images is not None:
-            return self.images
-        try:
-            recipe = Recipe.load(self.folder / "recipe.toml")
-            return pictures(recipe.data, recipe.seed)
-        except (UserError, OSError):
-            return None
+        images = self.images
+        if images is None:
+            try:
+                recipe = Recipe.load(self.folder / "recipe.toml")
+                images = pictures(recipe.data, recipe.seed)
+            except (UserError, OSError):
+                return None
+        return images.read_by(self.classifier.source.preprocess.white)
 
 
 def load(folder: Path) -> Run:

@@ -118,11 +118,6 @@ class Answers:
         found: NDArray[np.float64] = np.nan_to_num(np.nanmean(others, axis=1) - accuracy[lost].mean())
         return np.maximum(found, 0.0)
 
-    def of(self, arm: str) -> NDArray[np.bool_]:
-        """(s, r, m) of one arm."""
-        found: NDArray[np.bool_] = self.right[self.arms.index(arm)]
-        return found
-
     def taking(self, repeats: NDArray[np.bool_]) -> Answers:
         """The same of some repeats alone (r,)."""
         failed = self.failing[:, :, repeats]

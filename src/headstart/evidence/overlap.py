@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,3 @@ class Overlap:
         shown = "; ".join(f"{mine}: {theirs}" for mine, theirs in self.examples)
         verb = "is" if self.known <= 1 else "are"
         return f"{count} {verb} named among {self.source}{f' ({shown})' if shown else ''}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
-        return asdict(self) | {"examples": [list(pair) for pair in self.examples]}

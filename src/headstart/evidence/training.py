@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evidence.curves import slope_weights, x90
-from headstart.evidence.interval import over_repeats
 from headstart.evidence.phrases import capital
 from headstart.phrases import percent
-from headstart.schema.verdicts import EpochAccuracy, TrainingCurve
+from headstart.schema.verdicts import EpochAccuracy, Estimate, TrainingCurve
+from headstart.statistics import t_quantile
 
 Floats = NDArray[np.float64]
 EPS = 0.01  # accuracy per doubling of updates; flatter than this at its end, a curve has levelled off
@@ -27,6 +27,15 @@ def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
     end = over_repeats(accuracy[:, -last:].mean(axis=1)) if reached else None
     start = over_repeats(accuracy[:, 0])
     return TrainingCurve(start=start, slope=slope, x90=x90(steps, mean), asymptote=end, reached=reached)
+
+
+def over_repeats(values: NDArray[np.float64]) -> Estimate:
+    """Mean of one figure per repeat, (r,), with its 95% t interval; without bounds for r = 1."""
+    mean, r = float(np.mean(values)), len(values)
+    if r < 2:
+        return Estimate(mean)
+    half = t_quantile(r - 1, 0.95) * float(np.std(values, ddof=1)) / r**0.5
+    return Estimate(mean, mean - half, mean + half)
 
 
 def levelled(steps: Floats, accuracy: Floats) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -215,12 +216,7 @@ class _Extracting:
             return
         engine = self._engine()
         busy_s = engine.busy_s
-
-        def pictures() -> Iterator[tuple[tuple[int, bytes], Picture]]:
-            yield head
-            yield from waiting
-
-        for (i, key), row in engine.stream(pictures()):
+        for (i, key), row in engine.stream(chain([head], waiting)):
             self._place(i, row)
             self.counts.computed += 1
             if self.store is not None:

@@ -13,7 +13,7 @@ from headstart.errors import BundleError
 from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSettingError, class_weights
 from headstart.heads.folds import Folds
 from headstart.heads.solver.blocks import row_blocks
-from headstart.heads.solver.scaler import Scaler, standardised
+from headstart.heads.solver.scaler import Scaler, standardised, to_unit_length
 from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, note_choice
 
@@ -109,11 +109,7 @@ class KNNHead(Head):
 
     def _placed(self, Z: NDArray[Any]) -> NDArray[Any]:
         """Rows where Euclidean distance orders as the metric does: unit length for 'cosine'."""
-        if self.metric == "euclidean":
-            return Z
-        length = np.linalg.norm(Z, axis=1, keepdims=True)
-        np.divide(Z, length, out=Z, where=length > 0)
-        return Z
+        return Z if self.metric == "euclidean" else to_unit_length(Z)
 
     def _log_votes(self, codes: NDArray[np.int64], prior: Matrix) -> Matrix:
         """log p (n, classes) from the classes (n, k) of the nearest rows."""

@@ -12,7 +12,7 @@ from headstart.heads.base import ClassWeight, Examples, Features, Head, HeadSett
 from headstart.heads.folds import Folds
 from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.scale import fit_scale
-from headstart.heads.solver.scaler import Scaler
+from headstart.heads.solver.scaler import Scaler, to_unit_length
 from headstart.heads.state import LEAST, State
 from headstart.heads.trials import Trials, log_losses, note_choice
 
@@ -113,10 +113,7 @@ class PrototypeHead(Head):
 
     def _placed(self, X: Features) -> Matrix:
         Z = Scaler(self.mean_, self.scale_).apply(X)
-        if self.normalise == "l2":
-            length = np.linalg.norm(Z, axis=1, keepdims=True)
-            np.divide(Z, length, out=Z, where=length > 0)
-        return Z
+        return to_unit_length(Z) if self.normalise == "l2" else Z
 
     def _distances(self, X: Features) -> Matrix:
         """Squared distances (n, k) to the prototypes."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median_low
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from headstart.images.decode import DEFAULT_LIMITS, Limits, Raw, decode
 from headstart.images.items import Item, header_of, raw_of, wide_values
 from headstart.images.ranges import White, look
 from headstart.phrases import twice
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
@@ -124,6 +127,13 @@ class ImageSet:
         """Picture i as uint8 (h,w,3), grey repeated. Raises `Refused`."""
         image = decode(self.raw(i), self.limits)
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+    def preview(self, name: str, side: int) -> Image | None:
+        """The picture of a name, large enough to be shown at so many pixels; None where it cannot be had."""
+        try:
+            return decode(self.raw(self.places[name]), self.limits, preview=side) if name in self.places else None
+        except Refused:
+            return None
 
     def noted(self, beginning: str) -> str:
         """The notes that begin so, to be added to a sentence; empty where there is none."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import Refused, UserError
-from headstart.images import ImageSet, decode
+from headstart.errors import UserError
+from headstart.images import ImageSet
 from headstart.phrases import joined, plural
 from headstart.records import write_text
 from headstart.report.examples import SIDE, data_uri
@@ -46,13 +47,13 @@ class Card:
     other_small: bool
 
 
-def write_audit_report(folder: Path, images: ImageSet | None = None) -> Path:
+def write_audit_report(folder: Path, images: ImageSet) -> Path:
     """Write `audit.html` into an audit's folder and return its path; `images` are the pictures it was made of.
 
     Raises UserError: the folder holds no readable audit.json.
     """
     path = Path(folder) / "audit.html"
-    write_text(path, page("audit.html", view(read(Path(folder)), _thumbnails(images))))
+    write_text(path, page("audit.html", view(read(Path(folder)), partial(images.preview, side=SIDE))))
     return path
 
 
@@ -130,15 +131,3 @@ def _card(found: Mapping[str, Any], thumbnail: Thumbnail) -> Card:
     label, suggested = shown(found["label"], 40), shown(found["suggested"], 40)
     names = shown(found["name"]), shown(found["detail"], 200)
     return Card(*names, label, suggested, uri, small, shown(found["other"]), other_uri, other_small)
-
-
-def _thumbnails(images: ImageSet | None) -> Thumbnail:
-    def thumbnail(name: str) -> Image | None:
-        if images is None or name not in images.places:
-            return None
-        try:
-            return decode(images.raw(images.places[name]), images.limits, preview=SIDE)
-        except Refused:
-            return None
-
-    return thumbnail

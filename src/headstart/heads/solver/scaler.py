@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,13 @@ class Scaler:
         """Weights (d, k) and bias (k,) for standardised input -> the same function of raw input."""
         raw = weights / self.scale[:, None]
         return raw, bias - self.mean @ raw
+
+
+def to_unit_length(Z: NDArray[Any]) -> NDArray[Any]:
+    """Rows (n, d) scaled in place to length 1; a row of zeros stays."""
+    length = np.linalg.norm(Z, axis=1, keepdims=True)
+    np.divide(Z, length, out=Z, where=length > 0)
+    return Z
 
 
 def standardised(parts: Sequence[Features], scaler: Scaler, dtype: type[np.floating]) -> NDArray[np.floating]:
