@@ -30,9 +30,9 @@ from headstart.cluster.connect import load_ray
 from headstart.cluster.features import features
 from headstart.cluster.pool import Plan, make, plan_of
 from headstart.cluster.rows import threaded
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings
 from headstart.features.shards import FeatureShards, feature_columns
-from headstart.fitting import feature_source
 from headstart.images import from_arrays, load
 from headstart.recipe import Recipe
 from headstart.storage import Storage

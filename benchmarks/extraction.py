@@ -32,9 +32,9 @@ import numpy as np
 from harness import Result, Row, by_turns, environment, rows_of, same, surroundings, told
 from headstart.backbones import as_pytorch
 from headstart.engines.openvino import convert
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, from_arrays, load
 from headstart.machine import peak_memory_mb
 from headstart.recipe import Recipe

@@ -33,8 +33,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
 
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
-from headstart.fitting import feature_source
 from headstart.heads.few_rows import unit
 from headstart.heads.principal import Diagonal
 from headstart.heads.solver.rows import Dense

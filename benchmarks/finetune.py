@@ -29,10 +29,10 @@ from torch import nn
 from classifier import TORCH, subset
 from harness import Result, by_turns, environment, rows_of, same, told
 from headstart.division import prepare
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.live import LiveRows
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.recipe import Recipe
 from headstart.training.batches import RowBatches, Rows, StoredRows
 from headstart.training.loop import Task, train

@@ -57,8 +57,8 @@ def features(n: int, d: int, k: int) -> tuple[NDArray[np.float32], NDArray[np.in
 
 def extraction(n: int, *, again: bool) -> float:
     """Seconds of an extraction, or of the same once more."""
+    from headstart.feature_source import feature_source
     from headstart.features.extract import Settings, extract
-    from headstart.fitting import feature_source
     from headstart.images import from_arrays
     from headstart.recipe import Recipe
 

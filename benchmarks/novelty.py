@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings
-from headstart.fitting import feature_source
 from headstart.heads.few_rows import unit
 from headstart.images import ImageSet, from_arrays, load, load_unlabelled, select, split
 from headstart.learner import Learner

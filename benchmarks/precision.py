@@ -19,9 +19,9 @@ import numpy as np
 from harness import Result, by_turns, machine, rows_of
 from headstart.engines import choose
 from headstart.engines.int8 import Calibration
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, load
 from headstart.recipe import Recipe

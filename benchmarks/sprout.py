@@ -24,8 +24,8 @@ import numpy as np
 from headstart import records
 from headstart.division import prepare
 from headstart.errors import UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
-from headstart.fitting import feature_source
 from headstart.heads import make_head
 from headstart.images import ImageSet, load
 from headstart.images.parts import part_rows

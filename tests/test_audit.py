@@ -22,8 +22,8 @@ from headstart.audit.findings import Material
 from headstart.cli import _main
 from headstart.division import keep_together, prepare
 from headstart.errors import UnknownName, UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
-from headstart.fitting import feature_source
 from headstart.images import load, select
 from headstart.progress import silent
 from headstart.recipe import Recipe

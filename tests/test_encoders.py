@@ -22,7 +22,7 @@ from headstart import Recipe, execute, load_classifier
 from headstart.backbones import Backbone, encoders, resolve
 from headstart.engines import choose
 from headstart.errors import UnknownName, UserError
-from headstart.fitting import feature_source
+from headstart.feature_source import feature_source
 from headstart.images import load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -225,7 +225,7 @@ def test_a_second_run_at_another_size_needs_no_library(tmp_path: Path) -> None:
     """What a size comes to is remembered: a run whose features are stored builds no network."""
     asked = {"data": {"source": "digits"}, "backbone": {"name": "test_vit", "weights": "none", "image_size": 96}}
     code = (
-        "import sys\nfrom headstart import Recipe\nfrom headstart.fitting import feature_source\n"
+        "import sys\nfrom headstart import Recipe\nfrom headstart.feature_source import feature_source\n"
         f"from headstart.images import load\nfeature_source(Recipe.from_dict({asked}), load('digits'))\n"
         "print([name for name in ('torch', 'timm') if name in sys.modules])"
     )

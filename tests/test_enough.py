@@ -69,7 +69,7 @@ def test_with_many_mistakes_the_labels_that_are_said_are_near_the_truth(error: f
     for seed in range(10):
         found = curve(4000, error, power, seed)
         for times in (2, 3):
-            best, low, high = found.towards(1 - error * times**-power).needed
+            best, low, high = found.for_target(1 - error * times**-power).needed
             near.append(1 / 1.5 <= best / (times * 4000) <= 1.5)
             held.append(low <= times * 4000 <= high)
     assert np.mean(near) >= 0.8 and np.mean(held) >= 0.8
@@ -78,20 +78,20 @@ def test_with_many_mistakes_the_labels_that_are_said_are_near_the_truth(error: f
 def test_with_few_mistakes_the_labels_that_are_said_are_those_of_targets_as_people_ask_for_them() -> None:
     """A handful of mistakes cannot tell: the number stays between now and four times that, the interval is wide."""
     for seed in range(10):
-        best, low, high = curve(60, 0.08, 0.4, seed).towards(1 - 0.08 * 2**-0.4).needed
+        best, low, high = curve(60, 0.08, 0.4, seed).for_target(1 - 0.08 * 2**-0.4).needed
         assert 40 <= best <= 240 and high > 4 * low and low <= best <= high
 
 
 def test_what_was_passed_long_ago_is_reached_whatever_people_ask_for() -> None:
-    assert max(curve(200, 0.05, 0.4, 0).towards(0.6).needed) < 200
+    assert max(curve(200, 0.05, 0.4, 0).for_target(0.6).needed) < 200
 
 
 def test_a_target_takes_more_labels_the_higher_it_is_and_may_be_out_of_reach() -> None:
     found = curve(1000, 0.1, 0.5, 0)
-    middle, low, high = found.towards(0.95).needed
+    middle, low, high = found.for_target(0.95).needed
     assert 2000 < middle < 8000 and low < middle < high
-    assert found.towards(0.8).needed[0] < 1000 < found.towards(0.93).needed[0] < found.towards(0.95).needed[0]
-    assert found.towards(0.9999).needed[0] == np.inf
+    assert found.for_target(0.8).needed[0] < 1000 < found.for_target(0.93).needed[0] < found.for_target(0.95).needed[0]
+    assert found.for_target(0.9999).needed[0] == np.inf
 
 
 @pytest.mark.parametrize(("n", "error", "power"), [(60, 0.2, 0.2), (60, 0.08, 0.8), (200, 0.05, 0.4), (1000, 0.1, 0.5)])

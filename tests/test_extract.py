@@ -22,10 +22,10 @@ from headstart.backbones import resolve
 from headstart.engines import choose
 from headstart.engines.int8 import Calibration
 from headstart.errors import DataError, UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings, extract
 from headstart.features.soundness import mark
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.images import from_arrays, load
 from headstart.preprocess import Preprocess
 from headstart.recipe import Recipe

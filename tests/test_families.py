@@ -23,9 +23,9 @@ from headstart.backbones import Backbone, catalog_rows, resolve
 from headstart.backbones.layers import CUT
 from headstart.engines import choose
 from headstart.errors import UnknownName, UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.heads import HEADS, make_head
 from headstart.images import load
 

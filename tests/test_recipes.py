@@ -15,7 +15,7 @@ from headstart.cli.overrides import overridden
 from headstart.cli.recipes import names, text
 from headstart.cli.run import kind, load
 from headstart.errors import UnknownName, UserError
-from headstart.fitting import feature_source
+from headstart.feature_source import feature_source
 from headstart.images import load as pictures
 from headstart.preprocess import GREYS, Preprocess, false_colours
 from headstart.ranking.recipe import RankingRecipe

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run, outputs
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
-from headstart.fitting import feature_source
+from headstart.feature_source import feature_source
 from headstart.images import digest, load
 from headstart.report import write_report
 from headstart.report.headline import headline

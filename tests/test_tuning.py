@@ -27,6 +27,7 @@ from headstart.backbones import resolve
 from headstart.cli import _main
 from headstart.division import prepare
 from headstart.errors import NotConverged, UserError
+from headstart.feature_source import feature_source
 from headstart.features import extract as extraction
 from headstart.features import matrix
 from headstart.features.extract import Extractor, Settings
@@ -34,7 +35,7 @@ from headstart.features.live import LiveRows
 from headstart.features.matrix import allocate
 from headstart.features.source import FeatureSource
 from headstart.features.spaces import list_spaces, verify
-from headstart.fitting import STATE, feature_source
+from headstart.fitting import STATE
 from headstart.heads import make_head
 from headstart.images import ImageSet, write_split
 from headstart.progress import silent

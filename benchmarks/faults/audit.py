@@ -24,10 +24,10 @@ from PIL import Image
 from headstart.audit.checks.copies import duplicate, leak
 from headstart.audit.checks.labels import suspicious
 from headstart.audit.findings import Material
+from headstart.feature_source import feature_source
 from headstart.features.copies import find
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Counts, Extraction
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, decode, digest, load, select
 from headstart.images.sketch import Sketches, make_sketch
 from headstart.paths import features_dir

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evidence.forecast import TIMES, Forecast, Towards, forecast
+from headstart.evidence.forecast import TIMES, Forecast, TargetForecast, forecast
 from headstart.heads import Head
 from headstart.heads.folds import NONE, contents, numbers
 from headstart.heads.solver.scale import temperature_of
@@ -145,14 +145,14 @@ def described(found: Forecast, target: float | None = None) -> Enough:
     ahead = tuple(Ahead(times * found.n, *found.at(times * found.n)) for times in TIMES)
     if target is None:
         return Enough(n=found.n, curve=curve, ahead=ahead)
-    towards = found.towards(target)
-    takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in towards.needed))
+    asking = found.for_target(target)
+    takes = Target(target, *(round(labels) if np.isfinite(labels) else None for labels in asking.needed))
     if takes.labels is not None and target > min(found.accuracy[-1], ahead[0].accuracy):
-        ahead = tuple(_towards(towards, each) for each in ahead)
+        ahead = tuple(_for_target(asking, each) for each in ahead)
     return Enough(n=found.n, curve=curve, ahead=ahead, target=takes)
 
 
-def _towards(towards: Towards, each: Ahead) -> Ahead:
+def _for_target(asking: TargetForecast, each: Ahead) -> Ahead:
     """With the likeliest accuracy of who asks for the target; the interval is what the labels alone allow."""
-    likely = towards.at(each.labels)
+    likely = asking.accuracy(each.labels)
     return Ahead(each.labels, likely, min(each.low, likely), max(each.high, likely))

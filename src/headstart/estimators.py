@@ -20,9 +20,10 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_
 from headstart.augment import for_recipe
 from headstart.classifier import Predictor
 from headstart.errors import DataError, UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor, Settings
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source, fit_frozen, learner_of, train_network
+from headstart.fitting import fit_frozen, learner_of, train_network
 from headstart.images import ImageSet, from_arrays
 from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir

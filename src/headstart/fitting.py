@@ -16,8 +16,8 @@ from headstart import outputs, records
 from headstart.classifier import Classifier
 from headstart.conformal import Conformal
 from headstart.division import by_folds, keep_together, prepare
-from headstart.engines import EngineChoice, choose
 from headstart.errors import NotConverged, UserError
+from headstart.feature_source import feature_source
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST, marks
 from headstart.features.extract import Extractor, Settings
@@ -26,29 +26,24 @@ from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor, views_of
 from headstart.fitted import Fitted
 from headstart.heads import Head
-from headstart.images import ImageSet, Probe
+from headstart.images import ImageSet
 from headstart.images.parts import part_rows, rows_in
 from headstart.images.usable import keep_usable
 from headstart.learner import Learner
 from headstart.logits import full_logits
 from headstart.novelty import Novelty
 from headstart.pictures import Pictures
-from headstart.preprocess import LEAST, Preprocess
 from headstart.progress import Progress, silent
-from headstart.recipe import AUTO, TRAINED, Recipe
+from headstart.recipe import AUTO, Recipe
 from headstart.sharded import Sharded
 from headstart.views import Views
 
 if TYPE_CHECKING:
-    from headstart.backbones import BaseBackbone
-    from headstart.engines.int8 import Calibration
     from headstart.heads.dense import DenseHead
     from headstart.training.checkpoint import Keeper
     from headstart.tuning.rows import TrainingRows
     from headstart.tuning.training_split import TrainingSplit
 
-PIXEL_SIDE = 64
-"""Side of the pictures of the raw-pixel arm when they have no common small size of their own."""
 FEWEST_BROUGHT = 20
 """Pictures of a part for a temperature or a threshold below which it would be a coin's toss."""
 STATE = "training"
@@ -268,74 +263,6 @@ def labelled(images: ImageSet, extraction: Extraction, views: ViewExtractor, tra
     stacked = views.beside(X[:train], images.take(images.parts == "train"), training) if training and train else None
     told, groups = marks(extraction.contents[: train + val]), extraction.copies.together[: train + val]
     return Pictures(X, images.labels[: train + val], val, stacked, groups=groups, marks=told)
-
-
-def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
-    """The backbone and preprocessing that a recipe asks for, with size and range of values settled by these pictures.
-
-    Raises UserError when the network cannot take pictures of that size, with the sizes that work.
-    """
-    size, white = recipe.backbone.image_size, images.white()
-    if recipe.method == "pixels":
-        return FeatureSource(replace(_pixel_preprocess(images, size), white=white, decode=recipe.data.decode))
-    from headstart.backbones import encoders, resolve
-
-    chosen = recipe.backbone
-    weights = "none" if recipe.method == "scratch" else chosen.weights
-    backbone: BaseBackbone = resolve(chosen.name, weights, seed=recipe.seed)
-    grey, decode = chosen.grey or backbone.preprocess.grey, recipe.data.decode
-    preprocess = replace(backbone.preprocess, grey=grey, white=white, decode=decode)
-    preprocess = sized(backbone, preprocess, size, images.probe())
-    if size is not None and size < LEAST:
-        raise UserError(f"image_size={size} is too small for a network; give {LEAST} or more.")
-    wanted = (preprocess.height, preprocess.width)
-    own = (backbone.preprocess.height, backbone.preprocess.width)
-    backbone = backbone.at(wanted)
-    layer = encoders.usual_layer(backbone.architecture) if chosen.layer == AUTO else chosen.layer
-    if wanted != own:
-        backbone.check(layer, wanted)
-        if size is None and backbone.fixed_size is not None:
-            note = encoders.told(backbone.architecture, own, wanted)
-            backbone = replace(backbone, notes=(*backbone.notes, note))
-    engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
-    return FeatureSource(preprocess, backbone, layer, engine, calibration=_calibration(engine, recipe, images))
-
-
-def _calibration(engine: EngineChoice, recipe: Recipe, images: ImageSet) -> Calibration | None:
-    """What int8 is calibrated on: pictures that are no test pictures."""
-    if engine.precision != "int8":
-        return None
-    if recipe.method in TRAINED:
-        raise UserError(
-            f"precision=int8 is for frozen features; method={recipe.method} trains in float32: leave it out."
-        )
-    from headstart.engines.int8 import Calibration
-
-    return Calibration.of(images.take(np.flatnonzero(images.parts != "test")))
-
-
-def sized(backbone: BaseBackbone, preprocess: Preprocess, size: int | None, probe: Probe) -> Preprocess:
-    """The size rule, or the side that the user asked for; small pictures are shown whole either way.
-
-    A network that is made for one size keeps it unless another pays (see `backbones.encoders`) or is asked for.
-    """
-    chosen = preprocess.for_images(probe)
-    if (own := backbone.fixed_size) is None:
-        return chosen if size is None else chosen.resized(size)
-    wanted = backbone.usual_size(small=chosen != preprocess) if size is None else (size, size)
-    return preprocess if wanted == own else chosen.resized(wanted)
-
-
-def _pixel_preprocess(images: ImageSet, size: int | None) -> Preprocess:
-    """Native pixels where the pictures are small and of one size; else the whole picture at 64 x 64."""
-    probe = images.probe()
-    native = size is None and probe.uniform and max(probe.height, probe.width) <= 96
-    height, width = (probe.height, probe.width) if native else (size or PIXEL_SIDE, size or PIXEL_SIDE)
-    channels = 1 if probe.grey else 3
-    return Preprocess(
-        height=height, width=width, crop_pct=1.0, interpolation="bilinear",
-        mean=(0.0,) * channels, std=(1.0,) * channels, color="L" if probe.grey else "RGB",
-    )  # fmt: skip
 
 
 def learner_of(recipe: Recipe) -> Learner:

@@ -242,7 +242,7 @@ def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled
 
     Takes labelled and unlabelled pictures. Raises UserError when `out` has another ending than .npz or .parquet.
     """
-    from headstart.fitting import feature_source
+    from headstart.feature_source import feature_source
 
     out = expanded(out)
     check_features_out(out, recipe.data.source)

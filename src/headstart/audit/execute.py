@@ -14,10 +14,10 @@ from headstart.audit.checks import CHECKS
 from headstart.audit.findings import Finding, Material
 from headstart.backbones import catalog_rows, names
 from headstart.errors import DataError, UnknownName, UserError
+from headstart.feature_source import feature_source
 from headstart.features.copies import COMPARED
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, load, select, with_test
 from headstart.images.options import Reading
 from headstart.phrases import plural

@@ -8,7 +8,7 @@ from headstart.cluster.connect import connected
 from headstart.cluster.pool import Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import ExtractRows, shippable
 from headstart.errors import DataError
-from headstart.fitting import feature_source
+from headstart.feature_source import feature_source
 from headstart.images import load
 from headstart.paths import absolute
 from headstart.progress import Progress, silent

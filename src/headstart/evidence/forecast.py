@@ -71,18 +71,18 @@ class Forecast:
         value, low, high = (1 - min(float(np.exp(each)), self.guess) for each in errors)
         return value, low, high
 
-    def towards(self, target: float) -> Towards:
+    def for_target(self, target: float) -> TargetForecast:
         """The curves as one who asks for a target sees them: times the prior of how many doublings a target takes."""
         shapes = np.log(_shape(np.exp2(DOUBLINGS), self.floors[:, None], self.powers[:, None]))
         level = np.log(max(1 - target, 1e-9)) - shapes
         off = (level - self.level[:, None]) / self.spread[:, None]
         fit = np.log(np.maximum(self.weights, 1e-300))[:, None] - 0.5 * off**2
         weights = np.exp(fit - fit.max()) / (1 + ((DOUBLINGS - ASKED) / ASKED_SPREAD) ** 2)
-        return Towards(self, target, weights / weights.sum(), level)
+        return TargetForecast(self, target, weights / weights.sum(), level)
 
 
 @dataclass(frozen=True, eq=False)
-class Towards:
+class TargetForecast:
     """The curves of a forecast that reach a target after each of `DOUBLINGS`: their weights and log E, both (g, d)."""
 
     forecast: Forecast
@@ -104,16 +104,16 @@ class Towards:
         best, low, high = (self.forecast.n * 2.0**each if 2.0**each <= FARTHEST else np.inf for each in found)
         return float(best), float(low), float(high)
 
-    def at(self, labels: float) -> float:
-        """Median of the accuracy after so many labels.
+    def accuracy(self, labels: float) -> float:
+        """Its median after so many labels.
 
         At most the target where `needed` says more labels, and at least that where it says at most so many.
         """
-        of = self.forecast
-        errors = (self.level + np.log(_shape(labels / of.n, of.floors, of.powers))[:, None]).ravel()
+        curves = self.forecast
+        errors = (self.level + np.log(_shape(labels / curves.n, curves.floors, curves.powers))[:, None]).ravel()
         order = np.argsort(errors)
         middle = np.interp(0.5, np.cumsum(self.weights.ravel()[order]), errors[order])
-        likely = 1 - min(float(np.exp(middle)), of.guess)
+        likely = 1 - min(float(np.exp(middle)), curves.guess)
         return max(likely, self.target) if self.needed[0] <= labels else min(likely, self.target)
 
 

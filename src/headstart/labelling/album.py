@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from headstart.audit.execute import AuditRequest, chosen
 from headstart.errors import DataError
+from headstart.feature_source import feature_source
 from headstart.features.copies import MOST, marks
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, Limits, Refusal, load
 from headstart.images.cures import cured
 from headstart.images.options import Reading

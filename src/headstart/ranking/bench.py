@@ -11,9 +11,9 @@ import numpy as np
 from headstart.backbones.spelling import Spelled, unloaded
 from headstart.backbones.weights_files import KINDS
 from headstart.errors import DataError, HeadstartError, UserError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, load
 from headstart.progress import Progress, silent
 from headstart.ranking.candidates import Candidate, resolve_candidates

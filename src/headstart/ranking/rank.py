@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UserError
+from headstart.feature_source import feature_source
 from headstart.features.copies import MOST, led
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
-from headstart.fitting import feature_source
 from headstart.images import ImageSet
 from headstart.images.cures import list_cures
 from headstart.images.usable import keep_usable

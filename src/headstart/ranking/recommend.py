@@ -16,9 +16,9 @@ from headstart.backbones import catalog_rows, memory
 from headstart.backbones.sources import Architecture, find
 from headstart.engines import choose
 from headstart.errors import HeadstartError
+from headstart.feature_source import feature_source
 from headstart.features.extract import Extractor
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source
 from headstart.images import ImageSet, from_arrays
 from headstart.preprocess import SMALL
 from headstart.progress import Progress, silent

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from headstart import machine, outputs, records
 from headstart.backbones.spelling import unloaded
 from headstart.errors import HeadstartError, UnknownName, UserError
+from headstart.feature_source import feature_source
 from headstart.features.auto import with_augment
 from headstart.features.copies import MOST
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
-from headstart.fitting import feature_source, learner_of
+from headstart.fitting import learner_of
 from headstart.images.looks import Looks, look_at
 from headstart.paths import features_dir
 from headstart.progress import Progress, silent
