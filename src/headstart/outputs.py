@@ -1,7 +1,4 @@
-"""Where results go: a folder or a file that can be written, and that replaces nothing of the user's or of another run.
-
-All of it is checked before any work, and raises UserError with what to do.
-"""
+"""Where results may be written: checked before any work, so that nothing of the user's or of another run is lost."""
 
 from __future__ import annotations
 
@@ -22,23 +19,23 @@ OWN = {
     "manifest.json", "export.json", "golden.safetensors", "learning_rates.csv", "study.csv", "study.parquet",
     "predictions.parquet",
 }  # fmt: skip
-"""Files of the folders that are written here, which nothing else is written over."""
+"""Files in folders written by this package, which nothing else may overwrite."""
 OWN_FOLDERS = {"bundle", "cells", "maps", "training"}
-"""Folders in such folders, where nothing else is written at all."""
+"""Folders in such folders, in which nothing else may be written."""
 BUNDLE = ("manifest.json", "head.safetensors")
 MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("study.toml", "cells"),
          ("ranking.json", "ranking.html"), ("audit.json", "audit.csv"), ("explanations.json", "maps"), BUNDLE,
          ("export.json", "golden.safetensors"))  # fmt: skip
-"""What is in such a folder, by its kind."""
+"""How each kind of such folder is recognised: by two files in it."""
 _made: set[Path] = set()
 """The folders that `unused` made in this process."""
 
 
 def claim(folder: Path, what: str = "run", file: str = "recipe.toml", beside: Collection[str] = (REFUSED,)) -> Path:
-    """The folder, new or an earlier one's to write anew; it is made when the first file is written.
+    """Check that a folder may be written, and return it; it is created with the first file.
 
-    An earlier run (`what`) is known by its `file`, and files that may be there without it are named in `beside`. Raises
-    UserError when the folder holds something else, so that nothing of the user's is overwritten.
+    It may be new, empty, or hold an earlier run (`what`), recognised by its `file`, which is written anew. Files named
+    in `beside` may be there without that. Raises UserError when the folder holds anything else.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out={folder} is a file; name a folder.")
@@ -53,19 +50,16 @@ def output_folder(
     out: str | os.PathLike[str] | None, default: Path, *data: object, what: str = "run", file: str = "recipe.toml",
     beside: Collection[str] = (REFUSED,),
 ) -> Path:  # fmt: skip
-    """The folder to write: `out` as `claim` has it, else the first `unused` one; never within a folder of `data`.
-
-    Raises UserError.
-    """
+    """The folder to write: `out`, which `claim` checks, or the first `unused` one; never inside a folder of `data`."""
     folder = default if out is None else claim(expanded(out), what, file, beside)
     check_outside(folder, *data)
     return unused(folder) if out is None else folder
 
 
 def check_outside(place: Path, *data: object) -> None:
-    """Raise UserError when `place` is within a folder of pictures, of `data` or of lists in it.
+    """Raise UserError when `place` is inside a folder of pictures: `data`, or one of the lists in it.
 
-    Its next reader would take a folder for a class there, and a file for a picture.
+    The next reader of those pictures would take a folder for a class, and a file for a picture.
     """
     for root in _paths(data):
         if root.is_dir() and root.resolve() in place.resolve().parents:
@@ -76,14 +70,14 @@ def check_outside(place: Path, *data: object) -> None:
 
 
 def check_apart(folder: Path, *inputs: object) -> None:
-    """Raise UserError when one of the inputs is in a folder that will be written anew."""
+    """Raise UserError when one of the inputs lies in a folder that is about to be written anew."""
     for path in _paths(inputs):
         if path.exists() and folder.resolve() in path.resolve().parents:
             raise UserError(f"{path} is read here, and {folder} would be written anew; name another `out`.")
 
 
 def _paths(given: object) -> Iterator[Path]:
-    """The paths among what is given; pictures in memory are none."""
+    """The paths among the values given, which may be nested lists; pictures in memory have none."""
     if isinstance(given, list | tuple):
         for each in given:
             yield from _paths(each)
@@ -94,8 +88,8 @@ def _paths(given: object) -> Iterator[Path]:
 def unused(folder: Path, taken: Callable[[Path], bool] = lambda _: True) -> Path:
     """The folder, or the first of folder-2, folder-3, ... that does not exist: a run without --out replaces none.
 
-    It is made at once, so that another that starts at the same time takes the next. One that is there and not `taken`
-    is gone on with.
+    It is created at once, so that a run started at the same time takes the next. An existing one that is not `taken` is
+    used again.
     """
     check_writable(folder)
     found, number = folder, 1
@@ -114,7 +108,7 @@ def unused(folder: Path, taken: Callable[[Path], bool] = lambda _: True) -> Path
 
 @contextlib.contextmanager
 def given_back(folder: Path) -> Iterator[None]:
-    """What fails before it has written anything leaves no empty folder, if `unused` made it."""
+    """Remove the folder that `unused` made if the work fails before it has written anything."""
     try:
         yield
     except BaseException:
@@ -126,10 +120,7 @@ def given_back(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def listing_refused(folder: Path) -> Iterator[None]:
-    """Where too few pictures could be used, those that could not are listed in the folder and the error says so.
-
-    What fails without such a list gives its folder back.
-    """
+    """As `given_back`; but if too few pictures can be used, list the others in the folder, and say so in the error."""
     try:
         with given_back(folder):
             yield
@@ -141,7 +132,7 @@ def listing_refused(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path, out: Path | None = None) -> None:
-    """Raise UserError, before any work, when nothing can be written in `folder`; it is not made."""
+    """Raise UserError when nothing can be written in `folder`, which is not created."""
     try:
         shared.check_writable(folder)
     except OSError as error:
@@ -149,9 +140,9 @@ def check_writable(folder: Path, out: Path | None = None) -> None:
 
 
 def check_file(out: Path, kinds: Sequence[str], *inputs: object) -> str:
-    """The ending of `out`, one of `kinds`; raises UserError, before any work, when no such file can be written.
+    """The ending of `out`, one of `kinds`. Raises UserError when no such file can be written.
 
-    Nothing is written over one of the `inputs`, paths or lists of them, nor over a file of a run or its like.
+    Nor may it replace one of the `inputs` (paths, or lists of them) or a file that belongs to a run.
     """
     kind = out.suffix.lower()
     if kind not in kinds:
@@ -168,7 +159,7 @@ def check_file(out: Path, kinds: Sequence[str], *inputs: object) -> str:
 
 
 def check_own(place: Path) -> None:
-    """Raise UserError where a file or folder is, or would be, a run's own, or a study's, a bundle's and so on."""
+    """Raise UserError when a file or folder belongs to a run, a study, a bundle or the like, or would be inside one."""
     whole = place.resolve()
     for folder in (whole, *whole.parents):
         kinds = [names for names in MARKS if all((folder / name).exists() for name in names)]
@@ -178,7 +169,7 @@ def check_own(place: Path) -> None:
 
 
 def refusal(error: OSError) -> str:
-    """What the system says against writing a file, as a clause that names the place and, of a full disk, its room."""
+    """Why the system refuses to write a file: a clause that names the place and, of a full disk, the room left."""
     place = Path(error.filename2 or error.filename or ".")
     number = shared.full(error)
     if number == errno.EFBIG:
@@ -189,9 +180,9 @@ def refusal(error: OSError) -> str:
 
 
 def make(folder: Path, *, new: bool = False) -> None:
-    """Create a folder and its parents; raises UserError when the disk does not allow it.
+    """Create a folder and its parents. Raises UserError when the disk does not allow it.
 
-    Where it must be `new`, FileExistsError if there is something of its name.
+    If it must be `new`, raises FileExistsError when the name is taken.
     """
     try:
         folder.mkdir(parents=True, exist_ok=not new)
