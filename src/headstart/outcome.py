@@ -34,6 +34,7 @@ IN_EIGHT_BITS = (
     "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says of a "
     "picture can differ a little from predictions.csv."
 )
+IN_SHORT = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
 TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
 
 
@@ -160,8 +161,7 @@ class Outcome:
             same = own & np.isin(copies.same, copies.same[fitted])
             left = np.flatnonzero(own & ~leaked)
             scored = score(self.images.labels[left], self.probabilities[left], self.images.classes) if len(left) else {}
-            kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
-            without = {key: scored[key] for key in kept} if scored else None
+            without = {key: scored[key] for key in IN_SHORT} if scored else None
             found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without)
         return found
 
@@ -287,8 +287,7 @@ class Outcome:
             answers = apply_temperature(record.frozen_folds, 1.0)
             scored["cv"] = score(self.images.labels[self._crossed], answers, classes)
             scored["cv"]["accuracy_low"], scored["cv"]["accuracy_high"] = self._crossed_interval(answers)
-        kept = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
-        return {**record.report, "frozen": {part: {key: s[key] for key in kept} for part, s in scored.items()}}
+        return {**record.report, "frozen": {part: {key: s[key] for key in IN_SHORT} for part, s in scored.items()}}
 
     def _about(self, name: str) -> AboutRun:
         source, recipe = self.fitted.classifier.source, self.fitted.recipe

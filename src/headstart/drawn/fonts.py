@@ -63,7 +63,7 @@ def mask(path: Path, character: str) -> Mask | None:
     trial = _font(path, TRIAL)
     left, top, right, bottom = trial.getbbox(character)
     extent = max(right - left, bottom - top)
-    if extent <= 0 or not _has(path, character):
+    if extent <= 0 or _ink(path, character) == _missing(path):
         return None
     return _centred(_font(path, max(4, round(TRIAL * BOX / extent))), character)
 
@@ -89,10 +89,6 @@ def _font(path: Path, size: int) -> FreeTypeFont:
 def _ink(path: Path, character: str) -> bytes:
     drawn = _font(path, TRIAL).getmask(character)
     return bytes(str(drawn.size), "ascii") + bytes(drawn)
-
-
-def _has(path: Path, character: str) -> bool:
-    return _ink(path, character) != _missing(path)
 
 
 @lru_cache(maxsize=1024)

@@ -76,12 +76,9 @@ class TrainingPictures:
         for i, row in enumerate(similar):
             if i < len(without) and without[i] in self.seen:
                 row[[content == without[i] for content in self.contents]] = -np.inf
-            order = np.argsort(-row, kind="stable")[:k]
-            found.append([self._neighbour(int(j), row[j]) for j in order if np.isfinite(row[j])])
+            order = [j for j in np.argsort(-row, kind="stable")[:k].tolist() if np.isfinite(row[j])]
+            found.append([Neighbour(self.names[j], self.labels[j], round(float(row[j]), 4)) for j in order])
         return found
-
-    def _neighbour(self, j: int, similarity: float) -> Neighbour:
-        return Neighbour(self.names[j], self.labels[j], round(float(similarity), 4))
 
     def picture(self, name: str, preview: int) -> Image.Image | None:
         """A training picture to be shown at so many pixels; None where it cannot be read, or is another by now."""

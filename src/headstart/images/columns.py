@@ -81,12 +81,8 @@ def labels_in(y: Any) -> NDArray[Any]:
         raise DataError(
             f"y mixes labels that do not sort ({kinds}): make them of one kind, as y.astype(str)."
         ) from None
-    check_whole(filter(_is_text, distinct.tolist()), "y")
+    check_whole((value for value in distinct.tolist() if isinstance(value, str)), "y")
     return labels
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _missing(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -25,7 +25,8 @@ def with_test(images: ImageSet, test: ImageSet, classes: Iterable[str] | None = 
     left = len(test) - len(judged)
     judged = judged if classes is None else _only(judged, {nfc(str(name).strip()) for name in classes})
     if (judged.labels < 0).any():
-        raise DataError(f"{test.title}: the test pictures need labels, and '{_first_unlabelled(judged)}' has none.")
+        first = judged.names[int(np.argmax(judged.labels < 0))]
+        raise DataError(f"{test.title}: the test pictures need labels, and '{first}' has none.")
     place = {nfc(name): k for k, name in enumerate(images.classes)}
     for k in np.unique(judged.labels):
         if nfc(test.classes[k]) not in place:
@@ -69,7 +70,3 @@ def _notes(data: str, own: int, test: str, left: int) -> list[str]:
     if own:
         notes.append(f"The own test part of {data}, {plural(own, 'picture')}, is not used.")
     return notes
-
-
-def _first_unlabelled(images: ImageSet) -> str:
-    return images.names[int(np.argmax(images.labels < 0))]

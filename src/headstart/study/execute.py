@@ -190,6 +190,9 @@ class _Work:
             fit = self._networks if arm.trained else self._features
             with closing(fit(arm, source, kept, found)) as cells:  # an interrupt ends workers at once
                 for cell in cells:
+                    if isinstance(cell, str):
+                        found.failed = cell
+                        continue
                     found.cells[cell.size, cell.repeat] = cell
                     self._advance(
                         f"{arm.name}: {cell.size} per class, repeat {cell.repeat + 1}, accuracy {cell.accuracy:.3f}"
@@ -223,8 +226,8 @@ class _Work:
 
     def _features(
         self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
-    ) -> Generator[Cell, None, None]:
-        """Cells of an arm whose features are extracted once."""
+    ) -> Generator[Cell | str, None, None]:
+        """Cells of an arm whose features are extracted once, or why one could not be fitted."""
         ready, pending = self._pending(arm, kept)
         yield from ready
         found.about = kept.about() or {}
@@ -237,10 +240,8 @@ class _Work:
         kept.keep_about(found.about)
         cells = _FeatureCells(arm.recipe, self.drawn, extraction.features, extraction.copies.together)
         for _, cell in (self.spread or in_turn)(cells, pending):
-            if isinstance(cell, str):
-                found.failed = cell
-                continue
-            kept.keep(cell)
+            if isinstance(cell, Cell):
+                kept.keep(cell)
             yield cell
 
     def _extracted(self, arm: Arm, source: FeatureSource) -> Extraction:
@@ -255,8 +256,8 @@ class _Work:
 
     def _networks(
         self, arm: Arm, source: FeatureSource, kept: ArmFolder, found: ArmResults
-    ) -> Generator[Cell, None, None]:
-        """Cells of an arm that trains a network for each."""
+    ) -> Generator[Cell | str, None, None]:
+        """Cells of an arm that trains a network for each, or why one could not be fitted."""
         ready, pending = self._pending(arm, kept)
         yield from ready
         found.about = kept.about() or about_arm(arm, source, None)
@@ -276,10 +277,7 @@ class _Work:
             fitted = networks.fit_all(self.folder, pending, on_cpu, progress)
         with closing(fitted) as cells:
             for cell in cells:
-                if isinstance(cell, str):
-                    found.failed = cell
-                    continue
-                if self.spread is not None:  # the node that fitted it may have kept it elsewhere
+                if isinstance(cell, Cell) and self.spread is not None:  # its node may have kept it elsewhere
                     kept.keep(cell)
                 yield cell
 
