@@ -126,8 +126,10 @@ def main() -> None:
         f"Accuracy at 48 pixels, {len(limited):,} pictures: {100 * right['exact']:.2f}% decoded whole, "
         f"{100 * right['fast']:.2f}% decoded fast."
     )
-    notes.append("Features apart: root mean square and largest difference, in standard deviations of the features.")
-    Result("decoding", "Reading JPEG", tables, "its rate, in times of Pillow's", notes=notes).keep()
+    notes.append(
+        "Differences between features are the root mean square and the largest, in standard deviations of the features."
+    )
+    Result("decoding", "Reading JPEG", tables, "its rate as a multiple of Pillow's", notes=notes).keep()
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ def memory(threads: int, largest: int) -> list[Row]:
         if n == 64:
             continue
         found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
-        beside = f"beside pictures of {found['given_mb']:,.0f} MB and a result of {found['result_mb']:,.0f} MB"
+        beside = f"in addition to {found['given_mb']:,.0f} MB of pictures and {found['result_mb']:,.0f} MB of results"
         rows.append(Row(f"{n:,} pictures", [found["beside_mb"]], "MB", note=beside))
         print(f"  {rows[-1].what}: {rows[-1].middle:.0f} MB", flush=True)
     return rows
@@ -256,10 +256,11 @@ def main() -> None:
     flat = max(row.middle for row in held) / min(row.middle for row in held)
     floors.append((f"memory flat within 10%: the most is {flat:.2f} times the least", flat <= 1.1))
     Result(
-        "extraction", "Extraction", tables, "Headstart's rate, in times of its rate", floors,
+        "extraction", "Extraction", tables, "Headstart's rate as a multiple of this one", floors,
         [
-            "The limit is the slower of the fastest bare decoding and the fastest bare OpenVINO loop of a round.",
-            "PyTorch, ONNX Runtime and Keras are given decoded pictures; Headstart reads, decodes and stores as well.",
+            "The limit is the slower one of the fastest bare decoding and the fastest bare OpenVINO loop in a round.",
+            "PyTorch, ONNX Runtime and Keras get pictures that are already decoded; Headstart also reads, decodes "
+            "and stores them.",
         ],
     ).keep()  # fmt: skip
 

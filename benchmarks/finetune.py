@@ -174,7 +174,10 @@ def main() -> None:
         if name in middle
     ]
     title = f"An epoch of the last {asked.unfreeze} blocks of {asked.backbone}, {len(images)} pictures"
-    notes_of_all = [f"Cut behind {place.body.source}; {plan.threads} training threads, the fastest of those tried."]
+    notes_of_all = [
+        f"The network is cut after {place.body.source}. Number of training threads: {plan.threads}, the fastest of "
+        "those tried."
+    ]
     Result(
         "finetune", "Fine-tuning", {title: lines}, "how many times as fast stored activations are", floors, notes_of_all
     ).keep()

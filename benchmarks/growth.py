@@ -158,16 +158,17 @@ def main() -> None:
             )
         time_b = float(np.median([exponent(sizes, [each["seconds"] for each in turn]) for turn in found]))
         memory_b = float(np.median([exponent(sizes, [each["peak_mb"] for each in turn]) for turn in found]))
-        told = f"{stage}: time grows with the power {time_b:.2f}, peak memory with {memory_b:.2f}"
+        told = f"{stage}: time grows with power {time_b:.2f}, peak memory with power {memory_b:.2f}"
         print(told, flush=True)
         tables[told] = rows
         if stage in PICTURES:
             floors.append((f"{stage}: no worse than linear in pictures: {time_b:.2f}", time_b <= 1.1))
         bends.append(told)
     Result("growth", "Cost as work grows", tables, "", floors, [
-        "Near copies: every picture is compared with every other, by products of matrices, up to 20,000 pictures of a "
-        "fit and 40,000 of an audit; beyond, they are not looked for.",
-        "Fit by pictures changes its way at 5,000 rows: a tenth is held out in place of five folds.",
+        "Near copies: every picture is compared with every other, by matrix products, up to 20,000 pictures in a fit "
+        "and "
+        "40,000 in an audit. With more pictures, near copies are not searched for.",
+        "Fit by pictures changes its method at 5,000 rows: it holds out a tenth instead of using five folds.",
     ]).keep()  # fmt: skip
 
 

@@ -299,9 +299,10 @@ def main() -> None:
         rounds = asked.rounds if n < HELD_FROM else 1
         rows = by_turns(names, problem, asked.C, rounds, asked.threads, choice=True)
         floor(f"{problem.replace('x', ' x ')}, C chosen", rows, 5)
-    Result("logistic", "Heads: logistic regression", tables, "its time, in times of Headstart's", floors, [
-        f"newton-cholesky is left out beyond {DENSE:,} weights. Scaling is within the measured time. Who does not come "
-        "within 1e-6 of the least objective at any of the tolerances tried is left out.",
+    Result("logistic", "Heads: logistic regression", tables, "its time as a multiple of Headstart's", floors, [
+        f"newton-cholesky is left out beyond {DENSE:,} weights. The measured time includes scaling the features. "
+        "Solvers "
+        "that do not come within 1e-6 of the lowest objective at any of the tolerances tried are left out.",
     ]).keep()  # fmt: skip
 
 

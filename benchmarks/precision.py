@@ -90,10 +90,10 @@ def main() -> None:
     told = (
         []
         if "VNNI" in machine()
-        else ["This processor has no VNNI, without which a product of bytes takes three instructions."]
+        else ["This processor has no VNNI instructions; without them, multiplying bytes takes three instructions."]
     )
     Result(
-        "precision", "Extraction in int8", {title: rows}, "float32's rate, in times of its rate", floors, told
+        "precision", "Extraction in int8", {title: rows}, "float32's rate as a multiple of this one", floors, told
     ).keep()
 
 

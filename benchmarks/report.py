@@ -18,51 +18,59 @@ ORDER = (
 PAGE, PLOT = HERE.parent / "docs" / "benchmarks.md", HERE.parent / "docs" / "images" / "benchmarks.svg"
 HEAD = """# Benchmarks
 
-How long Headstart takes, beside what a user would write or pick instead. `make bench` measures everything again and
-writes this page; `benchmarks/README.md` says how. Whatever is compared ran by turns in one session on one machine. A
-figure is the median over the rounds, with the least and the most in brackets; ratios are taken within a round. Seconds
-are those of this machine, ratios carry further.
+How long does Headstart take, compared with what you would otherwise write yourself or use instead? `make bench`
+measures everything again and writes this page; `benchmarks/README.md` explains how. Everything that is compared took
+turns in one session on one machine. Each figure is the median over the rounds, with the lowest and the highest in
+brackets; ratios are computed within a round. The seconds are those of this machine; the ratios should carry over
+better to others.
 """
 
 WHY = {
     "4 times as fast as features predicted once": (
-        "of 39 s on an idle machine 25 are the network at work on both cores, within a few percent of a bare OpenVINO "
-        "loop, and 8 open it: imports of PyTorch, torchvision and timm (5.5 s) and its conversion, once for a network"
+        "On an idle machine it takes 39 s. For 25 of these the network is at work on both cores, within a few"
+        " percent of a bare OpenVINO loop; opening it takes 8 (importing PyTorch, torchvision and timm, 5.5 "
+        "s, and converting it, once per network)"
     ),
     "mobilenetv2_100: 0.95 of the limit": (
-        "the limit takes the slower of network and decoding, as if each had the cores for itself. On two cores their "
-        "times add up: with 168 images/s of the network and 755 decoded that makes 137, and Headstart did 141"
+        "The limit is the slower of network and decoding, as if each had the cores to itself. On two cores "
+        "their times add up: with 168 images/s for the network and 755 for decoding, 137 are possible, and "
+        "Headstart did 141"
     ),
     "memory flat": (
-        "a picture takes 0.6 kB beside its pixels and its row: name, label, part, digest and their places; and 2,000 "
-        "have fewer rows on their way to the disk than there may be"
+        "A picture takes 0.6 kB in addition to its pixels and its row, for its name, label, part, digest and "
+        "their places; and with 2,000 pictures, fewer rows are on their way to the disk than the most there "
+        "can be"
     ),
     "2000 x 1280 x 2, C": (
-        "half the time builds the curvature that makes ten steps enough; with two classes a step is so cheap that "
-        "scikit-learn's fifty take no longer. Ten classes, and the choice of C, are where it pays"
+        "Half the time goes into the curvature, which makes ten steps enough. With two classes a step is so "
+        "cheap that scikit-learn's fifty take no longer. It pays off with ten classes, and when C is chosen"
     ),
     "1600 x 12544 x 2, C": (
-        "most of the time is the product of the rows with themselves in float64, 32 billion operations; "
+        "Most of the time is spent multiplying the rows with themselves in float64, 32 billion operations; "
         "scikit-learn's best runs in float32"
     ),
     "3 times as fast per epoch as live": (
-        "training the three blocks takes 7.9 ms a picture either way, and OpenVINO computes what is before them in "
-        "4.6 ms: nothing that stores them can win more than 1.6 times"
+        "Training the three blocks takes 7.9 ms per picture either way, and OpenVINO computes everything "
+        "before them in 4.6 ms, so storing that cannot gain more than a factor of 1.6"
     ),
-    "headstart --help": "Python takes 0.02 s, the rest are imports of Typer and Rich, which draw the help",
+    "headstart --help": "Python takes 0.02 s, importing Typer and Rich (which draw the help) the rest",
     "fit on stored features": (
-        "1.4 s are imports (Matplotlib 0.6, for the report), 1.1 s the fit, 0.8 s reading 4,000 files to know them by "
-        "their content; the rest is the report"
+        "1.4 s are imports (0.6 s of it Matplotlib, for the report), 1.1 s the fit, 0.8 s reading 4,000 files"
+        " to recognise them by their content; the rest is the report"
     ),
-    "near copies": "every picture is compared with every other, and the products begin to show at 12,000 pictures",
+    "near copies": (
+        "Every picture is compared with every other, and at 12,000 pictures these comparisons begin to show"
+    ),
 }
-"""What holds a missed floor back, by the first words of the floor; measured on 26 November 2026."""
+"""Why a target was missed, by its first words; measured on 26 November 2026."""
 
 
 def told(floor: str, *, holds: bool) -> str:
-    """A floor, whether it holds, and if not, what is known of the reason."""
+    """A target, what was measured, whether that meets it, and if not, what is known of the reason."""
     why = next((why for first, why in WHY.items() if floor.startswith(first)), "")
-    return f"- Holds: {floor}." if holds else f"- Missed: {floor}{f' ({why})' if why else ''}."
+    target, _, measured = floor.rpartition(": ")
+    said = f"- {'Met' if holds else 'Missed'}: {target}. Measured: {measured}."
+    return said if holds or not why else f"{said} {why}."
 
 
 def number(value: float) -> str:
@@ -131,7 +139,7 @@ def plot(results: list[dict[str, Any]]) -> bool:
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.grid(axis="x", color="#e8ecf0")
     ax.set_axisbelow(True)
-    ax.set_xlabel("time, in times of Headstart's from a cold start")
+    ax.set_xlabel("time, as a multiple of Headstart's from a cold start")
     ax.spines[["top", "right", "left"]].set_visible(False)
     figure.tight_layout()
     PLOT.parent.mkdir(parents=True, exist_ok=True)
@@ -150,9 +158,13 @@ def main() -> None:
         raise SystemExit(f"{asked.results} holds no results: run the benchmarks first.")
     lines = HEAD.splitlines()
     if plot(results):
-        lines += ["", "![Time to a classifier, in times of Headstart's](images/benchmarks.svg)"]
+        lines += ["", "![Time to a classifier, as a multiple of Headstart's time](images/benchmarks.svg)"]
     floors = [holds for result in results for _, holds in result["floors"]]
-    lines += ["", f"{sum(floors)} of {len(floors)} floors hold; below, what holds the others back.", ""]
+    lines += [
+        "",
+        f"{sum(floors)} of {len(floors)} speed and memory targets are met; for the others, the reason is given below.",
+        "",
+    ]
     for result in results:
         lines += section(result)
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

@@ -107,7 +107,7 @@ def main() -> None:
         for row in rows
         if row.what in FLOORS
     ]
-    Result("startup", "Start-up", {"Seconds of a fresh process": rows}, "", floors, notes).keep()
+    Result("startup", "Start-up", {"Seconds in a fresh process": rows}, "", floors, notes).keep()
 
 
 if __name__ == "__main__":
