@@ -163,8 +163,8 @@ def main() -> None:
         ],
         [
             f"To save time, the peers ran two epochs on {each} pictures of each part, and one epoch on half of them. "
-            "The seconds for all pictures and 10 epochs are extrapolated: the cost per picture is the difference between "
-            "the two, the rest of an epoch is added for each epoch, and the rest of the process is added once.",
+            "The seconds for all pictures and 10 epochs are extrapolated: the cost per picture is the difference "
+            "between the two, the rest of an epoch is added for each epoch, and the rest of the process is added once.",
             "The peers' networks have random weights, which does not change the time. The accuracies of the two loops "
             "are those of their heads after 10 epochs on the same ImageNet features that Headstart uses, without their "
             "augmentation.",
