@@ -7,33 +7,39 @@ from typing import Annotated
 import typer
 
 DATA = (
-    "A folder with a folder for each class, a zip of one, a CSV or Parquet table, an IDX folder, an .npz, or a "
+    "A folder with one subfolder per class, a zip of it, a CSV or Parquet table, an IDX folder, an .npz, or a "
     "built-in name."
 )
 Data = Annotated[str, typer.Argument(help=DATA)]
 Layer = Annotated[
     str,
     typer.Option(
-        help="`pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`; `auto`: what its authors probe with."
+        help="Where to take the features from: `pooled`, `last_conv`, `cls`, `mean`, a layer by name, or `A+B`. "
+        "`auto`: the layer that the network's authors use for linear probes."
     ),
 ]
-ImageSize = Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")]
-EveryImageSize = Annotated[int | None, typer.Option(help="Side of every network's input in pixels.")]
-Classes = Annotated[str | None, typer.Option(help="Only these classes, by name, separated by commas.")]
-Limit = Annotated[int | None, typer.Option(help="At most this many pictures in all (stratified).")]
+ImageSize = Annotated[int | None, typer.Option(help="Input size of the network: the side in pixels.")]
+EveryImageSize = Annotated[int | None, typer.Option(help="Input size of every network: the side in pixels.")]
+Classes = Annotated[str | None, typer.Option(help="Use only these classes, by name, separated by commas.")]
+Limit = Annotated[int | None, typer.Option(help="Use at most this many pictures in total (stratified).")]
 Engine = Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
-MaxPixels = Annotated[int, typer.Option(help="Refuse a file with more pixels than this.")]
-Store = Annotated[bool, typer.Option(help="Keep features on disk and reuse them.")]
+MaxPixels = Annotated[int, typer.Option(help="Refuse files with more pixels than this.")]
+Store = Annotated[bool, typer.Option(help="Store features on disk and reuse them.")]
 FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Take pictures that are links out of the folder; else they are refused.")
+    bool,
+    typer.Option("--follow-links", help="Follow links that point outside the folder. By default, they are refused."),
 ]
-ImageColumn = Annotated[str | None, typer.Option(help="Of a table: the column of pictures, `image` if left out.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Of a table: the column of labels, `label` if left out.")]
+ImageColumn = Annotated[
+    str | None, typer.Option(help="If DATA is a table: the column with the pictures, by default `image`.")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="If DATA is a table: the column with the labels, by default `label`.")
+]
 Cluster = Annotated[
     str | None,
     typer.Option(
-        help="Work on a Ray cluster: `local` (started here), `auto` (the one this machine is part of), `HOST:PORT` or "
-        "`ray://HOST:PORT`."
+        help="Run on a Ray cluster: `local` (started on this machine), `auto` (the cluster it belongs to), "
+        "`HOST:PORT` or `ray://HOST:PORT`."
     ),
 ]

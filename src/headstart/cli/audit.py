@@ -20,29 +20,37 @@ if TYPE_CHECKING:
 
 def audit(
     data: arguments.Data,
-    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, that are the test.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="The network that looks for wrong labels and outliers; left out, the best whose weights are here, "
-            "`sprout` for small pictures."
+            help=(
+                "The network used to find wrong labels and outliers. By default, the best one whose weights are "
+                "on this machine; `sprout` for small pictures."
+            )
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
+    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as in `fit`.")] = "pretrained",
     fail_on: Annotated[
         str | None,
-        typer.Option("--fail-on", help="Exit with 1 where one of these checks finds something: `leak,broken`."),
+        typer.Option(
+            "--fail-on", help="Exit with code 1 if one of these checks finds something, for example `leak,broken`."
+        ),
     ] = None,
     clean: Annotated[
         Path | None,
         typer.Option(
             "--write-clean-table",
-            help="A new FILE.csv, for `fit`, of the pictures without those that are broken, of one colour, duplicates, "
-            "training pictures that leak, and labels in doubt outside the test.",
+            help=(
+                "Write a cleaned-up table for `fit` to a new FILE.csv. It leaves out broken pictures, pictures "
+                "of one colour, duplicates, training pictures that leak, and doubtful labels outside the test."
+            ),
         ),
     ] = None,
     limit: arguments.Limit = None,
-    seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of --limit.")] = 0,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
     max_pixels: arguments.MaxPixels = 50_000_000,
@@ -50,11 +58,11 @@ def audit(
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
     store: arguments.Store = True,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `audits`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The output folder; by default one under `audits`.")] = None,
 ) -> None:
-    """Find broken files, duplicates, leaks between parts, suspicious labels and odd pictures. Nothing is changed.
+    """Find broken files, duplicates, leaks between parts, doubtful labels and odd pictures. Changes nothing.
 
-    Writes audit.csv, audit.json and audit.html with the pictures.
+    Writes audit.csv, audit.json, and audit.html, which shows the pictures.
 
     Examples:
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.backbones.catalog import Row
 
 app = typer.Typer(
-    help="The networks: list the well-known ones, search all of timm and torchvision, show the layers of one, measure.",
+    help="List, search, download and time pretrained networks, get recommendations, or show a network's layers.",
     invoke_without_command=True,
 )
 
@@ -24,15 +24,19 @@ app = typer.Typer(
 Sort = Annotated[
     str | None,
     typer.Option(
-        help="`accuracy`: published top-1 on ImageNet of the default weights (timm's results table, torchvision's "
-        "metadata), those without one last; `speed`: fewest multiply-adds (`backbones bench` measures it here); "
-        "`size`: fewest parameters."
+        help=(
+            "Sort by `accuracy`: published ImageNet top-1 of the default weights (timm's results table, "
+            "torchvision's metadata), networks without one last; `speed`: fewest multiply-adds (to measure it "
+            "here, use `backbones bench`); or `size`: fewest parameters."
+        )
     ),
 ]
 Fits = Annotated[
-    int | None, typer.Option(min=1, help="Only networks whose own input is at most this many pixels high and wide.")
+    int | None, typer.Option(min=1, help="Only networks whose native input size is at most this many pixels.")
 ]
-MaxParams = Annotated[str | None, typer.Option(help="Only networks with at most so many parameters: 10M, 500k.")]
+MaxParams = Annotated[
+    str | None, typer.Option(help="Only networks with at most this many parameters, such as 10M or 500k.")
+]
 
 
 @app.callback()
@@ -42,11 +46,11 @@ def default(
     fits: Fits = None,
     max_params: MaxParams = None,
     recommend: Annotated[
-        bool, typer.Option("--recommend", help="A short list for your pictures, measured on this machine.")
+        bool, typer.Option("--recommend", help="Recommend a few networks for your pictures, timed on this machine.")
     ] = False,
-    images: Annotated[int, typer.Option(min=1, help="With --recommend: how many pictures there are.")] = 1000,
-    size: Annotated[int, typer.Option(min=8, max=4096, help="With --recommend: their side in pixels.")] = 400,
-    no_gpu: Annotated[bool, typer.Option("--no-gpu", help="With --recommend: for a machine without a GPU.")] = False,
+    images: Annotated[int, typer.Option(min=1, help="With --recommend: how many pictures you have.")] = 1000,
+    size: Annotated[int, typer.Option(min=8, max=4096, help="With --recommend: their size, the side in pixels.")] = 400,
+    no_gpu: Annotated[bool, typer.Option("--no-gpu", help="With --recommend: assume a machine without a GPU.")] = False,
 ) -> None:
     """List the well-known networks when no command is given.
 
@@ -87,13 +91,13 @@ def _recommend(images: int, size: int, *, gpu: bool) -> None:
 @app.command("list")
 def list_(
     pattern: Annotated[
-        str | None, typer.Argument(help="A name with * and ?, looked up in all of timm and torchvision.")
+        str | None, typer.Argument(help="A name pattern with * and ?, searched for in all of timm and torchvision.")
     ] = None,
     sort: Sort = None,
     fits: Fits = None,
     max_params: MaxParams = None,
 ) -> None:
-    """List networks: name, parameters, ImageNet accuracy, feature sizes, input size, multiply-adds, licence.
+    """List networks with parameters, ImageNet accuracy, feature sizes, input size, multiply-adds and licence.
 
     Examples:
 
@@ -145,10 +149,10 @@ def _table(rows: Sequence[Row]) -> None:
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Networks, as --backbone takes them.")],
-    out: Annotated[Path, typer.Option(help="The folder to write; what is in it stays.")],
+    names: Annotated[list[str], typer.Argument(help="Networks, named as for --backbone.")],
+    out: Annotated[Path, typer.Option(help="The output folder; files already in it are kept.")],
 ) -> None:
-    """Download networks to take along: weights, sidecars with their licences, checksums.
+    """Download networks for offline use: weights, sidecars with their licences, and checksums.
 
     Example: `headstart backbones fetch vit_small_patch14_dinov2.lvd142m mobilenetv2_100 --out weights`
     """
@@ -169,18 +173,20 @@ def bench_(
     backbones: Annotated[
         str,
         typer.Option(
-            help="Networks, with commas between them, as `rank` takes them; their weights are drawn at random unless "
-            "a file is named (`NAME@FILE`): the speed is the same."
+            help=(
+                "Networks, separated by commas, named as for `rank`. They get random weights unless you name a "
+                "file (`NAME@FILE`); the speed is the same."
+            )
         ),
     ] = "sprout,squeezenet1_0,mobilenetv2_100,resnet18,resnet50",
-    limit: Annotated[int, typer.Option(min=1, help="How many of the pictures, spread over all.")] = 64,
+    limit: Annotated[int, typer.Option(min=1, help="How many pictures to use, spread over all of them.")] = 64,
     image_size: arguments.EveryImageSize = None,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
 ) -> None:
-    """Measure images/s on this machine, from file to features: decoding and resizing included.
+    """Measure speed on this machine in images/s, from file to features, including decoding and resizing.
 
     Example: `headstart backbones bench photos --backbones mobilenetv2_100,resnet50`
     """
@@ -215,9 +221,9 @@ def bench_(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A network by name, or FILE.onnx.")],
-    every: Annotated[bool, typer.Option("--all", help="Every module, not the blocks alone.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every module, not only the blocks.")] = False,
 ) -> None:
-    """Print the layers of a network with their shapes, as `--layer` takes them.
+    """Print the layers of a network and their shapes, under the names that `--layer` accepts.
 
     Example: `headstart backbones show mobilenetv2_100`
     """

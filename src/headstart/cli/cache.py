@@ -12,12 +12,12 @@ from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
 from headstart.phrases import plural
 
-app = typer.Typer(help="The stored features: list, check, delete, limit.", no_args_is_help=True)
+app = typer.Typer(help="Manage the stored features: list, check, delete or limit them.", no_args_is_help=True)
 
 
 @app.command()
 def info() -> None:
-    """List the stored spaces: network, layer, picture size, rows, bytes and last use."""
+    """List what is stored, with network, layer, picture size, rows, bytes and last use."""
     from datetime import datetime
 
     from headstart.cli import show
@@ -54,7 +54,7 @@ def _within(space: Mapping[str, Any], section: str, key: str) -> Any:
 
 @app.command()
 def verify() -> None:
-    """Check every stored row against its checksum. Exit code 1 if any is damaged; such rows are computed again."""
+    """Check every stored row against its checksum. If any is damaged, the exit code is 1; such rows are recomputed."""
     from headstart.features.spaces import list_spaces, verify
     from headstart.paths import features_dir
 
@@ -80,11 +80,11 @@ def verify() -> None:
 @app.command()
 def clear(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids as `headstart cache info` shows them; all, if none is named.")
+        list[str] | None, typer.Argument(help="Ids as shown by `headstart cache info`; by default all.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete stored features. They can be computed again."""
+    """Delete stored features. They are computed again when needed."""
     from headstart.cli import show
     from headstart.features.spaces import clear, list_spaces
     from headstart.paths import features_dir
@@ -99,12 +99,12 @@ def clear(
 @app.command()
 def limit(
     size: Annotated[
-        str | None, typer.Argument(help="The most that may be stored, as 20G or 500M; `none` for no limit.")
+        str | None, typer.Argument(help="The most disk space to use, such as 20G or 500M; `none` for no limit.")
     ] = None,
 ) -> None:
-    """Limit the room that stored features take; without SIZE, tell the limit.
+    """Limit the disk space of stored features, or show the limit if you give no SIZE.
 
-    Over it, spaces are deleted whenever an extraction ends, the least recently used first. What was used last stays.
+    Above the limit, the least recently used features are deleted whenever an extraction ends. What was used last stays.
 
     Example: `headstart cache limit 20G`
     """
@@ -124,7 +124,7 @@ def limit(
 
 @app.command()
 def compact() -> None:
-    """Give back the room that stored features no longer need, and delete what was set aside as damaged."""
+    """Free the disk space that stored features no longer need, and delete what was set aside as damaged."""
     from headstart.cli import show
     from headstart.features import room
     from headstart.paths import features_dir

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 
 def classify(
-    images: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
+    images: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
     backbone: Annotated[
-        str, typer.Option(help="Network by name (timm, torchvision, Keras spelling) or FILE.onnx, with its classifier.")
+        str,
+        typer.Option(
+            help="A network with its classifier, by name (timm, torchvision or Keras spelling), or FILE.onnx."
+        ),
     ] = "mobilenetv2_100",
     weights: Annotated[str, typer.Option(help="`pretrained` or a weights file.")] = "pretrained",
-    topk: Annotated[int, typer.Option(min=1, max=1000, help="How many classes to name for each picture.")] = 5,
+    topk: Annotated[int, typer.Option(min=1, max=1000, help="How many classes to name per picture.")] = 5,
     engine: Engine = "auto",
     device: Device = "auto",
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
@@ -34,15 +37,17 @@ def classify(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write to a .json or .csv file, or draw a contact sheet with the names under the photographs: "
-            ".png, .jpg or .webp."
+            help=(
+                "Write to a .json or .csv file, or to an image (.png, .jpg or .webp) that shows the pictures "
+                "with the names below them."
+            )
         ),
     ] = None,
 ) -> None:
-    """Name what pictures show, among the 1,000 classes of ImageNet; nothing is trained.
+    """Recognise what pictures show, among the 1,000 ImageNet classes, without any training.
 
-    Where every file name states its class by a WordNet id (`n01440764_tench.jpeg`), top-1 and top-5 accuracy follow,
-    with Wilson's 95% intervals. A picture that cannot be used is one line of reason on standard error.
+    If every file name states its class by a WordNet id (`n01440764_tench.jpeg`), you also get top-1 and top-5 accuracy,
+    with Wilson's 95% intervals. For a picture that cannot be used, the reason is printed to standard error.
 
     Examples:
 

@@ -14,54 +14,63 @@ from headstart.cli.panels import arrange
 COMMANDS = {
     "fit": (
         "fit",
-        "Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.",
+        "Turn labelled pictures into a classifier, with its scores, a report and a bundle for predicting.",
     ),
-    "run": ("run", "Run a recipe: a classifier, a study or a ranking, as it says."),
+    "run": ("run", "Run a recipe, which describes a classifier, a study or a ranking."),
     "audit": (
         "audit",
-        "Find broken files, duplicates, leaks between parts, suspicious labels and odd pictures. Nothing is changed.",
+        "Find broken files, duplicates, leaks between parts, doubtful labels and odd pictures. Changes nothing.",
     ),
     "compare": (
         "compare",
-        "Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.",
+        "Find out whether transfer helped: fit several arms on the same few labelled pictures and compare them.",
     ),
     "rank": (
         "rank",
-        "Rank networks by how well a classifier on their features does, and by how fast they are here.",
+        "Find the best network for your pictures, by the accuracy of a classifier on its features and by speed.",
     ),
-    "figures": ("figures", "Write every chart of a run, study or ranking as files for slides and papers."),
-    "evaluate": ("use", "Score a finished run on labelled pictures: their test part if they have one, else all."),
+    "figures": ("figures", "Save every chart of a run, study or ranking as image files for slides and papers."),
+    "evaluate": (
+        "use",
+        "Score a finished run on labelled pictures: on their test part if they have one, otherwise on all.",
+    ),
     "predict": (
         "use",
-        "Name the class of pictures. A picture that cannot be used is one line of reason on standard error.",
+        "Predict the class of pictures. For a picture that cannot be used, print the reason to standard error.",
     ),
     "explain": (
         "explain",
-        "Show which parts of a picture speak for its class, and the training pictures nearest to it.",
+        "Explain predictions: which parts of a picture support its class, and the most similar training pictures.",
     ),
     "export": (
         "export",
-        "Write one graph from a uint8 picture of any size to probabilities, with resizing and class names inside.",
+        "Export a run for other programs: one graph from a uint8 picture of any size to class probabilities.",
     ),
     "classify": (
         "classify",
-        "Name what pictures show, among the 1,000 classes of ImageNet; nothing is trained.",
+        "Recognise what pictures show, among the 1,000 ImageNet classes, without any training.",
     ),
-    "features": ("use", "Write the features of pictures, (n, d) float32, with their names, labels and parts."),
-    "serve": ("serve", "Answer over HTTP: a page to drop pictures on, and `POST /predict` for programs."),
+    "features": (
+        "use",
+        "Compute the features of pictures and save them, with names, labels and parts. Shape (n, d), float32.",
+    ),
+    "serve": (
+        "serve",
+        "Serve a classifier over HTTP: a web page to drop pictures on, and `POST /predict` for programs.",
+    ),
     "label": (
         "label",
-        "Label pictures with help: the most useful ones first, and how good a classifier they make so far.",
+        "Label pictures in the browser, most useful ones first, and see how good the classifier is so far.",
     ),
-    "pretrain": ("pretrain", "Train a source model from nothing, and write weights that `--weights` takes."),
+    "pretrain": ("pretrain", "Train a source model from scratch, and save weights that you can pass to `--weights`."),
     "backbones": (
         "backbones",
-        "The networks: list the well-known ones, search all of timm and torchvision, show the layers of one, measure.",
+        "List, search, download and time pretrained networks, get recommendations, or show a network's layers.",
     ),
-    "cache": ("cache", "The stored features: list, check, delete, limit."),
+    "cache": ("cache", "Manage the stored features: list, check, delete or limit them."),
     "recipes": (
         "recipes",
-        "The classic experiments as recipes: list them, print one; `headstart run NAME` runs it.",
+        "List or print recipes for classic experiments. Run one with `headstart run NAME`.",
     ),
 }
 """Command -> its module here, and how its own help begins, for the list of all (a test compares them).
@@ -90,7 +99,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="headstart",
     cls=Commands,
-    help="From a folder of pictures and a pretrained network to a classifier, with evidence that transfer helped.",
+    help="Turn a folder of pictures and a pretrained network into a classifier, and find out whether transfer helped.",
     no_args_is_help=True,
     callback=lambda: None,  # so that it is a group without any command of its own
     **SETTINGS,

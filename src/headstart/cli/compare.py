@@ -26,36 +26,49 @@ def compare(
     arms: Annotated[
         str,
         typer.Option(
-            help="Ways to compare: `pixels`, `scratch`, `NAME+scratch`, `NAME[:LAYER][@WEIGHTS]` (frozen features), "
-            "`NAME[@WEIGHTS]+finetune[=BLOCKS]`; WEIGHTS is a file, or `none` for random ones."
+            help=(
+                "The arms (ways to build a classifier) to compare, separated by commas: `pixels`, `scratch`, "
+                "`NAME+scratch`, `NAME[:LAYER][@WEIGHTS]` (frozen features), `NAME[@WEIGHTS]+finetune[=BLOCKS]`. "
+                "WEIGHTS is a file, or `none` for random weights."
+            )
         ),
     ] = "pixels,scratch,sprout",
-    sizes: Annotated[str, typer.Option(help="Labelled pictures of each class, and `all`.")] = "5,10,20,50,100",
-    repeats: Annotated[int, typer.Option(min=1, help="Subsets drawn at each size; --plan says how many.")] = 10,
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of labelled pictures per class to try, separated by commas; `all` is allowed.")
+    ] = "5,10,20,50,100",
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How many subsets to draw at each size; --plan recommends a number.")
+    ] = 10,
     trained_repeats: Annotated[
-        int | None, typer.Option(min=1, help="Fewer of them for arms that train a network, which take longer.")
+        int | None, typer.Option(min=1, help="Use fewer repeats for arms that train a network, which take longer.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of test part, subsets and training.")] = 0,
-    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test.")] = None,
-    limit_test: Annotated[int | None, typer.Option(help="At most this many test pictures (stratified).")] = None,
-    margin: Annotated[float, typer.Option(help="A difference that does not matter, in percentage points.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Random seed of the test part, the subsets and the training.")] = 0,
+    test: Annotated[
+        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
+    ] = None,
+    limit_test: Annotated[int | None, typer.Option(help="Use at most this many test pictures (stratified).")] = None,
+    margin: Annotated[
+        float, typer.Option(help="The largest difference that does not matter to you, in percentage points.")
+    ] = 1.0,
     classes: arguments.Classes = None,
     limit: arguments.Limit = None,
     image_size: arguments.EveryImageSize = None,
-    head: Annotated[str, typer.Option(help="The head of every arm: logistic, mlp, ridge, knn or prototype.")] = (
-        "logistic"
-    ),
+    head: Annotated[
+        str, typer.Option(help="The head (final classifier) of every arm: logistic, mlp, ridge, knn or prototype.")
+    ] = ("logistic"),
     head_option: Annotated[
-        list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
+        list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
     ] = None,
     train: Annotated[
-        list[str] | None, typer.Option(help="Setting of arms that train a network, as `epochs=5`; repeatable.")
+        list[str] | None, typer.Option(help="A setting for arms that train a network, such as `epochs=5`; repeatable.")
     ] = None,
     augment: Annotated[
         str,
         typer.Option(
-            help="Vary the pictures of arms that train a network: `none`, `light`, `strong`, `digits`, FILE.toml, or "
-            "`auto`, by the looks of the pictures."
+            help=(
+                "Augment the pictures of arms that train a network: `none`, `light`, `strong`, `digits`, "
+                "FILE.toml, or `auto`, which goes by what the pictures look like."
+            )
         ),
     ] = "auto",
     device: arguments.Device = "auto",
@@ -64,20 +77,25 @@ def compare(
     label_column: arguments.LabelColumn = None,
     store: arguments.Store = True,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Only say how many repeats would find --margin, from a pilot of a few fits.")
+        bool,
+        typer.Option(
+            "--plan", help="Only run a pilot of a few fits, and say how many repeats it takes to find --margin."
+        ),
     ] = False,
     why: Annotated[
-        bool, typer.Option("--why", help="Test reasons: the transfer arm once more with one choice changed at a time.")
+        bool,
+        typer.Option("--why", help="Test possible reasons: refit the transfer arm, changing one choice at a time."),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="The study folder, by default one under `studies`; what is in it is used again.")
+        Path | None,
+        typer.Option(help="The study folder, by default one under `studies`; results already in it are reused."),
     ] = None,
     cluster: arguments.Cluster = None,
 ) -> None:
-    """Fit several arms on the same few labelled pictures, and say with evidence whether transfer helped.
+    """Find out whether transfer helped: fit several arms on the same few labelled pictures and compare them.
 
-    The same command goes on with a study that was stopped; arms, sizes and repeats can be added to a finished one.
-    Exit code 1 where of several arms none could be compared.
+    To continue an interrupted study, run the same command again. You can add arms, sizes and repeats to a finished
+    study. The exit code is 1 if there are several arms but none could be compared.
 
     Examples:
 

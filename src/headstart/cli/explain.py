@@ -19,24 +19,32 @@ if TYPE_CHECKING:
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="A run folder; of a bundle alone there are maps without neighbours.")],
-    images: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
-    out: Annotated[Path, typer.Option(help="The folder to write: index.html, maps/ and explanations.json.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, or a bundle (then you get maps without similar training pictures).")
+    ],
+    images: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
+    out: Annotated[Path, typer.Option(help="The output folder, for index.html, maps/ and explanations.json.")],
     method: Annotated[
         str,
         typer.Option(
-            help="`cam` (exact, for linear heads), `gradient` (Captum), `occlusion` (any classifier); `auto`: the "
-            "first that there is."
+            help=(
+                "How to compute the map: `cam` (exact, for linear heads), `gradient` (Captum), `occlusion` (any "
+                "classifier), or `auto`: the first of these that works."
+            )
         ),
     ] = "auto",
-    check: Annotated[bool, typer.Option(help="Add each map's rank correlation with occlusion; slow.")] = False,
-    nearest: Annotated[int, typer.Option(min=0, max=12, help="How many nearest training pictures to show.")] = 3,
+    check: Annotated[
+        bool, typer.Option(help="Also compute each map's rank correlation with occlusion (slow).")
+    ] = False,
+    nearest: Annotated[
+        int, typer.Option(min=0, max=12, help="How many of the most similar training pictures to show.")
+    ] = 3,
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Show which parts of a picture speak for its class, and the training pictures nearest to it.
+    """Explain predictions: which parts of a picture support its class, and the most similar training pictures.
 
-    A picture that cannot be used is one line of reason on standard error; the others are done.
+    For a picture that cannot be used, the reason is printed to standard error; the others are still explained.
 
     Example: `headstart explain runs/first holiday/ cat.jpg --out explained`
     """

@@ -13,16 +13,17 @@ from headstart.cli.terminal import print
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[Path, typer.Option(help="The output folder.")],
     format: Annotated[str, typer.Option(help="`onnx` or `openvino`.")] = "onnx",
     precision: Annotated[
-        str, typer.Option(help="`float32`, or `int8`: the network quantised on training pictures.")
+        str, typer.Option(help="`float32`, or `int8`: quantise the network, using training pictures.")
     ] = "float32",
-    max_drop: Annotated[float, typer.Option(min=0, help="Points of accuracy that int8 may cost.")] = 1.0,
+    max_drop: Annotated[float, typer.Option(min=0, help="How many points of accuracy int8 may cost.")] = 1.0,
 ) -> None:
-    """Write one graph from a uint8 picture of any size to probabilities, with resizing and class names inside.
+    """Export a run for other programs: one graph from a uint8 picture of any size to class probabilities.
 
-    It is checked on the run's own pictures before the folder gets its name. `headstart predict` takes the folder too.
+    The graph includes resizing, and the folder has the class names. It is checked on the run's own pictures before the
+    folder is written. You can also pass the folder to `headstart predict`.
 
     Example: `headstart export runs/first --format onnx --out first-onnx`
     """

@@ -14,12 +14,12 @@ FORMATS = ("svg", "png", "pdf")
 
 def figures(
     folder: Annotated[Path, typer.Argument(help="The folder of a run, a study or a ranking.")],
-    format: Annotated[str, typer.Option(help="`svg`, `png`, `pdf`, or several with commas between them.")] = "svg",
+    format: Annotated[str, typer.Option(help="`svg`, `png`, `pdf`, or several, separated by commas.")] = "svg",
     out: Annotated[
-        Path | None, typer.Option(help="The folder to write; by default `figures` in the folder itself.")
+        Path | None, typer.Option(help="The output folder; by default `figures` inside the folder itself.")
     ] = None,
 ) -> None:
-    """Write every chart of a run, study or ranking as files for slides and papers.
+    """Save every chart of a run, study or ranking as image files for slides and papers.
 
     Examples:
 

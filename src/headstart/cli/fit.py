@@ -19,85 +19,125 @@ if TYPE_CHECKING:
 def fit(
     data: arguments.Data,
     backbone: Annotated[
-        str | None, typer.Option(help="Network by name (timm, torchvision, Keras spelling, a model page) or FILE.onnx.")
+        str | None,
+        typer.Option(
+            help="The pretrained network, by name (timm, torchvision, Keras spelling, a model page), or FILE.onnx."
+        ),
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            help="`pretrained`, `none` (random, seeded), a file (.safetensors, .pth, Keras's .h5 or .keras), or a "
-            "folder of them (`backbones fetch`)."
+            help=(
+                "`pretrained`, `none` (random, from the seed), a file (.safetensors, .pth, Keras's .h5 or "
+                ".keras), or a folder written by `backbones fetch`."
+            )
         ),
     ] = "pretrained",
     layer: arguments.Layer = "auto",
     method: Annotated[
         str,
         typer.Option(
-            help="`features` of the frozen backbone, raw `pixels`, `finetune` some or all blocks, or `scratch`."
+            help=(
+                "What to learn from: `features` of the frozen backbone or raw `pixels`; or train the network: "
+                "`finetune` some or all blocks, or train from `scratch`."
+            )
         ),
     ] = "features",
     unfreeze: Annotated[
         str | None,
         typer.Option(
-            help="With finetune: the last N blocks, `all`, or the first block to train by name; 3 if left out."
+            help=(
+                "With finetune, what to train: the last N blocks, `all`, or everything from a named block on. By "
+                "default 3."
+            )
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="With finetune and scratch; by size if left out.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="With finetune and scratch. By default, it depends on the number of pictures."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="With finetune and scratch.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="With finetune and scratch: the top's.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="With finetune and scratch: the learning rate of the head.")
+    ] = None,
     train: Annotated[
         list[str] | None,
-        typer.Option(help="Any other setting of training, as `optimiser=sgd` or `layer_decay=0.5`; repeatable."),
+        typer.Option(help="Any other training setting, such as `optimiser=sgd` or `layer_decay=0.5`; repeatable."),
     ] = None,
     find_rate: Annotated[
-        bool, typer.Option("--find-rate", help="Try learning rates on a copy of the network first, and draw it.")
+        bool,
+        typer.Option("--find-rate", help="First try out learning rates on a copy of the network, and plot the result."),
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Train the network by so many processes of a Ray cluster (--cluster, else `local`)."),
+        typer.Option(
+            min=1, help="Train the network with this many processes on a Ray cluster (--cluster, by default `local`)."
+        ),
     ] = None,
     cluster: arguments.Cluster = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a stopped training: the same command, the same --out.")
+        bool, typer.Option("--resume", help="Continue an interrupted training: the same command with the same --out.")
     ] = False,
-    head: Annotated[str, typer.Option(help="logistic, linear, mlp, ridge, knn or prototype.")] = "logistic",
+    head: Annotated[
+        str, typer.Option(help="The head (final classifier): logistic, linear, mlp, ridge, knn or prototype.")
+    ] = "logistic",
     head_option: Annotated[
-        list[str] | None, typer.Option("--set", help="Parameter of the head, as `C=0.1`; repeatable.")
+        list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
     ] = None,
-    class_weight: Annotated[str, typer.Option(help="`none` or `balanced`.")] = "none",
+    class_weight: Annotated[
+        str, typer.Option(help="`none`, or `balanced` to give every class the same weight.")
+    ] = "none",
     image_size: arguments.ImageSize = None,
     grey: Annotated[
         str | None,
-        typer.Option(help="How grey pictures fill three channels: `repeat`, `first` (one of them) or `colormap`."),
+        typer.Option(
+            help=(
+                "How grey pictures fill three colour channels: `repeat` (all three), `first` (one of them) or "
+                "`colormap`."
+            )
+        ),
     ] = None,
     augment: Annotated[
         str,
         typer.Option(
-            help="Vary training pictures: `none`, `light` or `strong` (photos), `digits`, FILE.toml, or `auto`: what "
-            "suits them where the network is trained, none with a frozen one."
+            help=(
+                "Augment training pictures: `none`, `light` or `strong` (photos), `digits`, FILE.toml, or "
+                "`auto`: whatever suits the pictures if the network is trained, none if it is frozen."
+            )
         ),
     ] = "auto",
     views: Annotated[
         int | None,
-        typer.Option(min=0, help="Varied views of each training picture beside the plain one; 2 if left out."),
+        typer.Option(
+            min=0, help="Number of augmented views of each training picture, in addition to the original. By default 2."
+        ),
     ] = None,
     tta: Annotated[
-        int, typer.Option(min=1, help="Average this many views of a picture at test and prediction; 1 is off.")
+        int,
+        typer.Option(
+            min=1,
+            help="Average predictions over this many views of a picture, in the test and when predicting; 1 is off.",
+        ),
     ] = 1,
     classes: arguments.Classes = None,
     limit: arguments.Limit = None,
     train_per_class: Annotated[
-        int | None, typer.Option(help="This many labelled pictures of each class beside the test part.")
+        int | None, typer.Option(help="Use only this many labelled pictures per class, not counting the test part.")
     ] = None,
-    test: Annotated[str | None, typer.Option(help="Other pictures, as DATA, for the test part.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
+    ] = None,
     evaluate: Annotated[
         str,
         typer.Option(
-            help="Where the data bring no test: `cv` judges every picture by cross-validation, `holdout` a fifth kept "
-            "apart, `auto` goes by their number."
+            help=(
+                "How to test if the data have no test part: `cv` cross-validates on all pictures, `holdout` "
+                "holds out a fifth, `auto` decides by the number of pictures."
+            )
         ),
     ] = "auto",
-    split: Annotated[Path | None, typer.Option(help="A split.csv of an earlier run to use again.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split, the subsets and the training.")] = 0,
+    split: Annotated[Path | None, typer.Option(help="Reuse the split.csv of an earlier run.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split, the subsets and the training.")] = 0,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
     precision: Annotated[
@@ -105,23 +145,33 @@ def fit(
     ] = "float32",
     max_pixels: arguments.MaxPixels = 50_000_000,
     decode: Annotated[
-        str, typer.Option(help="`exact`, or `fast`: large JPEGs are decoded to at least twice the network's input.")
+        str,
+        typer.Option(
+            help="`exact`, or `fast`: decode large JPEGs at reduced size, at least twice the network's input."
+        ),
     ] = "exact",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be used.")] = False,
     allow_empty_classes: Annotated[
-        bool, typer.Option("--allow-empty-classes", help="Accept class folders without pictures.")
+        bool, typer.Option("--allow-empty-classes", help="Accept class folders that contain no pictures.")
     ] = False,
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
     target: Annotated[
         float | None,
-        typer.Option(help="Say how many labelled pictures this accuracy takes, as 0.95 (with frozen features)."),
+        typer.Option(
+            help=(
+                "Estimate how many labelled pictures it takes to reach this accuracy, such as 0.95 (with frozen "
+                "features)."
+            )
+        ),
     ] = None,
     store: arguments.Store = True,
-    out: Annotated[Path | None, typer.Option(help="The run folder; by default one under `runs`.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder, for all results; by default one under `runs`.")
+    ] = None,
 ) -> None:
-    """Turn labelled pictures into a classifier, and write a run folder with scores, bundle and report.
+    """Turn labelled pictures into a classifier, with its scores, a report and a bundle for predicting.
 
     Examples:
 

@@ -14,30 +14,34 @@ from headstart.phrases import plural
 
 
 def label(
-    data: Annotated[str, typer.Argument(help="The pictures: a folder, whatever is in it, a zip, or a table.")],
+    data: Annotated[str, typer.Argument(help="The pictures: any folder, a zip, or a table.")],
     classes: Annotated[
-        str | None, typer.Option(help="The classes, separated by commas; more can be added on the page.")
+        str | None, typer.Option(help="The classes, separated by commas; you can add more on the page.")
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
-            help="Labels that there are already: a table, half filled in or not, or a folder of class folders."
+            help="Labels you already have: a table, completely or partly filled in, or a folder of class folders."
         ),
     ] = None,
     suggest: Annotated[
-        int | None, typer.Option(min=1, help="No page: write the next N pictures to label to --out as a table.")
+        int | None, typer.Option(min=1, help="Without the page: write the next N pictures to label to the table --out.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The table of labels that `fit` reads; `labels.csv` (`next.csv`) if left out.")
+        Path | None,
+        typer.Option(help="The table of labels, for `fit`. By default `labels.csv` (with --suggest, `next.csv`)."),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="The network that looks; left out, the best whose weights are here, `sprout` for small ones."
+            help=(
+                "The network that looks at the pictures. By default, the best one whose weights are on this "
+                "machine; `sprout` for small pictures."
+            )
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as for `fit`.")] = "pretrained",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page; 0: any that is free.")] = 8000,
+    weights: Annotated[str, typer.Option(help="`pretrained`, `none`, or a file, as in `fit`.")] = "pretrained",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page; 0 picks a free one.")] = 8000,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
     max_pixels: arguments.MaxPixels = 50_000_000,
@@ -46,7 +50,7 @@ def label(
     label_column: arguments.LabelColumn = None,
     store: arguments.Store = True,
 ) -> None:
-    """Label pictures with help: the most useful ones first, and how good a classifier they make so far.
+    """Label pictures in the browser, most useful ones first, and see how good the classifier is so far.
 
     Examples:
 

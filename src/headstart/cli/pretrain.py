@@ -16,24 +16,32 @@ SPROUT = "sprout"
 
 def pretrain(
     data: Annotated[
-        str, typer.Argument(help="Labelled pictures, as `fit` takes them; or `sprout`, which draws its own.")
+        str, typer.Argument(help="Labelled pictures, in any form that `fit` takes; or `sprout`, which draws its own.")
     ],
-    architecture: Annotated[str, typer.Option(help="Network by name; trained from random weights.")] = SPROUT,
-    out: Annotated[Path | None, typer.Option(help="FILE.safetensors for the weights; with `sprout` a folder.")] = None,
+    architecture: Annotated[
+        str, typer.Option(help="The network, by name; it is trained from random weights.")
+    ] = SPROUT,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to save the weights: FILE.safetensors, or with `sprout` a folder.")
+    ] = None,
     image_size: arguments.ImageSize = None,
     limit: arguments.Limit = None,
-    augment: Annotated[str, typer.Option(help="`none`, `light`, `strong`, `digits`, or FILE.toml.")] = "none",
-    epochs: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="By size if left out.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="0.001 if left out.")] = None,
-    train: Annotated[list[str] | None, typer.Option(help="Any other setting of training, as `mixup=0.2`.")] = None,
+    augment: Annotated[
+        str, typer.Option(help="How to augment the pictures: `none`, `light`, `strong`, `digits`, or FILE.toml.")
+    ] = "none",
+    epochs: Annotated[int | None, typer.Option(min=1, help="By default, it depends on the number of pictures.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="By default, it depends on the number of pictures.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="By default 0.001.")] = None,
+    train: Annotated[list[str] | None, typer.Option(help="Any other training setting, such as `mixup=0.2`.")] = None,
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
-    seed: Annotated[int, typer.Option(help="Seed of the weights, the split and the training.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training.")] = False,
+    seed: Annotated[int, typer.Option(help="Random seed of the weights, the split and the training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
 ) -> None:
-    """Train a source model from nothing, and write weights that `--weights` takes.
+    """Train a source model from scratch, and save weights that you can pass to `--weights`.
 
     Examples:
 
@@ -41,8 +49,8 @@ def pretrain(
 
     `headstart fit mnist --backbone sprout --weights fashion.safetensors --train-per-class 10`
 
-    `headstart pretrain sprout --out runs/sprout` trains the backbone in this package again (minutes on a GPU, a night
-    or more without; 60 fonts are needed); an interrupted one goes on with the same command.
+    `headstart pretrain sprout --out runs/sprout` retrains the network that comes with the package (minutes on a GPU, a
+    night or more without; needs 60 fonts). Run the same command again to continue an interrupted training.
     """
     if data == SPROUT:
         _sprout(out or Path("runs/sprout"), seed, epochs)

@@ -25,40 +25,48 @@ def rank(
     backbones: Annotated[
         str | None,
         typer.Option(
-            help="Networks to rank, with commas between them, each `NAME[:LAYER][@WEIGHTS]`: `sprout`, `resnet18`, "
-            "`sprout@none`, `mobilenetv2_100@FILE.safetensors`, `FILE.onnx`."
+            help=(
+                "Networks to rank, separated by commas, each written `NAME[:LAYER][@WEIGHTS]`: `sprout`, "
+                "`resnet18`, `sprout@none`, `mobilenetv2_100@FILE.safetensors`, `FILE.onnx`."
+            )
         ),
     ] = None,
     all_local: Annotated[
         bool,
         typer.Option(
             "--all-local",
-            help="Rank every network whose weights are here: `sprout`, the files of --weights-folder, and what timm "
-            "(in Hugging Face's cache) and torchvision (in torch's cache) have downloaded before.",
+            help=(
+                "Rank every network whose weights are on this machine: `sprout`, the files in --weights-folder, "
+                "and whatever timm (in Hugging Face's cache) and torchvision (in torch's cache) have downloaded "
+                "before."
+            ),
         ),
     ] = False,
     weights_folder: Annotated[
         Path | None,
         typer.Option(
-            help="With --all-local: a folder of weights files with sidecars, by default that of HEADSTART_WEIGHTS."
+            help=(
+                "With --all-local: a folder of weights files with sidecars (as written by `backbones fetch`). By "
+                "default, the one in HEADSTART_WEIGHTS."
+            )
         ),
     ] = None,
     limit: arguments.Limit = None,
-    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    folds: Annotated[int, typer.Option(help="Number of folds of the cross-validation.")] = 5,
     image_size: arguments.EveryImageSize = None,
-    seed: Annotated[int, typer.Option(help="Seed of the folds and of --limit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the folds and of --limit.")] = 0,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
     store: arguments.Store = True,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; by default one under `rankings`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The output folder; by default one under `rankings`.")] = None,
     cluster: arguments.Cluster = None,
 ) -> None:
-    """Rank networks by how well a classifier on their features does, and by how fast they are here.
+    """Find the best network for your pictures, by the accuracy of a classifier on its features and by speed.
 
-    The test part is never looked at. Writes ranking.csv, ranking.json and ranking.html.
+    Never looks at the test part. Writes ranking.csv, ranking.json and ranking.html.
 
     Examples:
 

@@ -23,7 +23,7 @@ class Recipes(TyperGroup):
 
 app = typer.Typer(
     cls=Recipes,
-    help="The classic experiments as recipes: list them, print one; `headstart run NAME` runs it.",
+    help="List or print recipes for classic experiments. Run one with `headstart run NAME`.",
     invoke_without_command=True,
 )
 
@@ -37,7 +37,7 @@ def default(context: typer.Context) -> None:
 
 @app.command("list")
 def list_() -> None:
-    """List the recipes with a line each.
+    """List the recipes, one per line.
 
     Example: `headstart recipes`
     """
@@ -47,8 +47,8 @@ def list_() -> None:
 
 
 @app.command("show")
-def show_(name: Annotated[str, typer.Argument(help="A recipe by name.")]) -> None:
-    """Print a recipe: its command and expected score on top, then its choices.
+def show_(name: Annotated[str, typer.Argument(help="The name of a recipe.")]) -> None:
+    """Print a recipe: its command and expected score first, then its settings.
 
     Example: `headstart recipes show cats-vs-dogs-mobilenetv2 > mine.toml`
     """

@@ -15,22 +15,25 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe by name (see `headstart recipes`), or a TOML file.")],
+    recipe: Annotated[str, typer.Argument(help="The name of a recipe (see `headstart recipes`), or a TOML file.")],
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="Replace a value, as `weights=FILE`: `backbone`, `weights`, `layer`, `grey`, `image_size`, `data`, "
-            "`limit`, `epochs`, `unfreeze`, or any key in full, as `training.epochs=3`; repeatable.",
+            help=(
+                "Change a value, such as `weights=FILE`: `backbone`, `weights`, `layer`, `grey`, `image_size`, "
+                "`data`, `limit`, `epochs`, `unfreeze`, or any key written in full, such as `training.epochs=3`; "
+                "repeatable."
+            ),
         ),
     ] = None,
     store: Store = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped training in --out.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; by default one named after the data.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training in --out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The output folder; by default one named after the data.")] = None,
 ) -> None:
-    """Run a recipe: a classifier, a study or a ranking, as it says.
+    """Run a recipe, which describes a classifier, a study or a ranking.
 
-    A file with a split.csv beside it repeats that run to the same scores.
+    If there is a split.csv next to the recipe file, you get the same split and the same scores again.
 
     Examples:
 

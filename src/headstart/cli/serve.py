@@ -14,21 +14,36 @@ from headstart.cli.terminal import print
 def serve(
     run: Annotated[Path, typer.Argument(help="A run folder or its bundle.")],
     host: Annotated[
-        str, typer.Option(help="The address to listen at: this computer alone; `0.0.0.0` for every network.")
+        str,
+        typer.Option(
+            help=(
+                "The address to listen on. By default, only this computer can connect; `0.0.0.0` opens it to "
+                "every network."
+            )
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")] = 8000,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name under which a browser may ask for it, where a proxy has one.")
+        list[str] | None,
+        typer.Option(help="Another host name that browsers may use for this server, such as that of a proxy."),
     ] = None,
     nearest: Annotated[
         bool | None,
-        typer.Option(help="Show the nearest training pictures to who asks why; by default on this computer alone."),
+        typer.Option(
+            help=(
+                "Show the most similar training pictures when someone asks why. By default, only if the server "
+                "is open to this computer alone."
+            )
+        ),
     ] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Pictures with more pixels are refused.")] = 50_000_000,
-    max_body: Annotated[int, typer.Option(min=1, help="Bodies of more bytes are refused.")] = 10 * 2**20,
-    queue: Annotated[int, typer.Option(min=1, help="Requests at a time; others are told to come again.")] = 64,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse pictures with more pixels than this.")] = 50_000_000,
+    max_body: Annotated[int, typer.Option(min=1, help="Refuse request bodies of more bytes than this.")] = 10 * 2**20,
+    queue: Annotated[
+        int,
+        typer.Option(min=1, help="How many requests may wait at a time; further ones are asked to try again later."),
+    ] = 64,
 ) -> None:
-    """Answer over HTTP: a page to drop pictures on, and `POST /predict` for programs.
+    """Serve a classifier over HTTP: a web page to drop pictures on, and `POST /predict` for programs.
 
     Example: `headstart serve runs/first`, then open the address that it prints, or
     `curl --data-binary @cat.jpg http://127.0.0.1:8000/predict`

@@ -26,17 +26,17 @@ RUN = "A run folder or its bundle."
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help=RUN)],
-    data: Annotated[str, typer.Argument(help="Labelled pictures; classes are matched by name.")],
+    data: Annotated[str, typer.Argument(help="Labelled pictures. Their classes are matched by name.")],
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Write all scores to this .json file.")] = None,
 ) -> None:
-    """Score a finished run on labelled pictures: their test part if they have one, else all.
+    """Score a finished run on labelled pictures: on their test part if they have one, otherwise on all.
 
-    Pictures that the run was fitted on are known by their content: it says how many there are, and the score of the
-    others.
+    Pictures that the run was fitted on are recognised by their content. You see how many there are, and the score
+    without them.
 
     Example: `headstart evaluate runs/first more_photos --out scores.json`
     """
@@ -86,12 +86,14 @@ def _strangers(share: float | None) -> str:
 
 def predict(
     run: Annotated[Path, typer.Argument(help=RUN)],
-    paths: Annotated[list[str], typer.Argument(help="Picture files; folders and zips stand for all in them.")],
-    topk: Annotated[int, typer.Option(min=1, help="How many classes to name for each picture.")] = 1,
+    paths: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
+    topk: Annotated[int, typer.Option(min=1, help="How many classes to name per picture.")] = 1,
     strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
     coverage: Annotated[
         float | None,
-        typer.Option(help="Also name a set of classes that holds the true one with this chance at least, such as 0.9."),
+        typer.Option(
+            help="Also give a set of classes that contains the true one with at least this probability, such as 0.9."
+        ),
     ] = None,
     follow_links: arguments.FollowLinks = False,
     out: Annotated[
@@ -103,10 +105,10 @@ def predict(
     ] = None,
     cluster: arguments.Cluster = None,
 ) -> None:
-    """Name the class of pictures. A picture that cannot be used is one line of reason on standard error.
+    """Predict the class of pictures. For a picture that cannot be used, print the reason to standard error.
 
-    A picture that is like none that the run was fitted on is said to be none of these classes; in files, its `known` is
-    false.
+    If a picture is unlike all those that the run was fitted on, the answer is none of these classes; in files, `known`
+    is false.
 
     Example: `headstart predict runs/first holiday/ cat.jpg --topk 2 --out answers.csv`
     """
@@ -141,7 +143,7 @@ def features(
         ),
     ],
     backbone: Annotated[
-        str | None, typer.Option(help="Network by name, or FILE.onnx; mobilenetv2_100 if left out.")
+        str | None, typer.Option(help="A network by name, or FILE.onnx. By default mobilenetv2_100.")
     ] = None,
     weights: Annotated[str, typer.Option(help="`pretrained`, `none` or a file.")] = "pretrained",
     layer: arguments.Layer = "auto",
@@ -149,15 +151,15 @@ def features(
     image_size: arguments.ImageSize = None,
     engine: arguments.Engine = "auto",
     device: arguments.Device = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
-    labels: Annotated[bool, typer.Option(help="Whether the data have labels; without, every picture is taken.")] = True,
+    seed: Annotated[int, typer.Option(help="Random seed of random weights.")] = 0,
+    labels: Annotated[bool, typer.Option(help="Whether the data have labels; if not, every picture is used.")] = True,
     strict: Annotated[bool, typer.Option(help="Stop at the first picture that cannot be used.")] = False,
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
     cluster: arguments.Cluster = None,
 ) -> None:
-    """Write the features of pictures, (n, d) float32, with their names, labels and parts.
+    """Compute the features of pictures and save them, with names, labels and parts. Shape (n, d), float32.
 
     Examples:
 
