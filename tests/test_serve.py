@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,10 +21,11 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from starlette.testclient import TestClient
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from headstart import Classifier, Predictor, fit, predict
+from headstart import Classifier, Predictor, fit, golden, predict, tensors
 from headstart.features.extract import Settings
 from headstart.paths import features_dir
 from headstart.serve.app import LOOPBACK, application
@@ -101,6 +103,51 @@ def test_who_asks_gets_a_set_of_classes_a_map_and_the_nearest_training_pictures(
         assert client.post("/predict", content=noise).json()["predictions"][0]["known"] is False
         assert "headstart_strangers_total 1.0" in client.get("/metrics").text
         assert client.get("/metadata").json()["card"].count("<h4>") > 1
+
+
+def test_a_classifier_that_computes_something_else_here_ends_its_server_with_the_sentence(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """As `predict` refuses it: no server goes on that answers nothing."""
+    folder = other_probabilities(bundle, tmp_path / "other")
+    with served(folder) as (process, _):
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "This classifier does not compute here what it did when it was saved: expected" in printed
+    assert "Traceback" not in printed and "Stopped" not in printed
+
+
+def other_probabilities(bundle: Path, copy: Path) -> Path:
+    """A copy that expects other answers to its golden pictures, as a bundle that was made by other versions does."""
+    shutil.copytree(bundle, copy)
+    file, manifest = copy / golden.FILE, copy / "manifest.json"
+    found = load_file(file)
+    save_file({**found, "probabilities": found["probabilities"][:, ::-1].copy()}, file)
+    told = json.loads(manifest.read_text())
+    told["files"][golden.FILE] = {"bytes": file.stat().st_size, "sha256": tensors.sha256(file)}
+    manifest.write_text(json.dumps(told))
+    return copy
+
+
+def test_while_the_classifier_cannot_be_opened_requests_are_answered_so_and_counted(
+    bundle: Path, tmp_path: Path
+) -> None:
+    folder = other_probabilities(bundle, tmp_path / "other")
+    with TestClient(application(load(folder, Settings(features_dir())), hosts=("*",))) as client:
+        answer = client.post("/predict", content=png(PIXELS[0]))
+        assert answer.status_code == 503 and "cannot be opened" in answer.json()["detail"]
+        assert client.get("/ready").json() == {"status": "failed"}
+        assert 'headstart_requests_total{status="503"} 1.0' in client.get("/metrics").text
+
+
+def test_a_defect_is_a_status_in_json_and_is_counted(classifier: Classifier) -> None:
+    assert classifier.novelty is not None
+    narrow = replace(classifier, novelty=replace(classifier.novelty, reference=classifier.novelty.reference[:, :3]))
+    app = application(Served(narrow, "digits"), hosts=("*",))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.post("/predict", content=png(PIXELS[0]))
+        assert answer.status_code == 500 and "failed" in answer.json()["detail"]
+        assert 'headstart_requests_total{status="500"} 1.0' in client.get("/metrics").text
 
 
 def test_sets_that_cannot_be_made_are_refused(classifier: Classifier) -> None:

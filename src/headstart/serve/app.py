@@ -63,6 +63,7 @@ def application(served: Served, limits: Limits | None = None, hosts: Sequence[st
     guard(app, hosts)
     app.add_exception_handler(NotTaken, _not_taken)
     app.add_exception_handler(RequestValidationError, _not_possible)
+    app.add_exception_handler(Exception, _failed)
     app.state.server = server
     _answer_pictures(app, server)
     _tell_of_itself(app, server)
@@ -86,8 +87,8 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
         with server.meters.in_flight.track_inprogress():
             try:
                 response = await server.predict(request, Asked(topk, coverage, explain))
-            except NotTaken as error:
-                server.meters.requests.labels(str(error.status)).inc()
+            except Exception as error:
+                server.meters.requests.labels(str(error.status if isinstance(error, NotTaken) else 500)).inc()
                 raise
             server.meters.requests.labels(str(response.status_code)).inc()
             return response
@@ -121,6 +122,11 @@ async def _not_possible(request: Request, error: Exception) -> Response:
     request.app.state.server.meters.requests.labels("400").inc()
     detail = f"{first['loc'][-1]}={first['input']} is not possible: {first['msg'][:1].lower()}{first['msg'][1:]}."
     return JSONResponse({"detail": detail}, 400)
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    """A defect of ours; its traceback goes to the log."""
+    return JSONResponse({"detail": "Not answered: the server failed at this, and its log says how."}, 500)
 
 
 async def _not_taken(_: Request, error: Exception) -> Response:

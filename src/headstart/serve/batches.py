@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.classifier import Classifier, Predictor
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal, from_arrays
 from headstart.serve.why import Why
@@ -97,7 +97,7 @@ class Batches:
                 self._predictor.predict_proba(from_arrays(blank, white=self.classifier.source.preprocess.white))
                 self.ready.set()
             except Exception as error:
-                log.exception("The classifier cannot be opened.")
+                log.error("The classifier cannot be opened.", exc_info=not isinstance(error, HeadstartError))
                 self.failure = error
             while batch := self._next():
                 self._answer(batch)
@@ -123,6 +123,10 @@ class Batches:
         wanted = [waiting for waiting in batch if waiting.future.set_running_or_notify_cancel()]
         if not wanted:
             return
+        if self.failure is not None:
+            for waiting in wanted:
+                waiting.future.set_exception(self.failure)
+            return
         self._on_batch(len(wanted))
         try:
             found = self._answers(wanted)
@@ -135,8 +139,6 @@ class Batches:
             waiting.future.set_result(answer)
 
     def _answers(self, wanted: Sequence[_Waiting]) -> list[Answer | Refusal]:
-        if self.failure is not None:
-            raise self.failure
         images = from_arrays([waiting.raw for waiting in wanted], white=self.classifier.source.preprocess.white)
         images = replace(images, limits=replace(images.limits, max_pixels=self.max_pixels))
         try:

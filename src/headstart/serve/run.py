@@ -19,10 +19,14 @@ def serve(
 ) -> None:
     """Serve a classifier until SIGTERM or Ctrl-C; what is in flight then is answered first, for up to `limits.stop_s`.
 
-    `started` is told where. Raises UserError when the port cannot be had.
+    `started` is told where. Raises UserError when the port cannot be had, and why a classifier that cannot be opened
+    cannot: BundleError where it does not compute here what it did when it was saved.
     """
     host, port, names = address or Address()
     limits = limits or Limits()
     local = host in LOOPBACK
     app = application(served, limits, (*LOOPBACK, *names) if local else names or ("*",))
-    shell.run(app, host, port, limits.stop_s, started)
+    batches = app.state.server.batches
+    shell.run(app, host, port, limits.stop_s, started, lambda: batches.failure is not None)
+    if batches.failure is not None:
+        raise batches.failure

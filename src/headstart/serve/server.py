@@ -75,6 +75,10 @@ class Server:
                 found = await asyncio.gather(*(self._one(picture, asked) for picture in sent))
         except TimeoutError:
             raise self._busy(f"it took over {self.limits.request_s:g} s") from None
+        except Exception as error:
+            if error is not self.batches.failure:
+                raise
+            raise NotTaken(503, "Not answered: the classifier cannot be opened here, and the log says why.") from None
         finally:
             self.in_flight -= 1
             self.meters.seconds.observe(time.perf_counter() - started)

@@ -44,8 +44,27 @@ def _file(path: Path) -> Any:
     return send
 
 
-def run(app: FastAPI, host: str, port: int, stop_s: float, started: Callable[[str], None]) -> None:
-    """Run an application until SIGTERM or Ctrl-C; what is in flight is answered first, for up to `stop_s` seconds.
+class _Server(uvicorn.Server):
+    """Ends, too, when what it serves has `failed`."""
+
+    def __init__(self, config: uvicorn.Config, failed: Callable[[], bool]) -> None:
+        super().__init__(config)
+        self._failed = failed
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; asked ten times a second."""
+        return await super().on_tick(counter) or self._failed()
+
+
+def run(
+    app: FastAPI,
+    host: str,
+    port: int,
+    stop_s: float,
+    started: Callable[[str], None],
+    failed: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run an application until SIGTERM, Ctrl-C or `failed`; what is in flight is answered first, for `stop_s` seconds.
 
     `started` is told where. Raises UserError when the port cannot be had.
     """
@@ -63,7 +82,7 @@ def run(app: FastAPI, host: str, port: int, stop_s: float, started: Callable[[st
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     shown = f"[{host}]" if ":" in host else host
     started(f"http://{shown}:{listening.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, failed).run(sockets=[listening])
 
 
 def keep_memory_flat() -> None:
