@@ -197,6 +197,27 @@ def test_the_example_that_comes_along_needs_the_runtime_alone(
 
 
 @pytest.mark.parametrize("name", EXPORTS)
+def test_the_example_names_the_others_where_a_picture_cannot_be_read(
+    made: dict[str, Path], name: str, tmp_path: Path
+) -> None:
+    whole, cut, text = tmp_path / "whole.png", tmp_path / "cut.png", tmp_path / "text.png"
+    Image.fromarray(small_pictures()[3]).save(whole)
+    cut.write_bytes(whole.read_bytes()[:60])
+    text.write_text("no picture")
+    command = [sys.executable, str(made[name] / "example.py"), *map(str, (cut, text, tmp_path / "none.png", whole))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.startswith(f"{whole} ") and done.stdout.count("\n") == 1
+    assert [line.split(" cannot be read: ")[0] for line in done.stderr.splitlines()] == command[2:5]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_sets_are_asked_of_the_run_not_of_its_export(made: dict[str, Path], run: Path, name: str) -> None:
+    with pytest.raises(UserError, match="an export makes no sets.*run"):
+        headstart.predict(made[name], small_pictures()[:1], coverage=0.9)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
 def test_the_example_knows_strangers_and_reads_16_bits(
     made: dict[str, Path], run: Path, name: str, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from headstart import outputs, records
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Classifier, Predictor, match_classes, top
 from headstart.errors import DataError, UserError
+from headstart.exported import AnsweredHead
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
 from headstart.images import ImageSet, Limits, Refusal, load, load_unlabelled
@@ -123,6 +124,8 @@ def check_coverage(classifier: Classifier, coverage: float | None) -> None:
         return
     if not 0 < coverage < 1:
         raise UserError(f"coverage={coverage:g} is no share between 0 and 1; give 0.9, for example.")
+    if isinstance(classifier.head, AnsweredHead):
+        raise UserError("coverage: an export makes no sets of classes; name the run that it was made from.")
     if classifier.conformal is None:
         raise UserError(
             "coverage: this run has no answers to pictures that it had not seen, from which sets are made; fit it "

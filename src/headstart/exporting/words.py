@@ -15,17 +15,24 @@ export = json.loads((here / "export.json").read_text(encoding="utf-8"))
 most = (export["novelty"] or {{}}).get("threshold")  # of strangeness; above it, a picture is of none of the classes
 wanted = ["probabilities"] if most is None else ["probabilities", "strangeness"]
 {opened}
+failed = 0
 for name in sys.argv[1:]:
-    picture = ImageOps.exif_transpose(Image.open(name))
-    if picture.mode.startswith("I"):  # 16 bits a pixel
-        picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
-    picture = picture.convert("RGBA")
+    try:
+        picture = ImageOps.exif_transpose(Image.open(name))
+        if picture.mode.startswith("I"):  # 16 bits a pixel
+            picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
+        picture = picture.convert("RGBA")
+    except Exception as error:  # the others are named all the same
+        failed = 1
+        print(f"{{name}} cannot be read: {{error}}", file=sys.stderr)
+        continue
     picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     probabilities, *strangeness = {answered}
     best = probabilities[0].argmax()
     known = most is None or strangeness[0][0] <= most
     named = export["classes"][best], f"{{probabilities[0][best]:.6f}}"
     print(name, *named, *([] if known else ["but like no training picture: none of these classes"]))
+sys.exit(failed)
 '''
 PYTHON_ONNX = PYTHON.format(
     needs="onnxruntime",
