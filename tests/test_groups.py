@@ -115,3 +115,42 @@ def test_a_class_keeps_its_training_pictures_where_one_group_holds_them_all(tabl
     assert set(parted.parts[parted.labels == 1].tolist()) == {"train"}
     assert all(len(found) == 1 for found in sides(parted).values())
     assert any("The test part has no picture of 'b'" in note for note in parted.notes)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_split_and_group_are_known_in_any_case_as_image_and_label_are(table: Made, kind: str) -> None:
+    """Passed over, a test part would be trained on and a patient would be on both sides, without a word."""
+    path = table(lambda i: f"patient {i // 4}", extra=lambda i: "test" if i % 12 < 4 else "train")
+    head, rows = path.read_text().split("\n", 1)
+    path.write_text(f"Image,LABEL,Group,Split\n{rows}")
+    images = load(path if kind == "csv" else as_parquet(path))
+    assert head == "image,label,group,split"
+    assert (images.parts == "test").sum() == 40 and all(len(found) == 1 for found in sides(images).values())
+    assert images.notes == ()
+
+
+def test_two_columns_that_both_say_the_split_are_refused(table: Made) -> None:
+    path = table(lambda i: "", extra=lambda i: "")
+    path.write_text(path.read_text().replace("label,group,split", "label,Split,SPLIT"))
+    with pytest.raises(DataError, match="has the columns 'Split' and 'SPLIT'; rename all but one"):
+        load(path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_that_may_be_meant_as_split_or_group_are_told(table: Made, kind: str) -> None:
+    path = table(lambda i: f"patient {i // 4}", extra=lambda i: "test" if i % 12 < 4 else "train")
+    path.write_text(path.read_text().replace("label,group,split", "label,patient_id,is_valid"))
+    notes = load(path if kind == "csv" else as_parquet(path)).notes
+    assert len(notes) == 2
+    assert notes[0].startswith("The column 'is_valid' is not read: which part (train, val, test) a picture is of")
+    assert notes[1] == "The column 'patient_id' is not read: which pictures belong together is told by a column `group`."
+    assert load(path, labelled=False).notes == ()
+    assert len(load(path, label_column="is_valid", image_column="image").notes) == 1  # a label is read
+
+
+def as_parquet(table: Path) -> Path:
+    """The same table of text as Parquet."""
+    from pyarrow import csv, parquet
+
+    parquet.write_table(csv.read_csv(table), table.with_suffix(".parquet"))
+    return table.with_suffix(".parquet")

@@ -21,6 +21,12 @@ USUAL = {
     "label": ("class", "classname", "target", "category", "species", "y", "tag", "breed", "diagnosis"),
 }
 """Other names that people give to a column, without '-', '_' and spaces."""
+LIKE_SPLIT = ("set", "subset", "partition", "fold", "part", "usage", "phase", "isvalid", "isval", "istest", "istrain")
+LIKE_GROUP = (
+    "groups", "groupid", "patient", "patientid", "subject", "subjectid", "burst", "burstid", "session", "sessionid",
+    "scene", "sceneid", "location", "place", "site", "camera", "video", "videoid",
+)  # fmt: skip
+"""Names of columns, written as above, that may say what `split` and `group` say, and are not read."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,36 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
     if len(alike) == 1:
         return alike[0]
-    plain = {re.sub(r"[-_\s]", "", name).casefold(): name for name in listed}
+    plain = {_plain(name): name for name in listed}
     near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
     hint = f" Is it '{near[0]}'? Then add {kind}_column={_quoted(near[0])}." if near else ""
     raise DataError(
         f"{table} has no column '{kind}' (needed: image,label; optional: split, group); its columns are "
         f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with `{kind}_column`.'}"
     )
+
+
+def optional(names: Iterable[str], kind: str, table: Path) -> str | None:
+    """The name of the column `split` or `group`, in any case; None where there is none. Raises `DataError` for two."""
+    listed = list(names)
+    alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
+    if len(alike) > 1:
+        raise DataError(f"{table} has the columns {' and '.join(map(repr, alike[:5]))}; rename all but one.")
+    return alike[0] if alike else None
+
+
+def passed_over(names: Iterable[str], table: Path) -> tuple[str, ...]:
+    """Notes on columns, of those that are not read, which may be meant as the `split` or `group` that a table lacks."""
+    listed, notes = list(names), []
+    for kind, like, says in (
+        ("split", LIKE_SPLIT, "which part (train, val, test) a picture is of"),
+        ("group", LIKE_GROUP, "which pictures belong together"),
+    ):
+        found = [repr(name) for name in listed if _plain(name) in like]
+        if found and optional(listed, kind, table) is None:
+            which = f"column {found[0]} is" if len(found) == 1 else f"columns {', '.join(found)} are"
+            notes.append(f"The {which} not read: {says} is told by a column `{kind}`.")
+    return tuple(notes)
 
 
 def label_of(value: Any) -> Any:
@@ -103,6 +132,10 @@ def _in_any_form(path: Path) -> Path:
         forms = [here / part, *(here / unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
         here = next((each for each in forms if os.path.lexists(each)), forms[0])
     return here
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name).casefold()
 
 
 def _quoted(name: str) -> str:

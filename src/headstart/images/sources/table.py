@@ -20,7 +20,7 @@ from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources import parquet, text
-from headstart.images.sources.cells import Columns, column, label_of, located, several
+from headstart.images.sources.cells import Columns, column, label_of, located, optional, passed_over, several
 from headstart.paths import one_way
 
 PARQUET = (".parquet", ".pq")
@@ -58,6 +58,9 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     image = column(columns.values, "image", options.image_column, data)
     label = column(columns.values, "label", options.label_column, data) if options.labelled else None
     rows, refused = _rows(data, columns, image, label)
+    if label is not None:
+        others = [name for name in columns.values if name not in (image, label)]
+        columns = replace(columns, notes=(*columns.notes, *passed_over(others, data)))
     return _imageset(data, rows, refused, (columns, columns.classes.get(label or ""), options))
 
 
@@ -66,7 +69,8 @@ def _read(table: Path, options: LoadOptions) -> Columns:
         names = parquet.read(table, ()).values
         image = column(names, "image", options.image_column, table)
         label = column(names, "label", options.label_column, table) if options.labelled else ""
-        columns = parquet.read(table, (image, label, "split", "group"))
+        also = [optional(names, kind, table) for kind in ("split", "group")]
+        columns = parquet.read(table, (image, label, *filter(None, also)))
     else:
         columns = text.read(table)
     if not columns.numbers:
@@ -83,7 +87,7 @@ def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple
     rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
     first_names: dict[str, str] = {}
-    parts, groups = values.get("split") or [""] * n, values.get("group") or [""] * n
+    parts, groups = (values.get(optional(values, kind, table) or "") or [""] * n for kind in ("split", "group"))
     for number, cell, value, part, group in zip(columns.numbers, cells, labels, parts, groups, strict=True):
         where = f"{table} row {number}"
         name, item = _picture(cell, number, paths, table, where)
