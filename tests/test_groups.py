@@ -18,6 +18,7 @@ from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, load, split, with_test
 from headstart.images.groups import numbered
 from headstart.preprocess import Preprocess
+from headstart.report.headline import headline
 
 Made = Callable[..., Path]
 
@@ -97,6 +98,24 @@ def test_a_brought_split_that_tears_groups_is_told(table: Made, tmp_path: Path) 
     )
 
 
+def test_a_test_of_groups_that_were_trained_on_is_not_said_to_be_of_copies(table: Made, tmp_path: Path) -> None:
+    """None of these pictures is a copy of another; what they share is their group."""
+    data = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 else "train")
+    run = headstart.fit(data, method="pixels", head="ridge", out=tmp_path / "run")
+    assert headline(run.content).endswith("and each is a copy of a training picture, or of its group.")
+    some = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 or i >= 100 else "train", name="ttt")
+    leak = headstart.fit(some, method="pixels", head="ridge", out=tmp_path / "some").content.leaks["test"]  # type: ignore[index]
+    off = replace(leak, without={**leak.without, "accuracy": 0.5})  # type: ignore[dict-item]
+    told = headline(replace(run.content, leaks={"test": replace(off, copies=25)}))
+    assert "that neither copy a training picture nor are of its group named correctly" in told
+
+
+def test_pictures_kept_in_one_fold_are_said_to_be_of_groups(table: Made, tmp_path: Path) -> None:
+    run = headstart.fit(table(lambda i: f"g{i // 4}"), method="pixels", head="ridge", out=tmp_path / "run")
+    note = "Copies, near copies and groups (120 pictures) were always judged together, in one fold."
+    assert note in run.content.notes
+
+
 def test_a_group_of_most_pictures_is_refused_in_one_sentence(table: Made) -> None:
     with pytest.raises(DataError, match=r"puts 90 of 120 pictures into the group 'x'.*half of them at most"):
         load(table(lambda i: "x" if i < 90 else ""))
@@ -143,7 +162,7 @@ def test_columns_that_may_be_meant_as_split_or_group_are_told(table: Made, kind:
     notes = load(path if kind == "csv" else as_parquet(path)).notes
     assert len(notes) == 2
     assert notes[0].startswith("The column 'is_valid' is not read: which part (train, val, test) a picture is of")
-    assert notes[1] == "The column 'patient_id' is not read: which pictures belong together is told by a column `group`."
+    assert notes[1].endswith("is not read: which pictures belong together is told by a column `group`.")
     assert load(path, labelled=False).notes == ()
     assert len(load(path, label_column="is_valid", image_column="image").notes) == 1  # a label is read
 

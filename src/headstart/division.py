@@ -112,7 +112,7 @@ def keep_together(images: ImageSet, extraction: Extraction, recipe: Recipe) -> t
     if not moved:
         return images, extraction
     order = np.concatenate([np.flatnonzero(parts == part) for part in PARTS])
-    note = f"{_alike(images)} were kept together: {plural(moved, 'picture')} changed sides between training and test."
+    note = f"{alike(images)} were kept together: {plural(moved, 'picture')} changed sides between training and test."
     return replace(images, parts=parts, notes=(*images.notes, note)).take(order), extraction.reordered(order)
 
 
@@ -122,10 +122,11 @@ def _without_leaks(images: ImageSet, extraction: Extraction) -> tuple[ImageSet, 
     leaking = test & np.isin(group, group[images.parts == "train"])
     if not leaking.any() or leaking.sum() == test.sum():
         return images, extraction
-    note = f"{_alike(images)} of training pictures are left out of the test: {plural(int(leaking.sum()), 'picture')}."
+    note = f"{alike(images)} of training pictures are left out of the test: {plural(int(leaking.sum()), 'picture')}."
     order = np.flatnonzero(~leaking)
     return replace(images, notes=(*images.notes, note)).take(order), extraction.reordered(order)
 
 
-def _alike(images: ImageSet) -> str:
+def alike(images: ImageSet) -> str:
+    """What is kept on one side of a split or in one fold, as a sentence begins."""
     return "Copies and near copies" if images.groups is None else "Copies, near copies and groups"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import machine, records
+from headstart.division import alike
 from headstart.enough import described, enough
 from headstart.evidence.cross_validated import interval
 from headstart.features.copies import marks, repeated
@@ -162,7 +163,8 @@ class Outcome:
             left = np.flatnonzero(own & ~leaked)
             scored = score(self.images.labels[left], self.probabilities[left], self.images.classes) if len(left) else {}
             without = {key: scored[key] for key in IN_SHORT} if scored else None
-            found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without)
+            grouped = None if self.images.groups is None else True
+            found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without, grouped=grouped)
         return found
 
     def _told_leaks(self) -> list[str]:
@@ -208,7 +210,7 @@ class Outcome:
         n = 0 if self.fitted.folds is None else self.fitted.folds.copies
         if not n:
             return []
-        return [f"Copies and near copies ({plural(n, 'picture')}) were always judged together, in one fold."]
+        return [f"{alike(self.images)} ({plural(n, 'picture')}) were always judged together, in one fold."]
 
     def _lone_classes(self) -> list[str]:
         """A note on classes that cross-validation cannot name: one picture is never both learnt from and judged."""

@@ -9,9 +9,9 @@ from headstart.report.parts import judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 
 UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
-COPIES = "Nothing was tested: {named} were named correctly, and each is a copy of a training picture."
+COPIES = "Nothing was tested: {named} were named correctly, and each is {alike}."
 UNSEEN = ", each by a classifier that had not seen it"
-WITHOUT = "{named} that copy no training picture named correctly{between}; with the {copies}, {share} of {n:,}"
+WITHOUT = "{named} that {unlike} named correctly{between}; with the {others}, {share} of {n:,}"
 BALANCED = 1.02
 """Classes are balanced while the commonest has less than this many times its equal share, or one picture more."""
 LOPSIDED = 1.5
@@ -26,16 +26,24 @@ def headline(scores: RunScores) -> str:
     s = scored(scores)[part]
     leak = (scores.leaks or {}).get(part)
     if leak is not None and leak.copies >= s.n:
-        return COPIES.format(named=share_of(s, pictures(part, s.n)))
+        alike = "a copy of a training picture, or of its group" if leak.grouped else "a copy of a training picture"
+        return COPIES.format(named=share_of(s, pictures(part, s.n)), alike=alike)
     named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
     told = f"{named} named correctly{how}{between(s)}"
     if clean := without_copies(scores):
-        told = WITHOUT.format(
-            named=share_of(clean, pictures(part, clean.n)), between=between(clean),
-            copies=plural(s.n - clean.n, "copy", "copies"), share=percent(s.accuracy, digits_for(s.n)), n=s.n,
-        )  # fmt: skip
+        told = _without(clean, s, part, leak is not None and bool(leak.grouped))
     return f"{told}; {guessing(scores)}{_frozen(scores)}."
+
+
+def _without(clean: PartScores, s: PartScores, part: str, grouped: bool) -> str:
+    """The accuracy of the pictures that are not alike to training pictures, and that of all."""
+    n = s.n - clean.n
+    alike = ("neither copy a training picture nor are of its group", plural(n, "other"))
+    copies = ("copy no training picture", plural(n, "copy", "copies"))
+    unlike, others = alike if grouped else copies
+    named, share = share_of(clean, pictures(part, clean.n)), percent(s.accuracy, digits_for(s.n))
+    return WITHOUT.format(named=named, unlike=unlike, between=between(clean), others=others, share=share, n=s.n)
 
 
 def without_copies(scores: RunScores) -> PartScores | None:

@@ -81,11 +81,13 @@ class AboutRun:
 @dataclass(frozen=True, kw_only=True)
 class Leak:
     """How many pictures of a part copy one that was fitted on, `same` with the same content, and the scores without
-    them, as far as they are kept: n, accuracy with interval, log loss."""
+    them, as far as they are kept: n, accuracy with interval, log loss; `grouped`: those of its group are counted too.
+    """
 
     copies: int
     same: int
     without: Mapping[str, float | int] | None = absent()
+    grouped: bool | None = absent()
 
 
 @dataclass(frozen=True)
