@@ -226,6 +226,10 @@ def test_letters_in_both_cases_are_classes(make: Make) -> None:
         (["1.jpg", "2.jpg"], "no class folders"),
         (["train/1.jpg", "test/1.jpg"], "'test', 'train' has no class folders"),
         (["train/a/1.jpg", "test/1.jpg"], "'test' has no class folders although 'train' has"),
+        (
+            ["train/a/1.jpg", "test/1.jpg"],
+            "without labels judge nothing: move 'test' out of the folder",
+        ),
         (["train/a/1.jpg", "extra/1.jpg"], "mixes parts"),
         (["val/a/1.jpg", "valid/a/1.jpg", "train/a/1.jpg"], "same part twice"),
     ],
@@ -234,6 +238,28 @@ def test_layouts_that_cannot_be_meant_are_explained(make: Make, files: list[str]
     """Each wrong layout has a sentence of its own."""
     with pytest.raises(DataError, match=said):
         load(make(*files))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["cats/train/a/1.jpg", "cats/test/a/2.jpg", "ants/train/b/1.jpg"],  # the folder above several data sets
+        ["a/train/1.jpg", "a/Test/2.jpg", "b/train/1.jpg"],  # parts below the classes
+    ],
+)
+def test_parts_below_what_is_read_as_classes_are_told(make: Make, files: list[str]) -> None:
+    """Unseen, a test would be trained on, or the names of data sets learnt instead of classes."""
+    images = load(make(*files))
+    assert set(images.parts.tolist()) == {""}
+    (note,) = images.notes
+    assert "lie below the classes" in note and "is read as their pictures" in note
+    assert "FOLDER/train/cat/1.jpg" in note
+
+
+def test_other_folders_below_the_classes_are_not_told(make: Make) -> None:
+    """Nor is a folder named so in one of many places: that of a class within its part."""
+    assert load(make("a/2021/1.jpg", "b/2022/1.jpg")).notes == ()
+    assert load(make("train/a/test/1.jpg", "train/b/1.jpg", "test/a/1.jpg", root="parts")).notes == ()
 
 
 def test_an_empty_folder_and_a_missing_one_are_explained(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.api.checks import names
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.images import ImageSet, from_arrays, load, select
 from headstart.images.order import allocate
@@ -48,6 +49,19 @@ def test_unlabelled_pictures_belong_to_no_class() -> None:
     """Choosing classes drops what has no label, also when the last class is chosen."""
     images = from_arrays(np.zeros((3, 1, 1), np.uint8), ["a", None, "b"])
     assert len(select(images, classes=["b"])) == 1
+
+
+def test_a_class_whose_name_has_a_comma_is_written_in_quotes() -> None:
+    """As in a table; without them the message says so, as it does not where no name has a comma."""
+    images = from_arrays(np.zeros((4, 8, 8), np.uint8), ["ants, red", "bees", 'a "b"', "bees"])
+    chosen = names("classes", '"ants, red", a "b"')
+    assert chosen is not None and select(images, classes=chosen).classes == ('a "b"', "ants, red")
+    asked = names("classes", "ants, red")
+    with pytest.raises(UnknownName, match="a name with a comma is in quotes"):
+        select(images, classes=asked)
+    with pytest.raises(UnknownName) as plain:
+        select(images_of([("dog", "")]), classes=["dogs"])
+    assert "quotes" not in str(plain.value)
 
 
 def test_a_class_that_does_not_exist_shows_the_nearest() -> None:

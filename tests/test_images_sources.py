@@ -457,6 +457,14 @@ def test_a_class_name_with_half_a_character_is_refused_when_labels_are_taken_up(
             take()
 
 
+def test_lists_of_labels_of_several_lengths_are_refused_in_one_sentence() -> None:
+    """As labels of many things at once are; rows of one length are told of as one-hot ones."""
+    several = [["ant", "flower"], ["bee"]]
+    for take in (lambda: labels_in(several), lambda: from_arrays(np.zeros((2, 4, 4), np.uint8), several)):
+        with pytest.raises(DataError, match="have several labels for a picture: give one for each"):
+            take()
+
+
 # --- memory
 
 

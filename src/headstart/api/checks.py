@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -45,11 +46,16 @@ def check_flags(**given: Any) -> None:
 def listed(name: str, given: Any) -> list[Any]:
     """A list or tuple as a list, and text with commas as what is between them. Raises UserError for others, and none.
 
+    What has a comma itself is in double quotes, as in a table.
+
     >>> listed("classes", "7, 8")
     ['7', '8']
+    >>> listed("classes", '"ants, red", bees')
+    ['ants, red', 'bees']
     """
     if isinstance(given, str):
-        given = [part.strip() for part in given.split(",") if part.strip()]
+        cells = next(csv.reader([given], skipinitialspace=True), []) if '"' in given else given.split(",")
+        given = [part.strip() for part in cells if part.strip()]
     if not isinstance(given, Sequence):
         raise UserError(f"`{name}` is a list, or text with commas, and no {type(given).__name__}.")
     if not len(given):

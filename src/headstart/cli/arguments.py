@@ -20,7 +20,10 @@ Layer = Annotated[
 ]
 ImageSize = Annotated[int | None, typer.Option(help="Input size of the network: the side in pixels.")]
 EveryImageSize = Annotated[int | None, typer.Option(help="Input size of every network: the side in pixels.")]
-Classes = Annotated[str | None, typer.Option(help="Use only these classes, by name, separated by commas.")]
+Classes = Annotated[
+    str | None,
+    typer.Option(help="Use only these classes, separated by commas. Put a name that contains a comma in quotes."),
+]
 Limit = Annotated[int | None, typer.Option(help="Use at most this many pictures in total (stratified).")]
 Engine = Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]

@@ -55,7 +55,7 @@ def compare(
     image_size: arguments.EveryImageSize = None,
     head: Annotated[
         str, typer.Option(help="The head (final classifier) of every arm: logistic, mlp, ridge, knn or prototype.")
-    ] = ("logistic"),
+    ] = "logistic",
     head_option: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
     ] = None,

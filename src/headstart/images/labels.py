@@ -48,7 +48,10 @@ def without_point(value: Any) -> Any:
 
 def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
     """Labels (n,), (n,1) or a DataFrame of one column -> (n,). Raises `DataError` with the cure for one-hot rows."""
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError:  # lists of several lengths
+        raise DataError(f"{where} have several labels for a picture: give one for each, as text.") from None
     if array.dtype.kind == "U" and isinstance(labels, list | tuple) and any(map(is_missing, labels)):
         array = np.array(labels, dtype=object)  # as text, NaN would be a class `nan`
     if array.ndim == 2 and array.shape[1] == 1:

@@ -50,7 +50,9 @@ def _classes(images: ImageSet, wanted: Iterable[str]) -> ImageSet:
     names = natural_sort(known.get(nfc(str(name).strip()), str(name).strip()) for name in wanted)
     for name in names:
         if name not in images.classes:
-            raise UnknownName("class", name, images.classes, hint=f"(in {images.title})")
+            comma = any("," in known for known in images.classes)
+            quotes = "; in text, a name with a comma is in quotes: '\"a, b\",c'" if comma else ""
+            raise UnknownName("class", name, images.classes, hint=f"(in {images.title}{quotes})")
     if not names:
         raise UserError("No class was named.")
     renumber = np.full(len(images.classes) + 1, -1, np.int64)  # the last entry serves label -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -95,7 +95,10 @@ def _layout(found: Listing, root: Path) -> _Layout:
 
 def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
     if bare := [top for top in tops if part_of(top) and top not in parts]:
-        raise DataError(f"{root}: {_listed(bare)} has no class folders although {_listed(parts)} has; {EXPECTED}.")
+        raise DataError(
+            f"{root}: {_listed(bare)} has no class folders although {_listed(parts)} has; {EXPECTED}. Pictures "
+            f"without labels judge nothing: move {_listed(bare)} out of the folder, and name them with `predict`."
+        )
     if others := [top for top in tops if top not in parts]:
         raise DataError(
             f"{root} mixes parts ({_listed(parts)}) with other folders ({_listed(others)}): move the others away, "
@@ -165,9 +168,21 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
     if not images.classes:
         raise DataError(f"{images.title} holds no picture{_first(images.refused)}: {EXPECTED}.{cured(images.refused)}")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
-    if not empty:
-        return images
-    return replace(images, notes=(*images.notes, f"{LEFT_OUT}: {_listed(folders)}."))
+    notes = [f"{LEFT_OUT}: {_listed(folders)}."] if empty else []
+    return replace(images, notes=(*images.notes, *notes, *_parts_below(images, layout)))
+
+
+def _parts_below(images: ImageSet, layout: _Layout) -> Iterator[str]:
+    """A note where the parts are one level too low: below the classes, or in data sets that are taken for classes."""
+    if layout.parts:
+        return
+    inner = {second for name in images.names if len(parts := name.split("/")) > 2 and part_of(second := parts[1])}
+    if inner:
+        yield (
+            f"The folders {_listed(sorted(inner))} lie below the classes ({_listed(images.classes)}), and what is in "
+            "them is read as their pictures. Parts go above classes (FOLDER/train/cat/1.jpg); of several data sets "
+            "name one."
+        )
 
 
 def on_left_out(images: ImageSet) -> str:
