@@ -297,6 +297,15 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"headstart \d+\.\d+\.\d+\n", headstart("--version").stdout)
 
 
+def test_the_command_runs_as_a_module_of_the_python_that_is_called() -> None:
+    """`python -m headstart`, where a shell finds the command of another environment, or none."""
+    command = [sys.executable, "-m", "headstart"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, headstart("--version").stdout)
+    wrong = subprocess.run([*command, "fit", "nowhere"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("Error: There is no file or folder 'nowhere'")
+
+
 def test_a_prediction_loads_no_library_that_only_fitting_needs(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
     run, cache = tmp_path / "run", str(tmp_path / "cache")
