@@ -182,6 +182,10 @@ def test_fit_evaluate_predict_and_run_work_from_the_shell(tmp_path: Path) -> Non
     assert answered.returncode == 0
     assert answered.stdout.startswith("good.png\t")
     assert answered.stderr.splitlines() == ["refused: bad.png: not-an-image (no known signature)"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "link.png").symlink_to(tmp_path / "good.png")
+    linked = headstart("predict", "run", "good.png", "more", cwd=tmp_path, **store)
+    assert "--follow-links follows it" in linked.stdout + linked.stderr and "follow_links" not in linked.stdout
     assert headstart("predict", "run", "good.png", "bad.png", "--strict", cwd=tmp_path, **store).returncode == 2
     assert headstart("predict", "run", "good.png", "--strict", cwd=tmp_path, **store).returncode == 0
 

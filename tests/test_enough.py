@@ -123,7 +123,7 @@ def test_a_target_within_reach_moves_likely_accuracies_alone_and_any_other_nothi
 def test_curves_that_do_not_behave_are_said_to_be_so() -> None:
     sizes, rng = np.array([25.0, 50, 100, 180]), np.random.default_rng(0)
     for rates, words in (
-        ((0.5, 0.5, 0.5, 0.5), "guessing"),
+        ((0.5, 0.5, 0.5, 0.5), "the labelled pictures do not show that it is better than guessing"),
         ((0.3, 0.2, 0.1, 0.3), "did not help"),
         ((0.45, 0.05, 0.4, 0.1), "up and down"),
     ):
@@ -210,6 +210,29 @@ def test_where_the_test_pictures_are_harder_it_is_said_what_the_forecast_is_of(
     assert told.endswith(f"{of_which}; the test pictures are harder (80.0%).") == harder
     assert ("harder" in told) == harder
     assert told.startswith("With twice the labelled pictures likely 92.0%")
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "told"),
+    [
+        (0.95, 0.76, "of the test pictures 95.0% are, which may be luck."),
+        (0.95, 0.91, "are easier (95.0%)."),
+        (0.92, 0.8, ""),
+    ],
+)
+def test_where_a_forecast_is_below_the_score_of_the_test_pictures_it_is_said_what_it_is_of(
+    share: float, low: float, told: str
+) -> None:
+    """95% today and 92% with twice the pictures would contradict each other."""
+    found = scores.Enough(
+        n=300,
+        curve=((150.0, 0.85), (270.0, 0.9)),
+        ahead=(scores.Ahead(600, 0.92, 0.9, 0.94), scores.Ahead(1200, 0.93, 0.9, 0.95)),
+    )
+    judged = scores.PartScores(n=20, accuracy=share, accuracy_low=low, accuracy_high=0.99)
+    said = enough_words(scores.RunScores(enough=found, after={"test": judged}))
+    of_which = "This is of pictures like the labelled ones, 90.0% of which are named correctly now"
+    assert (of_which in said) == bool(told) and said.endswith(told)
 
 
 def test_a_target_that_cross_validation_reaches_is_said_to_be_reached() -> None:

@@ -143,7 +143,7 @@ def refusals(refused: Sequence[Refusal], strict: bool = False) -> None:
             file=sys.stderr,
         )
     for sentence in list_cures(refused):
-        print(f"Note: {sentence}", file=sys.stderr)
+        print(f"Note: {flagged(sentence)}", file=sys.stderr)
     if strict and refused:
         raise typer.Exit(2)
 

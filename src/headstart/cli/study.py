@@ -44,7 +44,7 @@ def tell(study: Study) -> None:
         print(f"Experiment: {sentence}")
     for note in found.notes:
         if note.startswith(NOT_HAD):  # asked for, and not in the table
-            print(f"Note: {note}")
+            print(f"Note: {flagged(note)}")
     many = len(found.notes) + sum(len(arm.notes) for arm in found.arms)
     notes = {0: "", 1: ", with a note"}.get(many, f", with {many} notes")
     print(f"Report{notes} and every arm's budget: {study.folder / 'report.html'}")

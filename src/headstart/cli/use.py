@@ -130,7 +130,7 @@ def predict(
     else:
         _print(found, topk)
     for note in found.notes:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
     show.refusals(found.refused, strict)
 
 
@@ -241,7 +241,7 @@ def _predict_on(cluster: str, run: Path, paths: list[str], out: str | None, aske
         f"({plural(found.computed, 'picture')} read now): {found.storage}"
     )
     for note in made.notes:
-        print(f"Note: {note}")
+        print(f"Note: {flagged(note)}")
     show.refusals(found.refused, strict)
 
 

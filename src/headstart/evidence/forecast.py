@@ -162,7 +162,7 @@ def _moments(rows: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats]:
 def _odd(errors: Floats, covariance: Floats, fit: Floats, guess: float) -> str:
     """Why a curve cannot be gone on from; '' where it can."""
     if np.log(guess / errors[-1]) < 1.64 * np.sqrt(covariance[-1, -1]):
-        return "so far it is hardly better than guessing"
+        return "the labelled pictures do not show that it is better than guessing"
     step = np.array([-1.0, 1.0])
     last = covariance[-2:, -2:]
     if np.log(errors[-1] / errors[-2]) > 1.64 * np.sqrt(step @ last @ step):

@@ -21,7 +21,7 @@ def enough_words(scores: RunScores) -> str:
     told = f"With twice the labelled pictures likely {twice}, with four times {four}."
     if found.target is not None:
         told += f" {_target(found.target, found, len(scores.run.classes))}"
-    return told + _where_below(scores, found) + _where_harder(scores.after.get("test"), found)
+    return told + _where_below(scores, found) + _where_apart(scores.after.get("test"), found)
 
 
 def _digits(found: Enough) -> int:
@@ -45,16 +45,22 @@ def _where_below(scores: RunScores, found: Enough) -> str:
     )
 
 
-def _where_harder(test: PartScores | None, found: Enough) -> str:
-    """What the forecast is of, where fewer of the test pictures are right by more than chance; else ''."""
-    now = found.curve[-1][1]
-    if test is None or test.accuracy_high is None or test.accuracy_high >= now:
+def _where_apart(test: PartScores | None, found: Enough) -> str:
+    """What the forecast is of, where the test pictures are harder by more than chance, or did better already."""
+    now, digits = found.curve[-1][1], _digits(found)
+    if test is None or test.accuracy_low is None or test.accuracy_high is None:
         return ""
-    digits = _digits(found)
-    return (
-        f" This is of pictures like the labelled ones, {percent(now, digits)} of which are named correctly now; the "
-        f"test pictures are harder ({percent(test.accuracy, digits)})."
-    )
+    share = percent(test.accuracy, digits)
+    if test.accuracy_high < now:
+        apart = f"the test pictures are harder ({share})"
+    elif round(found.ahead[0].accuracy, digits + 2) >= round(test.accuracy, digits + 2):
+        return ""
+    elif test.accuracy_low > now:
+        apart = f"the test pictures are easier ({share})"
+    else:
+        apart = f"of the test pictures {share} are, which may be luck"
+    right = f"{percent(now, digits)} of which are named correctly now"
+    return f" This is of pictures like the labelled ones, {right}; {apart}."
 
 
 def _target(found: Target, enough: Enough, classes: int) -> str:
