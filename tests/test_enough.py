@@ -291,7 +291,10 @@ def test_who_asks_what_a_target_takes_of_a_head_that_is_dear_is_told_why_there_i
     options = {"epochs": 1}
     run = fit("digits", method="pixels", head="mlp", head_options=options, limit=60, target=0.9, store=False,
               out=tmp_path / "run")  # fmt: skip
-    assert "cannot be told: with so many pictures and features, or with this head" in enough_words(run.content)
+    assert (
+        "There is no forecast for more labelled pictures: with so many pictures and features, or with this head"
+        in enough_words(run.content)
+    )
 
 
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -369,7 +369,7 @@ def test_neighbours_are_named_when_their_pictures_are_gone(run: Path, tmp_path: 
 
 def test_the_report_shows_what_speaks_for_a_mistake_and_its_neighbours(run: Path) -> None:
     page = (run / "report.html").read_text()
-    told = page[page.index("What speaks for the mistakes") :]
+    told = page[page.index("Why these mistakes?") :]
     assert "The map of blue/odd.png for red" in told
     assert told[: told.index("</section>")].count("<b>red</b>") == 4  # what it was given, and three neighbours
 

@@ -149,7 +149,7 @@ def test_the_keyboard_alone_suffices_on_a_phone_too(browser: Any, served: str) -
         page.keyboard.press("1")
         page.wait_for_function("() => document.querySelector('#far').textContent.startsWith('1 ')")
         page.keyboard.press("Backspace")
-        page.wait_for_function("() => document.querySelector('#status').textContent === 'Taken back.'")
+        page.wait_for_function("() => document.querySelector('#status').textContent === 'Undone.'")
         assert page.inner_text("#name") == first
         page.keyboard.press("0")
         page.get_by_text("1 none of these").wait_for()

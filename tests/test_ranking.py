@@ -215,7 +215,7 @@ def test_a_little_faster_is_not_faster() -> None:
 
 def test_a_warning_where_the_best_is_not_shown_to_be_better_than_raw_pixels() -> None:
     """That no difference was measured does not show that they are equally good, and the warning does not say so."""
-    end = "a backbone is not shown to help."
+    end = "no backbone is shown to help."
     assert advise(pixels(93), [judged("best", 95)]).warnings == (
         f"On 100 pictures best cannot be told apart from raw pixels (95.0% against 93.0%, p = 0.5): {end}",
     )

@@ -97,7 +97,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("unscaled", {"standardised": False, "scale_spread": 310.0}, {"standardised": True}, "310-fold"),
     ("overlap", {"overlap": NONE_KNOWN}, {"overlap": replace(NONE_KNOWN, known=9)}, "None of the 10 classes"),
     ("grey", {"grey_share": 1.0, "colour_source": True}, {"colour_source": False}, "All pictures are grey"),
-    ("input", {"input_side": 32.0, "own_side": 224.0}, {"input_side": 128.0}, "inputs of 224 pixels and is given 32:"),
+    ("input", {"input_side": 32.0, "own_side": 224.0}, {"input_side": 128.0}, "inputs of 224 pixels but gets 32 here:"),
     ("enlargement", {"picture_side": 28.0, "input_side": 224.0}, {"input_side": 32.0}, "28 pixels are enlarged 8.0"),
     ("background", {"constant_share": 0.81}, {"constant_share": 0.3}, "81%"),
     ("crop", {"cuts": 0.5}, {"cuts": 1 - 0.875**2}, "50%"),

@@ -173,8 +173,8 @@ def test_a_run_judged_by_cross_validation_says_who_named_each_picture(run: Path)
     )
     assert "500 pictures in 3 classes" in page.text
     assert (
-        "judged by 10-fold cross-validation: each of the 500 pictures was named by one that was fitted without it, on "
-        "the pictures of the other 9 folds. The one that is kept was fitted on all 500." in page.text
+        "judged by 10-fold cross-validation: each of the 500 pictures was predicted by a classifier fitted without it, "
+        "on the pictures of the other 9 folds. The final classifier was fitted on all 500." in page.text
     )
     assert "80 of 500 pictures were named wrongly by classifiers that had not seen them" in page.text
     assert page.text.count("All pictures, each named by a classifier that had not seen it.") == 3
@@ -190,7 +190,7 @@ def test_pictures_that_were_fitted_on_or_chosen_by_are_never_presented_as_a_test
     scores["after"] = {part: scores["after"][part] for part in left}
     records.write_json(run / "scores.json", scores)
     page = Page(write_report(run, picture))
-    assert "No picture was kept apart to test this classifier" in page.source.split("<h1>")[1].split("</h1>")[0]
+    assert "No pictures were held out to test this classifier" in page.source.split("<h1>")[1].split("</h1>")[0]
     assert "No confusion matrix was recorded" in page.text and not page.all("img")
 
 
@@ -487,7 +487,7 @@ def test_many_classes_are_told_alike_from_counts_and_from_a_table_of_an_earlier_
             part["confusion"] = table.tolist()
     records.write_json(tmp_path / "scores.json", scores)
     listed.append(Page(write_report(tmp_path)).text)
-    assert listed[0] == listed[1] and "no training: every picture gets" in listed[0]
+    assert listed[0] == listed[1] and "no training: the probabilities of every picture are" in listed[0]
 
 
 def test_the_reliability_table_agrees_with_the_predictions(page: Page, written: Path) -> None:
@@ -794,7 +794,7 @@ def test_the_epochs_are_drawn_from_the_solved_head_on(trained: Path) -> None:
     charts = drawn_history(trained)
     assert [len(line.points) for chart in charts for line in chart.lines] == [4, 5, 4, 5]
     assert "a head of zeros had 0.693" in page.text and "a head of zeros had 50.0%" in page.text
-    assert "Epoch 0 is the head solved on frozen features" in page.text
+    assert "Epoch 0 is the head fitted on frozen features" in page.text
     ticks = [tick for chart in charts for tick in chart.plot().ax_.get_xticks()]
     assert ticks and all(float(tick).is_integer() for tick in ticks)
 
@@ -822,8 +822,7 @@ def test_the_rates_that_were_tried_are_drawn_with_the_steepest_marked(trained: P
         in charts_of(page)["Learning rates tried on a copy against Learning rate"]
     )
     assert (
-        "the loss fell most steeply at 0.000086; the training used 0.0003, which the finder does not change"
-        in page.text
+        "the loss fell most steeply at 0.000086; the training used 0.0003; trying rates does not change it" in page.text
     )
     chart = rate_charts(read_run(tmp_path / "r"))[-1]
     assert chart.lines[0].points == [tuple(row) for row in rows] and chart.plot().ax_.get_xscale() == "log"

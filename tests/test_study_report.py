@@ -561,7 +561,7 @@ def test_intervals_that_hold_all_together_are_called_so_and_a_verdict_on_one_siz
         each["verdict"] |= {"level": 0.975, "difference": each["by_size"][0]["difference"]}
     page = Page(write_study_report(write(tmp_path, told)))
     together = "With 2 labelled pictures per class, in points of accuracy, with simultaneous 95% intervals"
-    assert together in page.text and "hold the true differences of all pairs at once" in page.text
+    assert together in page.text and "contain the true differences of all pairs at once" in page.text
     assert "over all sizes: " not in page.text and ": all sizes" not in page.source
 
 

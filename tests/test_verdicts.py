@@ -255,7 +255,7 @@ def test_no_measurable_difference_says_how_small_it_is_at_most() -> None:
 def test_an_interval_that_says_nothing_is_called_so() -> None:
     nothing = spread(0.05, 0.6)
     told = sentence(comparison(nothing, nothing), setting(1))
-    assert "So little was measured that the true difference may be anything (95% interval -55.0 to +65.0" in told
+    assert "There is so little data that the true difference may be anything (95% interval -55.0 to +65.0" in told
 
 
 def test_inconclusive_gives_the_range_and_what_would_decide() -> None:
@@ -265,7 +265,7 @@ def test_inconclusive_gives_the_range_and_what_would_decide() -> None:
     )
     found = comparison(UNSURE, UNSURE)
     assert sentence(found, setting(1)) == (
-        f"{lead}About {two_digits(found.verdict.needed or 0)} test pictures would decide; this study has 500."
+        f"{lead}About {two_digits(found.verdict.needed or 0)} test pictures would settle it; this study has 500."
     )
     assert sentence(found, setting(1, n_test=10**7)) == (
         f"{lead}The true difference may be close to the margin of 1 percentage point; more repeats and more test "
@@ -284,19 +284,19 @@ def one_set(found: Comparison) -> Comparison:
 def test_of_one_set_of_labelled_pictures_nothing_is_said_of_transfer() -> None:
     here, last = (
         "With this set of labelled pictures, features of sprout",
-        " Other sets may say otherwise: more repeats ",
+        " Other sets may give another result: more repeats ",
     )
     lead = {
         HELP: f"{here} are ahead of raw pixels: 90% against 60% {ONE}, p = 0.012.",
         HARM: f"{here} are behind raw pixels: 90% against 60% {ONE}, p = 0.012.",
         LESS: f"{here} are ahead of raw pixels, by less than 1 percentage point: 90% against 60% {ONE}, p = 0.012.",
-        NEITHER: f"{here} and raw pixels do alike: 90% against 60% {ONE}.",
+        NEITHER: f"{here} and raw pixels do equally well: 90% against 60% {ONE}.",
         UNSURE: f"{here} and raw pixels differ no more than chance allows: 90% against 60% {ONE}, p = 0.012.",
     }
     for found, first in lead.items():
         one = one_set(comparison(found, found, p=0.012))
         assert sentence(one, setting(1, repeats=1)) == f"{first}{last}would tell."
-        assert details(one, setting(1, repeats=1))[-1].startswith("Intervals hold for this set")
+        assert details(one, setting(1, repeats=1))[-1].startswith("The intervals are for this set")
         assert one.verdict.sign == 0, "it is no verdict on transfer"
     assert one_set(comparison(HARM, HARM)).verdict.word == "behind with this set"
 
@@ -305,7 +305,7 @@ def test_fits_that_failed_and_would_decide_are_told() -> None:
     found = comparison(UNSURE, UNSURE)
     found = replace(found, verdict=replace(found.verdict, failing=True))
     assert sentence(found, setting(1)).startswith(
-        "This study cannot tell whether transfer helped: a few fits that failed would decide."
+        "This study cannot tell whether transfer helped: a few failed fits would decide the result."
     )
 
 

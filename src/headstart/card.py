@@ -116,7 +116,7 @@ def _warning(scores: RunScores) -> str:
 
 def _about(scores: RunScores, manifest: Manifest) -> str:
     run, size = scores.run, Preprocess.from_dict(manifest.preprocess)
-    network = "The pixels themselves go to the head; there is no network."
+    network = "The head works directly on the pixels; there is no network."
     if run.backbone:
         how = {
             "features": "frozen, as it was pretrained" if run.weights != "none" else "frozen, with random weights",
@@ -128,7 +128,7 @@ def _about(scores: RunScores, manifest: Manifest) -> str:
     more = len(manifest.classes) - MOST_CLASSES
     return (
         "## What it does\n\n"
-        f"It names one of {count(len(manifest.classes))} classes, with a probability for each: {names}"
+        f"It predicts one of {count(len(manifest.classes))} classes, with a probability for each: {names}"
         f"{f', and {more:,} more' if more > 0 else ''}.\n\n"
         f"{network} Head: {_plain(run.head)}, on {plural(manifest.head.config.n_features, 'feature')}. Pictures are "
         f"brought to {size.height} x {size.width} pixels. Made with Headstart."
@@ -147,7 +147,7 @@ def _data(scores: RunScores) -> str:
 def _scores(scores: RunScores) -> str:
     part = judged_part(scores)
     if not part:
-        return "## Scores\n\nNo picture was kept apart to test it, so how good it is was not measured."
+        return "## Scores\n\nNo pictures were held out to test it, so its accuracy was not measured."
     s = scored(scores)[part]
     how = "of cross-validation, each named by a classifier that had not seen it" if part == "cv" else "kept apart"
     what = plural(s.n, "picture") if part == "cv" else pictures(part, s.n)
@@ -173,11 +173,11 @@ def _classes(s: PartScores) -> str:
 
 
 def _unknown(scores: RunScores, manifest: Manifest) -> str:
-    told = [
-        "It knows the classes above and no other. A picture of something else gets one of their names all the same."
-    ]
+    told = ["It only knows the classes above. A picture of anything else gets one of their names all the same."]
     if manifest.novelty is None or manifest.novelty.threshold is None:
-        told.append("It cannot tell such pictures: there were too few training pictures to set a threshold.")
+        told.append(
+            "It cannot recognise such pictures, because there were too few training pictures to set a threshold."
+        )
     else:
         test = scores.after.get("test")
         seen = (
@@ -189,13 +189,13 @@ def _unknown(scores: RunScores, manifest: Manifest) -> str:
         )
     if manifest.untrained:
         names = ", ".join(_plain(name, 60) for name in manifest.untrained[:MOST_CLASSES])
-        told.append(f"These classes had no training picture and are never named: {names}.")
+        told.append(f"These classes had no training pictures and are never predicted: {names}.")
     told.append(
         "The scores are for pictures like those it was fitted on: same cameras, places and kinds of scene. Elsewhere "
-        "it may do worse, and its probabilities are then too sure."
+        "it may do worse, and its probabilities are then too confident."
     )
     told += [_plain(note, 500) for note in scores.notes[:10]]
-    return "## Limits, and what it does not know\n\n" + "\n".join(f"- {line}" for line in told)
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in told)
 
 
 def _licences(scores: RunScores) -> str:

@@ -160,7 +160,7 @@ def default(images: ImageSet) -> tuple[str, str, str]:
     """
     probe = images.probe()
     if probe.height * probe.width < SMALL**2:
-        return "sprout", "pretrained", ", which comes along and was made for small pictures"
+        return "sprout", "pretrained", ", which comes with the package and was made for small pictures"
     rows = {
         row.name.partition(":")[2] or row.name: row
         for row in catalog_rows()
@@ -175,10 +175,10 @@ def default(images: ImageSet) -> tuple[str, str, str]:
         return (
             "sprout",
             "pretrained",
-            ", which comes along; a network for photos, as backbone=mobilenetv2_100, sees more",
+            ", which comes with the package; a network for photos, such as backbone=mobilenetv2_100, sees more",
         )
     _, name, weights = max(found)
-    return name, weights, ", the best of those whose weights are here"
+    return name, weights, ", the best of those whose weights are on this machine"
 
 
 def _notes(material: Material) -> list[str]:

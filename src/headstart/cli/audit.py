@@ -133,6 +133,6 @@ def tell(found: Mapping[str, Any]) -> None:
     print(headline(found))
     if table.row_count:
         terminal.console(118).print(table)
-    print(f"Looked at by {flagged(found['backbone'])}.")
+    print(f"Network used: {flagged(found['backbone'])}.")
     for note in found["notes"]:
         print(f"Note: {flagged(note)}")

@@ -44,7 +44,7 @@ def unlearnt(name: str, sizes: tuple[float, ...], accuracy: float) -> Reason:
     listed = joined([*map(number, sizes)])
     sentence = (
         f"{capital(name)} did not learn with {listed} {CLASS}: {percent(accuracy, near='within')} right is no better "
-        "than without looking. Do not conclude from it."
+        "than guessing without looking. Draw no conclusions from it."
     )
     return Reason("unlearnt", accuracy, sentence)
 
@@ -64,7 +64,7 @@ def _rows(facts: ArmFacts) -> Reason | None:
         return None
     sentence = (
         f"{facts.features:,} features for {facts.rows:,} labelled pictures without a penalty: infinitely many weight "
-        "vectors fit the labels, and which one is found depends on the solver alone."
+        "vectors fit the labels, and only the solver determines which one is found."
     )
     return Reason("rows", facts.features / max(facts.rows, 1), sentence)
 
@@ -77,7 +77,9 @@ def _unconverged(facts: ArmFacts) -> Reason | None:
         f"{round(stopped * facts.fits):,} of {facts.fits:,} fits" if facts.fits else f"{_percent(stopped)} of the fits"
     )
     return Reason(
-        "unconverged", stopped, f"The solver had not converged in {count}: these heads are not the best there are."
+        "unconverged",
+        stopped,
+        f"The solver had not converged in {count}: these heads are not as good as they could be.",
     )
 
 
@@ -85,7 +87,7 @@ def _dead(facts: ArmFacts) -> Reason | None:
     if facts.dead_share < DEAD:
         return None
     share = _percent(facts.dead_share)
-    sentence = f"{share} of the features have the same value in every picture and tell nothing."
+    sentence = f"{share} of the features have the same value in every picture, so they carry no information."
     return Reason("dead", facts.dead_share, sentence)
 
 
@@ -93,7 +95,7 @@ def _saturated(facts: ArmFacts) -> Reason | None:
     if facts.saturated_share < SATURATED:
         return None
     share = _percent(facts.saturated_share)
-    sentence = f"{share} of the features are at their largest value in nine pictures out of ten and tell little."
+    sentence = f"{share} of the features are at their largest value in nine out of ten pictures and tell little."
     return Reason("saturated", facts.saturated_share, sentence)
 
 
@@ -118,7 +120,7 @@ def _grey(facts: ArmFacts) -> Reason | None:
         return None
     pictures = "All pictures" if facts.grey_share >= 1 else f"{_percent(facts.grey_share)} of the pictures"
     sentence = (
-        f"{pictures} are grey, and {facts.name} learnt on colour photographs: its colour detectors say nothing here."
+        f"{pictures} are grey, and {facts.name} learnt on colour photographs: its colour detectors are of no use here."
     )
     return Reason("grey", facts.grey_share, sentence)
 
@@ -128,7 +130,7 @@ def _input(facts: ArmFacts) -> Reason | None:
     if times <= SMALLER:
         return None
     sentence = (
-        f"{capital(facts.name)} learnt on inputs of {facts.own_side:g} pixels and is given {facts.input_side:g}: "
+        f"{capital(facts.name)} learnt on inputs of {facts.own_side:g} pixels but gets {facts.input_side:g} here: "
         "the patterns that it knows hardly fit in."
     )
     return Reason("input", times, sentence)

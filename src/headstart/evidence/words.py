@@ -29,7 +29,7 @@ from headstart.schema.verdicts import BELOW, NONE, OPEN, Asymptotes, ByArm, Comp
 Floats = NDArray[np.float64]
 ANYTHING = 1.0
 """An interval of a difference that is this wide, of 2 from -100 to +100 points, says nothing."""
-DOUBT = "Nothing can be concluded from an arm that answers no better than without looking."
+DOUBT = "Nothing can be concluded from an arm that does no better than guessing without looking."
 HERE = "With this set of labelled pictures"
 PER_CLASS = "pictures per class"
 FAR = 0.03  # of accuracies in a headline: no decimal then
@@ -77,15 +77,15 @@ def _of_one_set(found: Comparison, setting: Setting) -> Iterator[str]:
     if verdict.unlearnt:
         yield f"{HERE}, nothing can be told: {_behind(verdict, setting)} did not learn. {DOUBT}"
     elif verdict.word == NONE:
-        yield f"{HERE}, {first} and {second} do alike: {_figures(setting, 'against')}."
+        yield f"{HERE}, {first} and {second} do equally well: {_figures(setting, 'against')}."
     elif not verdict.claim:
         yield f"{HERE}, {first} and {second} differ no more than chance allows: {_figures(setting, 'against')}{chance}."
     else:
         ahead, less = "ahead of" if verdict.claim > 0 else "behind", verdict.word.endswith(BELOW)
         by = f", by less than {margin_in_words(found.margin)}" if less else ""
         yield f"{HERE}, {first} {_is(first)} {ahead} {second}{by}: {_figures(setting, 'against')}{chance}."
-    more = "more repeats" if setting.repeats == 1 else "a smaller size, which is drawn several times,"
-    yield f"Other sets may say otherwise: {more} would tell."
+    more = "more repeats" if setting.repeats == 1 else "a smaller size, drawn several times,"
+    yield f"Other sets may give another result: {more} would tell."
 
 
 def _crossing(found: Comparison, setting: Setting) -> str | None:
@@ -133,8 +133,8 @@ def _open(found: Comparison, setting: Setting) -> Iterator[str]:
     if verdict.unlearnt:
         yield f"{lead}: {_behind(verdict, setting)} did not learn. {DOUBT}"
     elif verdict.failing:
-        yield f"{lead}: a few fits that failed would decide."
-        yield "The verdict is not the same with and without them, or too few repeats are left."
+        yield f"{lead}: a few failed fits would decide the result."
+        yield "The verdict differs with and without them, or too few repeats are left."
     else:
         yield f"{lead}: {_figures(setting, 'against')}."
         low, high = verdict.difference.low or 0.0, verdict.difference.high or 0.0
@@ -142,7 +142,7 @@ def _open(found: Comparison, setting: Setting) -> Iterator[str]:
         if high - low < ANYTHING:
             yield f"The true difference may lie anywhere from {ends}."
         else:
-            yield f"So little was measured that the true difference may be anything ({_interval_of(verdict)} {ends})."
+            yield f"There is so little data that the true difference may be anything ({_interval_of(verdict)} {ends})."
         yield _decide(verdict, found.margin, setting.n_test)
 
 
@@ -159,7 +159,7 @@ def _decide(verdict: Verdict, margin: float, n_test: int) -> str:
     if verdict.more_repeats:
         return "More repeats, each with other labelled pictures, would tell more than more test pictures."
     if verdict.needed is not None and verdict.needed > n_test:
-        return f"About {two_digits(verdict.needed)} test pictures would decide; this study has {n_test:,}."
+        return f"About {two_digits(verdict.needed)} test pictures would settle it; this study has {n_test:,}."
     near = f"The true difference may be close to the margin of {margin_in_words(margin)}"
     return f"{near}; more repeats and more test pictures may tell."
 
@@ -206,7 +206,7 @@ def details(found: Comparison, setting: Setting) -> list[str]:
     if found.p is not None:
         told.append(f"For this one pair of fitted models, McNemar's exact test gives {p_words(found.p, least=0)}.")
     if found.one_set:
-        told.append("Intervals hold for this set of labelled pictures and leave out what others would do.")
+        told.append("The intervals are for this set of labelled pictures; they do not cover what other sets would do.")
     return told
 
 

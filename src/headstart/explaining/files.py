@@ -130,7 +130,7 @@ def _known(
         raise
     except (UserError, OSError) as error:
         return None, [str(error)]
-    gone = "The training pictures are not where they were, so the nearest are told by name alone."
+    gone = "The training pictures have moved, so only the names of the most similar ones are shown."
     return known, [gone] if known.images is None else []
 
 
@@ -143,7 +143,9 @@ def _nearest(known: TrainingPictures | None, extraction: Extraction, k: int) -> 
 def _of_views(classifier: Classifier) -> str:
     if not len(classifier.averaging):
         return ""
-    return f"Confidences are averages over {1 + len(classifier.averaging)} views; maps are of the plain picture alone."
+    return (
+        f"Confidences are averages over {1 + len(classifier.averaging)} views; the maps show the original picture only."
+    )
 
 
 def _read(images: ImageSet, i: int) -> Image.Image:

@@ -25,9 +25,9 @@ PER_PAGE = 24
 SIDE = 340
 """Pixels of the longer side of a picture on the sheet."""
 WORDS = {
-    "cam": "an exact map: the head's weights times the network's last map, whose mean is the score",
-    "gradient": "a map by the gradient of the score",
-    "occlusion": "a map by occlusion: what the class loses where the picture is covered",
+    "cam": "an exact map: the head's weights times the network's last feature map; its mean is the score",
+    "gradient": "a map computed from the gradient of the score",
+    "occlusion": "a map by occlusion: how much the class loses when that part of the picture is covered",
 }
 
 

@@ -58,7 +58,7 @@ def _fast(best: Judged, fast: Judged, tied: Sequence[Judged], good: Sequence[Jud
         times = speed(fast) / speed(best)
         return (
             f"{fast.label} is {times:.1f} times as fast and less than {margin} worse, with 95% confidence: use it "
-            "where speed matters."
+            "if speed matters."
         )
     if good:
         return f"No backbone that is as good within {margin} is clearly faster; use {best.label}."
@@ -71,7 +71,7 @@ def _regret(ranked: Sequence[Judged], tied: Sequence[Judged]) -> str:
     if not tied:
         return f"Every other backbone is measurably worse; use {ranked[0].label}." if len(ranked) > 1 else ""
     n, points = len(ranked[0].scores.right), regret(ranked)
-    return f"Choosing by {n:,} pictures costs {points:.1f} points on average against the truly best."
+    return f"Choosing by {n:,} pictures costs {points:.1f} points on average, compared with the truly best one."
 
 
 def _pixels(best: Judged, pixels: Judged) -> str:
@@ -81,8 +81,8 @@ def _pixels(best: Judged, pixels: Judged) -> str:
     against = f"{_percent(best.scores.accuracy)} against {_percent(pixels.scores.accuracy)}, {_p(best, pixels)}"
     n = f"On {len(best.scores.right):,} pictures"
     if found.measured:
-        return f"{n} {best.label} is worse than raw pixels ({against}): a backbone is not shown to help."
-    return f"{n} {best.label} cannot be told apart from raw pixels ({against}): a backbone is not shown to help."
+        return f"{n} {best.label} is worse than raw pixels ({against}): no backbone is shown to help."
+    return f"{n} {best.label} cannot be told apart from raw pixels ({against}): no backbone is shown to help."
 
 
 def _hint(name: str, best: Judged, ranked: Sequence[Judged]) -> str:

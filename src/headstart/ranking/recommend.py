@@ -30,7 +30,7 @@ ENOUGH_S = 2.0
 LONGEST = 3600.0
 """Seconds that the pictures may take once; what takes longer is left out where something quicker is there."""
 MOST = 4
-SPROUT = "made for small pictures (characters, digits, drawings); comes along, nothing is downloaded"
+SPROUT = "made for small pictures (characters, digits, drawings); comes with the package, no download"
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,10 @@ def _table(files: RunFiles, keys: Sequence[str]) -> list[list[str]]:
 def start_words(files: RunFiles) -> str:
     """What epoch 0 is, where the head was solved before the network was trained, and what test pictures are for."""
     solved = any(row.get("phase") == SOLVED for row in files.history)
-    told = ["Epoch 0 is the head solved on frozen features, before any block was changed."] if solved else []
+    told = ["Epoch 0 is the head fitted on frozen features, before any block was changed."] if solved else []
     if any("test_loss" in row for row in files.history):
         told.append(
-            "The test pictures, some hundred of them at some epochs, are there to be looked at: they chose nothing."
+            "Test scores, on some hundred pictures at some epochs, are for you to look at; nothing was chosen by them."
         )
     return " ".join(told)
 

@@ -16,7 +16,7 @@ def enough_words(scores: RunScores) -> str:
     if found is None:
         return ""
     if found.odd:
-        return f"What more labelled pictures would bring cannot be told: {found.odd}."
+        return f"There is no forecast for more labelled pictures: {found.odd}."
     twice, four = (_ahead(each, found) for each in found.ahead)
     told = f"With twice the labelled pictures likely {twice}, with four times {four}."
     if found.target is not None:

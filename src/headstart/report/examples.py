@@ -56,8 +56,8 @@ def galleries(predictions: Sequence[Prediction], thumbnail: Thumbnail | None) ->
     right = _by_turns(_without([r for r in rows if r.right], uncertain))[: SHOWN["right"]]
     picked = (
         ("Most confident mistakes", _about_mistakes(len(mistakes), len(wrong), len(rows)), mistakes),
-        ("Least certain", "The lowest confidences, right or wrong: the first for a second look.", uncertain),
-        ("Right", "The most confident right answers, class by class.", right),
+        ("Least certain", "The lowest confidences, right or wrong. Take a second look at these first.", uncertain),
+        ("Right", "The most confident right answers in each class.", right),
     )
     return [
         Gallery(title, words, [example(row, thumbnail) for row in chosen])
@@ -83,7 +83,7 @@ def _about_mistakes(listed: int, wrong: int, n: int) -> str:
     if not wrong:
         return f"There is none among {n:,} pictures."
     which = "All of them" if listed == wrong else f"{listed} of {wrong:,}"
-    return f"{which}, the most confident first: look here for wrong labels and for what the classifier cannot see."
+    return f"{which}, most confident first. Look here for wrong labels, and for what the classifier cannot see."
 
 
 def _without(rows: Sequence[Prediction], others: Sequence[Prediction]) -> list[Prediction]:

@@ -8,7 +8,7 @@ from headstart.report.numbers import digits_for, shown
 from headstart.report.parts import judged_part, pictures, scored
 from headstart.schema.scores import PartScores, RunScores
 
-UNTESTED = "No picture was kept apart to test this classifier, so how good it is was not measured."
+UNTESTED = "No pictures were held out to test this classifier, so its accuracy was not measured."
 COPIES = "Nothing was tested: {named} were named correctly, and each is {alike}."
 UNSEEN = ", each by a classifier that had not seen it"
 WITHOUT = "{named} that {unlike} named correctly{between}; with the {others}, {share} of {n:,}"

@@ -36,15 +36,15 @@ MEASURED = (
     ),
     (
         "Speed",
-        "Pictures a second through the network alone, opened and warm, on {cores} ({cpu}): the median of several "
-        "batches, in which the backbones took turns. Reading and decoding files come on top; other work on the machine "
-        "slows all of it.",
+        "Pictures per second through the network alone, loaded and warmed up, on {cores} ({cpu}): the median of "
+        "several batches, in which the backbones took turns. Reading and decoding files takes additional time; other "
+        "work on the machine slows all of it.",
     ),
     (
-        "Hints",
+        "Quick scores",
         "LogME (You et al. 2021), H-score with shrinkage (Ibrahim et al. 2021) and LEEP (Nguyen et al. 2020), higher "
         "is better. LEEP needs the classifier of the source. No such score is best everywhere (Agostinelli et al. "
-        "2022), so they rank nothing here.",
+        "2022), so they do not affect the ranking.",
     ),
 )
 

@@ -92,7 +92,7 @@ def finder_words(files: RunFiles, told: Mapping[str, Any]) -> str:
         return ""
     steepest = told.get("steepest_rate")
     found = f"fell most steeply at {_rate(steepest)}" if steepest else "never fell"
-    used_words = f"the training used {_rate(used, 6)}, which the finder does not change"
+    used_words = f"the training used {_rate(used, 6)}; trying rates does not change it"
     return f"On a copy of the network the loss {found}; {used_words}."
 
 

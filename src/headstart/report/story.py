@@ -24,7 +24,7 @@ def before_words(files: RunFiles) -> str:
     """What the rows called `before` are."""
     if len({named for _, named, _ in confusion(files.before, files)}) > 1:  # more than one class was ever named
         return "the head as it starts, before its first update"
-    return "no training: every picture gets the class shares of the training pictures as its probabilities"
+    return "no training: the probabilities of every picture are the class shares of the training pictures"
 
 
 def steps(files: RunFiles) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def _sources(files: RunFiles) -> str:
 
 
 SET_APART = {
-    "val": "The {} that the data bring chose the settings of the classifier that is kept.",
+    "val": "The {} that come with the data chose the settings of the final classifier.",
     "calibration": "Another {} set its temperature.",
 }
 """What the data bring beside training pictures, where cross-validation judges."""
@@ -84,8 +84,8 @@ def _crossed(files: RunFiles) -> str:
         words.format(pictures(part, files.after[part].n)) for part, words in SET_APART.items() if part in files.after
     ]
     text = (
-        f"The classifier was judged by {how}cross-validation: each of the {n} pictures was named by one that was "
-        f"fitted without it, on the pictures of the {others} folds. The one that is kept was fitted on all {n}."
+        f"The classifier was judged by {how}cross-validation: each of the {n} pictures was predicted by a classifier "
+        f"fitted without it, on the pictures of the {others} folds. The final classifier was fitted on all {n}."
     )
     each = _each_class(class_sizes(s))
     return " ".join((text, *told, f"{each[0].upper()}{each[1:]}."))
@@ -99,7 +99,7 @@ def _split(files: RunFiles) -> str:
         "train": "to train",
         "val": f"to choose settings (validation){again}",
         "calibration": "to set the temperature of the probabilities (calibration)",
-        "test": "kept apart for the test",
+        "test": "held out for the test",
     }
     told = [f"{count(files.after[part].n)} {words}" for part, words in uses.items() if part in files.after]
     if not told:

@@ -1,7 +1,7 @@
 """A study's folder while it grows: every cell is a file of its own, so a study that is stopped goes on where it was.
 
 study.toml                     what was asked
-pictures.json                  what was seen when the pictures were looked at
+pictures.json                  what was found when the pictures were read
 cells/<arm>-<identity>/arm.json, <size>-<repeat>.json
 """
 

@@ -22,9 +22,9 @@ def of_claim(pairs: Sequence[tuple[str, str]]) -> list[str]:
     if not pairs:
         return []
     return [
-        f"The claim, named beforehand, is {pairs[0][0]} against {joined([other for _, other in pairs])}, over all "
-        "sizes. Single sizes and other pairs are judged more strictly, so that all verdicts together err in 5% of "
-        "studies."
+        f"The claim, fixed in advance, is {pairs[0][0]} against {joined([other for _, other in pairs])}, over all "
+        "sizes. Single sizes and other pairs are judged more strictly, so that all verdicts together are wrong in 5% "
+        "of studies."
     ]
 
 
@@ -52,7 +52,7 @@ def of_overlap(drawn: Subsets, recipe: StudyRecipe) -> list[str]:
         return []
     return [
         f"Subsets of {joined(overlapping)} per class overlap, because there are only about {drawn.pool:,.0f} to draw "
-        "from: their intervals are wider for it."
+        "from, so their intervals are wider."
     ]
 
 
@@ -74,7 +74,7 @@ def of_repeats(fewest: int, recipe: StudyRecipe) -> list[str]:
             "are compared on the subsets that both have, so their difference may be a little off that of their curves."
         )
     if fewest == 1:
-        told.append(f"1 subset a size says nothing of other labelled pictures; {key}=5 or more does.")
+        told.append(f"1 subset a size says nothing about other labelled pictures; {key}=5 or more does.")
     elif fewest < 5:
         told.append(f"{fewest} subsets a size make wide intervals; {key}=5 or more narrows them.")
     return told
@@ -92,7 +92,7 @@ def of_pictures(drawn: Subsets, looks: Looks, recipe: StudyRecipe) -> list[str]:
             "another would differ is taken from the largest size before it."
         )
     told.append(
-        "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is there to be looked at: it "
-        "chose nothing."
+        "Every arm is fitted on all labelled pictures of a size. Test accuracy by epoch is for you to look at; "
+        "nothing was chosen by it."
     )
     return told

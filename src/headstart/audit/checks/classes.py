@@ -31,5 +31,5 @@ def balance(material: Material) -> Iterator[Finding]:
 
 
 def _counts(material: Material) -> Codes:
-    """Pictures of each class (k,) outside the test."""
+    """Pictures per class (k,) outside the test."""
     return material.images.class_counts(material.parts != "test")

@@ -50,7 +50,7 @@ def hurts(material: Material) -> Iterator[Finding]:
     for j in np.argsort(-harm, kind="stable").tolist():
         if harm[j] > 1 / len(rows):
             i, why = int(rows[suspects[j][0]]), suspects[j][1]
-            told = f"labelled {material.label(i)}, {why}; without it the log loss of the others is {harm[j]:.2%} less"
+            told = f"labelled {material.label(i)}, {why}; without it, the log loss of the others is {harm[j]:.2%} lower"
             yield Finding(material.images.names[i], told, i, score=float(harm[j]))
 
 
@@ -63,7 +63,7 @@ def _suspects(material: Material, rows: Codes) -> list[tuple[int, str]]:
     side = np.sqrt(facts["height"].astype(float) * facts["width"])[rows]
     why = (
         (clash, "nearly the same as a picture of another class"),
-        (share[rows] <= ALONE, "hardly any neighbour is"),
+        (share[rows] <= ALONE, "but hardly any similar picture is"),
         (side < SMALL * np.median(side), "far smaller than the others"),
     )
     found: dict[int, str] = {}

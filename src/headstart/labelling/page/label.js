@@ -70,7 +70,7 @@ function show(one) {
   if (one) {
     $("photo").src = picture(one.id, 800);
     $("photo").alt = `${one.name}${one.label ? `, labelled ${one.label}` : ""}`;
-    $("alike-told").textContent = `${many(one.alike.length, "look-alike")}: labelled with it.`;
+    $("alike-told").textContent = `${many(one.alike.length, "look-alike")}: will get the same label.`;
     $("alike-list").replaceChildren(...one.alike.slice(0, 12).map((i) => { const item = element("li"); item.append(thumb(i)); return item; }));
   } else {
     $("empty").textContent = state.pictures && state.labelled + state.none >= state.pictures ? "Every picture is labelled." : "…";
@@ -136,9 +136,9 @@ async function undo() {
     for (const each of told.back) answered.delete(each.id);
     if (now) queue.unshift(now);
     show(told.back[0] ?? null);
-    say("Taken back.");
+    say("Undone.");
   } catch (error) {
-    say(error.status === 409 ? "It has been labelled again since; nothing was taken back." : error.message, true);
+    say(error.status === 409 ? "The picture has been labelled again since, so nothing was undone." : error.message, true);
   }
 }
 
@@ -147,7 +147,7 @@ function skip() {
   answered.add(now.id);
   setTimeout((i) => answered.delete(i), 10_000, now.id); // at the end it comes again
   send(null, "skip", { picture: now.id }).catch(() => 0);
-  say("Skipped: it comes again at the end.");
+  say("Skipped: it will come back at the end.");
   step();
 }
 
@@ -199,7 +199,7 @@ function layClasses() {
     button.onclick = () => label(each.name);
     return button;
   });
-  if (!made.length) made.push(element("p", "There is no class yet: add the first with +.", "quiet"));
+  if (!made.length) made.push(element("p", "There are no classes yet: press + to add the first one.", "quiet"));
   $("classes").replaceChildren(...made);
   mark();
 }
@@ -234,7 +234,7 @@ async function look() {
   }
   update(told);
   if (told.failure) say(told.failure, true);
-  $("kept").textContent = `Every label is in ${told.out} when it is counted. Looked at by ${told.looked}.${told.refused ? ` ${many(told.refused, "file")} could not be used.` : ""}`;
+  $("kept").textContent = `Every label is saved before it is counted. Table: ${told.out}. Network: ${told.looked}.${told.refused ? ` ${many(told.refused, "file")} could not be used.` : ""}`;
   if (told.version === shownAt) return queue.length < AHEAD / 2 ? fill() : undefined;
   shownAt = told.version;
   document.title = `${told.title} · Headstart`;
@@ -249,7 +249,7 @@ async function look() {
 function accuracy({ accuracy: found, measured, curve, labelled }) {
   const place = $("accuracy");
   if (!found) {
-    place.replaceChildren(element("small", labelled ? `One picture in four is drawn at random: by those its accuracy is measured, from the tenth on (now ${measured}).` : "Label the first pictures: the most typical ones come first."));
+    place.replaceChildren(element("small", labelled ? `One picture in four is drawn at random. These measure the accuracy, once there are ten of them (now ${measured}).` : "Label the first few pictures. The most typical ones come first."));
     $("curve").toggleAttribute("hidden", true);
     $("curve-told").textContent = "";
     return;
@@ -258,7 +258,7 @@ function accuracy({ accuracy: found, measured, curve, labelled }) {
   const right = Math.round(value * measured);
   place.replaceChildren(`${percent(value)} right`, element("small", `${right} of ${measured} pictures drawn at random, cross-validated. 95% interval ${percent(low)} to ${percent(high)}.`));
   $("curve").toggleAttribute("hidden", !curve);
-  $("curve-told").textContent = !curve ? "" : curve.odd ? `What more would bring cannot be told: ${curve.odd}.` : `With the next 50 likely ${percent(curve.next[1])} (90% interval ${percent(curve.next[2])} to ${percent(curve.next[3])}).`;
+  $("curve-told").textContent = !curve ? "" : curve.odd ? `No forecast for more labels: ${curve.odd}.` : `With the next 50 labels, likely ${percent(curve.next[1])} (90% interval ${percent(curve.next[2])} to ${percent(curve.next[3])}).`;
   if (curve) draw(curve);
 }
 
@@ -302,8 +302,8 @@ async function propose() {
   } catch (error) {
     return say(error.message, true);
   }
-  const tried = told.tried ? ` Of ${many(told.tried, "label")} where it was as sure without having seen them, ${told.right.toLocaleString("en")} were right.` : "";
-  $("proposals-told").textContent = told.total ? `${many(told.total, "picture")}, the surest first. Take out what is wrong, then confirm the page.${tried}` : "There is none that it is so sure of.";
+  const tried = told.tried ? ` As a check: of ${many(told.tried, "label")} that it had not seen and was this sure about, ${told.right.toLocaleString("en")} were right.` : "";
+  $("proposals-told").textContent = told.total ? `${many(told.total, "picture")}, surest first. Click the wrong ones to remove them, then confirm the page.${tried}` : "There are no pictures that it is this sure about.";
   $("grid").replaceChildren(...told.pictures.map((one) => {
     const item = element("li"), button = element("button");
     button.type = "button";

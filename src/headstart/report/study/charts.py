@@ -23,7 +23,7 @@ from headstart.schema.verdicts import (
 
 
 def main_chart(study: Verdicts, looks: Looks) -> CurvesDisplay | None:
-    """Accuracy against labelled pictures per class; None where no arm has any."""
+    """Accuracy by number of labelled pictures per class; None where no arm has any."""
     arms = [arm for arm in study.arms if arm.curve]
     if not arms:
         return None
@@ -93,7 +93,7 @@ def _arrow(study: Verdicts, compared: Comparison) -> Arrow | None:
 
 
 def training_charts(study: Verdicts, looks: Looks) -> list[tuple[CurvesDisplay, list[TrainingCurve]]]:
-    """Accuracy against epochs of the arms that were trained, a chart for each size, the largest first."""
+    """Accuracy by epoch of the arms that were trained, a chart for each size, the largest first."""
     order = {size.name: i for i, size in enumerate(study.study.sizes)}
     told = sorted((each for each in study.training if each.points), key=lambda each: -order.get(each.size, 0))
     same = [list(group) for _, group in groupby(told, key=lambda each: (each.size, each.part))]

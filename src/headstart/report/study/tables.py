@@ -12,15 +12,15 @@ from headstart.schema.verdicts import ArmSummary, SizeAccuracy, Verdicts
 
 FILES = {
     "verdicts.json": "every number and sentence of this page",
-    "study.csv": "one row for each arm, size and repeat: accuracy, log loss, time, what was chosen",
+    "study.csv": "one row for each arm, size and repeat: accuracy, log loss, time, chosen settings",
     "study.parquet": "the same as a Parquet table",
-    "predictions.parquet": "the answer of every fit to every test picture",
+    "predictions.parquet": "the prediction of every fit for every test picture",
     "history.csv": "accuracy and loss of trained arms, epoch by epoch",
-    "study.toml": "every choice of the study, as headstart compare reads it",
+    "study.toml": "every setting of the study, as headstart compare reads it",
     "refused.csv": "files that could not be read, with the reason",
-    "pictures.json": "what was seen when the pictures were looked at",
+    "pictures.json": "what was found when the pictures were read",
     "environment.json": "versions of the packages, and the machine",
-    "cells": "each fit by itself, so that a study that was stopped goes on where it was",
+    "cells": "each fit by itself, so that an interrupted study can continue where it was",
 }
 KINDS = {"pixels": "raw pixels", "features": "frozen features", "scratch": "from scratch", "finetune": "fine-tuned"}
 

@@ -88,7 +88,7 @@ function finish() {
 
 function verdict(answer) {
   return answer.known === false
-    ? `None of these: it looks like no training picture. The nearest class is ${answer.predicted}.`
+    ? `None of these: it is unlike all training pictures. The nearest class is ${answer.predicted}.`
     : `${answer.predicted}, ${percent(answer.confidence)}`;
 }
 
@@ -149,9 +149,9 @@ function fillCard(entry) {
   }
   const strange = answer.known === false;
   title.textContent = strange ? "None of these" : answer.predicted;
-  if (strange) bars.append(element("li", "It looks like no training picture. If it had to be one of the classes:", "quiet"));
+  if (strange) bars.append(element("li", "It is unlike all training pictures. If it had to be one of the classes:", "quiet"));
   for (const one of answer.probabilities) bars.append(bar(one.class, one.probability));
-  if (answer.set) bars.append(element("li", `At the coverage that was asked for: ${answer.set.join(", ")}.`, "quiet"));
+  if (answer.set) bars.append(element("li", `At the coverage you asked for: ${answer.set.join(", ")}.`, "quiet"));
   const why = made.querySelector(".why");
   why.hidden = !server.explains;
   why.onclick = () => explain(entry, why);
@@ -176,7 +176,7 @@ async function explain(entry, why) {
     why.textContent = "Why?";
     if (entry.why.error) return say(entry.why.error, true);
     if (entry.why.map) map.src = entry.why.map;
-    map.alt = `Where the picture speaks for ${entry.why.predicted}`;
+    map.alt = `Where the picture supports ${entry.why.predicted}`;
     for (const one of entry.why.nearest ?? []) {
       const item = element("li");
       if (one.picture) {
@@ -240,7 +240,7 @@ async function introduce() {
   fact("Run", server.title);
   fact("Network", server.backbone ? `${server.backbone}, layer ${server.layer}` : "none: raw pixels");
   if (server.licence) fact("Licence of the network", server.licence);
-  fact("Pictures are seen at", `${server.image_size[1]} × ${server.image_size[0]} pixels`);
+  fact("Input size", `${server.image_size[1]} × ${server.image_size[0]} pixels`);
   fact("Made with", `Headstart ${server.headstart}`);
   if (server.card) {
     $("card").hidden = false;
