@@ -213,7 +213,7 @@ def test_the_example_names_the_others_where_a_picture_cannot_be_read(
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_sets_are_asked_of_the_run_not_of_its_export(made: dict[str, Path], run: Path, name: str) -> None:
-    with pytest.raises(UserError, match="an export makes no sets.*run"):
+    with pytest.raises(UserError, match=r"an export makes no sets.*run"):
         headstart.predict(made[name], small_pictures()[:1], coverage=0.9)
 
 
