@@ -233,6 +233,8 @@ def test_where_a_forecast_is_below_the_score_of_the_test_pictures_it_is_said_wha
     said = enough_words(scores.RunScores(enough=found, after={"test": judged}))
     of_which = "This is of pictures like the labelled ones, 90.0% of which are named correctly now"
     assert (of_which in said) == bool(told) and said.endswith(told)
+    leaks = {"test": scores.Leak(copies=20, same=20)}
+    assert of_which not in enough_words(scores.RunScores(enough=found, after={"test": judged}, leaks=leaks))
 
 
 def test_a_target_that_cross_validation_reaches_is_said_to_be_reached() -> None:

@@ -21,7 +21,11 @@ def enough_words(scores: RunScores) -> str:
     told = f"With twice the labelled pictures likely {twice}, with four times {four}."
     if found.target is not None:
         told += f" {_target(found.target, found, len(scores.run.classes))}"
-    return told + _where_below(scores, found) + _where_apart(scores.after.get("test"), found)
+    return (
+        told
+        + _where_below(scores, found)
+        + _where_apart(scores.after.get("test"), found, "test" in (scores.leaks or {}))
+    )
 
 
 def _digits(found: Enough) -> int:
@@ -45,15 +49,15 @@ def _where_below(scores: RunScores, found: Enough) -> str:
     )
 
 
-def _where_apart(test: PartScores | None, found: Enough) -> str:
-    """What the forecast is of, where the test pictures are harder by more than chance, or did better already."""
+def _where_apart(test: PartScores | None, found: Enough, copied: bool) -> str:
+    """What the forecast is of, where the test pictures are harder by more than chance, or did better uncopied."""
     now, digits = found.curve[-1][1], _digits(found)
     if test is None or test.accuracy_low is None or test.accuracy_high is None:
         return ""
     share = percent(test.accuracy, digits)
     if test.accuracy_high < now:
         apart = f"the test pictures are harder ({share})"
-    elif round(found.ahead[0].accuracy, digits + 2) >= round(test.accuracy, digits + 2):
+    elif copied or round(found.ahead[0].accuracy, digits + 2) >= round(test.accuracy, digits + 2):
         return ""
     elif test.accuracy_low > now:
         apart = f"the test pictures are easier ({share})"
