@@ -252,6 +252,20 @@ def test_no_file_of_a_run_is_written_over(digits_run, tmp_path: Path, capsys: py
         assert _main(["predict", str(run), str(picture), "--out", str(run / "answers.csv")]) == 0
 
 
+def test_predictions_replace_older_ones_and_no_table_of_labels(
+    digits_run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, labels = tmp_path / "seven.png", tmp_path / "labels.csv"
+    Image.new("L", (8, 8), 200).save(picture)
+    labels.write_text("image,label\nseven.png,7\n", encoding="utf-8-sig")
+    before = labels.read_bytes()
+    assert _main(["predict", str(digits_run.folder), str(picture), "--out", str(labels)]) == 2
+    assert "is a table without predictions" in capsys.readouterr().err and labels.read_bytes() == before
+    labels.write_bytes(b"")
+    for _ in range(2):
+        assert _main(["predict", str(digits_run.folder), str(picture), "--out", str(labels)]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "lost"),
     [

@@ -302,8 +302,13 @@ def check_scores_out(out: Path, *inputs: object) -> None:
 
 
 def check_predictions_out(out: Path, *inputs: object) -> str:
-    """The format by the ending of `out`; UserError, before any work, when it is none of ours, or one of the inputs."""
-    return outputs.check_file(out, tuple(f".{kind}" for kind in FORMATS), *inputs).removeprefix(".")
+    """The format by the ending of `out`.
+
+    Raises UserError, before any work, when it is none of ours, one of the inputs, or another table than predictions.
+    """
+    kind = outputs.check_file(out, tuple(f".{kind}" for kind in FORMATS), *inputs).removeprefix(".")
+    outputs.check_predictions(out)
+    return kind
 
 
 def _write_npz(out: Path, kept: ImageSet, labels: list[str], extraction: Extraction) -> None:

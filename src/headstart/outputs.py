@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -27,6 +28,8 @@ MARKS = (("recipe.toml", "bundle"), ("study.toml", "verdicts.json"), ("study.tom
          ("ranking.json", "ranking.html"), ("audit.json", "audit.csv"), ("explanations.json", "maps"), BUNDLE,
          ("export.json", "golden.safetensors"))  # fmt: skip
 """How each kind of such folder is recognised: by two files in it."""
+LONGEST_HEADER = 1 << 20
+"""Characters of a table's first line that are looked at."""
 _made: set[Path] = set()
 """The folders that `unused` made in this process."""
 
@@ -156,6 +159,16 @@ def check_file(out: Path, kinds: Sequence[str], *inputs: object) -> str:
     check_own(out)
     check_writable(out.parent, out)
     return kind
+
+
+def check_predictions(out: Path) -> None:
+    """Raise UserError when a CSV table is there that holds no predictions: new predictions replace only older ones."""
+    if out.suffix.lower() != ".csv" or not out.is_file() or not out.stat().st_size:
+        return
+    with out.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        columns = next(csv.reader([file.readline(LONGEST_HEADER)]), [])
+    if "predicted" not in columns:
+        raise UserError(f"out={out} is a table without predictions, and would be replaced; name another file.")
 
 
 def check_own(place: Path) -> None:

@@ -20,6 +20,7 @@ TABLES = (".json", ".csv")
 def check_out(out: Path, *pictures: object) -> None:
     """Raise UserError, before any work, when a file of this name cannot be written, or would be one of the pictures."""
     kind = outputs.check_file(out, (*TABLES, *PICTURES), *pictures)
+    outputs.check_predictions(out)
     if kind in PICTURES:
         outputs.check_outside(out, *pictures)
 
