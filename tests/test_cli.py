@@ -303,6 +303,16 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"headstart \d+\.\d+\.\d+\n", headstart("--version").stdout)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [["--version"], ["recipes"], ["fit", "--help"]])
+def test_an_output_that_takes_nothing_is_named_and_no_disk_is(words: list[str]) -> None:
+    command, env = [sys.executable, "-m", "headstart", *words], {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Error: The output cannot be written (No space left on device): send it elsewhere.\n"
+
+
 def test_the_command_runs_as_a_module_of_the_python_that_is_called() -> None:
     """`python -m headstart`, where a shell finds the command of another environment, or none."""
     command = [sys.executable, "-m", "headstart"]

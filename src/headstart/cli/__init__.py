@@ -36,16 +36,9 @@ def main() -> None:
 
 def _main(arguments: list[str]) -> int:
     try:
-        if arguments == ["--version"]:
-            from headstart import __version__
-
-            print(f"headstart {__version__}")
-            return 0
-        from headstart.cli.commands import app
-
-        args = [_at_home(argument) for argument in arguments]
-        code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
-        return _stopped(arguments) if code == 130 else code  # Typer turns Ctrl-C into this code
+        code = _carried_out(arguments)
+        sys.stdout.flush()  # here, where a full disk is still told in a sentence
+        return code
     except KeyboardInterrupt:
         return _stopped(arguments)
     except Exception as error:
@@ -53,6 +46,19 @@ def _main(arguments: list[str]) -> int:
         if told is None:
             raise
         return told
+
+
+def _carried_out(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        from headstart import __version__
+
+        print(f"headstart {__version__}")
+        return 0
+    from headstart.cli.commands import app
+
+    args = [_at_home(argument) for argument in arguments]
+    code = int(app(args=args, prog_name="headstart", standalone_mode=False) or 0)
+    return _stopped(arguments) if code == 130 else code  # Typer turns Ctrl-C into this code
 
 
 def _told(error: Any, arguments: list[str]) -> int | None:
@@ -70,6 +76,9 @@ def _told(error: Any, arguments: list[str]) -> int | None:
         return _stopped(arguments)
     if isinstance(error, HeadstartError):
         return _say(str(error), 2 if isinstance(error, UserError) else 1)
+    if isinstance(error, BrokenPipeError):  # what reads the output has enough of it, as `head` does
+        _drop_output()
+        return 1
     if isinstance(error, OSError) and (error.filename or error.errno):
         return _say(_of_disk(error), 1)
     return None
@@ -88,10 +97,27 @@ def _of_disk(failure: OSError) -> str:
     if number is None:
         return f"{outputs.refusal(failure)}."
     if not (failure.filename2 or failure.filename):
+        if _output_refuses():
+            _drop_output()
+            return f"The output cannot be written ({os.strerror(number)}): send it elsewhere."
         failure.filename = str(shared.fullest())
     said = outputs.refusal(failure)
     cure = "raise the limit" if number == errno.EFBIG else "make room there"
     return f"{said[0].upper()}{said[1:]}: {cure}, or write elsewhere."
+
+
+def _output_refuses() -> bool:
+    """Whether what was printed cannot be written, as to a file on a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """What cannot be written is not tried again at the end."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (held until the process ends)
 
 
 def _at_home(argument: str) -> str:
