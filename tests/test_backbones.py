@@ -457,6 +457,25 @@ def test_what_a_library_says_of_its_download_is_no_output_of_ours(
     assert said.out == "" and "Downloading" in said.err
 
 
+def test_a_network_that_cannot_be_had_is_named_in_the_folder_that_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rank` and `audit` look into the folder of HEADSTART_WEIGHTS by themselves; other commands say how."""
+    from torchvision.models import squeezenet1_1
+
+    own = tmp_path / "own"
+    own.mkdir()
+    write(own, squeezenet1_1().state_dict(), architecture="torchvision:squeezenet1_1", kwargs={})
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("HEADSTART_WEIGHTS", str(own))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
+    with pytest.raises(Offline, match=f"HEADSTART_WEIGHTS has them: give weights={own}"):
+        resolve("torchvision:squeezenet1_1").network()
+    with pytest.raises(Offline, match="use backbone=sprout"):
+        resolve("torchvision:squeezenet1_0").network()
+
+
 def top1(backbone: Backbone, folder: Path) -> float:
     """Accuracy on pictures named by their WordNet id; the class index is its place in the sorted list of a thousand."""
     from timm.data import ImageNetInfo

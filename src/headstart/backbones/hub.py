@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import re
 import socket
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headstart.backbones.licences import marked
+from headstart.backbones.weights_files import weights_file_in
 from headstart.errors import Offline, UserError, WeightsError
 
 ADDRESS = "https://huggingface.co"
@@ -58,9 +60,19 @@ def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterat
             raise Offline(
                 f"The weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
                 f"them ({_reason(chain)})",
-                WAY_OUT,
+                _way_out(what),
             ) from error
         raise
+
+
+def _way_out(what: str) -> str:
+    """What works without a network: first of all the user's own folder of weights, where that has them."""
+    folder = os.environ.get("HEADSTART_WEIGHTS", "")
+    with contextlib.suppress(WeightsError, OSError):
+        if folder:
+            weights_file_in(what, folder)
+            return f"the folder in HEADSTART_WEIGHTS has them: give weights={folder}"
+    return WAY_OUT
 
 
 def download(repository: str, file: str) -> Path | None:
