@@ -122,6 +122,13 @@ def test_tables_that_cannot_be_used_are_explained(pictures: Path, text: str, sai
         load(pictures / "t.csv")
 
 
+def test_a_table_of_another_format_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "labels.xlsx"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match=r"tables are read as \.csv, \.tsv or \.parquet; save it as one of these"):
+        load(path)
+
+
 def test_a_table_with_an_unknown_split_names_the_nearest(pictures: Path) -> None:
     """'trian' is not a split; 'train' is shown."""
     (pictures / "t.csv").write_text("image,label,split\npics/1.png,a,trian\n")

@@ -20,6 +20,9 @@ from headstart.images.sources.arrays import from_arrays
 from headstart.paths import expanded, one_way
 from headstart.storage import is_address
 
+OTHER_TABLES = (".xlsx", ".xls", ".xlsm", ".ods", ".json", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl")
+"""Endings of tables of labels that people have, and that are not read."""
+
 
 def accepts(data: Any) -> bool:
     """An array, a list or tuple, or a single file."""
@@ -30,6 +33,8 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
     """Unlabelled pictures; a folder or zip in a list of paths and addresses stands for every picture in it."""
     if isinstance(data, Path):
         if options.labelled:
+            if data.suffix.lower() in OTHER_TABLES:
+                raise DataError(f"{data}: tables are read as .csv, .tsv or .parquet; save it as one of these.")
             raise DataError(
                 f"{data} is a single file, so it brings no labels: give a folder, zip, table, .npz or name."
             )
