@@ -306,7 +306,7 @@ class Evil:
 def test_code_in_a_pth_file_is_not_run(tmp_path: Path) -> None:
     """It is refused with advice."""
     torch.save({"w": Evil(tmp_path / "made")}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="weights alone"):
+    with pytest.raises(WeightsError, match="cannot be read as plain weights"):
         resolve("mobilenetv2_035", tmp_path / "w.pth").network()
     assert not (tmp_path / "made").exists()
 
@@ -355,7 +355,7 @@ def test_weights_that_are_neither_a_kind_nor_a_file_are_refused(weights: str, er
 
 def test_the_description_of_weights_is_refused_with_the_file_that_it_describes(tmp_path: Path) -> None:
     saved = resolve("test_resnet", "none").save(tmp_path)
-    with pytest.raises(WeightsError, match=f"give {saved.name} beside it"):
+    with pytest.raises(WeightsError, match=f"give {saved.name}, which is next to it"):
         resolve("test_resnet", saved.with_suffix(".json"))
 
 

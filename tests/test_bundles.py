@@ -268,7 +268,7 @@ def test_arrays_that_do_not_fit_the_head_are_refused(
 @pytest.mark.parametrize("name", HEADS)
 def test_a_head_with_an_array_more_is_refused(made: dict[str, Path], tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(made[name], tmp_path / "bundle")
-    with pytest.raises(BundleError, match="the array 'other', which no such head has"):
+    with pytest.raises(BundleError, match="the array 'other', which a head of this kind does not have"):
         bundle.load_classifier(with_arrays(folder, "head.safetensors", lambda a: a.update(other=np.zeros(1))))
 
 

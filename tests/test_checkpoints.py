@@ -62,7 +62,7 @@ def test_one_prefix_before_every_name_is_taken_off_in_every_format(
 ) -> None:
     backbone = resolved(tmp_path / f"w{ending}", under(prefix, state))
     assert same(backbone, state)
-    assert backbone.notes[0] == f"w{ending}: The prefix '{prefix}' before the names of the weights was taken off."
+    assert backbone.notes[0] == f"w{ending}: The prefix '{prefix}' was removed from the names of the weights."
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
@@ -78,7 +78,7 @@ def test_of_trained_and_averaged_weights_the_trained_ones_are_taken_and_the_note
     averaged = {k: v + 1 for k, v in state.items()}
     backbone = resolved(tmp_path / "w.pth", {"state_dict_ema": averaged, "state_dict": state})
     assert same(backbone, state)
-    assert "Of 2 sets of weights, 'state_dict' was taken, not 'state_dict_ema'." in backbone.notes[1]
+    assert "Of the 2 sets of weights in the file, 'state_dict' was used, not 'state_dict_ema'." in backbone.notes[1]
 
 
 def test_another_classifier_head_is_left_out_with_a_note(tmp_path: Path, state: State) -> None:
@@ -122,7 +122,7 @@ def test_names_of_an_older_form_are_changed_as_the_library_does(tmp_path: Path, 
     torch.save({"model": under(prefix, older)}, tmp_path / "w.pth")
     backbone = resolve("timm:test_convnext", tmp_path / "w.pth")
     assert same(backbone, state)
-    assert "Names of an older form" in " ".join(backbone.notes)
+    assert "Older weight names were converted" in " ".join(backbone.notes)
 
 
 def test_a_second_look_at_a_file_remembers_its_notes_and_builds_no_network(tmp_path: Path, state: State) -> None:
@@ -167,7 +167,7 @@ def test_a_compressed_file_of_weights_is_refused(tmp_path: Path, state: State) -
     ) as packed:  # fmt: skip
         for name in plain.namelist():
             packed.writestr(name, plain.read(name))
-    with pytest.raises(WeightsError, match="is compressed, which no file is that torch saved"):
+    with pytest.raises(WeightsError, match="is compressed, but torch never saves compressed files"):
         resolve(f"timm:{NAME}", tmp_path / "a.pth").network()
 
 

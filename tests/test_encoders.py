@@ -251,7 +251,7 @@ def test_small_pictures_are_shown_small_and_windows_keep_their_size(folder: Path
     """Under 96 pixels: 128 where patches allow it, never less than eight of them, and a note says what it saves."""
     side, note = chosen("vit_tiny_patch16_224")
     assert side == 128
-    assert "128x128 pixels, 64 patches instead of 196; image_size=224 gives it its own size" in note
+    assert "128x128 pixels, 64 patches instead of 196; image_size=224 is its native size" in note
     assert chosen("vit_base_patch32_clip_224") == (224, "")
     assert chosen("swin_tiny_patch4_window7_224") == (224, "")
     assert chosen("vit_tiny_patch16_224", image_size=224) == (224, "")

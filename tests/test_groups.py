@@ -161,8 +161,8 @@ def test_columns_that_may_be_meant_as_split_or_group_are_told(table: Made, kind:
     path.write_text(path.read_text().replace("label,group,split", "label,patient_id,is_valid"))
     notes = load(path if kind == "csv" else as_parquet(path)).notes
     assert len(notes) == 2
-    assert notes[0].startswith("The column 'is_valid' is not read: which part (train, val, test) a picture is of")
-    assert notes[1].endswith("is not read: which pictures belong together is told by a column `group`.")
+    assert notes[0].startswith("The column 'is_valid' is not read: only a column named `split` says which part")
+    assert notes[1].endswith("is not read: only a column named `group` says which pictures belong together.")
     assert load(path, labelled=False).notes == ()
     assert len(load(path, label_column="is_valid", image_column="image").notes) == 1  # a label is read
 

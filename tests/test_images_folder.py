@@ -228,7 +228,7 @@ def test_letters_in_both_cases_are_classes(make: Make) -> None:
         (["train/a/1.jpg", "test/1.jpg"], "'test' has no class folders although 'train' has"),
         (
             ["train/a/1.jpg", "test/1.jpg"],
-            "without labels judge nothing: move 'test' out of the folder",
+            "without labels cannot be used for scores: move 'test' out of the folder",
         ),
         (["train/a/1.jpg", "extra/1.jpg"], "mixes parts"),
         (["val/a/1.jpg", "valid/a/1.jpg", "train/a/1.jpg"], "same part twice"),
@@ -252,7 +252,7 @@ def test_parts_below_what_is_read_as_classes_are_told(make: Make, files: list[st
     images = load(make(*files))
     assert set(images.parts.tolist()) == {""}
     (note,) = images.notes
-    assert "lie below the classes" in note and "is read as their pictures" in note
+    assert "are inside the classes" in note and "is read as pictures of these classes" in note
     assert "FOLDER/train/cat/1.jpg" in note
 
 

@@ -110,7 +110,7 @@ def test_what_a_table_names_and_is_not_there_is_refused(pictures: Path) -> None:
         ("image,label\n,a\n", "row 2 has no path"),
         ("image,label\npics/1.png,a,b\n", "row 2 has 3 cells"),
         ("image,label\npics/1.png,a\npics/1.png,b\n", "row 3 gives 'pics/1.png' another label"),
-        ("image,label\nnone.png,a\n", "no picture can be used, of 1 that it names"),
+        ("image,label\nnone.png,a\n", "none of the 1 pictures it names can be used"),
         ("image,label\npics/1.png,a\npics/2.png,A1\npics/3.png,a1\n", "differ only"),
         ("image,label,split\npics/1.png,a,train\npics/2.png,b,test\n", "'b' has pictures in test but none in train"),
     ],
@@ -285,8 +285,8 @@ def test_damaged_idx_files_are_explained(tmp_path: Path) -> None:
         (good[:-1], "ends early"),
         (good + b"x", "goes on after"),
         (good[:10], "within its header"),
-        (b"\x1f\x8b" + good, "no IDX file"),
-        (good[:2] + b"\x0d" + good[3:], "no IDX file"),
+        (b"\x1f\x8b" + good, "not an IDX file"),
+        (good[:2] + b"\x0d" + good[3:], "not an IDX file"),
         (huge, "over the limit"),
     ):
         images.write_bytes(raw)
@@ -297,7 +297,7 @@ def test_damaged_idx_files_are_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\(5,\) for 6 pictures"):
         load(tmp_path)
     labels.unlink()
-    with pytest.raises(DataError, match="no labels beside it"):
+    with pytest.raises(DataError, match="no labels next to it"):
         load(tmp_path)
     images.unlink()
     for path, raw in ((images, good), (labels, good_labels)):
@@ -330,7 +330,7 @@ def test_class_names_of_an_idx_folder_that_are_no_text_are_explained(tmp_path: P
     (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 1, 1) + bytes(2))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 2) + bytes([0, 1]))
     (tmp_path / "classes.txt").write_bytes(b"caf\xe9\ntea")
-    with pytest.raises(DataError, match=r"classes\.txt is no UTF-8 text"):
+    with pytest.raises(DataError, match=r"classes\.txt is not UTF-8 text"):
         load(tmp_path)
 
 
@@ -401,7 +401,7 @@ def test_text_of_an_npz_that_is_no_text_is_refused(tmp_path: Path, order: str) -
     """Codes beyond Unicode: to make a string of them ends in a SystemError of Python's."""
     beyond = np.frombuffer(np.array([0x110000, 97], f"{order}u4").tobytes(), f"{order}U1")
     np.savez(tmp_path / "d.npz", x_train=np.zeros((2, 4, 4), np.uint8), y_train=[0, 1], classes=beyond)
-    with pytest.raises(DataError, match=r"classes\.npy holds what is no character"):
+    with pytest.raises(DataError, match=r"classes\.npy holds invalid characters"):
         load(tmp_path / "d.npz")
 
 
@@ -711,5 +711,5 @@ def test_a_picture_counts_once_however_its_path_is_written(tmp_path: Path) -> No
     listed = load([tmp_path / "d/1.png", tmp_path / "d/../d/1.png"], labelled=False)
     assert len(listed) == 1 and [r.reason for r in listed.refused] == ["same-file"]
     (tmp_path / "t.csv").write_text("image,label\nd/1.png,a\nd/../d/1.png,b\nd/2.png,b\n")
-    with pytest.raises(DataError, match="another label, split or group"):
+    with pytest.raises(DataError, match="a different label, split or group"):
         load(tmp_path / "t.csv")

@@ -106,7 +106,7 @@ def test_an_archive_packed_in_a_way_that_is_not_read_is_told_so(tmp_path: Path, 
     with zipfile.ZipFile(tmp_path / "photos.zip", "w", method) as zipped:
         for name in ("cat/1.png", "dog/1.png"):
             zipped.writestr(name, png())
-    with pytest.raises(DataError, match=rf"2 refused, the first, cat/1\.png: packed by {said}.*unpack the archive"):
+    with pytest.raises(DataError, match=rf"2 refused; the first: cat/1\.png: packed by {said}.*unpack the archive"):
         load(tmp_path / "photos.zip")
 
 

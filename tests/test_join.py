@@ -60,8 +60,8 @@ def test_a_test_part_of_the_data_gives_way_and_a_note_says_so(tmp_path: Path) ->
     recipe = Recipe.from_dict({"data": {"source": str(learn), "test": str(judge)}, "method": "pixels"})
     scores = execute(recipe, tmp_path / "run").scores
     assert scores["counts"]["test"] == 14
-    assert "The test is judge." in scores["notes"]
-    assert "The own test part of learn, 6 pictures, is not used." in scores["notes"]
+    assert "The test set is judge." in scores["notes"]
+    assert "The test part of learn itself, 6 pictures, is not used." in scores["notes"]
 
 
 def test_of_a_test_set_with_parts_the_notes_and_the_report_name_the_part_that_was_used(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_of_a_test_set_with_parts_the_notes_and_the_report_name_the_part_that_wa
     run = execute(Recipe.from_dict({"data": data, "method": "pixels"}), tmp_path / "run")
     assert run.scores["counts"]["test"] == 8
     notes = run.scores["notes"]
-    assert "The test is the test part of judge; its other parts are not used (24 pictures)." in notes
+    assert "The test set is the test part of judge; its other parts are not used (24 pictures)." in notes
     assert "The test part has no picture of 'mid'." in notes
     text = Page(write_report(run.folder)).text
     assert f"from {learn}, those of the test from {judge}." in text

@@ -371,7 +371,7 @@ def change_type(layers: Layers) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (change_missing, "is not a file of MobileNet: it lacks layer conv_dw_3_bn"),
+        (change_missing, "does not hold weights of MobileNet: it lacks layer conv_dw_3_bn"),
         pytest.param(
             change_many, "lacks layers conv_pw_1, conv_pw_1_bn, conv_pw_2 and 23 more", marks=pytest.mark.slow
         ),
@@ -396,7 +396,7 @@ def test_a_file_that_does_not_fit_is_refused_by_the_name_of_its_layer(
 def test_a_file_of_another_family_is_refused_with_its_name(tmp_path: Path) -> None:
     """The message says what to give."""
     path = written(tmp_path / "w.h5", small("ResNet50"))
-    with pytest.raises(WeightsError, match="is a file of ResNet50, not of VGG16: give backbone=ResNet50"):
+    with pytest.raises(WeightsError, match="holds weights of ResNet50, not of VGG16: use backbone=ResNet50"):
         resolve("VGG16", path)
 
 
@@ -476,7 +476,7 @@ def too_large(file: h5py.File, elsewhere: Path) -> None:
     [
         (link_out, "is missing or is a link"),
         (link_soft, "is missing or is a link"),
-        (stored_outside, "is no array in this file"),
+        (stored_outside, "is not an array in this file"),
         (too_large, "over the limit"),
     ],
 )

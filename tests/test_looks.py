@@ -89,7 +89,7 @@ def test_progress_ends_at_the_number_of_pictures_and_the_sample_is_no_larger_tha
 def test_a_set_without_one_usable_picture_is_an_error_that_names_the_first(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
-    with pytest.raises(DataError, match=r"no picture can be used, of 1 looked at.*a/x\.jpg"):
+    with pytest.raises(DataError, match=r"none of the 1 pictures looked at can be used.*a/x\.jpg"):
         look_at(load(tmp_path, labelled=False))
 
 

@@ -135,7 +135,7 @@ def test_weights_with_code_in_them_are_not_read(tmp_path: Path) -> None:
     """A `pytorch_model.bin` is read as weights alone."""
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     torch.save(print, tmp_path / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match="weights alone"):
+    with pytest.raises(WeightsError, match="cannot be read as plain weights"):
         resolve(f"local-dir:{tmp_path}").at((96, 96)).save(tmp_path / "out")
 
 
@@ -236,7 +236,7 @@ def test_the_hub_gives_pages_and_refuses_in_one_sentence(hub: str, tmp_path: Pat
         assert "the licence dinov3-license (gated): accept it on https://huggingface.co/" in line[2]
         assert line[2].endswith("then log in with `hf auth login` or set HF_TOKEN.")
     for line in found[5:7]:
-        assert "The hub has no weights of" in line[2] and "or not for everybody: check the name, or log in" in line[2]
+        assert "The hub has no weights of" in line[2] and "or they are not public: check the name, or log in" in line[2]
     closed = asked("hf-hub:ORG/NAME", "timm/test_vit", HF_ENDPOINT="http://127.0.0.1:9")
     assert [line[0] for line in closed] == ["FOUND"] * 2
 

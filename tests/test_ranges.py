@@ -80,7 +80,7 @@ def test_a_bundle_keeps_the_range_that_fit_saw(tmp_path: Path) -> None:
     fitted = TransferClassifier(method="pixels", head="prototype", cache=False).fit(X, LABELS)
     bundle.save(fitted.classifier_, tmp_path / "bundle")
     loaded = load_classifier(tmp_path / "bundle")
-    with pytest.warns(UserWarning, match=r"No pixel is above 1, and fit saw 0\.\.255.*bring them to 0\.\.255"):
+    with pytest.warns(UserWarning, match=r"No pixel is above 1, and fit saw 0\.\.255.*scale them to 0\.\.255"):
         dark = from_arrays(X[:1] / 256, white=loaded.source.preprocess.white)
     assert dark.read(0).max() == 1
     np.savez(tmp_path / "dark.npz", x_train=X / 256, y_train=LABELS, x_test=X / 256, y_test=LABELS)

@@ -403,7 +403,7 @@ def test_two_of_one_short_name_get_their_whole_spelling(tmp_path: Path) -> None:
 
 def test_what_is_not_downloaded_is_said_in_the_terms_of_this_command() -> None:
     said = unloaded("resnet18", Offline("it is not here", "use --weights FILE"))
-    assert "resnet18@FILE" in said and "sprout, which comes along" in said and "--" not in said
+    assert "resnet18@FILE" in said and "sprout, which comes with Headstart" in said and "--" not in said
     assert unloaded("resnet18", UserError("Something else.")) == "Something else."
 
 

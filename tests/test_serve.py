@@ -170,7 +170,7 @@ def test_of_several_pictures_each_that_cannot_be_used_says_why_in_its_place(clie
     ("body", "status", "said"),
     [
         (b"", 400, "no bytes"),
-        (b"hello, this is no picture", 415, "no picture format"),
+        (b"hello, this is no picture", 415, "not in a known picture format"),
         (b"%PDF-1.7 and so on", 415, "format"),
         (png(PIXELS[0])[:60], 422, "ends before"),
         (png(np.zeros((1500, 1500), np.uint8)), 413, "1500x1500"),

@@ -88,7 +88,7 @@ def test_a_dropped_picture_is_named_and_axe_finds_nothing(page: Any) -> None:
 @pytest.mark.parametrize("page", ["light"], indirect=True)
 def test_what_is_no_picture_says_why_beside_the_others(page: Any) -> None:
     page.set_input_files("#files", [file(3), {"name": "a.txt", "mimeType": "text/plain", "buffer": b"hello"}])
-    page.get_by_text("no picture format").wait_for()
+    page.get_by_text("not in a known picture format").wait_for()
     page.get_by_text("1 picture named; 1 could not be used.").wait_for()
     page.get_by_role("button", name="Clear").click()
     assert page.locator(".card").count() == 0

@@ -147,7 +147,7 @@ def test_a_source_that_is_added_at_run_time_is_read_named_and_fitted_like_the_ot
         labels = [label for label, pictures in album.pictures.items() for _ in pictures]
         return from_arrays([p for pictures in album.pictures.values() for p in pictures], labels, title="an album")
 
-    with pytest.raises(DataError, match="none of these") as before:
+    with pytest.raises(DataError, match="are not supported; use one of these") as before:
         load(Album({}))
     assert "an Album" not in str(before.value)
     monkeypatch.setitem(SOURCES, "album", Source(lambda data: isinstance(data, Album), read, "an Album"))

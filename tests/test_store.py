@@ -257,9 +257,7 @@ def test_a_damaged_page_in_a_file_that_was_closed_in_order_is_called_damaged_and
     (folder / "data.mdb").write_bytes(data)
     records.write_json(folder / "sound.json", soundness.mark(folder / "data.mdb"))  # as if the disk had decayed
     absent, store = missing(tmp_path, 400)
-    assert (
-        absent == 400 and store.problem is not None and "damaged" in store.problem and "take more" not in store.problem
-    )
+    assert absent == 400 and store.problem is not None and "damaged" in store.problem and "no more" not in store.problem
     fill(tmp_path, 400)
     assert missing(tmp_path, 400)[0] == 0
 

@@ -56,7 +56,7 @@ def adopt_tensors(state: State, network: nn.Module, classifier: str, renamed: Re
         inner = _behind(state, prefix)
         found = renamed(network, inner)
         if found is not inner and needed <= found.keys():
-            notes = ("Names of an older form were changed as the library of the architecture does.",)
+            notes = ("Older weight names were converted, as the architecture's own library does.",)
             return Adopted(found, (*_told([prefix]), *notes))
     nearest = max(prefixes, key=lambda p: prefixes[p], default="")
     return Adopted(_behind(state, nearest), _told([nearest]))
@@ -129,9 +129,11 @@ def _told(prefixes: list[str]) -> tuple[str, ...]:
     taken, others = prefixes[0], [f"'{p.rstrip('.')}'" if p else "those without a prefix" for p in prefixes[1:]]
     notes = []
     if taken:
-        notes.append(f"The prefix '{taken}' before the names of the weights was taken off.")
+        notes.append(f"The prefix '{taken}' was removed from the names of the weights.")
     if others:
-        notes.append(f"Of {len(prefixes)} sets of weights, {_set(taken)} was taken, not {', '.join(others)}.")
+        notes.append(
+            f"Of the {len(prefixes)} sets of weights in the file, {_set(taken)} was used, not {', '.join(others)}."
+        )
     return tuple(notes)
 
 

@@ -55,15 +55,15 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a foreign file can fail in any way
         raise WeightsError(
-            f"{path} cannot be read as a file of weights alone, and code in files is never run: save the state_dict, "
-            "best as .safetensors."
+            f"{path} cannot be read as plain weights, and code in files is never run: save the state_dict, preferably "
+            "as .safetensors."
         ) from error
     state = {}
     for number, (name, value) in enumerate(_flat(found)):
         if number >= tensors.MAX_TENSORS or len(name) > tensors.MAX_NAME:
             raise WeightsError(
                 f"{path} holds more than {tensors.MAX_TENSORS:,} entries, or names of over {tensors.MAX_NAME:,} "
-                "characters: that is no file of weights."
+                "characters: that is not a weights file."
             )
         if value is not None:
             if value.numel() * value.element_size() > value.untyped_storage().nbytes():
@@ -81,9 +81,11 @@ def _check_zip(path: Path) -> None:
     try:
         parts = zipfile.ZipFile(path).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path} cannot be read as a file of weights: its zip is damaged.") from error
+        raise WeightsError(f"{path} cannot be read as a weights file: its zip archive is damaged.") from error
     if any(part.compress_type for part in parts) or sum(part.file_size for part in parts) > path.stat().st_size:
-        raise WeightsError(f"{path} is compressed, which no file is that torch saved: unpack it, or save it again.")
+        raise WeightsError(
+            f"{path} is compressed, but torch never saves compressed files: unpack it, or save it again."
+        )
 
 
 def _flat(table: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor | None]]:

@@ -81,6 +81,6 @@ def told(architecture: str, own: Size, size: Size) -> str:
     side = patch(architecture) or 1
     few, many = (height * width // side**2 for height, width in (size, own))
     return (
-        f"Pictures are shown to the network at {size[0]}x{size[1]} pixels, {few:,} patches instead of {many:,}; "
-        f"image_size={own[0]} gives it its own size."
+        f"The network sees pictures at {size[0]}x{size[1]} pixels, {few:,} patches instead of {many:,}; "
+        f"image_size={own[0]} is its native size."
     )

@@ -84,15 +84,17 @@ def copy(path: Path, file: Path) -> None:
 def inside(path: Path, location: str) -> Path:
     """The external file that an `.onnx` names, which must lie in its folder or below. Raises WeightsError."""
     folder, pure = path.resolve().parent, PurePosixPath(location)
-    cure = "export the network again with its data beside the file"
+    cure = "export the network again with its data next to the file"
     plain = location.isprintable() and "\\" not in location and ":" not in location and not location.startswith("*")
     if not pure.parts or not plain or pure.is_absolute() or ".." in pure.parts:
-        raise WeightsError(f"{path} names external data at {location!r}, which is no place in its folder; {cure}.")
+        raise WeightsError(
+            f"{path} names external data at {location!r}, which is not a path inside its folder; {cure}."
+        )
     file = (folder / pure).resolve()
     if not file.is_relative_to(folder):
-        raise WeightsError(f"{path} names external data at {location!r}, a link out of its folder; {cure}.")
+        raise WeightsError(f"{path} names external data at {location!r}, which links out of its folder; {cure}.")
     if not file.is_file():
-        raise WeightsError(f"{path} needs the external data '{location}', which is not beside it; copy that file too.")
+        raise WeightsError(f"{path} needs the external data '{location}', which is not next to it; copy that file too.")
     if file.stat().st_size > MAX_BYTES:
         raise WeightsError(f"{file} is over the limit of {MAX_BYTES:,} bytes for external data.")
     return file
@@ -122,7 +124,7 @@ class _Walk:
     def message(self, view: memoryview, kind: str, depth: int) -> Pieces | None:
         """A message in pieces with its locations renamed; None where nothing in it changes."""
         if depth > MAX_DEPTH:
-            raise ValueError(f"its parts lie more than {MAX_DEPTH} deep")
+            raise ValueError(f"its parts are nested more than {MAX_DEPTH} deep")
         if kind == "entry":
             return self._entry(view)
         pieces: Pieces = []

@@ -41,7 +41,7 @@ def weights_file(name: str) -> Path | None:
     if bare in UNTRAINED:
         raise UserError(
             f"{bare} has no pretrained weights; train it with method=scratch, make a weights file with headstart "
-            f"pretrain DATA --architecture {bare}, or take random ones with weights=none."
+            f"pretrain DATA --architecture {bare}, or use random ones with weights=none."
         )
     return FOLDER / f"{bare}.safetensors" if bare else None
 

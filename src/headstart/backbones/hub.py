@@ -23,7 +23,7 @@ PAGE = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
 
 SECONDS = 10.0
 """How long to wait for the hub's first answer, and then for each further piece."""
-WAY_OUT = "use backbone=sprout, which comes along, or weights=FILE"
+WAY_OUT = "use backbone=sprout, which comes with Headstart, or weights=FILE"
 """What works without a network, in the words of the command line and of Python."""
 NETWORK_PACKAGES = {
     "httpx",
@@ -58,8 +58,8 @@ def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterat
             raise WeightsError(refused) from error
         if any(_is_network(e) for e in chain):
             raise Offline(
-                f"The weights of {what} are not on this machine and {urlsplit(url).hostname} did not give "
-                f"them ({_reason(chain)})",
+                f"The weights of {what} are not on this machine and could not be downloaded from "
+                f"{urlsplit(url).hostname} ({_reason(chain)})",
                 _way_out(what),
             ) from error
         raise
@@ -84,7 +84,7 @@ def download(repository: str, file: str) -> Path | None:
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     if not PAGE.fullmatch(repository):
-        raise UserError(f"hf-hub:{repository} is no name of a model page; write hf-hub:ORG/NAME.")
+        raise UserError(f"hf-hub:{repository} is not the name of a model page; write hf-hub:ORG/NAME.")
     with downloading(f"hf-hub:{repository}", f"{ADDRESS}/{repository}", lambda: _licence(repository)):
         try:
             return Path(hf_hub_download(repository, file))
@@ -114,10 +114,11 @@ def _refusal(chain: list[BaseException], what: str, url: str, licence: Callable[
         name = licence()
         terms = f"the licence {marked(name)}" if name else "their licence"
         return (
-            f"The hub gives out the weights of {what} to those who accepted {terms}: accept it on {url}, then {login}."
+            f"The hub only gives the weights of {what} to users who have accepted {terms}: accept it on {url}, then "
+            f"{login}."
         )
     if "RepositoryNotFoundError" in kinds or 401 in codes:
-        return f"The hub has no weights of {what}, or not for everybody: check the name, or {login}."
+        return f"The hub has no weights of {what}, or they are not public: check the name, or {login}."
     return None
 
 

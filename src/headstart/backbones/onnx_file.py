@@ -23,8 +23,8 @@ ASSUMED = (
     "which is an assumption; write {sidecar} to state what it expects."
 )
 WHOLE = (
-    "{name} takes whole numbers ({type}): it is given the pixels 0..255 as they are; how they are resized is an "
-    "assumption, write {sidecar} to state it."
+    "{name} takes whole numbers ({type}): it gets the pixels 0..255 as they are; how they are resized is an "
+    "assumption, so write {sidecar} to state it."
 )
 
 
@@ -62,10 +62,10 @@ def read(path: Path) -> Any:
 def _cause(code: int) -> str:
     """Why the process that tried a file ended, as a clause."""
     if code == DEAR or (sys.platform != "win32" and code == -signal.SIGXCPU):
-        return "what it computes of constants takes more memory or time than its weights account for"
+        return "its computations on constants take more memory or time than its weights explain"
     if sys.platform != "win32" and code == -signal.SIGKILL:
-        return "the system ended what read it, which may be for want of memory"
-    return "OpenVINO crashes at it, so it is damaged"
+        return "the system killed the process that read it, perhaps for lack of memory"
+    return "OpenVINO crashes on it, so it is damaged"
 
 
 def trust(path: Path) -> None:

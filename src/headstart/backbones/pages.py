@@ -77,14 +77,14 @@ def read(name: str) -> Page:
     """What the page or folder `name` says. Raises UserError, WeightsError, Offline."""
     file, card = _file(name, CONFIG), None
     if file is None:
-        raise WeightsError(f"{name} has no {CONFIG}, so it says no network; timm writes one.")
+        raise WeightsError(f"{name} has no {CONFIG} to say which network it is; timm writes one.")
     with contextlib.suppress(Offline):
         card = _file(name, CARD)
     try:
         return _parse(documents.read(file, MAX_BYTES), _licence(card))
     except (ValueError, UserError, OSError) as error:
         raise WeightsError(
-            f"The {CONFIG} of {name} describes no network of timm that can be used: {str(error).rstrip('.')}."
+            f"The {CONFIG} of {name} does not describe a usable timm network: {str(error).rstrip('.')}."
         ) from error
 
 
@@ -96,12 +96,14 @@ def weights(name: str) -> Path:
     others = sorted(Path(name.removeprefix(LOCAL)).glob("*.safetensors")) if name.startswith(LOCAL) else []
     if len(others) == 1:
         return others[0]
-    raise WeightsError(f"{name} holds no weights that can be used: one of {', '.join(FILES)}.")
+    raise WeightsError(f"{name} holds no usable weights: expected one of {', '.join(FILES)}.")
 
 
 def _parse(values: Any, licence: str) -> Page:
     if isinstance(values, dict) and "architecture" not in values:
-        raise ValueError("it names no `architecture`; pages of other libraries cannot be used, timm's copies can")
+        raise ValueError(
+            "it names no `architecture`; pages of other libraries cannot be used, but timm's copies of them can"
+        )
     if isinstance(values, dict) and "pretrained_cfg" not in values:  # as timm wrote it before 2022: all in one
         values = {**values, "pretrained_cfg": dict(values)}
     found = documents.checked(_Config, values)

@@ -96,7 +96,7 @@ def _refusal(made: Made, size: Size) -> str:
     start = f"{made.name} cannot take pictures of {size[0]}x{size[1]} pixels"
     found = nearest(lambda side: takes(made, (side, side)), min(size), encoders.patch(made.architecture))
     if not found:
-        return f"{start}, but those of {made.size[0]}x{made.size[1]} pixels only; leave `image_size` out."
+        return f"{start}, only of {made.size[0]}x{made.size[1]} pixels; leave `image_size` out."
     which = "size that it takes is" if len(found) == 1 else "sizes that it takes are"
     sides = " and ".join(f"{side}x{side}" for side in found)
     return f"{start}; the nearest {which} {sides}: give {' or '.join(f'image_size={side}' for side in found)}."

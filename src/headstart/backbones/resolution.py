@@ -60,8 +60,8 @@ def _file(name: str, path: Path) -> Backbone:
     found = sidecar.read(beside, path)
     if not names.same(name, found.architecture):
         raise WeightsError(
-            f"{path.name} holds weights of {found.architecture}, says its sidecar {beside.name}, "
-            f"not of {names.canonical(name)}; give backbone={found.architecture.partition(':')[2]}."
+            f"According to its sidecar {beside.name}, {path.name} holds weights of {found.architecture}, not of "
+            f"{names.canonical(name)}; use backbone={found.architecture.partition(':')[2]}."
         )
     weights = Weights(
         "file", path, found.sha256, kwargs=found.kwargs, num_classes=found.num_classes, licence=found.licence

@@ -33,7 +33,7 @@ def parse(text: str) -> Spelled:
     name, at, weights = (text, "", "") if _is_file(text) else text.partition("@")
     name, layer = _layer(pasted(name), text)
     if at and not weights.strip():
-        raise UserError(f"The backbone '{text}' names no weights behind its @; write {FORM}.")
+        raise UserError(f"The backbone '{text}' names no weights after its @; write {FORM}.")
     if name.lower().endswith(".onnx"):
         return {"name": _onnx(name, weights.strip(), text), "weights": "pretrained", "layer": layer}
     return {"name": name, "weights": _weights(weights.strip() or "pretrained", text), "layer": layer}
@@ -59,8 +59,8 @@ def unloaded(name: str, error: HeadstartError) -> str:
     if not isinstance(error, Offline):
         return str(error)
     return (
-        f"The weights of {name} are not on this machine and could not be downloaded; write sprout, which comes along, "
-        f"or {name}@FILE for a weights file."
+        f"The weights of {name} are not on this machine and could not be downloaded; use sprout, which comes with "
+        f"Headstart, or {name}@FILE for a weights file."
     )
 
 
@@ -88,7 +88,7 @@ def _layer(name: str, text: str) -> tuple[str, str]:
     if not bare:
         raise UserError(f"The backbone '{text}' has no name; write {FORM}.")
     if colon and not layer:
-        raise UserError(f"The backbone '{text}' names no layer behind its colon; write {FORM}.")
+        raise UserError(f"The backbone '{text}' names no layer after its colon; write {FORM}.")
     return f"{source}{drive}{bare}", layer or "auto"
 
 

@@ -34,7 +34,7 @@ def convert(module: nn.Module, size: tuple[int, int], name: str) -> Any:
                 input_names=["network"], output_names=["features"],
             )  # fmt: skip
     except (RuntimeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        raise UserError(f"PyTorch cannot write {name} as ONNX; format=openvino may take it.") from error
+        raise UserError(f"PyTorch cannot write {name} as ONNX; try format=openvino.") from error
     return _without_last_cast(onnx.load_from_string(file.getvalue()))
 
 

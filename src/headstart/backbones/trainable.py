@@ -88,7 +88,7 @@ def part_between(network: nn.Module, table: LayerTable, layer: str | None, end: 
     final, node = table.node(end), table.node(layer)
     order = {n: i for i, n in enumerate(table.traced.graph.nodes)}
     if order[node] > order[final]:
-        raise UserError(f"{layer} of {table.name} lies behind {end}: there is nothing between them to train.")
+        raise UserError(f"{layer} of {table.name} comes after {end}: there is nothing between them to train.")
     count = len(carried(table.traced, node))
     module = _copied(network, tail_features(table.traced, node, final))
     source = f"{CUT}{layer}" if count > 1 else layer

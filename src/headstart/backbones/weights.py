@@ -35,5 +35,5 @@ class Weights:
 def weights_path(weights: Weights) -> Path:
     """The file of weights of kind `file`, which must still be there. Raises WeightsError."""
     if weights.path is None or not weights.path.is_file():
-        raise WeightsError(f"The weights file {weights.path} is not there any more.")
+        raise WeightsError(f"The weights file {weights.path} no longer exists.")
     return weights.path

@@ -22,7 +22,7 @@ def weights_file_at(weights: str | Path) -> Path:
     if path.is_file():
         described = next(filter(Path.is_file, map(path.with_suffix, FORMATS)), None) if path.suffix == ".json" else None
         if described:
-            raise WeightsError(f"weights={path} describes weights and holds none; give {described.name} beside it.")
+            raise WeightsError(f"weights={path} only describes weights; give {described.name}, which is next to it.")
         raise WeightsError(f"weights={path}: the formats of weights files are {', '.join(FORMATS)}.")
     if path.suffix or len(path.parts) > 1:
         raise WeightsError(f"weights={path}: there is no such file.")
@@ -43,6 +43,6 @@ def weights_file_in(name: str, folder: str | Path) -> Path:
         return fitting[0]
     if fitting:
         several = ", ".join(file.name for file in fitting)
-        raise WeightsError(f"weights={folder} holds several files of {name}: {several}; give the one that you want.")
+        raise WeightsError(f"weights={folder} holds several files of {name}: {several}; give the file that you want.")
     held = ", ".join(sorted({each.partition(":")[2] for each in holds.values()})) or "no weights file with a sidecar"
     raise WeightsError(f"weights={folder} holds no weights of {name}; it holds {held}.")

@@ -35,7 +35,7 @@ def bytes_in(text: str) -> int:
     """`20G`, `1.5 TB`, `500m` -> bytes, in units of 1,000. Raises UserError."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
     if found is None:
-        raise UserError(f"{text!r} is no size: give 20G or 500M, for example, or `none` for no limit.")
+        raise UserError(f"{text!r} is not a size: write 20G or 500M, for example, or `none` for no limit.")
     return int(float(found[1]) * UNITS[found[2].upper()])
 
 

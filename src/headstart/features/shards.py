@@ -133,7 +133,7 @@ class FeatureShards:
         if manifest is None:
             return None
         if manifest.kind != "features" or not manifest.columns:
-            raise UserError(f"{place} holds {manifest.kind}, and this needs features.")
+            raise UserError(f"{place} holds {manifest.kind}, but features are needed.")
         return cls(storage, manifest)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[Any]:

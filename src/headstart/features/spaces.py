@@ -62,7 +62,7 @@ def whole_id(known: Sequence[str], wanted: str) -> str:
         raise UnknownName("space", wanted, [each[:8] for each in known])
     if len(found) > 1:
         several = ", ".join(each[:8] for each in found)
-        raise UserError(f"'{wanted}' begins the ids of several spaces, {several}: name one by more of its id.")
+        raise UserError(f"'{wanted}' matches the ids of several spaces, {several}: give more of the id.")
     return found[0]
 
 

@@ -184,7 +184,7 @@ class FeatureStore:
         except (OSError, lmdb.Error) as error:
             self.writable = False
             if not self._damaged(error):
-                why = f"{self.folder.parent} cannot take more ({error})"
+                why = f"no more can be written to {self.folder.parent} ({error})"
                 self.problem = f"Features are no longer stored: {why}{room(self.folder)}."
 
     def _damaged(self, error: Exception) -> bool:
@@ -196,7 +196,7 @@ class FeatureStore:
             return False
         with self._lock:
             self.writable = False
-            self.problem = f"The feature store {self.folder.name} is damaged ({error}); the next run begins it anew."
+            self.problem = f"The feature store {self.folder.name} is damaged ({error}); the next run starts a new one."
         with contextlib.suppress(OSError):
             (self.folder / BROKEN).touch()
         return True

@@ -57,7 +57,7 @@ def class_weights(codes: Codes, classes: NDArray[Any], rule: ClassWeight) -> NDA
     if isinstance(rule, dict):
         unknown = sorted(str(name) for name in rule.keys() - set(classes.tolist()))
         if unknown:
-            raise HeadSettingError(f"class_weight names the class '{unknown[0]}', which training does not hold.")
+            raise HeadSettingError(f"class_weight names the class '{unknown[0]}', which has no training rows.")
         return np.array([float(rule.get(name, 1.0)) for name in classes.tolist()])
     if rule is None:
         return np.ones(len(classes))
@@ -110,7 +110,7 @@ class Head(Estimator):
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise HeadDataError(
-                f"Training needs two or more classes and got one class, '{self.classes_[0]}' "
+                f"Training needs two or more classes but got only one class, '{self.classes_[0]}' "
                 f"({plural(len(codes), 'row')}): add images of another class."
             )
         self.history_, self.notes_, self.report_, self.out_of_fold_ = [], [], {}, None

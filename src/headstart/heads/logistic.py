@@ -196,8 +196,8 @@ class LogisticHead(DenseHead):
         note_choice(self, {"C": C} | way, trials, "as given" if self.C is not None else "too few rows to choose")
         if C > NO_PENALTY and solution.objective * n < np.log(2):
             self.notes_.append(
-                f"C = {C:g} is no penalty, and the classes are separated without error: larger weights fit ever "
-                "better, and the solver stopped at some near those of the largest margin."
+                f"C = {C:g} means no penalty, and the classes can be separated without error: ever larger weights fit "
+                "better, and the solver stopped close to those of the largest margin."
             )
         self._warn_unless_converged(solution)
 

@@ -38,7 +38,7 @@ def check(arrays: Mapping[str, NDArray[Any]], states: Mapping[str, State], sizes
     if lacking:
         raise ValueError(f"the array {sorted(lacking)[0]} is missing")
     if others:
-        raise ValueError(f"it has the array {shown(sorted(others)[0])}, which no such head has")
+        raise ValueError(f"it has the array {shown(sorted(others)[0])}, which a head of this kind does not have")
     for name, state in states.items():
         _check_shape(name, arrays[name].shape, state, sizes)
         _check_values(name, arrays[name], state, sizes)

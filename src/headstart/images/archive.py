@@ -80,7 +80,7 @@ def members(archive: Path) -> list[tuple[ZipInfo, tuple[str, ...]]]:
             "the folder."
         )
     if sum(info.compress_size for info in files) > archive.stat().st_size:
-        raise DataError(f"{archive} has members that overlap, as no program writes them; it is not trusted.")
+        raise DataError(f"{archive} has overlapping members, which no zip program writes; it is not trusted.")
     return [(info, tuple(p for p in _text(info).replace("\\", "/").split("/") if p not in ("", "."))) for info in files]
 
 
@@ -99,7 +99,9 @@ def check_member(info: ZipInfo, limits: Limits = DEFAULT_LIMITS) -> None:
         raise Refused("not-a-file", "a link in the archive" if kind == stat.S_IFLNK else "no regular file")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         method = _METHODS.get(info.compress_type, f"the method {info.compress_type}")
-        raise Refused("unreadable", f"packed by {method}, which is not read here: unpack the archive, give the folder")
+        raise Refused(
+            "unreadable", f"packed by {method}, which is not supported: unpack the archive and give the folder"
+        )
     if info.file_size == 0:
         raise Refused("empty-file", "0 bytes")
     if info.file_size > limits.max_bytes:

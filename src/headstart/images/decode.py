@@ -48,17 +48,17 @@ Raw: TypeAlias = bytes | NDArray[np.uint8]
 
 REASONS: dict[str, str] = {
     "empty-file": "The file has no bytes, or the picture no pixels.",
-    "not-an-image": "The content is no picture format that is known here.",
-    "format-not-allowed": f"A picture in another format than {', '.join(ALLOWED)} and MPO "
+    "not-an-image": "The content is not in a known picture format.",
+    "format-not-allowed": f"A picture in a format other than {', '.join(ALLOWED)} and MPO "
     f"(and {' and '.join(READERS)}, where their reader is installed).",
     "truncated": "The file ends before the picture does.",
     "too-many-pixels": "Decoding would exceed the pixel limit; nothing was decoded.",
-    "too-slow": "Decoding would take more work than any picture of its size needs; it was given up.",
+    "too-slow": "Decoding would take more work than any picture of its size needs, so it was stopped.",
     "too-many-bytes": "The file exceeds the size limit; it was not read.",
     "unreadable": "The content is damaged, or the file cannot be read.",
     "unsupported-mode": "The colour mode or compression has no agreed meaning here.",
     "not-a-file": "A folder, pipe, socket or device where a file was expected.",
-    "missing-file": "No file is at this place.",
+    "missing-file": "There is no such file.",
     "outside-the-folder": "A link that leads out of the folder.",
     "same-file": "A link to, or second mention of, something that is listed already.",
     "no-class": "A picture beside the class folders, so it has no label.",

@@ -117,7 +117,7 @@ def _copy(url: str, target: Path, progress: Progress | None) -> tuple[str, str]:
             if progress:
                 progress(target.name.lstrip(".").split(".")[0], done, total)
         if total and done < total:
-            raise ValueError(f"only {done} of {total} bytes came")
+            raise ValueError(f"only {done} of {total} bytes arrived")
     return md5.hexdigest(), sha256.hexdigest()
 
 

@@ -151,9 +151,9 @@ class ImageSet:
             except Refused as why:
                 refused.append(Refusal(self.names[i], why.reason, why.detail))
         if not seen:
-            first = f"; the first, {refused[0].name}, because of: {refused[0].reason}" if refused else ""
+            first = f"; the first: {refused[0].name} ({refused[0].reason})" if refused else ""
             looked = min(k, len(self))
-            raise DataError(f"{self.title}: no picture could be opened, of {looked} looked at{first}.", refused)
+            raise DataError(f"{self.title}: none of the {looked} pictures looked at could be opened{first}.", refused)
         heights, widths, grey = zip(*seen, strict=True)
         uniform = len(set(heights)) == len(set(widths)) == 1
         return Probe(median_low(heights), median_low(widths), uniform, all(grey))

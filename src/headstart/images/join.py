@@ -64,9 +64,9 @@ def _only(images: ImageSet, classes: set[str]) -> ImageSet:
 
 def _notes(data: str, own: int, test: str, left: int) -> list[str]:
     """Which pictures the test is, and which ones it is not: the data's own, and the other parts of the separate set."""
-    notes = [f"The test is the test part of {test}; its other parts are not used ({plural(left, 'picture')})."]
+    notes = [f"The test set is the test part of {test}; its other parts are not used ({plural(left, 'picture')})."]
     if not left:
-        notes = [f"The test is {test}."]
+        notes = [f"The test set is {test}."]
     if own:
-        notes.append(f"The own test part of {data}, {plural(own, 'picture')}, is not used.")
+        notes.append(f"The test part of {data} itself, {plural(own, 'picture')}, is not used.")
     return notes

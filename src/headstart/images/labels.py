@@ -81,7 +81,7 @@ def _text(value: Any, classes: Sequence[str] | None, where: str) -> str | None:
     if classes is None or not isinstance(value, int):
         return _name(value, where)
     if not 0 <= value < len(classes):
-        raise DataError(f"{where}: label {value} is no position in the {len(classes)} class names.")
+        raise DataError(f"{where}: label {value} is not a valid index into the {len(classes)} class names.")
     return _name(classes[value], where)
 
 

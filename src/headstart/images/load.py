@@ -45,10 +45,12 @@ def load(
     for name, source in SOURCES.items():
         if source.accepts(target):
             if name != "table" and (options.image_column or options.label_column):
-                raise UserError(f"{data} is no table and has no columns: leave `image_column` and `label_column` out.")
+                raise UserError(
+                    f"{data} is not a table, so it has no columns: leave `image_column` and `label_column` out."
+                )
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
-    raise DataError(f"Data of type {type(data).__name__} are none of these: {kinds}.")
+    raise DataError(f"Data of type {type(data).__name__} are not supported; use one of these: {kinds}.")
 
 
 def load_unlabelled(

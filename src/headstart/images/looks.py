@@ -78,7 +78,7 @@ def look_at(images: ImageSet, sample: int = 500, progress: Progress | None = Non
             if progress is not None:
                 progress("look", min(start + CHUNK, len(images)), len(images))
     if not measured:
-        why = f"{images.title}: no picture can be used, of {len(chosen)} looked at{_first(refused)}."
+        why = f"{images.title}: none of the {len(chosen)} pictures looked at can be used{_first(refused)}."
         raise DataError(why, [refusal for _, refusal in refused])
     return _summary(len(images), refused, measured)
 
@@ -99,7 +99,7 @@ def _look(images: ImageSet, start: int, chosen: frozenset[int]) -> tuple[list[tu
 
 
 def _first(refused: list[tuple[int, Refusal]]) -> str:
-    return f", the first, {refused[0][1].name}, because of: {refused[0][1].reason}" if refused else ""
+    return f"; the first: {refused[0][1].name} ({refused[0][1].reason})" if refused else ""
 
 
 def _summary(n: int, refused: list[tuple[int, Refusal]], measured: list[_Measures]) -> Looks:

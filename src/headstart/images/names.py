@@ -61,8 +61,8 @@ def check_whole(names: Iterable[str], where: str) -> None:
     """Refuse a class name with half a character, which no file can hold. Raises `DataError` naming it."""
     if broken := next((name for name in names if _HALF.search(name)), None):
         raise DataError(
-            f"{where}: the class name {broken[:100]!a} has half a character, which no file can hold; give the class "
-            "another name."
+            f"{where}: the class name {broken[:100]!a} has half a character (a lone surrogate), which no file can "
+            "hold; give the class another name."
         )
 
 

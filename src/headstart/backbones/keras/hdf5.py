@@ -183,7 +183,7 @@ def _names(group: Any, key: str) -> list[str]:
     for part in [key] if key in group.attrs else cut:
         entries = group.attrs.get_id(part).shape
         if entries is None or len(entries) != 1 or len(found) + entries[0] > MAX_LAYERS:
-            raise Unusable(f"its {key} is no list, or has more than {MAX_LAYERS:,} entries")
+            raise Unusable(f"its {key} is not a list, or has more than {MAX_LAYERS:,} entries")
         found += [_text(name) for name in group.attrs[part]]
     return found
 
@@ -211,7 +211,7 @@ def _array(group: Any, path: str) -> Any:
     """A dataset of floating-point numbers that lies in this file."""
     found = _child(group, path)
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
-        raise Unusable(f"{path!r} is no array in this file")
+        raise Unusable(f"{path!r} is not an array in this file")
     if found.dtype.kind != "f":
         raise Unusable(f"{path!r} has values of type {found.dtype}, not floating-point numbers")
     if found.compression not in PLAIN_FILTERS:

@@ -43,7 +43,7 @@ def opened(architecture: str, path: Path) -> Iterator[Matched]:
     Raises WeightsError.
     """
     if not architecture.startswith("keras:"):
-        raise WeightsError(f"{path} is a file of Keras, which {architecture} cannot read; give keras:NAME.")
+        raise WeightsError(f"{path} is a Keras file, which {architecture} cannot read; use keras:NAME.")
     with stored_layers(path, values=True) as layers:
         yield _matched(family_of(architecture), layers, path)
 
@@ -56,7 +56,9 @@ def _matched(family: Family, layers: list[StoredLayer], path: Path) -> Matched:
         fitting = next((other.name for other in _ALL if _fits(other, layers, path)), None)
         if fitting is None:
             raise
-        raise WeightsError(f"{path} is a file of {fitting}, not of {family.name}: give backbone={fitting}.") from error
+        raise WeightsError(
+            f"{path} holds weights of {fitting}, not of {family.name}: use backbone={fitting}."
+        ) from error
 
 
 def _fits(family: Family, layers: list[StoredLayer], path: Path) -> bool:

@@ -45,7 +45,7 @@ def match_layers(family: Family, layers: Sequence[StoredLayer], path: Path) -> M
     if missing or named:
         parts = [("lacks", missing), ("holds the unknown", [layer.name for layer in named.values()])]
         clauses = [f"{verb} {_list(names)}" for verb, names in parts if names]
-        raise WeightsError(f"{path} is not a file of {family.name}: it {' and '.join(clauses)}.")
+        raise WeightsError(f"{path} does not hold weights of {family.name}: it {' and '.join(clauses)}.")
     for entry, layer in pairs:
         _check(family, entry, layer, path)
     classes = int((0, *pairs[-1][1].arrays[0].shape)[-1]) if has_top else 0
@@ -71,7 +71,7 @@ def _by_order(family: Family, layers: Sequence[StoredLayer], path: Path) -> dict
     """A file of Keras 3 may tell layers by class and number alone: the order in the model."""
     if not family.ordered:
         raise WeightsError(
-            f"{path} has no names of layers, without which {family.name} cannot be read: load it in Keras and save it "
+            f"{path} has no layer names, so {family.name} cannot be read from it: load it in Keras and save it "
             "again as .h5."
         )
     named: dict[str, StoredLayer] = {}

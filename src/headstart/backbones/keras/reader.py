@@ -101,4 +101,4 @@ def _asked(path: Path, values: bool, file: IO[bytes]) -> list[Any]:
 
 
 def _unusable(path: Path, clause: str) -> WeightsError:
-    return WeightsError(f"{path} cannot be used as a weights file of Keras: {clause}.")
+    return WeightsError(f"{path} cannot be used as a Keras weights file: {clause}.")

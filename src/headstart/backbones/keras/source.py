@@ -41,7 +41,7 @@ class KerasSource(Source):
     def pretrained(self, name: str) -> nn.Module:
         """Raises UserError: weights come from a file."""
         raise UserError(
-            f"keras:{name} has no weights of its own: give weights=FILE.h5, or take backbone={name}, which has."
+            f"keras:{name} has no weights of its own: give weights=FILE.h5, or use backbone={name}, which has some."
         )
 
 

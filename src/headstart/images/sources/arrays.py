@@ -24,7 +24,7 @@ from headstart.images.ranges import White
 from headstart.paths import expanded
 
 SHRUNK = (
-    "No pixel is above 1, and fit saw 0..{white}, so these pictures are read as nearly black; if they are 0..1, bring "
+    "No pixel is above 1, and fit saw 0..{white}, so these pictures are read as nearly black; if they are 0..1, scale "
     "them to 0..{white}."
 )
 EIGHT_BITS = (
@@ -102,7 +102,7 @@ def seen_in(arrays: Sequence[NDArray[Any]], white: Sequence[int] | None) -> Whit
 def _out_of_range(pixels: NDArray[Any], white: int, alone: bool) -> str:
     got = f"{pixels.min():g}..{pixels.max():g} of type {pixels.dtype}"
     if white and not alone and pixels.min() >= 0:
-        return f"Pixels of type {pixels.dtype} are 0..{white} here, as in fit; got {got}: bring them to that range."
+        return f"Pixels of type {pixels.dtype} are 0..{white} here, as in fit; got {got}: scale them to that range."
     return f"Pixels must lie in 0..1 or 0..255 (or 0..65535) and be finite; got {got}."
 
 

@@ -190,5 +190,5 @@ def _batch(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     if len(values) == 0 or len(values) % 3073:
-        raise DataError(f"{path} has {len(values)} bytes, which is no multiple of 3,073.")
+        raise DataError(f"{path} has {len(values)} bytes, which is not a multiple of 3,073.")
     return values.reshape(-1, 3073)

@@ -80,13 +80,13 @@ def passed_over(names: Iterable[str], table: Path) -> tuple[str, ...]:
     """Notes on columns, of those that are not read, which may be meant as the `split` or `group` that a table lacks."""
     listed, notes = list(names), []
     for kind, like, says in (
-        ("split", LIKE_SPLIT, "which part (train, val, test) a picture is of"),
+        ("split", LIKE_SPLIT, "which part (train, val, test) a picture belongs to"),
         ("group", LIKE_GROUP, "which pictures belong together"),
     ):
         found = [repr(name) for name in listed if _plain(name) in like]
         if found and optional(listed, kind, table) is None:
             which = f"column {found[0]} is" if len(found) == 1 else f"columns {', '.join(found)} are"
-            notes.append(f"The {which} not read: {says} is told by a column `{kind}`.")
+            notes.append(f"The {which} not read: only a column named `{kind}` says {says}.")
     return tuple(notes)
 
 
@@ -108,8 +108,8 @@ def several(labels: Iterable[Any]) -> tuple[str, ...]:
         return ()
     many = f"{len(found):,} labels name" if len(found) > 1 else "1 label names"
     return (
-        f"{many} several things in one cell, as '{found[0]}': a picture is trained with one label, so each such cell "
-        "is a class of its own.",
+        f"{many} several things in one cell, such as '{found[0]}': a picture has only one label here, so each such "
+        "cell becomes a class of its own.",
     )
 
 

@@ -97,7 +97,8 @@ def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
     if bare := [top for top in tops if part_of(top) and top not in parts]:
         raise DataError(
             f"{root}: {_listed(bare)} has no class folders although {_listed(parts)} has; {EXPECTED}. Pictures "
-            f"without labels judge nothing: move {_listed(bare)} out of the folder, and name them with `predict`."
+            f"without labels cannot be used for scores: move {_listed(bare)} out of the folder, and use `predict` to "
+            "classify them."
         )
     if others := [top for top in tops if top not in parts]:
         raise DataError(
@@ -179,9 +180,9 @@ def _parts_below(images: ImageSet, layout: _Layout) -> Iterator[str]:
     inner = {second for name in images.names if len(parts := name.split("/")) > 2 and part_of(second := parts[1])}
     if inner:
         yield (
-            f"The folders {_listed(sorted(inner))} lie below the classes ({_listed(images.classes)}), and what is in "
-            "them is read as their pictures. Parts go above classes (FOLDER/train/cat/1.jpg); of several data sets "
-            "name one."
+            f"The folders {_listed(sorted(inner))} are inside the classes ({_listed(images.classes)}), and everything "
+            "in them is read as pictures of these classes. Parts go above classes (FOLDER/train/cat/1.jpg); if these "
+            "are several data sets, give one of them."
         )
 
 
@@ -195,7 +196,7 @@ def _first(refused: Sequence[Refusal]) -> str:
     if not refused:
         return ""
     name, why = refused[0].name[:100], refused[0].detail or refused[0].reason
-    return f" that can be used ({len(refused):,} refused, the first, {name}: {why})"
+    return f" that can be used ({len(refused):,} refused; the first: {name}: {why})"
 
 
 def _listed(names: Iterable[str]) -> str:

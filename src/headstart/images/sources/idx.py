@@ -84,14 +84,14 @@ def _shape(file: IO[bytes], path: Path) -> tuple[int, ...]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UBYTE or not 1 <= magic[3] <= 4:
         raise DataError(
-            f"{path} is no IDX file of bytes: it starts with {magic.hex()}, expected 000008 and the number of axes."
+            f"{path} is not an IDX file of bytes: it starts with {magic.hex()}, expected 000008 and the number of axes."
         )
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"{path} ends within its header.")
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
     if np.prod([float(n) for n in shape]) > MAX_BYTES:
-        raise DataError(f"{path} announces shape {shape}, over the limit of {MAX_BYTES} bytes.")
+        raise DataError(f"{path} declares shape {shape}, over the limit of {MAX_BYTES} bytes.")
     return shape
 
 
@@ -100,8 +100,8 @@ def _check_packing(path: Path, need: int) -> None:
     size = path.stat().st_size
     if _is_packed(path) and need > max(FREE_BYTES, MAX_RATIO * size):
         raise DataError(
-            f"{path} has {size:,} bytes and announces {need:,}, over {MAX_RATIO} times as many, which pictures do not "
-            "expand to: unpack it if you trust it, and give the plain file."
+            f"{path} has {size:,} bytes and declares {need:,}, over {MAX_RATIO} times as many, and pictures never "
+            "compress that well: if you trust it, unpack it and give the plain file."
         )
 
 
@@ -142,7 +142,7 @@ def _labels(images: Path, n: int) -> NDArray[np.uint8]:
                     many = plural(n, "picture")
                     raise DataError(f"{path} has labels of shape {labels.shape} for {many} in {images.name}.")
                 return labels
-    raise DataError(f"{images} has no labels beside it: expected {stem.replace('#', '-')} or the same with .gz.")
+    raise DataError(f"{images} has no labels next to it: expected {stem.replace('#', '-')} or the same with .gz.")
 
 
 def _stack(blocks: list[NDArray[np.uint8]], folder: Path) -> NDArray[np.uint8]:
@@ -157,4 +157,4 @@ def _listed_classes(folder: Path) -> tuple[str, ...] | None:
     try:
         return tuple(path.read_text(encoding="utf-8").split("\n")) if path.is_file() else None
     except UnicodeDecodeError:
-        raise DataError(f"{path} is no UTF-8 text: save it as UTF-8, one class name a line.") from None
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8, one class name a line.") from None

@@ -35,9 +35,7 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
         if options.labelled:
             if data.suffix.lower() in OTHER_TABLES:
                 raise DataError(f"{data}: tables are read as .csv, .tsv or .parquet; save it as one of these.")
-            raise DataError(
-                f"{data} is a single file, so it brings no labels: give a folder, zip, table, .npz or name."
-            )
+            raise DataError(f"{data} is a single file, so it has no labels: give a folder, zip, table, .npz or name.")
         data = [data]
     if len(data) == 0:
         raise DataError("No picture was given.")

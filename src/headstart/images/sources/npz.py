@@ -112,7 +112,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
     if array.dtype.kind == "U" and array.nbytes:
         codes = np.ascontiguousarray(array).reshape(-1).view(f"{array.dtype.byteorder}u4")
         if codes.max() > sys.maxunicode:  # NumPy does not look, and CPython ends in a SystemError when it does
-            raise ValueError(f"{info.filename} holds what is no character")
+            raise ValueError(f"{info.filename} holds invalid characters")
     return array
 
 

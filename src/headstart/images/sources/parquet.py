@@ -111,14 +111,14 @@ def _values(column: Any, name: str, table: Path) -> list[Any]:
 
 def _check_rows(n: int, most: int, table: Path) -> None:
     if n > most:
-        raise DataError(f"{table} has {n:,} rows or values, over {most:,}: split it, or leave out rows that are equal.")
+        raise DataError(f"{table} has {n:,} rows or values, over {most:,}: split it, or remove duplicate rows.")
 
 
 def _check_bytes(n: int, most: int, table: Path) -> None:
     if n > most:
         raise DataError(
-            f"What {table} holds takes over {most / 2**20:,.0f} MiB: write its pictures as files, and give a table of "
-            "their paths."
+            f"The contents of {table} take over {most / 2**20:,.0f} MiB: save its pictures as files and give a table "
+            "of their paths."
         )
 
 

@@ -100,7 +100,7 @@ def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple
         elif replace(rows[name], item=item) == row:
             refused.append(Refusal(escape(name), "same-file", f"row {number} names it again"))
         else:
-            raise DataError(f"{where} gives '{name}' another label, split or group than an earlier row.")
+            raise DataError(f"{where} gives '{name}' a different label, split or group than an earlier row.")
     return rows, refused
 
 
@@ -119,9 +119,11 @@ def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, wher
         alone = written and paths.get(written, 0) == 1
         return (written if alone else f"row/{number:06d}{f'/{written}' if written else ''}"), content
     if not written:
-        raise DataError(f"{where} has no path in the column of images.")
+        raise DataError(f"{where} has no path in the image column.")
     if len(written) > 4096 or "\0" in written:
-        raise DataError(f"{where} has no path in the column of images, but {len(written):,} characters of something.")
+        raise DataError(
+            f"{where} has {len(written):,} characters in the image column, which is too long for a path or not one."
+        )
     return located(table.parent, written)
 
 
@@ -144,7 +146,7 @@ def _imageset(
     if not kept:
         first = f"; the first: {refused[0].name[:100]} ({refused[0].reason})" if refused else ""
         raise DataError(
-            f"{table}: no picture can be used, of {len(rows)} that it names{first}. Paths are relative to the table's "
+            f"{table}: none of the {len(rows)} pictures it names can be used{first}. Paths are relative to the table's "
             f"folder.{cured(refused)}"
         )
     check_classes_in_train(index, parts, named, str(table))

@@ -73,7 +73,7 @@ def _decoded(table: Path) -> tuple[str, tuple[str, ...]]:
         text = "\0"
     if _NO_TEXT.search(text) or (encoding.startswith(("utf-16", "utf-32")) and not re.search(r"[\r\n]", text)):
         raise DataError(f"The table {table} cannot be read as {_SPOKEN.get(encoding, encoding.upper())} text.")
-    guessed = f"{table.name} is not UTF-8 and was read as Windows-1252 (Latin-1): look at the names of its classes."
+    guessed = f"{table.name} is not UTF-8 and was read as Windows-1252 (Latin-1): check the names of its classes."
     return text, (guessed,) if encoding == "cp1252" else ()
 
 
