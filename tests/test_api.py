@@ -151,7 +151,7 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.explain(run, np.zeros((1, 8, 8)), "out", nearest=-1), "nearest=-1 is not possible"),
         (lambda run: headstart.predict(run, np.zeros((1, 8, 8)), coverage="0.9"), "coverage='0.9' is not possible"),
         (lambda run: headstart.rank("digits", ["sprout"], folds="3"), "folds='3' is not possible"),
-        (lambda run: headstart.rank("digits", 5), "`backbones` is a list, or text with commas, and no int"),
+        (lambda run: headstart.rank("digits", 5), "`backbones` must be a list, or text with commas, not int"),
         (lambda run: headstart.suggest("digits", None, 2.5), "n=2.5 is not possible"),
         (lambda run: headstart.fit("digits", method="pixels", store="no"), "store='no' is not possible: give True or"),
         (lambda run: headstart.compare("digits", why="no"), "why='no' is not possible"),
@@ -166,7 +166,7 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.export(run, "out", precision="int8", max_drop=-1), "max_drop=-1 is not possible"),
         (lambda run: headstart.predict(run, ""), "A path is empty"),
         (lambda run: headstart.export(run, "out", max_drop=2.0), "max_drop=2.0 is for precision=int8"),
-        (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is no accuracy"),
+        (lambda run: headstart.fit("digits", target="0.9"), "target=0.9 is not an accuracy"),
         (
             lambda run: headstart.compare("digits", margin=2),
             "margin=2 is not possible: it should be less than 1; it is a share, so 0.02 is 2 percentage points.",

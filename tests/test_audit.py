@@ -209,7 +209,7 @@ def test_no_table_is_written_over_a_file_nor_for_pictures_without_files(planted:
     for table, why in (("there.csv", "exists"), ("table.txt", "name a .csv file")):
         with pytest.raises(UserError, match=why):
             files.check_clean(tmp_path / table, planted.material.images)
-    with pytest.raises(UserError, match="are no files"):
+    with pytest.raises(UserError, match="are not files"):
         files.check_clean(tmp_path / "new.csv", load("digits"))
     assert (tmp_path / "there.csv").read_text() == "mine"
 

@@ -247,7 +247,7 @@ def test_a_confidence_is_never_rounded_to_none_or_all() -> None:
 
 @pytest.mark.parametrize("out", ["names.txt", "names", "names.gif"])
 def test_a_file_of_another_kind_is_refused(out: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="ends in none of"):
+    with pytest.raises(UserError, match="must end in one of"):
         write(named([{0: 1.0}]), tmp_path / out)
 
 

@@ -279,9 +279,9 @@ def test_what_fails_on_a_worker_is_told_in_one_sentence(nodes: TwoNodes) -> None
     told = {
         lambda n: (
             1 // n
-        ): r"^A worker of the cluster failed \(ZeroDivisionError: .*\)\. What was done is kept: the same .*\.$",
+        ): r"^A worker of the cluster failed \(ZeroDivisionError: .*\)\. What was done is kept: run the same .*\.$",
         wrong: r"^The pictures are of one class\.$",
-        full_disk: "^The disk of /data is full on a node of the cluster: make room there.",
+        full_disk: "^The disk of /data is full on a node of the cluster: free some space there.",
         os._exit: r"^A worker of the cluster was lost and could not be replaced \(.*\)\.",
     }
     for work, words in told.items():

@@ -300,7 +300,7 @@ def test_who_asks_what_a_target_takes_of_a_head_that_is_dear_is_told_why_there_i
 
 
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="target=95 is no accuracy"):
+    with pytest.raises(UserError, match="target=95 is not an accuracy"):
         fit("digits", method="pixels", limit=60, target=95, store=False, out=tmp_path / "run")
     assert _main(["fit", "digits", "--method", "pixels", "--target", "95", "--out", str(tmp_path / "run")]) == 2
     assert "--target 95" in capsys.readouterr().err

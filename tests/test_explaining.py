@@ -328,7 +328,7 @@ def test_maps_never_go_among_the_pictures_where_the_next_run_would_learn_from_th
     run: Path, capsys: Any, pictures: str
 ) -> None:
     assert explain(run, run.parent / pictures, "--out", run.parent / "photos/explained") == 2
-    assert "inside the folder of pictures" in capsys.readouterr().err
+    assert "inside the picture folder" in capsys.readouterr().err
     assert not (run.parent / "photos/explained").exists()
 
 

@@ -213,7 +213,7 @@ def test_the_example_names_the_others_where_a_picture_cannot_be_read(
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_sets_are_asked_of_the_run_not_of_its_export(made: dict[str, Path], run: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"an export makes no sets.*run"):
+    with pytest.raises(UserError, match=r"an export cannot give sets.*run"):
         headstart.predict(made[name], small_pictures()[:1], coverage=0.9)
 
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_exported_is_told_before_any_work(
     for arguments, told in (
         ([str(run), "--format", "onx", "--out", out], "did you mean onnx?"),
         ([str(run), "--precision", "int9", "--out", out], "did you mean int8?"),
-        ([str(run), "--out", str(tmp_path)], "holds other files and no export"),
+        ([str(run), "--out", str(tmp_path)], "holds other files but no export"),
         ([str(made["onnx"]), "--out", out], "an export already"),
         ([str(shutil.copytree(run / "bundle", tmp_path / "alone")), "--out", out], "a bundle without its run"),
     ):
@@ -304,7 +304,7 @@ def test_an_export_never_goes_among_the_pictures_of_its_run(tmp_path: Path, caps
     two_colours(tmp_path / "photos", 6, 16)
     run = headstart.fit(tmp_path / "photos", method="pixels", head="prototype", out=tmp_path / "run").folder
     assert _main(["export", str(run / "bundle"), "--out", str(tmp_path / "photos/onnx")]) == 2
-    assert "inside the folder of pictures" in capsys.readouterr().err
+    assert "inside the picture folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

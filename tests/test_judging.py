@@ -214,7 +214,7 @@ def test_cross_validation_beside_a_test_part_is_refused_in_a_sentence(by: str, t
         draw(tmp_path / "whole", {"blue": 10, "red": 10})
         done = execute(recipe(tmp_path / "whole", evaluate="holdout"), tmp_path / "first")
         asked = recipe(tmp_path / "whole", evaluate="cv", split=str(done.folder / "split.csv"))
-    with pytest.raises(UserError, match=r"has a test part, which judges; leave `evaluate` out\.$"):
+    with pytest.raises(UserError, match=r"has a test part, which is used instead; leave `evaluate` out\.$"):
         execute(asked, tmp_path / "run")
 
 

@@ -466,7 +466,7 @@ def test_the_table_of_the_pictures_is_no_place_for_their_labels(
     table, kept = tmp_path / "list.csv", "image,label\n0.png,one\n1.png,\n2.png,\n"
     table.write_text(kept)
     assert _main(["label", str(table), "--out", str(table), "--no-store"]) == 2
-    assert f"--out {table} is read here, and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert f"--out {table} is an input and would be replaced" in " ".join(capsys.readouterr().err.split())
     assert table.read_text() == kept and not table.with_name("list.csv.journal").exists()
 
 

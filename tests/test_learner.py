@@ -260,9 +260,9 @@ def test_answers_of_views_are_averaged_as_probabilities() -> None:
 
 def test_too_few_pictures_to_judge_by_are_refused() -> None:
     for n in (1, 2):
-        with pytest.raises(DataError, match="too few to judge by"):
+        with pytest.raises(DataError, match="too few pictures for cross-validation"):
             Learner().cross_validate(Pictures(rows(n), np.arange(n)), 2)
-    with pytest.raises(DataError, match="too few to judge by"):
+    with pytest.raises(DataError, match="too few pictures for cross-validation"):
         Learner().cross_validate(Pictures(rows(6), np.array([0, 1, 1, 1, 1, 1])), 2)
 
 

@@ -116,7 +116,7 @@ def test_a_bundle_from_before_predicts_and_does_not_say_what_it_cannot_tell(run:
     found = predict(folder, NOISE)
     assert found.known is None
     assert "known" not in found.rows(1)[0]
-    with pytest.raises(UserError, match="no answers to pictures that it had not seen"):
+    with pytest.raises(UserError, match="predictions for pictures that the run had not seen, and it has none"):
         predict(folder, NOISE, coverage=0.9)
 
 
@@ -124,11 +124,11 @@ def test_a_bundle_from_before_predicts_and_does_not_say_what_it_cannot_tell(run:
     ("arrays", "message"),
     [
         ({"reference": np.zeros((3, 63), np.float16)}, "do not fit 64 features"),
-        ({"reference": np.zeros((3, 64), np.float32)}, "does not hold what tells strangers"),
+        ({"reference": np.zeros((3, 64), np.float32)}, "does not hold what is needed to recognise strangers"),
         ({"reference": np.full((3, 64), np.inf, np.float16)}, "not finite"),
         ({"reference": np.ones((3, 64), np.float16)}, "longer than 1"),
         ({"reference": np.zeros((MOST + 1, 64), np.float16)}, "do not fit 64 features"),
-        ({"others": np.zeros((3, 64), np.float16)}, "does not hold what tells strangers"),
+        ({"others": np.zeros((3, 64), np.float16)}, "does not hold what is needed to recognise strangers"),
     ],
 )
 def test_what_no_fit_writes_is_refused(broken: Callable[..., Path], arrays: dict[str, Any], message: str) -> None:
@@ -172,7 +172,7 @@ def test_sets_are_full_with_a_reason_where_pictures_are_too_few(tmp_path: Path) 
 
 @pytest.mark.parametrize("coverage", [0, 1, 1.5, -1, float("nan")])
 def test_a_coverage_is_a_share(run: Path, coverage: float) -> None:
-    with pytest.raises(UserError, match="no share between 0 and 1"):
+    with pytest.raises(UserError, match="not a share between 0 and 1"):
         predict(run, NOISE, coverage=coverage)
 
 

@@ -368,10 +368,10 @@ def test_the_command_prints_a_table_names_what_failed_and_writes_the_page(
         ("--backbones sprout,sprout:pooledd", "pooledd"),
         (
             "--backbones sprout --weights-folder .",
-            "--weights-folder is for ranking all that is here",
+            "--weights-folder is for ranking every network on this machine",
         ),
         ("", "--backbones"),
-        ("--backbones sprout --all-local", "one of them"),
+        ("--backbones sprout --all-local", "Give either --backbones"),
         ("--backbones sprout --folds 1", "--folds 1 is not possible: give a whole number of 2 or more"),
         ("--all-local --weights-folder nowhere", "no such folder"),
     ],

@@ -236,7 +236,7 @@ def test_results_never_go_into_the_folder_of_pictures_where_they_would_be_a_clas
 ) -> None:
     monkeypatch.chdir(photos)
     assert _main(words) == 2
-    assert "inside the folder of pictures" in capsys.readouterr().err
+    assert "inside the picture folder" in capsys.readouterr().err
     assert sorted(p.name for p in photos.iterdir()) == ["blue", "red"]
 
 
@@ -247,7 +247,7 @@ def test_no_file_of_a_run_is_written_over(digits_run, tmp_path: Path, capsys: py
     for name in ("predictions.csv", "scores.json"):
         before = (run / name).read_bytes()
         assert _main(["predict", str(run), str(picture), "--out", str(run / name)]) == 2
-        assert "belongs to what is in" in capsys.readouterr().err and (run / name).read_bytes() == before
+        assert "would change the contents of" in capsys.readouterr().err and (run / name).read_bytes() == before
     for _ in range(2):  # a file of the user's own there is one
         assert _main(["predict", str(run), str(picture), "--out", str(run / "answers.csv")]) == 0
 
@@ -286,7 +286,7 @@ def test_no_command_writes_over_what_it_reads_nor_among_the_pictures(
     before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
     code, said = _main(words.format(t=photos).split()), capsys.readouterr().err
     if lost:
-        assert code == 2 and ("is read here" in said or "inside the folder of pictures" in said)
+        assert code == 2 and ("is an input" in said or "inside the picture folder" in said)
         assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
     else:
         assert code == 0
@@ -296,7 +296,7 @@ def test_a_run_is_not_written_over_the_weights_that_it_starts_from(network_run, 
     run = shutil.copytree(network_run.folder, tmp_path / "run")
     weights = run / "bundle" / "backbone.safetensors"
     weights.touch()
-    with pytest.raises(UserError, match="is read here"):
+    with pytest.raises(UserError, match="is an input"):
         execute(tiny(weights=str(weights)), run)
 
 
@@ -449,7 +449,8 @@ def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(
     assert (found["n"], found["seen"], found["unseen"]["n"]) == (60, 48, 12) and len(unseen) == 12
     assert found["unseen"]["accuracy"] == scored_by_hand(done, unseen)
     assert found["notes"][0].startswith(
-        "48 of 60 pictures were seen in fitting, so their share of this score says nothing; without them: "
+        "48 of 60 pictures were seen in fitting, so their share of this score says nothing about "
+        "other pictures; without them: "
     )
 
 
@@ -461,7 +462,7 @@ def test_it_is_said_when_all_pictures_were_seen_and_nothing_when_none_was(photos
         shutil.copy(photos / row["name"], place)
     old, new = (inference.evaluate(done.folder, str(tmp_path / which)) for which in ("old", "new"))
     assert old["seen"] == 48 and old["unseen"] is None
-    assert old["notes"] == ["All 48 pictures were seen in fitting, so this score says nothing of other pictures."]
+    assert old["notes"] == ["All 48 pictures were seen in fitting, so this score says nothing about other pictures."]
     assert new["seen"] == 0 and new["notes"] == [] and "unseen" not in new
 
 
@@ -622,7 +623,9 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     assert headline(copied.content).startswith("Nothing was tested: ")
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
-    assert f"Of the pictures of test {n} are copies of training pictures: no other is left" in " ".join(scores["notes"])
+    assert f"Of the pictures of test {n} are copies of training pictures: no others are left" in " ".join(
+        scores["notes"]
+    )
     other = tmp_path / "other"
     shutil.copytree(photos, other)
     for i in range(5):  # of one colour and named by the other, so none is answered rightly

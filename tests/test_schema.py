@@ -73,5 +73,5 @@ def test_text_that_is_no_unicode_and_numbers_that_are_none(tmp_path: Path) -> No
     study["study"]["classes"] = ["\udcff", "b"]
     assert to_json(from_json(Verdicts, study)) == study
     (tmp_path / "verdicts.json").write_text(json.dumps(study | {"arms": [{"total_s": float("nan")}]}))
-    with pytest.raises(UserError, match="NaN is no number"):
+    with pytest.raises(UserError, match="NaN is not a number"):
         verdicts.read(tmp_path)

@@ -113,7 +113,7 @@ def test_a_classifier_that_computes_something_else_here_ends_its_server_with_the
     with served(folder) as (process, _):
         printed, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "This classifier does not compute here what it did when it was saved: expected" in printed
+    assert "This classifier gives other results here than when it was saved: expected" in printed
     assert "Traceback" not in printed and "Stopped" not in printed
 
 

@@ -247,14 +247,14 @@ class TestStudy:
 
     def test_a_folder_that_holds_something_else_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "letter.txt").write_text("mine")
-        with pytest.raises(UserError, match="other files and no study"):
+        with pytest.raises(UserError, match="other files but no study"):
             compare(recipe(), tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
     def test_the_library_refuses_what_would_do_nothing_too(self) -> None:
         from headstart import compare, fit
 
-        with pytest.raises(UserError, match="epochs: for arms that train a network"):
+        with pytest.raises(UserError, match="epochs: only for arms that train a network"):
             compare("digits", arms=["pixels", "sprout"], training={"epochs": 3})
         with pytest.raises(UserError, match="trained_repeats=11 is more than repeats=10"):
             compare("digits", arms=["pixels", "scratch"], trained_repeats=11)
@@ -264,8 +264,8 @@ class TestStudy:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--augment", "light"], "--augment light: for arms that train a network"),
-            (["--trained-repeats", "2"], "--trained-repeats 2: for arms that train a network"),
+            (["--augment", "light"], "--augment light: only for arms that train a network"),
+            (["--trained-repeats", "2"], "--trained-repeats 2: only for arms that train a network"),
             (["--arms", "pixels,scratch", "--trained-repeats", "11"], "is more than --repeats 10"),
             (["--arms", "pixels,scratch", "--why"], "--why changes one choice of a transfer arm"),
             (["--plan", "--why"], "leave one of them out"),
@@ -381,7 +381,7 @@ class TestClaim:
         assert _main([*command, "--set", "C=1", "--margin", "5", "--out", str(tmp_path / "study")]) == 0
         printed = capsys.readouterr().out
         assert "That is more than the data have: 1,797 pictures in all." in printed
-        assert "The least true difference that 4 studies of 5 find, on 20 test pictures:" in printed
+        assert "The smallest true difference that 4 studies in 5 find, on 20 test pictures:" in printed
         rows = [line.split() for line in printed.splitlines()]
         table = rows[rows.index(["repeats", "points"]) + 1 :]
         assert [row[0] for row in table[:11]] == ["3", "5", "7", "10", "15", "20", "30", "40", "50", "70", "100"]

@@ -581,7 +581,7 @@ def test_the_files_of_the_folder_are_listed_if_they_are_there(tmp_path: Path) ->
 
 BROKEN: dict[str, tuple[Callable[[Json], str], str]] = {
     "not_json": (lambda told: "{", "it is not JSON"),
-    "a_list": (lambda told: "[]", "no table of keys"),
+    "a_list": (lambda told: "[]", "not a table of keys"),
     "version": (lambda told: json.dumps(told | {"schema": 2}), "schema"),
     "no_arms": (lambda told: json.dumps(told | {"arms": []}), "arms"),
     "word": (lambda told: json.dumps(told).replace('"word": "helped"', '"word": "won"'), "verdict.word"),

@@ -440,7 +440,7 @@ def test_a_stopped_training_goes_on_to_the_same_result(base: Run, tmp_path: Path
     for other in (recipe("features"), chosen):
         with pytest.raises(UserError, match=r"unfinished training: add `resume` .* or name another `out`"):
             execute(other, out)
-    with pytest.raises(UserError, match=r"other choices; repeat them, see .*recipe\.toml"):
+    with pytest.raises(UserError, match=r"different settings; repeat them, see .*recipe\.toml"):
         execute(recipe(training={"epochs": 4}), out, resume=True)
     done = execute(chosen, out, resume=True)
     assert done.scores["training"]["resumed_at"] is not None

@@ -146,7 +146,7 @@ class Predictor:
 
     def __init__(self, classifier: Classifier, settings: Settings | None = None) -> None:
         if not isinstance(classifier, Classifier):
-            raise UserError("Predictor takes a classifier; of a run's folder, Predictor(load_classifier(folder)).")
+            raise UserError("Predictor takes a classifier; for a run folder, use Predictor(load_classifier(folder)).")
         self.classifier, self.extractor = classifier, Extractor(classifier.source, settings, classifier.check)
 
     def predict_proba(self, images: ImageSet, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:

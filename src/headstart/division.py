@@ -46,13 +46,11 @@ def prepare(recipe: Recipe, listed: ImageSet | None = None) -> ImageSet:
 def check_evaluate(recipe: Recipe, images: ImageSet) -> None:
     """Raise UserError where cross-validation is asked for and cannot judge, or a part kept apart that is empty."""
     if recipe.data.evaluate == "holdout" and recipe.data.split is not None and not (images.parts == "test").any():
-        raise UserError(
-            f"evaluate=holdout: {recipe.data.split} keeps no picture apart as a test; leave `evaluate` or `split` out."
-        )
+        raise UserError(f"evaluate=holdout: {recipe.data.split} has no test part; leave `evaluate` or `split` out.")
     if recipe.data.evaluate != "cv":
         return
     if (images.parts == "test").any():
-        raise UserError(f"evaluate=cv: {images.title} has a test part, which judges; leave `evaluate` out.")
+        raise UserError(f"evaluate=cv: {images.title} has a test part, which is used instead; leave `evaluate` out.")
 
 
 def wants_folds(recipe: Recipe, images: ImageSet) -> bool:

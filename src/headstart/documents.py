@@ -67,14 +67,14 @@ def table(path: Path, limit: int = MAX_BYTES) -> dict[str, Any]:
     """As `read`, where the value must be a table."""
     found = read(path, limit)
     if not isinstance(found, dict):
-        raise ValueError(f"it holds {shown(found)} and no table of keys")
+        raise ValueError(f"it holds {shown(found)}, not a table of keys")
     return found
 
 
 def checked(model: type[Model], values: Any) -> Model:
     """`values` as the model has them."""
     if not isinstance(values, dict):
-        raise ValueError(f"it holds {shown(values)} and no table of keys")
+        raise ValueError(f"it holds {shown(values)}, not a table of keys")
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -99,7 +99,7 @@ def _clause(error: ValidationError) -> str:
     if found["type"] == "missing":
         return f"it lacks '{place}'"
     if found["type"] == "extra_forbidden":
-        return f"it has the key '{place}', which is not known here"
+        return f"it has the unknown key '{place}'"
     told = found["msg"].removeprefix("Value error, ")
     if found["type"] == "value_error":  # our own words
         return told if not place else f"{place}: {told}"
@@ -135,4 +135,4 @@ def _finite(text: str) -> float:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

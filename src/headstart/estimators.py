@@ -213,7 +213,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _targets(X: Any, y: Any) -> NDArray[Any]:
     """Labels (n,), checked as scikit-learn does: one for each picture, finite, and no quantities."""
     if y is None:
-        raise DataError("TransferClassifier requires y to be passed, but the target y is None: give a label a picture.")
+        raise DataError(
+            "TransferClassifier requires y to be passed, but the target y is None: give one label for each picture."
+        )
     if getattr(y, "shape", ())[1:] == (1,):
         y = column_or_1d(y, warn=True)  # the usual warning of scikit-learn
     labels: NDArray[Any] = labels_in(y)

@@ -234,7 +234,9 @@ def resumed(recipe: Recipe, folder: Path) -> Recipe:
         recipe = recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"name": begun.augment.name})})
     recipe = with_threads(recipe, lambda: begun.training.threads or 1)
     if recipe != begun:
-        raise UserError(f"`resume`: {folder} was begun with other choices; repeat them, see {folder / 'recipe.toml'}.")
+        raise UserError(
+            f"`resume`: {folder} was begun with different settings; repeat them, see {folder / 'recipe.toml'}."
+        )
     return recipe
 
 

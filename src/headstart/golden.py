@@ -93,9 +93,10 @@ class Golden:
         i, k = divmod(int(apart.argmax()), apart.shape[1])
         if apart[i, k] > self.tolerance:
             raise BundleError(
-                f"{what} does not compute here what it did when it was saved: expected {expected[i, k]:.6f} "
-                f"for the class {classes[k]} of golden picture {i + 1}, got {found[i, k]:.6f}, and {self.tolerance:g} "
-                "apart is allowed. Install the versions of OpenVINO and PyTorch that it was made with, or fit it again "
+                f"{what} gives other results here than when it was saved: expected {expected[i, k]:.6f} "
+                f"for the class {classes[k]} of golden picture {i + 1}, got {found[i, k]:.6f} (a difference of "
+                f"{self.tolerance:g} is allowed). Install the versions of OpenVINO and PyTorch that it was made with, "
+                "or fit it again "
                 "here."
             )
 
@@ -120,11 +121,11 @@ def read(folder: Path, classes: int) -> Golden:
             or shape[2] != 3
             or not all(1 <= n <= LARGEST for n in shape[:2])
         ):
-            raise ValueError(f"the {name} of {FILE} is no small picture")
+            raise ValueError(f"the {name} of {FILE} is not a small picture")
     if stored["probabilities"].dtype != "F64" or stored["probabilities"].shape != (COUNT, classes):
         raise ValueError(f"the probabilities of {FILE} are not {COUNT} x {classes} numbers")
     arrays = tensors.arrays(folder / FILE)
     p = arrays["probabilities"]
     if p.min() < 0 or not np.allclose(p.sum(axis=1), 1, atol=1e-6):
-        raise ValueError(f"the probabilities of {FILE} are none")
+        raise ValueError(f"the values in {FILE} are not probabilities")
     return Golden(tuple(arrays[name] for name in names), p)

@@ -123,13 +123,13 @@ def check_coverage(classifier: Classifier, coverage: float | None) -> None:
     if coverage is None:
         return
     if not 0 < coverage < 1:
-        raise UserError(f"coverage={coverage:g} is no share between 0 and 1; give 0.9, for example.")
+        raise UserError(f"coverage={coverage:g} is not a share between 0 and 1; give 0.9, for example.")
     if isinstance(classifier.head, AnsweredHead):
-        raise UserError("coverage: an export makes no sets of classes; name the run that it was made from.")
+        raise UserError("coverage: an export cannot give sets of classes; use the run that it was made from.")
     if classifier.conformal is None:
         raise UserError(
-            "coverage: this run has no answers to pictures that it had not seen, from which sets are made; fit it "
-            "again with evaluate=cv, or with a part `val` or `calibration` in the data."
+            "coverage: sets of classes need predictions for pictures that the run had not seen, and it has none; fit "
+            "it again with evaluate=cv, or with a part `val` or `calibration` in the data."
         )
 
 
@@ -221,15 +221,18 @@ def seen_notes(told: Mapping[str, Any]) -> list[str]:
     """What pictures that were seen in fitting mean for a score, in one sentence; empty where there is none."""
     count, n, others = told["seen"], told["n"], told.get("unseen")
     if count is None:
-        return ["What was seen in fitting is not listed here: pictures of it would make this score too good."]
+        return [
+            "The pictures seen in fitting are not listed here; if some of them were scored, this score is too good."
+        ]
     if not count:
         return []
     if others is None:
         which = "The only picture was" if n == 1 else f"All {n:,} pictures were"
-        return [f"{which} seen in fitting, so this score says nothing of other pictures."]
+        return [f"{which} seen in fitting, so this score says nothing about other pictures."]
     were, their, them = ("was", "its", "it") if count == 1 else ("were", "their", "them")
     return [
-        f"{count:,} of {n:,} pictures {were} seen in fitting, so {their} share of this score says nothing; "
+        f"{count:,} of {n:,} pictures {were} seen in fitting, so {their} share of this score says nothing about other "
+        "pictures; "
         f"without {them}: {_in_short(others)}."
     ]
 

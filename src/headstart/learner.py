@@ -31,7 +31,8 @@ LARGE = 2**19
 FEWEST = 50
 """Pictures below which no temperature is fitted: it would be a coin's toss (decision 0021)."""
 TOO_FEW = (
-    "The pictures are too few to judge by: without those of one fold, a single class is left. Label two or more of "
+    "There are too few pictures for cross-validation: without those of one fold, only one class is left. Label two or "
+    "more of "
     "each class, or give a test set."
 )
 

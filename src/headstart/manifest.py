@@ -40,7 +40,7 @@ def _text(value: Any) -> str:
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError(f"{shown(value)} has characters that no text has") from None
+        raise ValueError(f"{shown(value)} has characters that are not valid in text") from None
     return value
 
 
@@ -52,7 +52,7 @@ def _inside(name: str) -> str:
     path = PurePosixPath(name)
     plain = name.isprintable() and not set(name) & set('\\:*?"<>|') and str(path) == name
     if not plain or path.is_absolute() or ".." in path.parts or name in (".", NAME):
-        raise ValueError(f"it names {shown(name)}, which is no file inside the bundle")
+        raise ValueError(f"it names {shown(name)}, which is not a file inside the bundle")
     return name
 
 
@@ -115,11 +115,11 @@ class BackboneBlock(Strict):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.weights == "none") != (self.seed is not None):
-            raise ValueError("a seed is for random weights, and they need one")
+            raise ValueError("a seed goes with random weights, and only with them")
         if self.weights == "none" and self.name.lower().endswith(".onnx"):
-            raise ValueError("the name of a network with random weights is that of a file")
+            raise ValueError("a network with random weights has the name of a file")
         if len(self.name) > MOST_NAME or (self.weights != "backbone.onnx" and not self.name.isprintable()):
-            raise ValueError(f"{shown(self.name)} is no name of a network")
+            raise ValueError(f"{shown(self.name)} is not the name of a network")
         return self
 
 
@@ -171,16 +171,14 @@ class Manifest(Strict):
     @model_validator(mode="after")
     def _classes_agree(self) -> Self:
         if (again := twice(self.classes)) is not None:
-            raise ValueError(f"the class {shown(again)} is there twice")
+            raise ValueError(f"the class {shown(again)} is listed twice")
         known = self.head.config.classes
         if known[-1] >= len(self.classes):
             raise ValueError(f"the head knows class {known[-1]} of {len(self.classes)} class names, counted from 0")
         unknown = set(self.classes) - {self.classes[k] for k in known}
         if unknown != set(self.untrained) or len(unknown) < len(self.untrained):
             odd = next(iter(sorted(unknown.symmetric_difference(self.untrained))), "")
-            raise ValueError(
-                f"the class {shown(odd)} is not one that the head knows or one that is said to be untrained"
-            )
+            raise ValueError(f"the class {shown(odd)} is neither known to the head nor listed as untrained")
         return self
 
     @model_validator(mode="after")
@@ -218,7 +216,7 @@ def read(folder: Path) -> Manifest:
             f"The run {folder} has lost its bundle, the folder with the classifier: copy it again, whole."
         )
     if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {NAME}. Name a run folder, its bundle or an export.")
+        raise BundleError(f"{folder} is not a bundle: it has no {NAME}. Name a run folder, its bundle or an export.")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise _link(path)
     try:

@@ -90,7 +90,7 @@ def _answers(
     one = train_network(_recipe(fitted), folder, settings, progress, images, resume=unfinished(folder))
     test = part_rows(one.images)["test"]
     if one.images.names[test] != whole.take(np.flatnonzero(judged)).names:
-        raise DataError("Pictures changed or went away while networks were trained on them; begin the run anew.")
+        raise DataError("Pictures changed or disappeared while networks were trained on them; start the run again.")
     classifier = replace(one.classifier, classes=whole.classes)
     plain = classifier.logits(one.extraction.features[test])
     found = {"plain": plain, "averaged": plain, "frozen": plain}

@@ -162,7 +162,7 @@ def read(folder: Path, threshold: float | None, d: int) -> Novelty:
     told = {name: (tensor.dtype, len(tensor.shape)) for name, tensor in stored.items()}
     wide = {"buckets": ("I32", 1), "signs": ("I8", 1)} if d > WIDTH else {}
     if told != {"reference": ("F16", 2), **wide}:
-        raise ValueError(f"{FILE} does not hold what tells strangers among pictures of {d:,} features")
+        raise ValueError(f"{FILE} does not hold what is needed to recognise strangers among pictures of {d:,} features")
     m, w = stored["reference"].shape
     if not 1 <= m <= MOST or w != min(d, WIDTH) or any(stored[name].shape != (d,) for name in wide):
         raise ValueError(f"the arrays of {FILE} do not fit {d:,} features")

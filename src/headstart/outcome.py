@@ -32,8 +32,8 @@ from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
 
 IN_EIGHT_BITS = (
-    "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says of a "
-    "picture can differ a little from predictions.csv."
+    "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says "
+    "about a picture can differ a little from predictions.csv."
 )
 IN_SHORT = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
 TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
@@ -176,7 +176,7 @@ class Outcome:
             alike = "copies of training pictures, or of their groups" if grouped else "copies of training pictures"
             what = f"Of the pictures of {part} {leak.copies:,} are {alike}{same}"
             if without is None:
-                told.append(f"{what}: no other is left, so accuracy there says nothing.")
+                told.append(f"{what}: no others are left, so accuracy there says nothing.")
                 continue
             low, high = without["accuracy_low"], without["accuracy_high"]
             told.append(
@@ -221,8 +221,8 @@ class Outcome:
         who, them = ("Class", "it") if len(alone) == 1 else ("Classes", "them")
         has = "has one labelled picture" if len(alone) == 1 else "have one labelled picture each"
         return [
-            f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it does not learn from the "
-            "picture that it asks about."
+            f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it never learns from the "
+            "picture that it is tested on."
         ]
 
     def _before(self) -> dict[str, PartScores]:

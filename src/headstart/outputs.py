@@ -43,7 +43,7 @@ def claim(folder: Path, what: str = "run", file: str = "recipe.toml", beside: Co
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out={folder} is a file; name a folder.")
     if folder.is_dir() and {p.name for p in folder.iterdir()} - {*beside} and not (folder / file).is_file():
-        raise UserError(f"out={folder} holds other files and no {what}; name a new folder or an earlier {what}'s.")
+        raise UserError(f"out={folder} holds other files but no {what}; name a new folder or an earlier {what}'s.")
     check_own(folder)
     check_writable(folder)
     return folder
@@ -67,8 +67,8 @@ def check_outside(place: Path, *data: object) -> None:
     for root in _paths(data):
         if root.is_dir() and root.resolve() in place.resolve().parents:
             raise UserError(
-                f"The results would go to {place}, inside the folder of pictures {root}, and be taken for pictures "
-                "there: name a place outside it with `out`."
+                f"The results would go to {place}, inside the picture folder {root}, and would later be read as "
+                "pictures: name a place outside it with `out`."
             )
 
 
@@ -76,7 +76,7 @@ def check_apart(folder: Path, *inputs: object) -> None:
     """Raise UserError when one of the inputs lies in a folder that is about to be written anew."""
     for path in _paths(inputs):
         if path.exists() and folder.resolve() in path.resolve().parents:
-            raise UserError(f"{path} is read here, and {folder} would be written anew; name another `out`.")
+            raise UserError(f"{path} is an input, and {folder} with it would be overwritten; name another `out`.")
 
 
 def _paths(given: object) -> Iterator[Path]:
@@ -151,11 +151,11 @@ def check_file(out: Path, kinds: Sequence[str], *inputs: object) -> str:
     if kind not in kinds:
         if len(kinds) == 1:
             raise UserError(f"out={out} must end in {kinds[0]}.")
-        raise UserError(f"out={out} ends in none of {', '.join(kinds)}; choose one of them.")
+        raise UserError(f"out={out} must end in one of {', '.join(kinds)}.")
     if out.is_dir():
         raise UserError(f"out={out} is a folder; name a file.")
     if out.exists() and any(path.exists() and out.samefile(path) for path in _paths(inputs)):
-        raise UserError(f"out={out} is read here, and would be replaced; name another file.")
+        raise UserError(f"out={out} is an input and would be replaced; name another file.")
     check_own(out)
     check_writable(out.parent, out)
     return kind
@@ -168,7 +168,7 @@ def check_predictions(out: Path) -> None:
     with out.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         columns = next(csv.reader([file.readline(LONGEST_HEADER)]), [])
     if "predicted" not in columns:
-        raise UserError(f"out={out} is a table without predictions, and would be replaced; name another file.")
+        raise UserError(f"out={out} is a table without predictions and would be replaced; name another file.")
 
 
 def check_own(place: Path) -> None:
@@ -178,7 +178,7 @@ def check_own(place: Path) -> None:
         kinds = [names for names in MARKS if all((folder / name).exists() for name in names)]
         top = "".join(whole.relative_to(folder).parts[:1])
         if kinds and (BUNDLE in kinds or top in OWN_FOLDERS or (top in OWN and place.exists())):
-            raise UserError(f"out={place} belongs to what is in {folder}; name another place.")
+            raise UserError(f"out={place} would change the contents of {folder}; name another place.")
 
 
 def refusal(error: OSError) -> str:
@@ -202,4 +202,6 @@ def make(folder: Path, *, new: bool = False) -> None:
     except OSError as error:
         if new and isinstance(error, FileExistsError) and os.path.lexists(folder):
             raise
-        raise UserError(f"The folder {folder} cannot be made ({error.strerror}); name another with `out`.") from error
+        raise UserError(
+            f"The folder {folder} cannot be created ({error.strerror}); name another with `out`."
+        ) from error

@@ -220,7 +220,7 @@ def check_choices(recipe: Recipe, out: Path | str | None, resume: bool, target: 
     views, _ = views_of(recipe)
     trained = recipe.method in TRAINED
     if target is not None and not (isinstance(target, int | float) and 0 < target < 1):
-        raise UserError(f"target={target} is no accuracy; give a share such as 0.95.")
+        raise UserError(f"target={target} is not an accuracy; give a share such as 0.95.")
     if target is not None and (trained or views):
         cause = f"method={recipe.method}" if trained else f"augment={views.augment.name}"
         raise UserError(

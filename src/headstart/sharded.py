@@ -82,9 +82,9 @@ class Sharded:
                 "`backbone` out."
             )
         if recipe.method in TRAINED:
-            raise UserError(f"method={recipe.method} needs pictures, and {self.shards.storage} holds features.")
+            raise UserError(f"method={recipe.method} needs pictures, but {self.shards.storage} holds features.")
         if recipe.augment.name not in (AUTO, "none") or recipe.augment.transform or recipe.data.test:
-            raise UserError(f"`augment` and `test` need pictures, and {self.shards.storage} holds features.")
+            raise UserError(f"`augment` and `test` need pictures, but {self.shards.storage} holds features.")
         kept = {"method": made.method, "backbone": made.backbone, "engine": made.engine, "head": self._head(recipe)}
         return recipe.model_copy(update=kept)
 
@@ -137,8 +137,8 @@ class Sharded:
         found = FeatureSource(self._preprocess, backbone, str(space["layer"]), engine)
         if found.space() != space:
             raise UserError(
-                f"The features in {self.shards.storage} are of other weights of {backbone.name}, or of another version "
-                "of its library, than there are here; compute them again."
+                f"The features in {self.shards.storage} were computed with other weights of {backbone.name}, or "
+                "another version of its library, than those on this machine; compute them again."
             )
         return found
 

@@ -61,7 +61,9 @@ def header(path: Path, limit: int = MAX_HEADER) -> dict[str, Stored]:
     stored = {name: _stored(name, entry) for name, entry in found.items()}
     end = max((tensor.end for tensor in stored.values()), default=0)
     if 8 + length + end != size:
-        raise ValueError(f"it should have {8 + length + end:,} bytes and has {size:,}: it is truncated or was added to")
+        raise ValueError(
+            f"it should have {8 + length + end:,} bytes and has {size:,}: it is truncated, or something was appended"
+        )
     _check_places(stored)
     return stored
 
@@ -125,13 +127,15 @@ def _stored(name: str, entry: Any) -> Stored:
         raise ValueError(f"its tensor {told} is not described by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BYTES:
-        raise ValueError(f"its tensor {told} has the type {documents.shown(dtype)}; read are {', '.join(BYTES)}")
+        raise ValueError(
+            f"its tensor {told} has the type {documents.shown(dtype)}; supported types are {', '.join(BYTES)}"
+        )
     if not _counts(shape) or len(shape) > 8:
         raise ValueError(f"the shape of its tensor {told} is not a list of up to 8 sizes")
     if not _counts(offsets) or len(offsets) != 2:
-        raise ValueError(f"the data_offsets of its tensor {told} are not two places")
+        raise ValueError(f"the data_offsets of its tensor {told} are not two positions")
     if offsets[1] - offsets[0] != math.prod(shape) * BYTES[dtype]:
-        raise ValueError(f"its tensor {told} has not as many bytes as its shape and type say")
+        raise ValueError(f"its tensor {told} does not have as many bytes as its shape and type say")
     return Stored(dtype, tuple(shape), *offsets)
 
 

@@ -57,9 +57,9 @@ def listed(name: str, given: Any) -> list[Any]:
         cells = next(csv.reader([given], skipinitialspace=True), []) if '"' in given else given.split(",")
         given = [part.strip() for part in cells if part.strip()]
     if not isinstance(given, Sequence):
-        raise UserError(f"`{name}` is a list, or text with commas, and no {type(given).__name__}.")
+        raise UserError(f"`{name}` must be a list, or text with commas, not {type(given).__name__}.")
     if not len(given):
-        raise UserError(f"`{name}` is empty: name one at least.")
+        raise UserError(f"`{name}` is empty: name at least one.")
     return list(given)
 
 

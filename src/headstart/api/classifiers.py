@@ -93,7 +93,9 @@ def carry_out(
 
     check_flags(store=store, resume=resume)
     if workers is None and cluster is not None:
-        raise UserError(f"cluster={cluster}: say how many of it train the network; add workers=2, for example.")
+        raise UserError(
+            f"cluster={cluster}: say how many processes of it train the network; add workers=2, for example."
+        )
     if workers is not None:
         from headstart.cluster.train import Workers, train
 

@@ -35,11 +35,11 @@ def check_fit(recipe: Recipe) -> None:
             "precision": recipe.engine.precision != engine.precision,
         }
         if idle := [f"`{name}`" for name, given in used.items() if given]:
-            raise UserError(f"method=pixels uses no network; leave {' and '.join(idle)} out, or the method.")
+            raise UserError(f"method=pixels uses no network; leave out {' and '.join(idle)}, or choose another method.")
     if method == "scratch" and (idle := [name for name in options if name not in OF_THE_TOP]):
         raise UserError(
-            f"{', '.join(idle)}: for a head that is fitted on features; with method=scratch the head is trained with "
-            "the network, by the settings in `train`."
+            f"{', '.join(idle)}: only for a head that is fitted on features; with method=scratch the head is trained "
+            "with the network, with the settings in `train`."
         )
 
 
@@ -59,9 +59,9 @@ def check_study(recipe: StudyRecipe) -> None:
             if given
         ]
         if idle:
-            raise UserError(f"{idle[0]}: for arms that train a network; add scratch, or NAME+finetune, to `arms`.")
+            raise UserError(f"{idle[0]}: only for arms that train a network; add scratch, or NAME+finetune, to `arms`.")
     if fewer is not None and fewer > recipe.repeats:
         raise UserError(
-            f"trained_repeats={fewer} is more than repeats={recipe.repeats}: it is how many of them arms get that "
-            "train a network."
+            f"trained_repeats={fewer} is more than repeats={recipe.repeats}: it is how many of these repeats are used "
+            "for arms that train a network."
         )

@@ -58,7 +58,9 @@ def rank(
     check_flags(follow_links=follow_links, store=store)
     folder = None if weights_folder is None else expanded(weights_folder)
     if folder is not None and backbones is not None:
-        raise UserError("`weights_folder` is for ranking all that is here; with `backbones`, name a file as NAME@FILE.")
+        raise UserError(
+            "`weights_folder` is for ranking every network on this machine; with `backbones`, name a file as NAME@FILE."
+        )
     asked = tuple(
         local_backbones(folder) if backbones is None else parse_list(",".join(map(str, listed("backbones", backbones))))
     )

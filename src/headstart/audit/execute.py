@@ -184,9 +184,11 @@ def default(images: ImageSet) -> tuple[str, str, str]:
 def _notes(material: Material) -> list[str]:
     n, notes = len(material.images), []
     if n > COMPARED:
-        notes.append(f"Near duplicates are looked for among up to {COMPARED:,} pictures; these are {n:,}: use `limit`.")
+        notes.append(
+            f"Near duplicates are only looked for among up to {COMPARED:,} pictures; these are {n:,}: use `limit`."
+        )
     if material.answers is None:
-        notes.append("Labels were not doubted: that takes 50 labelled pictures, and two classes that can be learnt.")
+        notes.append("Labels were not checked: that takes 50 labelled pictures, and two classes that can be learnt.")
     elif len(np.unique(material.images.labels[material.labelled])) < len(material.images.classes):
         notes.append("Some classes have no picture that can be used.")
     return notes

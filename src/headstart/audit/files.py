@@ -101,14 +101,16 @@ def check_clean(table: Path, images: ImageSet) -> None:
     if table.suffix.lower() != ".csv":
         raise UserError(f"--write-clean-table {table}: name a .csv file.")
     if table.exists():
-        raise UserError(f"--write-clean-table {table} exists; name a new file, nothing is replaced.")
+        raise UserError(f"--write-clean-table {table} already exists; name a new file, as nothing is replaced.")
     try:
         shared.check_writable(expanded(table).absolute().parent)
     except OSError as error:
         told = outputs.refusal(error)
         raise UserError(f"--write-clean-table {table} cannot be written ({told}); name another place.") from error
     if not all(isinstance(item, Path) for item in images.items):
-        raise UserError(f"--write-clean-table: the pictures of {images.title} are no files that a table could name.")
+        raise UserError(
+            f"--write-clean-table: the pictures of {images.title} are not files, so a table cannot name them."
+        )
 
 
 def write_clean(audit: Audit, table: Path) -> tuple[int, int]:

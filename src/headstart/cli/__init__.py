@@ -18,7 +18,7 @@ from headstart.cli import stopping
 from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
-KEPT = "What was computed is kept: the same command goes on from there"
+KEPT = "What was computed is kept: run the same command again to continue"
 RESUMED = ("fit", "pretrain")
 """Commands whose training goes on with --resume."""
 FEW_COLLECTIONS = 20_000
@@ -102,7 +102,7 @@ def _of_disk(failure: OSError) -> str:
             return f"The output cannot be written ({os.strerror(number)}): send it elsewhere."
         failure.filename = str(shared.fullest())
     said = outputs.refusal(failure)
-    cure = "raise the limit" if number == errno.EFBIG else "make room there"
+    cure = "raise the limit" if number == errno.EFBIG else "free some space there"
     return f"{said[0].upper()}{said[1:]}: {cure}, or write elsewhere."
 
 

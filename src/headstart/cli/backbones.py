@@ -61,9 +61,9 @@ def default(
     if context.invoked_subcommand is None:
         _recommend(images, size, gpu=not no_gpu) if recommend else list_(None, sort, fits, max_params)
     elif recommend:
-        raise UserError("--recommend stands alone: headstart backbones --recommend")
+        raise UserError("--recommend takes no command after it: headstart backbones --recommend")
     elif (sort, fits, max_params) != (None, None, None):
-        raise UserError("--sort, --fits and --max-params stand behind the command: headstart backbones list --sort ...")
+        raise UserError("--sort, --fits and --max-params go after the command: headstart backbones list --sort ...")
 
 
 def _recommend(images: int, size: int, *, gpu: bool) -> None:
@@ -85,7 +85,7 @@ def _recommend(images: int, size: int, *, gpu: bool) -> None:
     print("top-1: published accuracy on ImageNet in per cent; images/s: measured here with random weights.")
     for pick in picks:
         print(f"{pick.name}: {pick.how}; {pick.source}" if pick.how else f"{pick.name}: see {pick.source}")
-    print("Which is best on your pictures only they can say: headstart rank DATA --backbones NAME,NAME")
+    print("Only your pictures can tell which one is best for them: headstart rank DATA --backbones NAME,NAME")
 
 
 @app.command("list")
@@ -114,13 +114,15 @@ def list_(
         found = search(pattern)
         rows, total = found.rows, found.total
         if not rows:
-            raise UserError(f"No network of timm or torchvision matches '{pattern}'; try a shorter word, as 'resnet'.")
+            raise UserError(
+                f"No network of timm or torchvision matches '{pattern}'; try a shorter word, such as 'resnet'."
+            )
     kept = select(rows, sort, fits, _count(max_params) if max_params else None)
     if not kept:
         raise UserError(f"None of the {len(rows)} networks is that small; raise --fits or --max-params.")
     _table(kept)
     if pattern and total > len(rows):
-        print(f"Of the first {len(rows)} of {total}; a longer pattern finds fewer.")
+        print(f"Chosen from the first {len(rows)} of {total} matches; use a longer pattern to get fewer.")
     elif not pattern:
         print(
             "headstart backbones list PATTERN searches all of timm and torchvision; show NAME lists the layers of one."
@@ -213,7 +215,7 @@ def bench_(
             _millions(row.parameters), _billions(row.multiply_adds),
         )  # fmt: skip
     terminal.console(90).print(table)
-    print(f"{found.pictures:,} pictures, {found.engine}; decoding and resizing included, opening the network not.")
+    print(f"{found.pictures:,} pictures, {found.engine}; with decoding and resizing, without opening the network.")
     for failed in found.failures:
         print(f"left out: {failed.backbone}: {failed.reason}", file=sys.stderr)
 
@@ -246,7 +248,7 @@ def show(
         table.add_row(layer.name, _sides(layer.shape), f"{prod(layer.shape):,}")
     terminal.console().print(table)
     if not every and len(found.modules) > len(found.layers):
-        print(f"--all lists all {len(found.modules)} modules; each is a --layer too.")
+        print(f"--all lists all {len(found.modules)} modules; each can be used as --layer too.")
 
 
 def _count(text: str) -> float:
@@ -260,7 +262,7 @@ def _count(text: str) -> float:
     except ValueError:
         count = 0.0
     if not 0 < count < 1e15:
-        raise UserError(f"--max-params {text} is no number of parameters; write it as 10M, 500k or 1200000.")
+        raise UserError(f"--max-params {text} is not a number of parameters; write it as 10M, 500k or 1200000.")
     return count
 
 

@@ -91,7 +91,7 @@ def clear(
 
     root = features_dir()
     if not ids and not yes and not _sure(f"Delete all {len(list(list_spaces(root)))} spaces in {root}?"):
-        print("Nothing was deleted; --yes does not ask.")
+        print("Nothing was deleted; add --yes to delete without being asked.")
         return
     print(f"{show.size(clear(root, ids or None))} freed.")
 

@@ -105,7 +105,7 @@ def _print(found: Named, topk: int) -> None:
         table.add_row(*cells)
     terminal.console(118).print(table)
     if stated is not None:
-        print("place: where the class that the file name states stands among those named; - is nowhere.")
+        print("place: the rank of the file name's class among the classes named; - means that it is not among them.")
 
 
 def short(names: Sequence[str]) -> list[str]:

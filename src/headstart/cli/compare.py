@@ -134,7 +134,7 @@ def compare(
             label_column=label_column,
         )
         if plan and why:
-            raise UserError("--plan makes no study whose reasons --why could test; leave one of them out.")
+            raise UserError("--plan runs no study, so --why would have nothing to test; leave one of them out.")
         if not plan:
             study = api.carry_out_study(asked, out, progress, store=store, command=typed(), cluster=cluster, why=why)
         else:
@@ -160,7 +160,7 @@ def tell_plan(found: Plan, words: str) -> None:
     from headstart.study.planning import PILOT
 
     print(power.told(found))
-    print(f"\nThe least true difference that 4 studies of 5 find, on {found.pictures:,} test pictures:\n")
+    print(f"\nThe smallest true difference that 4 studies in 5 find, on {found.pictures:,} test pictures:\n")
     table = terminal.table()
     for name in ("repeats", "points"):
         table.add_column(name, justify="right")

@@ -78,7 +78,7 @@ def rank(
     from headstart.errors import UserError
 
     if all_local == (backbones is not None):
-        raise UserError("Name the networks with --backbones, or take all that are here with --all-local: one of them.")
+        raise UserError("Give either --backbones, with the networks to rank, or --all-local, for all on this machine.")
     with progress_bar() as progress:
         found = api.rank(
             data,

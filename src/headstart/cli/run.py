@@ -54,7 +54,8 @@ def run(
     asked = overridden(load(recipe), set_ or [])
     if resume and not isinstance(asked, Recipe):
         raise UserError(
-            "--resume is for trainings: a study goes on by itself with the same --out, a ranking begins anew."
+            "--resume is for training: a study continues by itself with the same --out, and a ranking always starts "
+            "again."
         )
     if isinstance(asked, StudyRecipe):
         with progress_bar() as progress:

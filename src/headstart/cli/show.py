@@ -109,8 +109,8 @@ def _augmentation(scores: RunScores) -> None:
 
     told, part = scores.augment or {}, judged_part(scores)
     views = told["views"]
-    many = f"{plural(views, 'view')} of each training picture beside the plain one"
-    averaged = f", {told['tta']} views averaged for every answer" if told["tta"] > 1 else ""
+    many = f"{plural(views, 'view')} of each training picture besides the original"
+    averaged = f", {told['tta']} views averaged for each prediction" if told["tta"] > 1 else ""
     print(
         f"Augmentation {told['name']}: {many if views else 'other views every epoch'}{averaged}; "
         f"{told['computed']:,} computed, {told['reused']:,} reused in {told['seconds']:.1f} s."

@@ -64,7 +64,7 @@ def _verdict(found: Comparison) -> str:
     """`sprout against pixels: helped, +9.4 points (7.1 to 11.6).`"""
     told = found.verdict.difference
     ends = "" if told.low is None or told.high is None else f" ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
-    why = " An arm that did not learn decides nothing." if found.verdict.unlearnt else ""
+    why = " Nothing can be concluded from an arm that did not learn." if found.verdict.unlearnt else ""
     return f"{found.first} against {found.second}: {found.verdict.word}, {100 * told.value:+.1f} points{ends}.{why}"
 
 

@@ -15,7 +15,7 @@ from headstart.shared import full
 MISSING = "`cluster` needs Ray, which is not installed: pip install 'headstart[cluster]'."
 ANSWERS_S = 5.0
 """Seconds in which a cluster takes a call, or there is none."""
-KEPT = "What was done is kept: the same command goes on from there."
+KEPT = "What was done is kept: run the same command again to continue."
 
 
 def load_ray() -> Any:
@@ -88,7 +88,8 @@ def _check_answers(address: str) -> None:
 
 def _unreachable(address: str, error: Exception) -> str:
     if address == "auto":
-        return "cluster=auto: this machine is part of no Ray cluster (`ray start` makes it one); or give cluster=local."
+        return "cluster=auto: this machine is not part of a Ray cluster; start one with `ray start`, or use "
+        "cluster=local."
     return f"cluster={address}: there is no cluster to be reached ({str(error).splitlines()[0].rstrip('.:')})."
 
 
@@ -115,10 +116,13 @@ def told_of(ray: Any, error: BaseException) -> HeadstartError | None:
     for each in chain:
         if isinstance(each, ray.exceptions.OutOfMemoryError | MemoryError):
             return HeadstartError(
-                f"A worker of the cluster ran out of memory and was ended: give each more, by fewer workers. {KEPT}"
+                f"A worker of the cluster ran out of memory and was stopped: use fewer workers, so that each has "
+                f"more. {KEPT}"
             )
         if isinstance(each, ray.exceptions.OutOfDiskError):
-            return HeadstartError(f"The disk of Ray's object store is full on a node of the cluster: make room. {KEPT}")
+            return HeadstartError(
+                f"The disk of Ray's object store is full on a node of the cluster: free some space. {KEPT}"
+            )
     for each in chain:
         if isinstance(each, _lost(ray)):
             return HeadstartError(
@@ -133,7 +137,7 @@ def told_of(ray: Any, error: BaseException) -> HeadstartError | None:
 def disk_full(error: OSError) -> str:
     """The sentence on a disk that is full."""
     where = f" of {error.filename}" if error.filename else ""
-    return f"The disk{where} is full on a node of the cluster: make room there. {KEPT}"
+    return f"The disk{where} is full on a node of the cluster: free some space there. {KEPT}"
 
 
 def _lost(ray: Any) -> tuple[type[BaseException], ...]:

@@ -41,7 +41,7 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
             plan = Plan(images, storage, opened, manifest, gpus=source.engine.device == "cuda")
             found = make(ray, plan, jobs, progress)
     if not found.manifest.rows:
-        raise DataError(f"No picture of {images.title} can be used, of {len(images):,}; {storage} lists why.")
+        raise DataError(f"None of the {len(images):,} pictures of {images.title} can be used; {storage} lists why.")
     return found
 
 

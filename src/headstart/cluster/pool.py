@@ -77,7 +77,9 @@ class Made:
 def shards_at(out: str) -> Storage:
     """The folder or address for shards. Raises UserError for the name of a single file."""
     if out.lower().endswith((".csv", ".json", ".parquet", ".npz")):
-        raise UserError(f"out={out} is the name of a file, and a cluster writes a folder of Parquet shards; name that.")
+        raise UserError(
+            f"out={out} is the name of a file, but a cluster writes a folder of Parquet shards; name a folder."
+        )
     return Storage.of(out)
 
 
@@ -99,7 +101,7 @@ def finished(storage: Storage, manifest: ShardManifest) -> Made | None:
     """
     known, names = read_manifest(storage), {stored.name for stored in storage.files()}
     if known is None and any(not name.startswith("part-") for name in names):
-        raise UserError(f"out={storage} holds other files and no shards; name a new folder.")
+        raise UserError(f"out={storage} holds other files but no shards; name a new folder.")
     if known is None or known.mark != manifest.mark or not {shard.file for shard in known.shards} <= names:
         return None
     return Made(storage, known, 0)

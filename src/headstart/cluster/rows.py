@@ -95,6 +95,6 @@ def check_seen(images: ImageSet, refused: Sequence[Refusal]) -> None:
     for name, item in zip(images.names, images.items, strict=True):
         if name in lost and isinstance(item, Path) and not item.parent.is_dir():
             raise HeadstartError(
-                f"The folder {item.parent} is not there on the node {socket.gethostname()}: every node must see the "
-                "pictures at the same place (a shared disk, or an address such as s3://bucket/photos)."
+                f"The folder {item.parent} is not there on the node {socket.gethostname()}: every node must find the "
+                "pictures at the same path (a shared disk, or an address such as s3://bucket/photos)."
             )

@@ -48,7 +48,9 @@ def train(
     All nodes must see the folder, the pictures and the weights at the same place. Raises UserError and its kinds.
     """
     if recipe.method not in TRAINED:
-        raise UserError(f"`workers` train a network; with method={recipe.method} only a head is fitted: leave it out.")
+        raise UserError(
+            f"`workers` is for training a network; with method={recipe.method} only a head is fitted, so leave it out."
+        )
     if workers.count < 1:
         raise UserError(f"workers={workers.count}: it must be at least 1.")
     data = recipe.data
@@ -59,7 +61,9 @@ def train(
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"threads": 1})})
     with outputs.given_back(folder), connected(workers.cluster) as ray:
         if is_client(ray):
-            raise UserError("`workers` are started on a node of the cluster: run it there with cluster=auto.")
+            raise UserError(
+                "`workers` can only be started on a node of the cluster: run this command there, with cluster=auto."
+            )
         _check_room(ray, workers.count, recipe)
         try:
             _run(ray, {"recipe": recipe, "folder": folder, "settings": settings, "resume": resume}, workers, progress)
@@ -122,7 +126,9 @@ def _why(error: Any) -> Exception:
             return each
     first = str(next(iter(failures.values()), error)).strip().splitlines()
     said = first[-1].rstrip(".") if first else type(error).__name__
-    return HeadstartError(f"The workers failed {AGAIN + 1} times ({said}); what was trained is kept: add `resume`.")
+    return HeadstartError(
+        f"The workers failed {AGAIN + 1} times ({said}); what was trained is kept: add `resume` to continue."
+    )
 
 
 def _work(asked: dict[str, Any]) -> UserError | None:

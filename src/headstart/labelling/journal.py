@@ -95,7 +95,7 @@ class Journal:
             try:
                 event = parse(line)
                 if not isinstance(event, dict):
-                    raise ValueError("it is no table of keys")
+                    raise ValueError("it is not a table of keys")
             except (ValueError, UnicodeDecodeError) as error:
                 raise DataError(f"{self.path} line {number} is damaged ({error}); mend or delete that line.") from None
             events.append(event)
@@ -107,7 +107,7 @@ def check(event: Mapping[str, Any]) -> None:
     kind = event.get("do")
     needed = ACTIONS.get(kind) if isinstance(kind, str) else None
     if needed is None:
-        raise ValueError(f"the action '{visible(str(kind))}' is not known here")
+        raise ValueError(f"the action '{visible(str(kind))}' is unknown")
     wrong = [key for key, its in needed.items() if not isinstance(event.get(key), its)]
     if not wrong and not isinstance(event.get("by", ""), str):
         wrong = ["by"]

@@ -49,7 +49,7 @@ def from_json(kind: type[T], values: Any) -> T:
     from pydantic import ValidationError
 
     if not isinstance(values, dict):
-        raise ValueError(f"it holds {documents.shown(values)} and no table of keys")
+        raise ValueError(f"it holds {documents.shown(values)}, not a table of keys")
     try:
         checked: T = _adapter(cast(Hashable, kind)).validate_python(values)
     except ValidationError as error:
