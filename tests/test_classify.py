@@ -144,8 +144,8 @@ def without_sidecar(folder: Path) -> Network:
     [
         (lambda folder: Network("sprout"), "sprout has no classifier"),
         (lambda folder: Network("resnet18", "none"), "random weights, which name nothing"),
-        (ten_classes, "gives 10 figures and not the 1,000 classes"),
-        (without_sidecar, "gives 10 figures and not the 1,000 classes"),
+        (ten_classes, "gives 10 numbers, not the 1,000 classes"),
+        (without_sidecar, "gives 10 numbers, not the 1,000 classes"),
     ],
 )
 def test_a_network_that_knows_no_imagenet_classes_is_one_sentence(

@@ -288,7 +288,7 @@ def test_what_cannot_be_exported_is_told_before_any_work(
         ([str(run), "--format", "onx", "--out", out], "did you mean onnx?"),
         ([str(run), "--precision", "int9", "--out", out], "did you mean int8?"),
         ([str(run), "--out", str(tmp_path)], "holds other files but no export"),
-        ([str(made["onnx"]), "--out", out], "an export already"),
+        ([str(made["onnx"]), "--out", out], "already an export"),
         ([str(shutil.copytree(run / "bundle", tmp_path / "alone")), "--out", out], "a bundle without its run"),
     ):
         assert _main(["export", *arguments]) == 2

@@ -217,7 +217,7 @@ def test_every_line_that_was_confirmed_is_there_after_a_kill(tmp_path: Path) -> 
 
 def test_a_table_about_other_pictures_is_refused_and_stays_as_it_is(album: Album, out: Path) -> None:
     out.write_text("image,label\nelsewhere/000.png,ant\n")
-    with pytest.raises(DataError, match=r"1 label, none of a picture of .*; name another `out`\.$"):
+    with pytest.raises(DataError, match=r"1 label, but none for a picture of .*; name another `out`\.$"):
         Session(album, out, ["0"])
     assert out.read_text() == "image,label\nelsewhere/000.png,ant\n"
 
@@ -241,7 +241,7 @@ def test_rows_of_pictures_that_are_not_here_stay_in_the_table(album: Album, out:
     out.write_text("image,label\nphotos/001.png,one\nelsewhere/007.png,one\n")
     for _ in range(2):
         session = Session(album, out)
-        assert told(session) == {1: "one"} and "stay in it" in session.notes[0]
+        assert told(session) == {1: "one"} and "left unchanged" in session.notes[0]
         session.close()
     session = Session(album, out)
     session.rename("one", "eins")
@@ -326,7 +326,7 @@ def test_labels_that_are_brought_again_undo_nothing_that_was_said_since(album: A
     brought.write_text(brought.read_text() + "photos/005.png,one\nphotos/006.png,one\n")
     again = reopened(session, "one", "two", labels=brought)
     assert told(again) == {0: "two", 2: "one", 3: "one", 4: "one", 6: "one"}
-    assert again.notes == [f"3 labels of {brought} left out: what was said here since stays."]
+    assert again.notes == [f"3 labels in {brought} left out: newer labels given here are kept."]
     again.close()
 
 
@@ -353,7 +353,9 @@ def test_a_journal_of_other_pictures_with_the_same_names_is_refused(album: Album
     kept = out.with_name("labels.csv.journal").read_bytes()
     out.unlink()
     for journal_alone in (True, False):
-        with pytest.raises(DataError, match=r"is of other pictures than those of photos.*name another `out`") as said:
+        with pytest.raises(
+            DataError, match=r"belongs to other pictures than those of photos.*name another `out`"
+        ) as said:
             Session(others, out)
         assert ("the table has the labels" in str(said.value)) is not journal_alone
         assert out.with_name("labels.csv.journal").read_bytes() == kept and out.exists() is not journal_alone
@@ -425,7 +427,7 @@ def test_a_table_that_a_killed_process_left_behind_takes_nothing_back(album: Alb
     out.write_text(tables[-behind])
     again = Session(album, out)
     assert told(again) == {0: "two", 1: "one", 2: "two"}
-    assert again.notes == [f"{out} was {plural(behind, 'label')} behind the journal, and is written anew."]
+    assert again.notes == [f"{out} was {plural(behind, 'label')} behind the journal, so it is written again."]
     again.close()
 
 
@@ -477,7 +479,7 @@ def test_labels_in_the_table_of_the_pictures_are_spoken_of_until_they_are_taken_
     table.write_text("image,label\n0.png,one\n1.png,two\n2.png,\n")
     session = Session(open_album(table, Looks("sprout"), Settings()), tmp_path / "labels.csv")
     session.mention(table)
-    assert session.notes == [f"{table} has 2 labels that are not taken up; `--labels {table}` does that."]
+    assert session.notes == [f"{table} has 2 labels that are not used yet; add `--labels {table}` to use them."]
     session.take(table)
     session.notes.clear()
     session.mention(table)
@@ -491,7 +493,7 @@ def test_labels_in_the_table_of_the_pictures_are_spoken_of_until_they_are_taken_
     [
         (b"a\xe9.png", "not UTF-8, so a table cannot hold it"),
         (b"a.png ", "ends in a space, so a table cannot hold it"),
-        (b"~/a.png", "one in a home folder"),
+        (b"~/a.png", "a path in a home folder"),
     ],
 )
 def test_names_that_no_table_holds_are_refused_before_the_first_label(tmp_path: Path, name: bytes, why: str) -> None:
@@ -540,7 +542,7 @@ def test_an_action_that_there_is_not_is_not_another_tabs(album: Album, out: Path
         with pytest.raises(UserError, match="no such action"):
             session.undo(each)
     session.undo(action)
-    with pytest.raises(UserError, match="taken back already"):
+    with pytest.raises(UserError, match="already undone"):
         session.undo(action)
     session.close()
 

@@ -256,7 +256,7 @@ def test_what_is_sent_is_bounded(served: str) -> None:
         line = http.client.HTTPConnection(served.removeprefix("http://"))
         line.request("POST", "/label", body, kind)
         answer = line.getresponse()
-        assert answer.status == status and json.load(answer)["detail"].startswith("What is sent m")
+        assert answer.status == status and json.load(answer)["detail"].startswith("A request m")
         line.close()
 
 

@@ -307,7 +307,7 @@ def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
     assert found.backbones[0].told_apart is None
     assert found.data.n == 120
     assert "--backbones sprout@none,sprout,sprout@" in found.command
-    assert "took part in this choice" in " ".join(found.notes)
+    assert "influenced this choice" in " ".join(found.notes)
     assert claim(tmp_path / "out", "digits") == tmp_path / "out"
 
 
@@ -345,7 +345,7 @@ def test_the_test_part_is_never_looked_at(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", ["sprout,embedded:sprout", "sprout,sprout@pretrained"])
 def test_the_same_backbone_twice_is_refused(asked: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert _main(["rank", "digits", "--backbones", asked, "--limit", "40", "--out", str(tmp_path / "r")]) == 2
-    assert "names one backbone twice" in capsys.readouterr().err
+    assert "lists one backbone twice" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table_names_what_failed_and_writes_the_page(

@@ -416,7 +416,7 @@ def test_a_body_that_does_not_come_before_the_end_is_answered_and_is_no_tracebac
         under_way(address)
         process.send_signal(signal.SIGTERM)
         status, _, told = answer(slow)
-        assert status == 503 and "the server stops" in told["detail"]
+        assert status == 503 and "the server is stopping" in told["detail"]
         assert process.wait(10) == 0
         assert process.stdout is not None
         printed = process.stdout.read()

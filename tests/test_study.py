@@ -84,7 +84,7 @@ class TestArms:
         [
             (["pixels", "pixels"], "twice"),
             (["sprout+finetuned"], "finetune"),
-            (["sprout@none+scratch"], "no weights to begin with"),
+            (["sprout@none+scratch"], "starts without weights"),
             (["sprout@nowhere.safetensors"], "no weights file"),
         ],
     )
@@ -126,7 +126,7 @@ class TestSubsets:
         drawn = subsets(recipe(sizes=[5, 500, "all"]))
         assert list(drawn.sizes) == ["5", "all"]
         assert drawn.sizes["all"] == pytest.approx(len(drawn.labelled["all", 0]) / 10)
-        assert any(note.startswith("Sizes left out for want of labelled pictures: 500;") for note in drawn.notes)
+        assert any(note.startswith("Sizes left out for lack of labelled pictures: 500;") for note in drawn.notes)
 
     def test_classes_without_a_test_picture_are_named(self) -> None:
         drawn = subsets(recipe(limit_test=5))
@@ -267,7 +267,7 @@ class TestStudy:
             (["--augment", "light"], "--augment light: only for arms that train a network"),
             (["--trained-repeats", "2"], "--trained-repeats 2: only for arms that train a network"),
             (["--arms", "pixels,scratch", "--trained-repeats", "11"], "is more than --repeats 10"),
-            (["--arms", "pixels,scratch", "--why"], "--why changes one choice of a transfer arm"),
+            (["--arms", "pixels,scratch", "--why"], "--why changes one choice at a time of a transfer arm"),
             (["--plan", "--why"], "leave one of them out"),
         ],
     )
@@ -290,7 +290,7 @@ class TestStudy:
     ) -> None:
         command = ["compare", "digits", "--arms", "pixels", "--sizes", "2,500", "--repeats", "2", "--limit", "100"]
         assert _main([*command, "--out", str(tmp_path / "study")]) == 0
-        assert "Note: Sizes left out for want of labelled pictures: 500; the largest class" in capsys.readouterr().out
+        assert "Note: Sizes left out for lack of labelled pictures: 500; the largest class" in capsys.readouterr().out
 
     def test_one_arm_and_one_size_need_no_list(self) -> None:
         asked = api.study_recipe("digits", arms="pixels, sprout", sizes=5, repeats=2)

@@ -125,7 +125,7 @@ def test_labels_are_by_name_by_path_or_by_place() -> None:
         5: "2",
         8: "4",
     }
-    for key, said in ((12, "12, which is no place among the 12 pictures"), (-1, "-1"), (1.5, "1.5")):
+    for key, said in ((12, "12, which is not a position among the 12 pictures"), (-1, "-1"), (1.5, "1.5")):
         with pytest.raises(DataError, match=said):
             label_of_given({key: "1"}, pictures)
 
@@ -151,7 +151,7 @@ def test_labels_of_other_pictures_alone_are_refused(tmp_path: Path, capsys: pyte
         command = ["label", str(tmp_path / "photos"), "--labels", str(tmp_path / labels), "--no-store"]
         for way in (["--suggest", "1", "--out", str(tmp_path / "next.csv")], ["--out", str(tmp_path / "labels.csv")]):
             assert _main([*command, *way]) == 2
-            assert f"{labels}: 1 label, none of a picture of photos." in capsys.readouterr().err
+            assert f"{labels}: 1 label, but none for a picture of photos." in capsys.readouterr().err
     assert _main(["label", str(tmp_path / "photos"), "--suggest", "1", "--classes", "one,two"]) == 2
     assert "--classes is for the page" in capsys.readouterr().err
 
@@ -212,7 +212,7 @@ def test_a_table_that_is_not_of_suggestions_is_never_written_over(
     out = tmp_path / "next.csv"
     out.write_text(kept)
     assert _main(["label", str(tmp_path / "photos"), "--suggest", "2", "--out", str(out), "--no-store"]) == 2
-    assert f"--out {out} is no table of suggestions: name another file." in " ".join(capsys.readouterr().err.split())
+    assert f"--out {out} is not a table of suggestions: name another file." in " ".join(capsys.readouterr().err.split())
     assert out.read_text() == kept
 
 

@@ -460,7 +460,7 @@ def test_other_pictures_are_refused_on_resume(pictures: Path, tmp_path: Path) ->
     with pytest.raises(Stopped):
         execute(chosen, tmp_path / "run", stop)
     Image.new("RGB", (32, 32), (200, 40, 40)).save(pictures / "red" / "00.png")
-    with pytest.raises(UserError, match="is of another training"):
+    with pytest.raises(UserError, match="belongs to another training"):
         execute(chosen, tmp_path / "run", resume=True)
 
 

@@ -35,7 +35,7 @@ def check_fit(recipe: Recipe) -> None:
             "precision": recipe.engine.precision != engine.precision,
         }
         if idle := [f"`{name}`" for name, given in used.items() if given]:
-            raise UserError(f"method=pixels uses no network; leave out {' and '.join(idle)}, or choose another method.")
+            raise UserError(f"method=pixels uses no network; leave {' and '.join(idle)} out, or choose another method.")
     if method == "scratch" and (idle := [name for name in options if name not in OF_THE_TOP]):
         raise UserError(
             f"{', '.join(idle)}: only for a head that is fitted on features; with method=scratch the head is trained "

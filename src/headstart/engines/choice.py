@@ -44,7 +44,7 @@ class EngineChoice:
 
 def _openvino(choice: EngineChoice, backbone: BaseBackbone, layer: str, preprocess: Preprocess) -> Engine:
     if choice.precision == "int8":
-        raise UserError("precision=int8 is calibrated on pictures, and this engine is opened without any.")
+        raise UserError("precision=int8 is calibrated on pictures, but this engine is opened without any.")
     from headstart.engines.openvino import OpenVINOEngine
 
     return OpenVINOEngine(backbone, layer, preprocess, choice.threads)

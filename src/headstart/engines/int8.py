@@ -59,7 +59,7 @@ class Calibration:
                 levels = preprocess.apply(image).transpose(2, 0, 1)[None]
                 found.append(levels if takes_pixels(model, name) else preprocess.normalised(levels))
         if not found:
-            raise UserError("precision=int8 is calibrated on the pictures, and none of those tried can be used.")
+            raise UserError("precision=int8 is calibrated on the pictures, but none of those tried can be used.")
         return found
 
 

@@ -166,7 +166,7 @@ def convert(backbone: Network, layer: str, preprocess: Preprocess) -> Any:
         if not isinstance(error, RuntimeError) and not type(error).__module__.startswith("openvino"):
             raise
         shown = f"{backbone.name} for pictures of {preprocess.height}x{preprocess.width}"
-        raise UserError(f"OpenVINO cannot take over {shown}; use engine=torch, or another size.") from error
+        raise UserError(f"OpenVINO cannot convert {shown}; use engine=torch, or another size.") from error
     steps = PrePostProcessor(model)
     image = steps.input(0)
     image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))

@@ -65,7 +65,7 @@ def pictures_needed(found: Spread, gain: float, alpha: float = ALPHA) -> int | N
 def spread_of(found: Comparison, repeats: int) -> Spread:
     """The spread of a comparison's difference over all sizes. Raises UserError where its file does not tell."""
     if found.parts is None or repeats < 2:
-        raise UserError("This study does not tell how much subsets differ: it takes two repeats and more.")
+        raise UserError("This study does not show how much subsets differ: that takes two or more repeats.")
     parts = found.parts
     known = Variances(parts.pictures, parts.subsets, parts.rest, parts.pool)
     return Spread(found.verdict.difference.value, known, parts.n, repeats)

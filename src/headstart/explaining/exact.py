@@ -40,7 +40,7 @@ class ExactMaps:
             raise NotExact(_no(f"the head {type(head).__name__.removesuffix('Head').lower()} is not linear"))
         placement = placement_of(source, head.n_features_in_)
         if placement is None:
-            raise NotExact(_no(f"the features of the layer {source.layer} are no means of a map"))
+            raise NotExact(_no(f"the features of the layer {source.layer} are not means of a map"))
         self.placement: Placement = placement
         own = source.backbone is None or placement.layer == source.layer
         joined = source if own else replace(source, layer=f"{placement.layer}+{source.layer}")

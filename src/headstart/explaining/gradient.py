@@ -84,7 +84,7 @@ def _cut(backbone: Backbone, layer: str) -> tuple[str, bool]:
     inner = [name for name in layers if "." in name]
     if len(inner) > 1 and layers[inner[-1]] == layers[inner[-2]]:
         return inner[-2], True
-    raise UserError(f"{backbone.name} has no map for a gradient: use method=occlusion.")
+    raise UserError(f"{backbone.name} has no feature map for a gradient: use method=occlusion.")
 
 
 def _tail(backbone: Backbone, layer: str, end: str) -> nn.Module:
@@ -107,5 +107,5 @@ def _on_grid(network: Any, tokens: torch.Tensor) -> torch.Tensor:
 
     grid = grid_of(network, tuple(tokens.shape))
     if grid is None:
-        raise UserError("The tokens of this network lie on no grid: use method=occlusion.")
+        raise UserError("The tokens of this network do not form a grid: use method=occlusion.")
     return as_map(tokens, grid.prefix, grid.height, grid.width)

@@ -161,7 +161,7 @@ def _images(recipe: Recipe, source: FeatureSource, names: list[str]) -> tuple[Im
         return None, str(error)
     found = [images.places[name] for name in names if name in images.places]
     if not found:
-        return None, f"{recipe.data.source} holds none of them any more."
+        return None, f"{recipe.data.source} no longer holds any of them."
     return images.take(np.array(found)).read_by(source.preprocess.white), ""
 
 

@@ -93,11 +93,11 @@ def _format(kind: str, precision: str) -> Format:
 def _check(classifier: Classifier, precision: str) -> None:
     """Raise UserError for what no graph can hold."""
     if isinstance(classifier.head, AnsweredHead):
-        raise UserError("This is an export already; name the run that it was made from.")
+        raise UserError("This is already an export; name the run that it was made from.")
     if classifier.averaging:
         raise UserError(
             f"This run averages {1 + len(classifier.averaging)} views of each picture, which are drawn from the digest "
-            "of its file, and a graph has the picture alone: fit it with tta=1 to export it."
+            "of its file, but a graph only has the picture: fit it with tta=1 to export it."
         )
     if precision == "int8" and classifier.source.backbone is None:
         raise UserError("There is no network to quantise in a classifier on pixels; leave precision=int8 out.")

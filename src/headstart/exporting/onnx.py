@@ -34,7 +34,7 @@ def trunk(classifier: Classifier) -> Any | None:
         return None
     found = source.backbone.onnx_model(source.layer, (source.preprocess.height, source.preprocess.width))
     if found.ByteSize() > MOST_BYTES:
-        raise UserError(f"{source.backbone.name} is too large for one file of ONNX; use format=openvino.")
+        raise UserError(f"{source.backbone.name} is too large for one ONNX file; use format=openvino.")
     return compose.add_prefix(found, "network/")
 
 

@@ -50,7 +50,7 @@ class Parity:
         within = self.largest_difference <= self.tolerance and self.strangeness_difference <= self.tolerance
         if not within or self.changed:  # also where one is not a number
             raise HeadstartError(
-                f"The {what} does not give what the run gives, so nothing was written: on {self.told()} "
+                f"The {what} does not give the same results as the run, so nothing was written: on {self.told()} "
                 f"(allowed are {self.tolerance:g} and the same answer wherever it is clear)."
             )
 

@@ -40,7 +40,8 @@ class OwnPictures:
         path = folder / "recipe.toml"
         if not path.is_file():
             raise UserError(
-                f"{run} is a bundle without its run, and an export is checked on the run's pictures: name its folder."
+                f"{run} is a bundle without its run, but an export is checked on the run's pictures: name the run "
+                "folder."
             )
         try:
             images = prepare(with_split_beside(Recipe.load(path), path))

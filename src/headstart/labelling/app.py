@@ -238,7 +238,7 @@ def _tell(app: FastAPI, desk: Desk) -> None:
         try:
             content, kind = desk.picture(i, min(SIDES, key=lambda known: abs(known - side)))
         except Refused as refused:
-            return JSONResponse({"detail": f"The picture cannot be read any more ({refused.reason})."}, 410)
+            return JSONResponse({"detail": f"The picture can no longer be read ({refused.reason})."}, 410)
         kept = {"Cache-Control": "private, max-age=3600", "Cross-Origin-Resource-Policy": "same-origin"}
         return Response(content, media_type=kind, headers=kept)
 
@@ -287,9 +287,11 @@ async def _own_page_alone(request: Request, call_next: Any) -> Response:
         return JSONResponse({"detail": "Only the page of this server may ask that."}, 403)
     length = request.headers.get("content-length", "")
     if request.method == "POST" and not length.isdecimal():
-        return JSONResponse({"detail": "What is sent must say its length (Content-Length)."}, 411)
+        return JSONResponse({"detail": "A request must state its length (Content-Length)."}, 411)
     if request.method == "POST" and int(length) > MOST_SENT:
-        return JSONResponse({"detail": f"What is sent may have {MOST_SENT // MIB} MiB; label fewer at a time."}, 413)
+        return JSONResponse(
+            {"detail": f"A request may have at most {MOST_SENT // MIB} MiB; label fewer at a time."}, 413
+        )
     response: Response = await call_next(request)
     return response
 
@@ -303,8 +305,8 @@ async def _not_understood(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = visible(".".join(map(str, first["loc"])))
-    return JSONResponse({"detail": f"What was sent is not understood: {where}: {visible(first['msg'])}."}, 422)
+    return JSONResponse({"detail": f"The request is not understood: {where}: {visible(first['msg'])}."}, 422)
 
 
 async def _conflict(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": "Another tab has labelled it since; its label stays."}, 409)
+    return JSONResponse({"detail": "It has since been labelled in another tab; that label stays."}, 409)

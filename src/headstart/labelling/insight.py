@@ -172,8 +172,8 @@ class Worker:
             self.session.order, self.session.at_random = order.tolist(), set(random.tolist())
             self.insight, self.failure = found, ""
         except Exception as error:
-            log.exception("The labels could not be looked at.")
-            self.failure = f"The classifier could not be fitted ({error}); labels are kept all the same."
+            log.exception("The labels could not be checked.")
+            self.failure = f"The classifier could not be fitted ({error}); your labels are kept."
 
     def told(self) -> dict[str, Any]:
         """Whether it is behind, and why it failed where it did."""

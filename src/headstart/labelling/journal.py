@@ -68,7 +68,7 @@ class Journal:
         line = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             if self._file.write(line) != len(line):
-                raise OSError("the disk took only a part of a line")
+                raise OSError("only a part of a line was written")
             os.fsync(self._file.fileno())
         except OSError:
             with contextlib.suppress(OSError):
@@ -97,7 +97,7 @@ class Journal:
                 if not isinstance(event, dict):
                     raise ValueError("it is not a table of keys")
             except (ValueError, UnicodeDecodeError) as error:
-                raise DataError(f"{self.path} line {number} is damaged ({error}); mend or delete that line.") from None
+                raise DataError(f"{self.path} line {number} is damaged ({error}); fix or delete that line.") from None
             events.append(event)
         return events
 
@@ -116,7 +116,7 @@ def check(event: Mapping[str, Any]) -> None:
     if not wrong and "contents" in event and len(event["contents"]) != len(event["pictures"]):
         wrong = ["contents"]
     if wrong:
-        raise ValueError(f"the action '{kind}' has no `{wrong[0]}`, or not of the kind that it must be")
+        raise ValueError(f"the action '{kind}' has no `{wrong[0]}`, or one of the wrong kind")
 
 
 def _texts(value: Any) -> bool:

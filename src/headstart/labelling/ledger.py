@@ -53,7 +53,7 @@ class Ledger:
             new = event["name" if event["do"] == "class" else "new"]
             new.encode()  # half a surrogate pair is no text
             if new == NONE or new in self.classes:
-                raise ValueError(f"there cannot be a class '{visible(new)}', or there is one already")
+                raise ValueError(f"the class '{visible(new)}' is not possible, or already exists")
 
     def take(self, event: Mapping[str, Any]) -> None:
         """The next line of the journal, which is one that `check` lets pass."""

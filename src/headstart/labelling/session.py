@@ -40,7 +40,7 @@ def new_name(name: str, others: Sequence[str]) -> str:
     if not new or len(new) > LONGEST or not new.isprintable():
         raise UserError(f"A class needs a name of 1 to {LONGEST} printable characters.")
     if new.casefold() in (each.casefold() for each in others):
-        raise UserError(f"There is a class '{new}' already.")
+        raise UserError(f"There is already a class '{new}'.")
     return new
 
 
@@ -123,7 +123,7 @@ class Session:
             for places, label, seen in proposed:
                 self._check(places, label, seen)
             if twice(str(i) for places, _, _ in proposed for i in places) is not None:
-                raise UserError("A picture was named twice.")
+                raise UserError("A picture is listed twice.")
             for places, label, _ in proposed:
                 self._say(places, label, "proposed")
 
@@ -132,7 +132,7 @@ class Session:
         with self._lock:
             names = self.ledger.of_action(action)
             if not names:
-                raise UserError("There is no such action, or it was taken back already.")
+                raise UserError("There is no such action, or it was already undone.")
             now = [self.ledger.said.get(name) for name in names]
             if any(said is None or said.action != action for said in now):
                 raise Conflict
@@ -220,7 +220,7 @@ class Session:
         if label != NONE and label not in self.classes:
             raise UserError(f"There is no class '{visible(label)}'; add it first.")
         if not places:
-            raise UserError("No picture was named.")
+            raise UserError("No picture was given.")
         if any(self.seen(i) > seen for i in places):
             raise Conflict
 
@@ -235,7 +235,7 @@ class Session:
             self.journal.append(event)
         except OSError as error:
             raise UserError(
-                f"The label could not be kept ({error.strerror or error}): make room on the disk."
+                f"The label could not be saved ({error.strerror or error}): free some disk space."
             ) from None
         self.ledger.take(event)
         self._write()
@@ -249,7 +249,7 @@ class Session:
                 self.ledger.check(event)
             except ValueError as error:
                 raise DataError(
-                    f"{self.journal.path} line {number} is damaged ({error}); mend or delete that line."
+                    f"{self.journal.path} line {number} is damaged ({error}); fix or delete that line."
                 ) from None
             self.ledger.take(event)
 
@@ -262,8 +262,8 @@ class Session:
         if 2 * len(changed) > len(known):
             edited = " If the pictures were edited, delete it: the table has the labels." if self.out.exists() else ""
             raise DataError(
-                f"{self.journal.path} is of other pictures than those of {self.album.images.title}, which only have "
-                f"the same names; name another `out`.{edited}"
+                f"{self.journal.path} belongs to other pictures than those of {self.album.images.title}, though their "
+                f"names are the same; name another `out`.{edited}"
             )
         if changed:
             self.notes.append(f"Changed since labelled, with the label kept: {first_of(changed, 3)}.")
@@ -283,7 +283,7 @@ class Session:
             counts = f"{again} changed, {len(changed) - again} added, {len(gone)} removed"
             self.notes.append(f"{self.out} was changed by hand ({counts}).")
         if behind:
-            self.notes.append(f"{self.out} was {plural(behind, 'label')} behind the journal, and is written anew.")
+            self.notes.append(f"{self.out} was {plural(behind, 'label')} behind the journal, so it is written again.")
         if gone:
             self._do({"do": "clear", "pictures": [self.album.images.names[i] for i in gone]})
         before = {i: said.by if said.by != "proposed" else "hand" for i, said in self._here().items()}
@@ -294,15 +294,15 @@ class Session:
             return
         told = plural(len(known.strangers), "label")
         if not known.labels:
-            moved = ", or delete it if the pictures were moved: the journal beside it has the labels"
+            moved = ", or delete it if the pictures were moved: the journal next to it has the labels"
             raise DataError(
-                f"{self.out} has {told}, none of a picture of {self.album.images.title}; "
+                f"{self.out} has {told}, but none for a picture of {self.album.images.title}; "
                 f"name another `out`{moved if self.snapshot().labels else ''}."
             )
         self.ledger.others = [
             (written(Path(file), file, self.out.parent), label, by) for file, label, by in known.strangers
         ]
-        self.notes.append(f"{told} of {self.out} stay in it as they are: no such picture here.")
+        self.notes.append(f"{told} in {self.out} left unchanged: no matching picture here.")
 
     def _by_hand(self, labels: Mapping[int, str]) -> tuple[dict[int, str], list[int], int]:
         """Labels that were changed in the table, places of those removed, and how many it is merely behind by.
@@ -331,13 +331,13 @@ class Session:
         """
         known = brought(data, self.album.images, reading)
         if known.strangers:
-            self.notes.append(f"{plural(len(known.strangers), 'label')} of {data} left out: no such picture here.")
+            self.notes.append(f"{plural(len(known.strangers), 'label')} in {data} left out: no matching picture here.")
         with self._lock:
             names, now = self.album.images.names, self.snapshot().labels
             labels = {i: self.ledger.renamed.get(label, label) for i, label in known.labels.items()}
             new = {i: label for i, label in labels.items() if names[i] not in self.ledger.contents}
             if other := sum(i not in new and now.get(i) != label for i, label in labels.items()):
-                self.notes.append(f"{plural(other, 'label')} of {data} left out: what was said here since stays.")
+                self.notes.append(f"{plural(other, 'label')} in {data} left out: newer labels given here are kept.")
             return self._take(new, known.by)
 
     def mention(self, data: Any, reading: Reading | None = None) -> None:
@@ -347,8 +347,8 @@ class Session:
         with contextlib.suppress(UserError):  # a table without labels, or with some that are missing
             labels = read_labels(data, self.album.images, reading).labels
             if more := sum(self.album.images.names[i] not in self.ledger.contents for i in labels):
-                told = f"{data} has {plural(more, 'label')} that {'is' if more == 1 else 'are'} not taken up"
-                self.notes.append(f"{told}; `--labels {data}` does that.")
+                told = f"{data} has {plural(more, 'label')} that {'is' if more == 1 else 'are'} not used yet"
+                self.notes.append(f"{told}; add `--labels {data}` to use them.")
 
     def _take(self, labels: Mapping[int, str], by: Mapping[int, str]) -> int:
         with self._lock:

@@ -77,7 +77,7 @@ def check_replaced(table: Path) -> None:
             f"out={table} holds labels, which would be lost: name another file, and give this one as `labels`."
         )
     if tuple(found) != COLUMNS:
-        raise UserError(f"out={table} is no table of suggestions: name another file.")
+        raise UserError(f"out={table} is not a table of suggestions: name another file.")
 
 
 def write_next(album: Album, suggestions: Sequence[Suggestion], out: Path) -> None:

@@ -81,8 +81,8 @@ def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | N
     known = read_labels(data, images, reading)
     if known.strangers and not known.labels:
         raise DataError(
-            f"labels={data}: {plural(len(known.strangers), 'label')}, none of a picture of {images.title}. "
-            "Pictures are known by their files: a table has their paths from its own folder, or whole ones."
+            f"labels={data}: {plural(len(known.strangers), 'label')}, but none for a picture of {images.title}. "
+            "Pictures are matched by their files: write paths relative to the table's folder, or absolute ones."
         )
     return known
 
@@ -147,11 +147,13 @@ def _place(key: Any, where: Mapping[str, int], album: Album) -> int:
         name = os.fspath(key)
         if (i := where.get(name, where.get(str(Path(name).resolve())))) is not None:
             return i
-        raise DataError(f"`labels` name {name}, which is none of the pictures of {album.images.title}.")
+        raise DataError(f"`labels` name {name}, which is not a picture of {album.images.title}.")
     if isinstance(key, int | np.integer) and 0 <= key < len(album.given):
         return int(album.given[key])
     many = plural(len(album.given), "picture")
-    raise DataError(f"`labels` name {key}, which is no place among the {many}; give names, paths or places from 0 on.")
+    raise DataError(
+        f"`labels` name {key}, which is not a position among the {many}; give names, paths or positions counted from 0."
+    )
 
 
 def _name_of(value: Any) -> str | None:
@@ -192,7 +194,7 @@ def _unwritable(cell: str) -> str:
     except UnicodeEncodeError:
         return NOT_UTF8
     if os.path.expanduser(cell) != cell:  # noqa: PTH111 (as `expanded`)
-        return "a table takes the file for one in a home folder"
+        return "a table would read it as a path in a home folder"
     if cell == cell.strip():
         return ""
     return f"a file name {'ends in' if cell == cell.lstrip() else 'begins with'} a space, so a table cannot hold it"

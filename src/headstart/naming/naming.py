@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 LAYER = "logits"
-WAY_OUT = "use weights=FILE (sprout, which comes along, does not name ImageNet's classes)"
-TRY = "name another, as mobilenetv2_100, resnet50 or vgg16"
+WAY_OUT = "use weights=FILE (sprout, which comes with Headstart, cannot name ImageNet's classes)"
+TRY = "name another, such as mobilenetv2_100, resnet50 or vgg16"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def ranked(named: Named, topk: int) -> list[list[tuple[int, float]]]:
 def _gives(count: int) -> str:
     if not count:
         return "has no classifier with these weights, so it cannot name what a picture shows"
-    return f"gives {count:,} figures and not the {COUNT:,} classes of ImageNet, so it cannot name what a picture shows"
+    return f"gives {count:,} numbers, not the {COUNT:,} classes of ImageNet, so it cannot name what a picture shows"
 
 
 def _output(backbone: OnnxBackbone) -> str:

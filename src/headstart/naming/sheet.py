@@ -64,7 +64,7 @@ def _photo(named: Named, i: int) -> Image.Image:
     try:
         picture = Image.fromarray(named.images.read(i))
     except Refused as error:
-        raise UserError(f"{named.images.names[i]} cannot be read any more ({error.reason}).") from error
+        raise UserError(f"{named.images.names[i]} can no longer be read ({error.reason}).") from error
     enlarged = SIDE / min(picture.size) > 2
     method = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
     return ImageOps.fit(picture, (SIDE, SIDE), method)

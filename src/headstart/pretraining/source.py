@@ -38,7 +38,7 @@ def pretrain(
     out = expanded(out)
     if out.suffix != ENDING:
         raise UserError(
-            f"out={out} must end in {ENDING}: the weights are written there, and their sidecar beside them."
+            f"out={out} must end in {ENDING}: the weights are written there, and their sidecar next to them."
         )
     outputs.check_file(out, (ENDING,))
     _check_earlier(out)
@@ -53,8 +53,8 @@ def _check_earlier(out: Path) -> None:
         for file in (out, out.with_suffix(".json")):
             if file.exists():
                 raise UserError(
-                    f"{file} exists, and no {run_folder(out).name} beside it says that it was pretrained here; name "
-                    "another `out`: it would be replaced."
+                    f"{file} exists and would be replaced, and no {run_folder(out).name} next to it says that it was "
+                    "pretrained here; name another `out`."
                 )
 
 

@@ -60,7 +60,7 @@ def resolve_candidates(
             found.append(candidate)
         elif not found_here:
             both = f"{spell(twin.spelled)} and {spell(spelled)}"
-            raise UserError(f"`backbones` names one backbone twice: {both}; leave one of them out.")
+            raise UserError(f"`backbones` lists one backbone twice: {both}; leave one of them out.")
     return found, failed
 
 

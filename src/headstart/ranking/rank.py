@@ -32,8 +32,8 @@ from headstart.spread import Spread
 
 UNSEEN = "The test part was left out and never looked at ({pictures})."
 ALL_SEEN = (
-    "The data bring no test part, so every labelled picture took part in this choice: judge the classifier on pictures "
-    "that are not among them, or allow that its accuracy on these is a little flattering."
+    "The data have no test part, so every labelled picture influenced this choice: test the classifier on other "
+    "pictures, because its accuracy on these is a little too good."
 )
 
 

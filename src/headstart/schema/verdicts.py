@@ -400,7 +400,7 @@ def read(folder: Path) -> Verdicts:
     path = folder / FILE
     found = files.read(Verdicts, path, "study", AGAIN)
     if unknown := _named(found) - {arm.name for arm in found.arms}:
-        raise UserError(f"{path} speaks of the arm '{min(unknown)}' and does not list it; {AGAIN}.")
+        raise UserError(f"{path} mentions the arm '{min(unknown)}' but does not list it; {AGAIN}.")
     return found
 
 

@@ -76,11 +76,14 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
     @app.post("/predict", openapi_extra=BODY, summary="Name the class of one or several pictures")
     async def predict(
         request: Request,
-        topk: Annotated[int, Query(ge=0, description="Classes to tell of each picture; 0: all.")] = 5,
+        topk: Annotated[int, Query(ge=0, description="How many classes to give for each picture; 0: all.")] = 5,
         coverage: Annotated[
-            float | None, Query(gt=0, lt=1, description="Tell a set of classes that holds the true one so often.")
+            float | None,
+            Query(
+                gt=0, lt=1, description="Also give a set of classes that contains the true one with this probability."
+            ),
         ] = None,
-        explain: Annotated[bool, Query(description="Tell where the picture speaks for its class.")] = False,
+        explain: Annotated[bool, Query(description="Also show which parts of the picture support its class.")] = False,
     ) -> JSONResponse:
         """The body is a picture, or a form with several as its files. Where one of several cannot be used, its place
         says why; where none can, the status is that of the first: 400, 413, 415 or 422."""
@@ -126,7 +129,7 @@ async def _not_possible(request: Request, error: Exception) -> Response:
 
 async def _failed(_: Request, __: Exception) -> Response:
     """A defect of ours; its traceback goes to the log."""
-    return JSONResponse({"detail": "Not answered: the server failed at this, and its log says how."}, 500)
+    return JSONResponse({"detail": "Not answered: the server failed; see its log for the reason."}, 500)
 
 
 async def _not_taken(_: Request, error: Exception) -> Response:

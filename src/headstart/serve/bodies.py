@@ -37,8 +37,10 @@ async def pictures(request: Request, limits: Limits) -> list[Sent]:
         form = await parser.parse()
     except (MultiPartException, UnicodeDecodeError, ValueError, KeyError) as error:
         if "Too many" in str(error):
-            raise NotTaken(413, f"A form may hold {limits.pictures} pictures; send the others apart.") from error
-        raise NotTaken(400, "The form cannot be read: it is not multipart/form-data as RFC 7578 has it.") from error
+            raise NotTaken(
+                413, f"A form may hold at most {limits.pictures} pictures; send the others separately."
+            ) from error
+        raise NotTaken(400, "The form cannot be read: it is not multipart/form-data as in RFC 7578.") from error
     try:
         files = [value for _, value in form.multi_items() if not isinstance(value, str)]
         sent = [Sent(file.filename, await file.read()) for file in files]
@@ -63,4 +65,4 @@ async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
                 raise over
             yield part
     except ClientDisconnect:
-        raise NotTaken(400, "The body ended before it was whole.") from None
+        raise NotTaken(400, "The body ended before it was complete.") from None

@@ -41,7 +41,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._header is not None and self._header > HEADER:
-            self.send_400_response(f"The header of a request may have {HEADER:,} bytes.")
+            self.send_400_response(f"The header of a request may have at most {HEADER:,} bytes.")
         elif self._answering:
             self._wait_no_more()
         elif self._late is None:
@@ -92,6 +92,6 @@ def ending(app: ASGIApp) -> ASGIApp:
             if scope["type"] != "http":
                 raise
             if not begun:
-                await JSONResponse({"detail": "Not answered: the server stops."}, 503)(scope, receive, send)
+                await JSONResponse({"detail": "Not answered: the server is stopping."}, 503)(scope, receive, send)
 
     return answered

@@ -78,7 +78,9 @@ class Server:
         except Exception as error:
             if error is not self.batches.failure:
                 raise
-            raise NotTaken(503, "Not answered: the classifier cannot be opened here, and the log says why.") from None
+            raise NotTaken(
+                503, "Not answered: the classifier cannot be opened here; see the log for the reason."
+            ) from None
         finally:
             self.in_flight -= 1
             self.meters.seconds.observe(time.perf_counter() - started)

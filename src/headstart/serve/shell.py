@@ -108,7 +108,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         other = "host" if isinstance(error, socket.gaierror) else "port"
-        raise UserError(f"Nothing can listen at {host}, port {port} ({why}); choose another `{other}`.") from error
+        raise UserError(f"Cannot listen at {host}, port {port} ({why}); choose another `{other}`.") from error
 
 
 class _Headers:

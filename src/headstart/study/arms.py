@@ -52,7 +52,7 @@ def arms_of(study: StudyRecipe) -> tuple[Arm, ...]:
     names = [arm.name for arm in found]
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise UserError(f"`arms`: '{study.arms[i]}' is there twice, as {name}; leave one out.")
+            raise UserError(f"`arms`: '{study.arms[i]}' is listed twice, as {name}; leave one out.")
     return found
 
 
@@ -71,7 +71,7 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
     backbone |= {"grey": grey} if grey else {}
     if way == "scratch":
         if "@" in spelled:
-            raise UserError(f"arms={text}: an arm from scratch has no weights to begin with; leave @... out.")
+            raise UserError(f"arms={text}: an arm from scratch starts without weights; leave @... out.")
         return _made(study, f"{name}+scratch{end}", f"{name} from scratch{said}", "scratch", backbone)
     if way == "finetune":
         many = "" if blocks is None else f"={blocks}"

@@ -29,7 +29,7 @@ def plan(
     arms = arms_of(recipe)
     names = primary_of(recipe, arms)
     if not names:
-        raise UserError("A plan takes a transfer arm and a source-free one, as --arms pixels,sprout.")
+        raise UserError("A plan needs a transfer arm and a source-free one, such as --arms pixels,sprout.")
     two = _quickest([arm for arm in arms if arm.name in names])
     sizes = [size for size in recipe.sizes if size != "all"] or recipe.sizes
     texts = [text for text, arm in zip(recipe.arms, arms, strict=True) if arm in two]

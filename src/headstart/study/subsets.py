@@ -21,7 +21,7 @@ from headstart.images.usable import keep_usable
 from headstart.phrases import first_of, joined, plural
 from headstart.study.recipe import Size, StudyRecipe
 
-NOT_HAD = "Sizes left out for want of labelled pictures:"
+NOT_HAD = "Sizes left out for lack of labelled pictures:"
 """How the note on sizes begins that were asked for and are in no table."""
 CellPlace = tuple[str, int]
 """(name of a size, repeat)."""
@@ -147,7 +147,9 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
         notes.append(f"{NOT_HAD} {joined(too_large)}; the largest class has {counts.max():,}.")
     short = [size for size in fits if size > counts.min()]
     if short:
-        notes.append(f"From size {short[0]} on some classes give all they have, {counts.min():,} at the least.")
+        notes.append(
+            f"From size {short[0]} on some classes give all the pictures they have, the smallest {counts.min():,}."
+        )
     found: list[Size] = [*fits, *(["all"] if "all" in recipe.sizes else [])]  # type: ignore[list-item]
     if not found:
         raise DataError(f"sizes={wanted[0]}: no class has more than {plural(int(counts.max()), 'labelled picture')}.")

@@ -35,8 +35,8 @@ LAYER = "last_conv"
 
 
 NO_FEATURES = (
-    "`why` changes one choice of a transfer arm of frozen features at a time, and this study is about none; add one to "
-    "`arms`, as sprout, before those that train a network."
+    "`why` changes one choice at a time of a transfer arm with frozen features, and this study compares none; add one "
+    "to `arms`, such as sprout, before those that train a network."
 )
 
 

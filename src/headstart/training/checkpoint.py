@@ -76,11 +76,11 @@ class Keeper:
             state = tensors.state(self.file, MAX_HEADER)
             about = dict(json.loads(tensors.metadata(self.file)["headstart"]))
         except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-            raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to begin anew.") from error
+            raise BundleError(f"The checkpoint {self.file} is damaged ({error}); delete it to start again.") from error
         if about.get("version") != VERSION or about.get("identity") != self.identity:
             raise UserError(
-                f"The checkpoint {self.file} is of another training (other pictures, settings or versions): "
-                "repeat that one's command with `resume`, or name another `out`."
+                f"The checkpoint {self.file} belongs to another training (other pictures, settings or versions): "
+                "repeat its command with `resume`, or name another `out`."
             )
         return state, about["numbers"]
 

@@ -302,4 +302,6 @@ class _Loop:
         """Raise UserError where processes took up different states, as without a disk that all of them see."""
         here = (self.at.epoch, self.at.step)
         if self.crew.of_first(lambda: here) != here:
-            raise UserError("Not all workers see the state of the training: `out` must be on a disk that they share.")
+            raise UserError(
+                "Not all workers can see the state of the training: `out` must be on a disk that they share."
+            )

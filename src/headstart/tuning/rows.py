@@ -95,6 +95,6 @@ def _notes(wanted: int, disk_gb: float, fits: bool) -> tuple[str, ...]:
     if fits:
         return ()
     return (
-        f"What is to be stored would take {wanted / 1e9:.2g} GB, more than disk_gb = {disk_gb:g} allows: pictures were "
-        "read, and what is frozen ran, anew in every epoch.",
+        f"Storing the frozen part's output would take {wanted / 1e9:.2g} GB, more than disk_gb = {disk_gb:g} allows, "
+        "so pictures were read and the frozen part was run again in every epoch.",
     )

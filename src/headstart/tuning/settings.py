@@ -88,6 +88,6 @@ def check(recipe: Recipe) -> None:
         if asked.unfreeze not in (None, "all"):
             raise UserError(f"method=scratch trains the whole network; leave unfreeze={asked.unfreeze} out.")
         if asked.head_first:
-            raise UserError("head_first solves the top on features that know something; from scratch there are none.")
+            raise UserError("head_first fits the head first, on pretrained features; from scratch there are none.")
         if recipe.backbone.weights not in ("imagenet", "pretrained", "none"):
             raise UserError(f"method=scratch begins with random weights; leave weights={recipe.backbone.weights} out.")

@@ -84,7 +84,7 @@ def below(network: str, blocks: Sequence[TrainableBlock], unfreeze: int | str | 
         )
     if isinstance(wanted, int):
         if wanted < 1:
-            raise UserError(f"unfreeze={wanted}: train at least 1 block; for none, use method=features.")
+            raise UserError(f"unfreeze={wanted}: train at least 1 block; to train none, use method=features.")
         first = max(0, len(blocks) - wanted)
     else:
         first = _place(network, blocks, wanted)
