@@ -172,7 +172,10 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
             "margin=2 is not possible: it should be less than 1; it is a share, so 0.02 is 2 percentage points.",
         ),
         (lambda run: headstart.TransferClassifier("sprout").fit([], []), "no picture was given"),
-        (lambda run: headstart.compare("digits", cluster="127.0.0.1:9"), "cluster=127.0.0.1:9: there is no cluster"),
+        (
+            lambda run: headstart.compare("digits", cluster="127.0.0.1:9"),
+            "cluster=127.0.0.1:9: no cluster can be reached",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_its_name(run: headstart.Run, asked: Any, said: str) -> None:

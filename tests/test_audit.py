@@ -189,7 +189,10 @@ def test_the_clean_table_keeps_groups_and_says_what_a_limit_kept_out_of_it(
     rows = [f"{file},{file.parent.name},=p{k // 2}" for k, file in enumerate(sorted(root.rglob("*.jpg")))]
     (tmp_path / "table.csv").write_text("\n".join(["image,label,group", *rows]) + "\n")
     asked = ["audit", str(tmp_path / "table.csv"), "--backbone", "sprout", "--no-store", "--write-clean-table"]
-    for name, limit, told in (("all", [], ""), ("part", ["--limit", "20"], "Beyond --limit: 4 pictures, not looked")):
+    for name, limit, told in (
+        ("all", [], ""),
+        ("part", ["--limit", "20"], "Beyond --limit: 4 pictures, which were not checked"),
+    ):
         clean = tmp_path / f"{name}.csv"
         assert _main([*asked, str(clean), *limit, "--out", str(tmp_path / name)]) == 0
         (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Clean table")]

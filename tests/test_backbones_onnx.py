@@ -50,7 +50,7 @@ def test_the_outputs_of_a_file_are_its_layers(tmp_path: Path) -> None:
         ("pooled", (5, 1, 1)),
     ]
     assert backbone.fixed_size == (8, 6)
-    with pytest.raises(UserError, match="only of 8x6 pixels"):
+    with pytest.raises(UserError, match="8x6 pixels only"):
         backbone.openvino_model("pooled", (8, 8))
 
 

@@ -109,7 +109,7 @@ def test_what_a_table_names_and_is_not_there_is_refused(pictures: Path) -> None:
         ("image,label\npics/1.png,\n", "no label"),
         ("image,label\n,a\n", "row 2 has no path"),
         ("image,label\npics/1.png,a,b\n", "row 2 has 3 cells"),
-        ("image,label\npics/1.png,a\npics/1.png,b\n", "row 3 gives 'pics/1.png' another label"),
+        ("image,label\npics/1.png,a\npics/1.png,b\n", "row 3 gives 'pics/1.png' a different label"),
         ("image,label\nnone.png,a\n", "none of the 1 pictures it names can be used"),
         ("image,label\npics/1.png,a\npics/2.png,A1\npics/3.png,a1\n", "differ only"),
         ("image,label,split\npics/1.png,a,train\npics/2.png,b,test\n", "'b' has pictures in test but none in train"),

@@ -374,7 +374,7 @@ def test_a_folder_that_was_moved_and_a_picture_that_was_changed_keep_their_label
         open_album(tmp_path / "moved" / "photos", Looks("sprout"), Settings()), tmp_path / "moved" / out.name
     )
     assert told(again) == {0: "0", 1: "0", 2: "0"}
-    assert again.notes == ["Changed since labelled, with the label kept: 001.png."]
+    assert again.notes == ["Pictures that have changed since they were labelled (labels kept): 001.png."]
     again.close()
 
 

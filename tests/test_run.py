@@ -655,7 +655,7 @@ def test_a_run_in_the_folder_of_another_says_what_that_had(tmp_path: Path, capsy
     assert _main([*command, "100"]) == 0
     assert "replaced" not in capsys.readouterr().out
     assert _main([*command, "200"]) == 0
-    assert re.search(r"run is replaced; it had: [\d.]+% of 100 pictures named correctly", capsys.readouterr().out)
+    assert re.search(r"run was replaced; its result: [\d.]+% of 100 pictures named correctly", capsys.readouterr().out)
 
 
 def test_a_run_that_stops_while_it_is_written_leaves_no_scores_of_the_one_before(tmp_path: Path) -> None:

@@ -706,7 +706,7 @@ MISTAKES = [
     ([*FINETUNE, "--unfreeze=--5"], "Unknown block of sprout '--5'"),
     ([*FINETUNE, "--unfreeze", "stage.2.1"], "did you mean stages.2.1"),
     ([*FINETUNE, "--layer", "stages.0.1", "--unfreeze", "stages.2"], "Unknown block of sprout 'stages.2'"),
-    ([*FINETUNE, "--head", "knn"], "--head knn cannot; choose one of logistic, linear, mlp"),
+    ([*FINETUNE, "--head", "knn"], "--head knn does not support; choose one of logistic, linear, mlp"),
     ([*FINETUNE, "--head", "ridge"], "--head ridge cannot"),
     ([*FINETUNE, "--head", "prototype"], "--head prototype cannot"),
     ([*FINETUNE, "--set", "C=abc"], "The head logistic takes a number for C, not 'abc'."),

@@ -222,9 +222,9 @@ def unfinished(folder: Path) -> bool:
 def check_unfinished(folder: Path, resume: bool) -> None:
     """Raise UserError where there is nothing to resume, or where a training that could be resumed would be lost."""
     if resume and not unfinished(folder):
-        raise UserError(f"`resume`: {folder} holds no unfinished training; leave `resume` out to begin one.")
+        raise UserError(f"`resume`: {folder} holds no unfinished training; leave `resume` out to start one.")
     if unfinished(folder) and not resume:
-        raise UserError(f"{folder} holds an unfinished training: add `resume` to go on with it, or name another `out`.")
+        raise UserError(f"{folder} holds an unfinished training: add `resume` to continue it, or name another `out`.")
 
 
 def resumed(recipe: Recipe, folder: Path) -> Recipe:

@@ -228,9 +228,9 @@ def check_choices(recipe: Recipe, out: Path | str | None, resume: bool, target: 
             f"pictures; leave it out with {cause}."
         )
     if resume and out is None:
-        raise UserError("`resume` needs `out`: the folder of the run to go on with.")
+        raise UserError("`resume` needs `out`: the folder of the run to continue.")
     if resume and not trained:
-        raise UserError(f"`resume` goes on with the training of a network; leave it out with method={recipe.method}.")
+        raise UserError(f"`resume` continues the training of a network; leave it out with method={recipe.method}.")
 
 
 def fit(recipe: Recipe, folder: Path, settings: Settings, progress: Progress, *, resume: bool) -> Fitted:

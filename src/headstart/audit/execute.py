@@ -129,7 +129,7 @@ def listed(request: AuditRequest) -> tuple[ImageSet, str]:
         images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits, **reading))
     found = select(images, limit=request.limit, seed=request.seed)
     if (beyond := len(images) - len(found)) > 0:
-        told = f"{BEYOND}{plural(beyond, 'picture')}, not looked at and in no clean table."
+        told = f"{BEYOND}{plural(beyond, 'picture')}, which were not checked and are not in the clean table."
         found = replace(found, notes=(*found.notes, told))
     return found, problem
 

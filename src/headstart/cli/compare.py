@@ -167,7 +167,7 @@ def tell_plan(found: Plan, words: str) -> None:
     for repeats, least in found.finds:
         table.add_row(f"{repeats:,}", f"{100 * least:.1f}")
     terminal.console().print(table)
-    print(f"\nFrom a pilot of {PILOT} repeats, {words}; a study in the same folder uses it again.")
+    print(f"\nFrom a pilot of {PILOT} repeats, {words}; a study in the same folder reuses it.")
 
 
 def typed() -> str:

@@ -257,7 +257,7 @@ def tell(finished: Run) -> None:
     if refused := finished.content.counts.refused:
         print(f"{refused:,} of the files could not be used; {finished.folder / 'refused.csv'} says which, and why.")
     if finished.replaced is not None:
-        print(f"The run that was in {finished.folder} is replaced; it had: {headline(finished.replaced)}")
+        print(f"The earlier run in {finished.folder} was replaced; its result: {headline(finished.replaced)}")
     print(f"Report: {finished.folder / 'report.html'}")
 
 

@@ -90,7 +90,7 @@ def _unreachable(address: str, error: Exception) -> str:
     if address == "auto":
         return "cluster=auto: this machine is not part of a Ray cluster; start one with `ray start`, or use "
         "cluster=local."
-    return f"cluster={address}: there is no cluster to be reached ({str(error).splitlines()[0].rstrip('.:')})."
+    return f"cluster={address}: no cluster can be reached there ({str(error).splitlines()[0].rstrip('.:')})."
 
 
 @contextmanager

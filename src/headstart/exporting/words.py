@@ -91,7 +91,7 @@ def preprocessing(p: Preprocess, kind: str) -> list[str]:
     if p.interpolation == "nearest":
         found.append("A pixel at the edge between two may be taken from the other one.")
     elif kind == "openvino":
-        found.append("OpenVINO has single precision alone: a value that lies between two grey levels may be one off.")
+        found.append("OpenVINO only has single precision: a value that lies between two grey levels may be one off.")
     else:
         found.append("Grey levels are those of Pillow exactly.")
     return found

@@ -239,10 +239,12 @@ class LogisticHead(DenseHead):
     def dense_layers(self) -> Layers:
         """One layer. Raises HeadSettingError where rows are shaped first, which a layer cannot do."""
         if self.normalised_[0]:
-            raise HeadSettingError("The head brings rows to length 1, which no dense layer does: set normalise=false.")
+            raise HeadSettingError(
+                "The head scales rows to length 1, which a dense layer cannot do: set normalise=false."
+            )
         if self.rooted_[0]:
             raise HeadSettingError(
-                "The head takes square roots of features, which no dense layer does: set root=false."
+                "The head takes square roots of features, which a dense layer cannot do: set root=false."
             )
         return [(self.coef_, self.intercept_)]
 

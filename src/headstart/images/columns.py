@@ -79,7 +79,7 @@ def labels_in(y: Any) -> NDArray[Any]:
     except TypeError:
         kinds = ", ".join(sorted({type(value).__name__ for value in labels.tolist()}))
         raise DataError(
-            f"y mixes labels that do not sort ({kinds}): make them of one kind, as y.astype(str)."
+            f"y mixes labels that do not sort ({kinds}): convert them to one kind, for example with y.astype(str)."
         ) from None
     check_whole((value for value in distinct.tolist() if isinstance(value, str)), "y")
     return labels

@@ -61,7 +61,7 @@ REASONS: dict[str, str] = {
     "missing-file": "There is no such file.",
     "outside-the-folder": "A link that leads out of the folder.",
     "same-file": "A link to, or second mention of, something that is listed already.",
-    "no-class": "A picture beside the class folders, so it has no label.",
+    "no-class": "A picture outside the class folders, so it has no label.",
 }
 
 

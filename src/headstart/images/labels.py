@@ -58,7 +58,7 @@ def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:
         return array[:, 0]
     if array.ndim == 2:
         raise DataError(
-            f"{where} have shape {array.shape}, {array.shape[1]} columns: give one label a picture, shape "
+            f"{where} have shape {array.shape}, {array.shape[1]} columns: give one label for each picture, shape "
             f"({array.shape[0]},), as labels.argmax(axis=1) makes them of one-hot rows."
         )
     return array

@@ -266,7 +266,9 @@ class Session:
                 f"names are the same; name another `out`.{edited}"
             )
         if changed:
-            self.notes.append(f"Changed since labelled, with the label kept: {first_of(changed, 3)}.")
+            self.notes.append(
+                f"Pictures that have changed since they were labelled (labels kept): {first_of(changed, 3)}."
+            )
 
     def _take_up(self) -> None:
         """What the table has that this journal did not write: it is from elsewhere, or was changed by hand.

@@ -30,5 +30,5 @@ def draw(
         fold[later] = fold[first]
     for i in range(k):
         if len(np.unique(y[fold != i])) < 2:
-            raise DataError("Without one fold the pictures are of one class only; add pictures or take fewer `folds`.")
+            raise DataError("Without one fold the pictures are of one class only; add pictures or use fewer `folds`.")
     return fold

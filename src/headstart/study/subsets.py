@@ -131,7 +131,7 @@ def _too_few(images: ImageSet, what: str) -> DataError:
     each = "two labelled pictures" if images.groups is None else "labelled pictures of two groups"
     takes = f"two classes with {each} each: one to learn from, one for the test"
     if (images.parts == "test").any():
-        takes = "two classes with a labelled picture each beside the test"
+        takes = "two classes with a labelled picture each besides the test"
     return DataError(f"{images.title} has {what}: {named}.{on_left_out(images)} A study takes at least {takes}.")
 
 

@@ -81,7 +81,7 @@ def check(recipe: Recipe) -> None:
     method, asked = recipe.method, recipe.training
     if recipe.head.name not in TOPS:
         raise UserError(
-            f"method={method} trains the head with the network, which head={recipe.head.name} cannot; "
+            f"method={method} trains the head with the network, which head={recipe.head.name} does not support; "
             f"choose one of {', '.join(TOPS)}."
         )
     if method == "scratch":

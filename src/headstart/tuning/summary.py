@@ -53,7 +53,7 @@ def notes(course: Course, planned: int) -> list[str]:
     if course.share is not None and not course.validated:
         told.append("The weights are half way from the frozen to the fine-tuned ones (WiSE-FT), as without validation.")
     elif course.share == 0:
-        told.append("Validation liked the frozen network best: network and head are those of method=features.")
+        told.append("The frozen network did best on validation: network and head are those of method=features.")
     elif course.share is not None and course.share < 1:
         told.append(f"The weights are {course.share:.0%} of the way from the frozen to the fine-tuned ones (WiSE-FT).")
     return told

@@ -52,7 +52,7 @@ def of_listing(data: Path, found: Listing, options: LoadOptions) -> ImageSet:
     placed = [(parts, place) for parts in found.files if (place := layout.place(parts))]
     loose = [parts for parts in found.files if not layout.place(parts)]
     found.refused += [
-        Refusal(name_of(parts), "no-class", "beside the class folders") for parts in loose if looks(parts)
+        Refusal(name_of(parts), "no-class", "outside the class folders") for parts in loose if looks(parts)
     ]
     for top in {top for top, _ in layout.class_folders}:
         check_twins((name for folder, name in layout.class_folders if folder == top), str(data))

@@ -55,7 +55,9 @@ def read(table: Path) -> Columns:
 def _check(header: list[str], table: Path) -> None:
     """Refuse a table whose first line is a row, or that has two columns of one name."""
     if any(Path(name).suffix.lower() in SUFFIXES for name in header):
-        raise DataError(f"{table} has no header: put the names of its columns on the first line, as image,label.")
+        raise DataError(
+            f"{table} has no header: put the names of its columns on the first line, for example image,label."
+        )
     check_columns(filter(None, header), table)
 
 
