@@ -174,7 +174,7 @@ def test_a_chart_is_saved_where_the_home_folder_is_meant(
         (lambda run: headstart.TransferClassifier("sprout").fit([], []), "no picture was given"),
         (
             lambda run: headstart.compare("digits", cluster="127.0.0.1:9"),
-            "127.0.0.1:9: no cluster can be reached",
+            "cluster=127.0.0.1:9: no cluster can be reached",
         ),
     ],
 )

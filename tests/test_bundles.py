@@ -171,7 +171,7 @@ def test_a_manifest_is_refused_in_a_sentence_that_names_what_is_wrong(
         (b"{", "not JSON"),
         (b"1" * 5000, "digits"),
         (b" " * (documents.MAX_BYTES + 1), "over 4,194,304 bytes"),
-        (b"[]", "no table"),
+        (b"[]", "not a table"),
         (b"", "not JSON"),
     ],
 )

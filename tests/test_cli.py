@@ -112,7 +112,7 @@ def test_every_name_of_the_public_surface_can_be_had() -> None:
         (["compare", "digits", "--arms", "pixels,sprout", "--train", "epochs=3"], "epochs: only for arms that train"),
         (["fit", "digits", "--method", "pixels", "--backbone", "sprout"], "leave --backbone out"),
         (["fit", "digits", "--method", "pixels", "--layer", "mean", "--grey", "first"], "leave --layer and --grey out"),
-        (["fit", "digits", "--method", "scratch", "--set", "C=1"], "C: for a head that is fitted on features"),
+        (["fit", "digits", "--method", "scratch", "--set", "C=1"], "C: only for a head that is fitted on features"),
         (["fit", "digits", "--epochs", "1", "--train", "epochs=3"], "given twice: --epochs and --train epochs=3"),
         (["fit", "digits", "--limit", "-5"], "--limit -5 is not possible: it should be greater"),
         (["fit", "digits", "--engine", "cpp"], "--engine 'cpp' is not possible: it should be 'auto', 'openvino'"),

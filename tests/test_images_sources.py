@@ -212,7 +212,7 @@ def test_one_large_value_in_many_rows_of_parquet_is_refused_before_it_is_repeate
         "list": pa.ListArray.from_arrays(pa.array(range(1001), pa.int32()), large),
     }
     parquet(tmp_path / "t.parquet", {"image": image[nested], "label": [1] * 1000})
-    with pytest.raises(DataError, match="takes over 128 MiB"):
+    with pytest.raises(DataError, match="take over 128 MiB"):
         load(tmp_path / "t.parquet")
 
 
@@ -320,7 +320,7 @@ def test_a_packed_idx_file_is_not_unpacked_where_it_announces_more_than_pictures
         for _ in range(200):
             file.write(bytes(10**6))
     tracemalloc.start()
-    with pytest.raises(DataError, match=r"announces 200,000,000.*give the plain file"):
+    with pytest.raises(DataError, match=r"declares 200,000,000.*give the plain file"):
         read_idx(path)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()

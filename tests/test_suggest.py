@@ -91,7 +91,7 @@ def test_suggestions_go_on_from_labels_and_say_what_they_take_a_picture_for() ->
 def test_labels_that_do_not_fit_the_pictures_are_refused() -> None:
     with pytest.raises(DataError, match="2 entries for 3 pictures"):
         suggest(list(PIXELS[:3]), ["1", None], 1, store=False)
-    with pytest.raises(DataError, match="none of the pictures"):
+    with pytest.raises(DataError, match="not a picture of"):
         suggest(list(PIXELS[:3]), {"elsewhere.png": "1"}, 1, store=False)
 
 

@@ -121,9 +121,7 @@ def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, wher
     if not written:
         raise DataError(f"{where} has no path in the image column.")
     if len(written) > 4096 or "\0" in written:
-        raise DataError(
-            f"{where} has {len(written):,} characters in the image column, which is too long for a path or not one."
-        )
+        raise DataError(f"{where} has {len(written):,} characters in the image column that are not a path.")
     return located(table.parent, written)
 
 
