@@ -104,7 +104,7 @@ def _clause(error: ValidationError) -> str:
     if found["type"] == "value_error":  # our own words
         return told if not place else f"{place}: {told}"
     if found["type"] == "string_pattern_mismatch":
-        return f"{place} cannot be {shown(found['input'])}"
+        return f"{place} is {shown(found['input'])}, which is not possible"
     return f"{place} is {shown(found['input'])}, but {told[:1].lower()}{told[1:]}"
 
 
