@@ -64,7 +64,7 @@ TUNED = [
     pytest.param(SLOW[0], marks=pytest.mark.slow),
     *(pytest.param(f, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for f in (*SLOW[1:], *MORE)),
 ]
-"""Those of which a block is fine-tuned, each on the whole way to a bundle."""
+"""Those that go the whole way to a bundle, frozen and with a block that is fine-tuned."""
 PICTURES = 8
 """Of each of two classes."""
 
@@ -205,6 +205,7 @@ def test_a_fine_tuned_block_goes_into_a_bundle_that_says_what_the_run_said(
     np.testing.assert_allclose(probabilities, told, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", TUNED, ids=lambda f: f.name, indirect=True)
 def test_a_frozen_network_in_a_bundle_gives_the_same_features(
     family: Family, native: Backbone, other: Backbone, tmp_path: Path
 ) -> None:
