@@ -145,7 +145,7 @@ def test_choices_that_do_not_fit_together_are_one_sentence(digits) -> None:
     X, y = digits
     with pytest.raises(UserError, match="training is for a network that is trained"):
         TransferClassifier(method="pixels", training={"epochs": 3}).fit(X, y)
-    with pytest.raises(UserError, match="head=knn cannot"):
+    with pytest.raises(UserError, match="which head=knn does not support"):
         trained("scratch", head="knn").fit(X, y)
     with pytest.raises(UserError, match="method='scratsh' is not possible"):
         TransferClassifier(method="scratsh").fit(X, y)

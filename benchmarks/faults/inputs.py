@@ -167,7 +167,7 @@ def columns(root: Path) -> Iterator[Case]:
     )
     yield "bytes", parquet(image=[c["bytes"] for c in cells], label=[0, 1]), {"row/000001": "0", "row/000002": "1"}
     yield "paths in cells", parquet(image=[{"bytes": None, "path": p} for p in (a, b)], label=["x", "y"]), two
-    yield "columns of a folder", lambda: load(root, image_column="x"), said("no table")
+    yield "columns of a folder", lambda: load(root, image_column="x"), said("not a table")
     with patch.dict("os.environ", {"HOME": str(root)}):
         yield "~", text(f"image,label\n~/{a},x\n~/{b},y\n"), {f"~/{a}": "x", f"~/{b}": "y"}
 
