@@ -32,15 +32,12 @@ LABELLED = 90
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[str]:
-    """A command that serves; the address that its first line names."""
-    process = subprocess.Popen(
-        [*HEADSTART, *arguments, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    """A command that serves; the address that it prints."""
+    command, env = [*HEADSTART, *arguments, "--port", "0"], {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
-        first = process.stdout.readline()
-        found = re.search(r"http://\S+", first)
-        assert found, first
+        found = next(filter(None, (re.search(r"http://\S+", line) for line in process.stdout)))
         yield found[0]
     finally:
         process.terminate()
@@ -109,8 +106,9 @@ def main() -> None:
             serve(page, photos, data, folder / "ants")
         if "report" in wanted:
             fit = [*HEADSTART, "fit", "digits", "--backbone", "sprout", "--out", str(folder / "digits")]
-            subprocess.run(fit, check=True, capture_output=True)
-            page.set_viewport_size({"width": 880, "height": 1120})
+            for _ in range(2):  # the second takes the features from the store
+                subprocess.run(fit, check=True, capture_output=True)
+            page.set_viewport_size({"width": 940, "height": 1400})
             page.goto((folder / "digits" / "report.html").as_uri())
             keep(page.screenshot(), "report.png")
 
