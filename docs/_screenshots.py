@@ -34,14 +34,13 @@ LABELLED = 90
 def serving(*arguments: str) -> Iterator[str]:
     """A command that serves; the address that it prints."""
     command, env = [*HEADSTART, *arguments, "--port", "0"], {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        found = next(filter(None, (re.search(r"http://\S+", line) for line in process.stdout)))
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = next(filter(None, (re.search(r"http://\S+", line) for line in process.stdout)))
+            yield found[0]
+        finally:
+            process.terminate()
 
 
 def keep(raw: bytes, name: str, height: int | None = None) -> None:

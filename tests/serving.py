@@ -51,17 +51,16 @@ def served(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 @contextmanager
 def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A command that serves, and the address that its first line names; killed at the end where it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from headstart.cli import main; main()", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        found = re.search(r"http://\S+", first)
-        assert found, first + process.stdout.read()
-        yield process, found[0]
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+    command, env = [sys.executable, "-c", "from headstart.cli import main; main()"], {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            found = re.search(r"http://\S+", first)
+            assert found, first + process.stdout.read()
+            yield process, found[0]
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)

@@ -202,13 +202,13 @@ for i in range(100_000):
 
 def test_every_line_that_was_confirmed_is_there_after_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv.journal"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(50):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    confirmed = [line for line in process.stdout.read().splitlines() if line]
-    process.wait()
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(50):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        confirmed = [line for line in process.stdout.read().splitlines() if line]
     last = int(confirmed[-1]) if confirmed else 49
     journal = Journal(path)
     assert [event["n"] for event in journal.events][: last + 1] == list(range(last + 1))
