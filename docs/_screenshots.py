@@ -51,9 +51,8 @@ def keep(raw: bytes, name: str, height: int | None = None) -> None:
     print(f"{name}: {image.width} x {image.height}, {(IMAGES / name).stat().st_size / 1000:.0f} kB")
 
 
-def label(page: Any, photos: Path, weights: str, folder: Path) -> None:
+def label(page: Any, photos: Path, network: list[str], folder: Path) -> None:
     """Pictures labelled by the names of their folders."""
-    network = ["--backbone", "mobilenetv2_100", "--weights", weights]
     out = str(folder / "labels.csv")
     with serving("label", str(photos / "train"), "--out", out, "--classes", "ants,bees", *network) as address:
         page.set_viewport_size({"width": 1180, "height": 860})
@@ -90,16 +89,15 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--only", default="label,serve,report")
     asked = parser.parse_args()
-    data, weights = Path(os.environ["HEADSTART_DATA"]), str(asked.weights.resolve())
-    photos = data / "hymenoptera"
+    data = Path(os.environ["HEADSTART_DATA"])
+    photos, network = data / "hymenoptera", ["--backbone", "mobilenetv2_100", "--weights", str(asked.weights.resolve())]
     with tempfile.TemporaryDirectory() as place, sync_playwright() as started:
         folder, wanted = Path(place), asked.only.split(",")
         page = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"]).new_page()
         page.set_default_timeout(120_000)
         if "label" in wanted:
-            label(page, photos, weights, folder)
+            label(page, photos, network, folder)
         if "serve" in wanted:
-            network = ["--backbone", "mobilenetv2_100", "--weights", weights]
             fit = [*HEADSTART, "fit", str(photos), *network, "--out", str(folder / "ants")]
             subprocess.run(fit, check=True, capture_output=True)
             serve(page, photos, data, folder / "ants")

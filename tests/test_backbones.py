@@ -444,19 +444,24 @@ def test_a_hub_that_never_answers_is_given_up_in_time(tmp_path: Path) -> None:
     assert "Time" in name and quick == "True"
 
 
-def test_what_a_library_says_of_its_download_is_no_output_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A program that reads what a command prints would meet torch's `Downloading: ...`."""
+@pytest.fixture
+def unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache of torch's, and a proxy where nobody answers."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_what_a_library_says_of_its_download_is_no_output_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads what a command prints would meet torch's `Downloading: ...`."""
     with pytest.raises(Offline, match="squeezenet1_1 are not on this machine"):
         resolve("torchvision:squeezenet1_1").network()
     said = capsys.readouterr()
     assert said.out == "" and "Downloading" in said.err
 
 
+@pytest.mark.usefixtures("unreachable")
 def test_a_network_that_cannot_be_had_is_named_in_the_folder_that_holds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -466,10 +471,7 @@ def test_a_network_that_cannot_be_had_is_named_in_the_folder_that_holds_it(
     own = tmp_path / "own"
     own.mkdir()
     write(own, squeezenet1_1().state_dict(), architecture="torchvision:squeezenet1_1", kwargs={})
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("HEADSTART_WEIGHTS", str(own))
-    for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
     with pytest.raises(Offline, match=f"HEADSTART_WEIGHTS has them: give weights={own}"):
         resolve("torchvision:squeezenet1_1").network()
     with pytest.raises(Offline, match="use backbone=sprout"):

@@ -56,6 +56,12 @@ def absolute_network(name: str | os.PathLike[str]) -> str:
     return os.fspath(name) if own else absolute(name)
 
 
+def weights_folder() -> Path | None:
+    """The user's own folder of weights, which HEADSTART_WEIGHTS names."""
+    named = os.environ.get("HEADSTART_WEIGHTS")
+    return expanded(named) if named else None
+
+
 def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):

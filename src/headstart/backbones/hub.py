@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import re
 import socket
 import sys
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from headstart.backbones.licences import marked
 from headstart.backbones.weights_files import weights_file_in
 from headstart.errors import Offline, UserError, WeightsError
+from headstart.paths import weights_folder
 
 ADDRESS = "https://huggingface.co"
 PAGE = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", re.ASCII)
@@ -67,12 +67,14 @@ def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterat
 
 def _way_out(what: str) -> str:
     """What works without a network: first of all the user's own folder of weights, where that has them."""
-    folder = os.environ.get("HEADSTART_WEIGHTS", "")
-    with contextlib.suppress(WeightsError, OSError):
-        if folder:
-            weights_file_in(what, folder)
-            return f"the folder in HEADSTART_WEIGHTS has them: give weights={folder}"
-    return WAY_OUT
+    folder = weights_folder()
+    if folder is None:
+        return WAY_OUT
+    try:
+        weights_file_in(what, folder)
+    except (WeightsError, OSError):
+        return WAY_OUT
+    return f"the folder in HEADSTART_WEIGHTS has them: give weights={folder}"
 
 
 def download(repository: str, file: str) -> Path | None:

@@ -25,9 +25,14 @@ Classes = Annotated[
     typer.Option(help="Use only these classes, separated by commas. Put a name that contains a comma in quotes."),
 ]
 Limit = Annotated[int | None, typer.Option(help="Use at most this many pictures in total (stratified).")]
+Test = Annotated[str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")]
+HeadSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
+]
 Engine = Annotated[str, typer.Option(help="`auto`, `openvino` or `torch`.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda` or `mps`.")]
 MaxPixels = Annotated[int, typer.Option(help="Refuse files with more pixels than this.")]
+Strict = Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")]
 Store = Annotated[bool, typer.Option(help="Store features on disk and reuse them.")]
 FollowLinks = Annotated[
     bool,

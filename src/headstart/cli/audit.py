@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def audit(
     data: arguments.Data,
-    test: Annotated[
-        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
-    ] = None,
+    test: arguments.Test = None,
     backbone: Annotated[
         str | None,
         typer.Option(

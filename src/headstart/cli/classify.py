@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.arguments import Device, Engine, FollowLinks
+from headstart.cli.arguments import Device, Engine, FollowLinks, Strict
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -32,7 +32,7 @@ def classify(
     topk: Annotated[int, typer.Option(min=1, max=1000, help="How many classes to name per picture.")] = 5,
     engine: Engine = "auto",
     device: Device = "auto",
-    strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    strict: Strict = False,
     follow_links: FollowLinks = False,
     out: Annotated[
         Path | None,

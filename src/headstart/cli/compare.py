@@ -43,9 +43,7 @@ def compare(
         int | None, typer.Option(min=1, help="Use fewer repeats for arms that train a network, which take longer.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the test part, the subsets and the training.")] = 0,
-    test: Annotated[
-        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
-    ] = None,
+    test: arguments.Test = None,
     limit_test: Annotated[int | None, typer.Option(help="Use at most this many test pictures (stratified).")] = None,
     margin: Annotated[
         float, typer.Option(help="The largest difference that does not matter to you, in percentage points.")
@@ -56,9 +54,7 @@ def compare(
     head: Annotated[
         str, typer.Option(help="The head (final classifier) of every arm: logistic, mlp, ridge, knn or prototype.")
     ] = "logistic",
-    head_option: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
-    ] = None,
+    head_option: arguments.HeadSettings = None,
     train: Annotated[
         list[str] | None, typer.Option(help="A setting for arms that train a network, such as `epochs=5`; repeatable.")
     ] = None,

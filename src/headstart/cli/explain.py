@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.arguments import FollowLinks
+from headstart.cli.arguments import FollowLinks, Strict
 from headstart.cli.classify import short
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
@@ -39,7 +39,7 @@ def explain(
     nearest: Annotated[
         int, typer.Option(min=0, max=12, help="How many of the most similar training pictures to show.")
     ] = 3,
-    strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    strict: Strict = False,
     follow_links: FollowLinks = False,
 ) -> None:
     """Explain predictions: which parts of a picture support its class, and the most similar training pictures.

@@ -81,9 +81,7 @@ def fit(
     head: Annotated[
         str, typer.Option(help="The head (final classifier): logistic, linear, mlp, ridge, knn or prototype.")
     ] = "logistic",
-    head_option: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter of the head, such as `C=0.1`; repeatable.")
-    ] = None,
+    head_option: arguments.HeadSettings = None,
     class_weight: Annotated[
         str, typer.Option(help="`none`, or `balanced` to give every class the same weight.")
     ] = "none",
@@ -124,9 +122,7 @@ def fit(
     train_per_class: Annotated[
         int | None, typer.Option(help="Use only this many labelled pictures per class, not counting the test part.")
     ] = None,
-    test: Annotated[
-        str | None, typer.Option(help="Other pictures, in any form that DATA takes, to use as the test part.")
-    ] = None,
+    test: arguments.Test = None,
     evaluate: Annotated[
         str,
         typer.Option(

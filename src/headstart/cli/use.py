@@ -88,7 +88,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help=RUN)],
     paths: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
     topk: Annotated[int, typer.Option(min=1, help="How many classes to name per picture.")] = 1,
-    strict: Annotated[bool, typer.Option(help="Exit with code 2 if any picture cannot be used.")] = False,
+    strict: arguments.Strict = False,
     coverage: Annotated[
         float | None,
         typer.Option(

@@ -10,6 +10,7 @@ from headstart.backbones.checkpoint import FORMATS
 from headstart.backbones.from_embedded import FOLDER, NAMES
 from headstart.backbones.spelling import Spelled
 from headstart.errors import UserError, WeightsError
+from headstart.paths import weights_folder
 
 
 def local_backbones(folder: Path | None) -> list[Spelled]:
@@ -17,8 +18,7 @@ def local_backbones(folder: Path | None) -> list[Spelled]:
 
     `folder` holds weights files with sidecars; without one, the folder that HEADSTART_WEIGHTS names does.
     """
-    named = os.environ.get("HEADSTART_WEIGHTS")
-    folder = Path(named) if folder is None and named else folder
+    folder = weights_folder() if folder is None else folder
     own = [name for name in NAMES if (FOLDER / f"{name}.safetensors").is_file()]
     return [*map(_own, own), *(in_folder(folder) if folder else []), *in_caches()]
 

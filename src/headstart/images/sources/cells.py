@@ -55,7 +55,7 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
         if asked not in listed:
             raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
         return asked
-    alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
+    alike = _called(kind, listed)
     if len(alike) == 1:
         return alike[0]
     plain = {_plain(name): name for name in listed}
@@ -69,8 +69,7 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
 
 def optional(names: Iterable[str], kind: str, table: Path) -> str | None:
     """The name of the column `split` or `group`, in any case; None where there is none. Raises `DataError` for two."""
-    listed = list(names)
-    alike = [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
+    alike = _called(kind, list(names))
     if len(alike) > 1:
         raise DataError(f"{table} has the columns {' and '.join(map(repr, alike[:5]))}; rename all but one.")
     return alike[0] if alike else None
@@ -132,6 +131,11 @@ def _in_any_form(path: Path) -> Path:
         forms = [here / part, *(here / unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
         here = next((each for each in forms if os.path.lexists(each)), forms[0])
     return here
+
+
+def _called(kind: str, listed: list[str]) -> list[str]:
+    """The columns of this name; those of another case only where none is written so."""
+    return [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
 
 
 def _plain(name: str) -> str:
