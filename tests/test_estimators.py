@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart import FeatureExtractor, TransferClassifier
 from headstart.errors import DataError, UserError
+from headstart.learner import Learner
+from headstart.pictures import Pictures
 
 SMALL = {"backbone": "test_resnet", "weights": "none", "image_size": 32}
 
@@ -171,3 +174,26 @@ def test_eight_bits_in_a_wider_type_are_warned_of_where_they_would_be_nearly_bla
     with pytest.warns(UserWarning, match="as uint8"):
         TransferClassifier(method="pixels", head="prototype").fit(X.astype(np.uint16), y)
     assert (fitted.predict(X.astype(np.uint16) * 257) == fitted.predict(X)).all()
+
+
+def test_pictures_of_a_group_stay_in_one_fold_where_settings_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `fit` learns from knows which belong together; a number, a name and nothing are all taken."""
+    pixels, digits = load_digits(return_X_y=True)
+    X, y = (pixels.reshape(-1, 8, 8)[:40] * 15).astype(np.uint8), digits[:40]
+    known: list[Any] = []
+    fit = Learner.fit
+
+    def watched(self: Learner, pictures: Pictures, *args: Any, **options: Any) -> Any:
+        known.append(pictures.groups)
+        return fit(self, pictures, *args, **options)
+
+    monkeypatch.setattr(Learner, "fit", watched)
+    model = TransferClassifier(method="pixels", cache=False)
+    model.fit(X, y, groups=[i // 4 for i in range(38)] + [None, np.nan])
+    (found,) = known
+    assert all(len(set(found[4 * k : 4 * k + 4])) == 1 for k in range(9))
+    assert [found.tolist().count(found[i]) for i in (36, 38, 39)] == [2, 1, 1]
+    with pytest.raises(DataError, match=r"shape \(2,\); give one for each of the 40 pictures"):
+        model.fit(X, y, groups=[1, 2])
+    with pytest.raises(DataError, match="40 of 40 pictures are in the group 'a'"):
+        model.fit(X, y, groups=["a"] * 40)

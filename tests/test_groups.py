@@ -12,12 +12,16 @@ import pytest
 from PIL import Image
 
 import headstart
-from headstart.errors import DataError
+from headstart.audit.execute import AuditRequest, listed
+from headstart.division import pictures
+from headstart.errors import DataError, UnknownName
 from headstart.features.extract import extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, load, split, with_test
 from headstart.images.groups import numbered
+from headstart.images.options import Reading
 from headstart.preprocess import Preprocess
+from headstart.recipe import DataRecipe
 from headstart.report.headline import headline
 
 Made = Callable[..., Path]
@@ -117,7 +121,7 @@ def test_pictures_kept_in_one_fold_are_said_to_be_of_groups(table: Made, tmp_pat
 
 
 def test_a_group_of_most_pictures_is_refused_in_one_sentence(table: Made) -> None:
-    with pytest.raises(DataError, match=r"puts 90 of 120 pictures into the group 'x'.*half of them at most"):
+    with pytest.raises(DataError, match=r"90 of 120 pictures are in the group 'x'.*half of them at most"):
         load(table(lambda i: "x" if i < 90 else ""))
 
 
@@ -161,10 +165,46 @@ def test_columns_that_may_be_meant_as_split_or_group_are_told(table: Made, kind:
     path.write_text(path.read_text().replace("label,group,split", "label,patient_id,is_valid"))
     notes = load(path if kind == "csv" else as_parquet(path)).notes
     assert len(notes) == 2
-    assert notes[0].startswith("The column 'is_valid' is not read: only a column named `split` says which part")
-    assert notes[1].endswith("is not read: only a column named `group` says which pictures belong together.")
+    assert notes[0].startswith("The column 'is_valid' is not read: a column named `split` says which part")
+    assert notes[1].endswith(
+        "is not read: a column named `group` says which pictures belong together. If 'patient_id' says so here, add "
+        "group_column=patient_id."
+    )
     assert load(path, labelled=False).notes == ()
     assert len(load(path, label_column="is_valid", image_column="image").notes) == 1  # a label is read
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_columns_of_split_and_group_may_have_any_name(table: Made, kind: str) -> None:
+    path = table(lambda i: f"patient {i // 4}", extra=lambda i: "test" if i % 12 < 4 else "train")
+    named = load(path)
+    path.write_text(path.read_text().replace("label,group,split", "label,patient_id,fold"))
+    path = path if kind == "csv" else as_parquet(path)
+    images = load(path, split_column="fold", group_column="patient_id")
+    assert images.notes == () and images.groups is not None and named.groups is not None
+    assert images.parts.tolist() == named.parts.tolist() and images.groups.tolist() == named.groups.tolist()
+    with pytest.raises(UnknownName, match=r"did you mean patient_id.*group_column"):
+        load(path, group_column="patient")
+
+
+def test_a_separate_test_table_needs_no_column_of_the_split(table: Made, tmp_path: Path) -> None:
+    """Its groups are still read, and a folder has no columns at all."""
+    source = table(lambda i: f"patient {i // 4}", extra=lambda i: "train")
+    source.write_text(source.read_text().replace("label,group,split", "label,patient_id,fold"))
+    other = table(lambda i: f"visitor {i // 4}", n=20, name="other")
+    other.write_text(other.read_text().replace("label,group", "label,patient_id"))
+    data = DataRecipe(source=str(source), test=str(other), split_column="fold", group_column="patient_id")
+    images = pictures(data, 0)
+    assert (images.parts == "test").sum() == 20 and images.groups is not None
+    assert set(images.groups[images.parts == "test"].tolist()) == {f"visitor {i}" for i in range(5)}
+    for k, name in enumerate("ab"):
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), (k, 9, 9)).save(tmp_path / "folder" / name / "1.png")
+    assert (pictures(data.model_copy(update={"test": str(tmp_path / "folder")}), 0).parts == "test").sum() == 2
+    request = AuditRequest(
+        str(source), str(tmp_path / "folder"), reading=Reading(split_column="fold", group_column="patient_id")
+    )
+    assert (listed(request)[0].parts == "test").sum() == 2
 
 
 def as_parquet(table: Path) -> Path:

@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from headstart.errors import DataError, Refused
 from headstart.images import load, select
 from headstart.images.archive import Member
 from headstart.images.decode import Limits
+from headstart.images.options import Reading
 from headstart.recipe import Recipe
 
 FAULTS = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "faults" / "inputs.py"))
@@ -177,7 +179,9 @@ def test_a_recipe_says_how_to_read_its_data() -> None:
     data = {"source": "x.csv", "follow_links": True, "label_column": "kind"}
     recipe = Recipe.from_dict({"data": data})
     assert Recipe.from_toml(recipe.to_toml()) == recipe
-    assert recipe.data.reading() == {"follow_links": True, "image_column": None, "label_column": "kind"}
+    said = {name: value for name, value in recipe.data.reading().items() if value is not None}
+    assert said == {"follow_links": True, "label_column": "kind"}
+    assert set(recipe.data.reading()) == set(get_type_hints(Reading))  # all that people may say
 
 
 @pytest.mark.parametrize(
@@ -190,6 +194,7 @@ def test_every_command_that_reads_a_folder_can_follow_links(command: str) -> Non
     options = {name for p in load(command).params for name in p.opts}
     assert "--follow-links" in options
     assert {"--image-column", "--label-column"} <= options or command in ("predict", "classify", "explain")
+    assert {"--split-column", "--group-column"} <= options or command in ("predict", "classify", "explain", "label")
 
 
 def test_the_home_folder_is_meant_wherever_an_argument_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

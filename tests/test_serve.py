@@ -222,6 +222,7 @@ def test_a_form_with_more_pictures_than_allowed_is_refused(client: TestClient) -
 
 def test_it_tells_of_itself(client: TestClient, classifier: Classifier) -> None:
     assert client.get("/health").json() == {"status": "ok"}
+    assert [client.head(path).status_code for path in ("/health", "/ready")] == [200, 200]  # as balancers ask
     told = client.get("/metadata").json()
     assert (told["classes"], told["backbone"]) == (list(classifier.classes), "sprout")
     schema = client.get("/openapi.json").json()

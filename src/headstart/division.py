@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -11,12 +12,16 @@ from headstart.errors import DataError, UserError
 from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.groups import together
+from headstart.images.options import for_test
 from headstart.images.parts import PARTS
 from headstart.images.sources.folder import on_left_out
 from headstart.images.sources.table import is_table
 from headstart.paths import expanded
 from headstart.phrases import plural
 from headstart.recipe import TRAINED, DataRecipe, Recipe
+
+if TYPE_CHECKING:
+    from headstart.images.options import Reading
 
 FEW = 2_000
 """Labelled pictures under which a fifth of them kept apart would be too few to judge by, and missed in training."""
@@ -81,11 +86,11 @@ def data_of(run: Path) -> list[str | None]:
 def pictures(data: DataRecipe, seed: int) -> ImageSet:
     """The pictures that a recipe names, with a separate test set where it names one, not yet divided further."""
     limits = Limits(data.max_pixels)
-    reading = data.reading()
+    reading = cast("Reading", data.reading())
     images = load(data.source, allow_empty_classes=data.allow_empty_classes, limits=limits, **reading)
     if data.test is not None:
         limits = replace(limits, white=images.limits.white)  # the test is read by the range of what is fitted on
-        reading = reading if is_table(data.test) else {"follow_links": data.follow_links}
+        reading = for_test(reading, is_table(data.test))
         images = with_test(images, load(data.test, allow_empty_classes=True, limits=limits, **reading), data.classes)
     return _selected(images, data, seed)
 

@@ -25,7 +25,7 @@ from headstart.features.extract import Extractor, Settings
 from headstart.features.source import FeatureSource
 from headstart.fitting import fit_frozen, learner_of, train_network
 from headstart.images import ImageSet, from_arrays
-from headstart.images.columns import check_several, labels_in, pictures_in, shape_of
+from headstart.images.columns import check_several, groups_in, labels_in, pictures_in, shape_of
 from headstart.paths import features_dir
 from headstart.phrases import plural
 from headstart.recipe import TRAINED, Recipe
@@ -160,8 +160,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.cache = cache
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together."""
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Fit on n pictures with n labels (any values that sort). Raises DataError when they do not fit together.
+
+        `groups` (n,) says which pictures belong together (of one patient, one burst): they stay in one fold of the
+        cross-validation that chooses the settings. A picture whose group is None, NaN or '' is alone.
+        """
         X = pictures_in(X)
         self.classes_, codes = np.unique(_targets(X, y), return_inverse=True)
         names = tuple(str(c) for c in self.classes_)
@@ -175,7 +179,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         images = from_arrays(X, [names[k] for k in codes])
         self.picture_shape_ = shape_of(X)
-        images = replace(images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"))
+        images = replace(
+            images, labels=codes.astype(np.int64), classes=names, parts=np.full(len(images), "train"),
+            groups=groups_in(groups, len(images)),
+        )  # fmt: skip
         recipe = _with_head(self, _recipe(self, for_recipe(self.augment) | {"views": self.views, "tta": self.tta}))
         learner_of(recipe).head()  # an option that is misspelt is refused before anything is drawn
         settings = _settings(self.cache)

@@ -94,10 +94,18 @@ class DataRecipe(Section):
     """The column of a table that has the pictures, where it is not called `image`."""
     label_column: str | None = None
     """The column of a table that has the labels, where it is not called `label`."""
+    split_column: str | None = None
+    """The column of a table that has the parts, where it is not called `split`."""
+    group_column: str | None = None
+    """The column of a table that says which pictures belong together, where it is not called `group`."""
 
     def reading(self) -> dict[str, Any]:
         """What is said of how to read the source, as keyword arguments of `images.load`."""
-        return self.model_dump(include={"follow_links", "image_column", "label_column"})
+        return self.model_dump(include=READING)
+
+
+READING = {"follow_links", "image_column", "label_column", "split_column", "group_column"}
+"""What a recipe says of how to read its data."""
 
 
 class BackboneRecipe(Section):

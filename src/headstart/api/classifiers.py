@@ -28,6 +28,7 @@ def fit(
     seed: int = 0, engine: str = "auto", device: str = "auto", precision: str = "float32",
     max_pixels: int = 50_000_000, decode: str = "exact", strict: bool = False, allow_empty_classes: bool = False,
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
+    split_column: str | None = None, group_column: str | None = None,
     out: Place | None = None, store: bool = True, resume: bool = False, target: float | None = None,
     workers: int | None = None, cluster: str | None = None, progress: Progress = silent,
 ) -> Run:  # fmt: skip
@@ -58,6 +59,7 @@ def fit(
             "split": None if split is None else absolute(split), "max_pixels": max_pixels, "decode": decode,
             "strict": strict, "allow_empty_classes": allow_empty_classes, "follow_links": follow_links,
             "image_column": image_column, "label_column": label_column,
+            "split_column": split_column, "group_column": group_column,
         },
         "backbone": {
             **({} if backbone is None else {"name": absolute_network(backbone)}), "weights": absolute(weights),

@@ -30,6 +30,8 @@ def rank(
     follow_links: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
     out: Place | None = None,
     store: bool = True,
     cluster: str | None = None,
@@ -64,7 +66,10 @@ def rank(
     asked = tuple(
         local_backbones(folder) if backbones is None else parse_list(",".join(map(str, listed("backbones", backbones))))
     )
-    reading = Reading(follow_links=follow_links, image_column=image_column, label_column=label_column)
+    reading = Reading(
+        follow_links=follow_links, image_column=image_column, label_column=label_column,
+        split_column=split_column, group_column=group_column,
+    )  # fmt: skip
     request = RankingRequest(
         absolute(data), asked, limit, image_size, seed, folds, engine, device, backbones is None, reading
     )

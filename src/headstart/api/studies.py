@@ -25,6 +25,7 @@ def compare(
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
+    split_column: str | None = None, group_column: str | None = None,
     out: Place | None = None, store: bool = True, command: str = "", cluster: str | None = None,
     why: bool = False, progress: Progress = silent,
 ) -> Study:  # fmt: skip
@@ -47,7 +48,7 @@ def compare(
         data, arms=arms, sizes=sizes, repeats=repeats, trained_repeats=trained_repeats, seed=seed, test=test,
         limit_test=limit_test, margin=margin, classes=classes, limit=limit, image_size=image_size, head=head,
         head_options=head_options, training=training, augment=augment, device=device, follow_links=follow_links,
-        image_column=image_column, label_column=label_column,
+        image_column=image_column, label_column=label_column, split_column=split_column, group_column=group_column,
     )  # fmt: skip
     return carry_out_study(recipe, out, progress, store=store, command=str(command or ""), cluster=cluster, why=why)
 
@@ -61,6 +62,7 @@ def study_recipe(
     head: str = "logistic", head_options: Mapping[str, Any] | None = None, training: Mapping[str, Any] | None = None,
     augment: Place = "auto", device: str = "auto",
     follow_links: bool = False, image_column: str | None = None, label_column: str | None = None,
+    split_column: str | None = None, group_column: str | None = None,
 ) -> StudyRecipe:  # fmt: skip
     """The recipe of a study as `compare` takes it. Raises UserError and its kinds, for what would do nothing too."""
     from headstart.api.idle import check_study
@@ -84,6 +86,8 @@ def study_recipe(
             "follow_links": follow_links,
             "image_column": image_column,
             "label_column": label_column,
+            "split_column": split_column,
+            "group_column": group_column,
         },
         "engine": {"device": device},
         "head": {"name": head, "options": dict(head_options or {})},

@@ -101,6 +101,8 @@ def evaluate(
     follow_links: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Scores of a finished run on labelled pictures: their test part if they have one, else all.
@@ -126,6 +128,8 @@ def evaluate(
         follow_links=follow_links,
         image_column=image_column,
         label_column=label_column,
+        split_column=split_column,
+        group_column=group_column,
     )
 
 

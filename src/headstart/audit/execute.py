@@ -19,7 +19,8 @@ from headstart.features.copies import COMPARED
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Limits, load, select, with_test
-from headstart.images.options import Reading
+from headstart.images.options import Reading, for_test
+from headstart.images.sources.table import is_table
 from headstart.phrases import plural
 from headstart.progress import Progress, silent
 from headstart.ranking.local import local_backbones
@@ -126,6 +127,7 @@ def listed(request: AuditRequest) -> tuple[ImageSet, str]:
     if request.test is not None and not images.classes:
         raise DataError(problem)
     if request.test is not None:
+        reading = for_test(reading, is_table(request.test))
         images = with_test(images, load(request.test, allow_empty_classes=True, limits=limits, **reading))
     found = select(images, limit=request.limit, seed=request.seed)
     if (beyond := len(images) - len(found)) > 0:

@@ -44,6 +44,13 @@ ImageColumn = Annotated[
 LabelColumn = Annotated[
     str | None, typer.Option(help="If DATA is a table: the column with the labels, by default `label`.")
 ]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="If DATA is a table: the column with train, val or test, by default `split`.")
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(help="If DATA is a table: the column that says which pictures belong together, by default `group`."),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

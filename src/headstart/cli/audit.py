@@ -55,6 +55,8 @@ def audit(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     store: arguments.Store = True,
     out: Annotated[Path | None, typer.Option(help="The output folder; by default one under `audits`.")] = None,
 ) -> None:
@@ -78,7 +80,10 @@ def audit(
     request = AuditRequest(
         absolute(data), None if test is None else absolute(test),
         backbone and absolute_network(backbone), absolute(weights), limit, seed, engine, device, max_pixels,
-        Reading(follow_links=follow_links, image_column=image_column, label_column=label_column),
+        Reading(
+            follow_links=follow_links, image_column=image_column, label_column=label_column,
+            split_column=split_column, group_column=group_column,
+        ),
     )  # fmt: skip
     carry_out(request, failing, clean, out, store)
 

@@ -71,6 +71,8 @@ def compare(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     store: arguments.Store = True,
     plan: Annotated[
         bool,
@@ -128,6 +130,8 @@ def compare(
             follow_links=follow_links,
             image_column=image_column,
             label_column=label_column,
+            split_column=split_column,
+            group_column=group_column,
         )
         if plan and why:
             raise UserError("--plan runs no study, so --why would have nothing to test; leave one of them out.")

@@ -153,6 +153,8 @@ def fit(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     target: Annotated[
         float | None,
         typer.Option(
@@ -228,6 +230,8 @@ def fit(
             follow_links=follow_links,
             image_column=image_column,
             label_column=label_column,
+            split_column=split_column,
+            group_column=group_column,
             out=out,
             store=store,
             resume=resume,

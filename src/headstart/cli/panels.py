@@ -6,7 +6,7 @@ from typing import Any
 
 PANELS = {
     "Data": "classes limit train_per_class test limit_test evaluate split sizes seed follow_links "
-    "image_column label_column max_pixels decode strict allow_empty_classes folds",
+    "image_column label_column split_column group_column max_pixels decode strict allow_empty_classes folds",
     "Network": "backbone backbones all_local weights weights_folder layer method image_size grey arms engine device "
     "precision",
     "Head": "head head_option class_weight",

@@ -38,6 +38,8 @@ def pretrain(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     seed: Annotated[int, typer.Option(help="Random seed of the weights, the split and the training.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training.")] = False,
 ) -> None:
@@ -77,6 +79,8 @@ def pretrain(
             "follow_links": follow_links,
             "image_column": image_column,
             "label_column": label_column,
+            "split_column": split_column,
+            "group_column": group_column,
         },
         "backbone": {"name": architecture, "image_size": image_size},
         "training": options(train or [], "--train mixup=0.2") | {k: v for k, v in asked.items() if v is not None},

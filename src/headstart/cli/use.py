@@ -31,6 +31,8 @@ def evaluate(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     out: Annotated[Path | None, typer.Option(help="Write all scores to this .json file.")] = None,
 ) -> None:
     """Score a finished run on labelled pictures: on their test part if they have one, otherwise on all.
@@ -52,6 +54,8 @@ def evaluate(
             follow_links=follow_links,
             image_column=image_column,
             label_column=label_column,
+            split_column=split_column,
+            group_column=group_column,
             progress=progress,
         )
     print(_evaluated(found))
@@ -157,6 +161,8 @@ def features(
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
     label_column: arguments.LabelColumn = None,
+    split_column: arguments.SplitColumn = None,
+    group_column: arguments.GroupColumn = None,
     cluster: arguments.Cluster = None,
 ) -> None:
     """Compute the features of pictures and save them, with names, labels and parts. Shape (n, d), float32.
@@ -182,6 +188,8 @@ def features(
                 "follow_links": follow_links,
                 "image_column": image_column,
                 "label_column": label_column,
+                "split_column": split_column,
+                "group_column": group_column,
             },
             "backbone": {
                 **({} if backbone is None else {"name": backbone}),

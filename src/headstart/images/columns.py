@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.errors import DataError
-from headstart.images.labels import is_missing, one_label_each
+from headstart.images.groups import check_groups
+from headstart.images.labels import is_missing, one_label_each, without_point
 from headstart.images.names import check_whole
 
 Shape = tuple[int, ...]
@@ -83,6 +84,19 @@ def labels_in(y: Any) -> NDArray[Any]:
         ) from None
     check_whole((value for value in distinct.tolist() if isinstance(value, str)), "y")
     return labels
+
+
+def groups_in(groups: Any, n: int) -> NDArray[np.str_] | None:
+    """`groups` as the names (n,) of groups, '' of none. Raises `DataError` where they are not one for each picture."""
+    if groups is None:
+        return None
+    names = np.asarray(groups, dtype=object)
+    names = names[:, 0] if names.shape[1:] == (1,) else names
+    if names.shape != (n,):
+        raise DataError(f"groups have shape {names.shape}; give one for each of the {n:,} pictures, shape ({n},).")
+    found = np.array(["" if is_missing(value) else str(without_point(value)) for value in names.tolist()], str)
+    check_groups(found, "groups")
+    return found
 
 
 def _missing(labels: NDArray[Any]) -> NDArray[np.bool_]:

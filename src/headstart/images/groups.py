@@ -75,7 +75,7 @@ def check_groups(groups: NDArray[np.str_], title: str) -> None:
     names, counts = np.unique(groups[groups != ""], return_counts=True)
     if len(names) and counts.max() > LARGEST * len(groups):
         raise DataError(
-            f"{title}: the column `group` puts {counts.max():,} of {len(groups):,} pictures into the group "
-            f"'{names[counts.argmax()][:100]}'. Pictures of a group stay on one side of every split, so it may hold "
-            "half of them at most: leave the column out, or give it another name."
+            f"{title}: {counts.max():,} of {len(groups):,} pictures are in the group '{names[counts.argmax()][:100]}'. "
+            "Pictures of a group stay on one side of every split, so it may hold half of them at most: make the groups "
+            "smaller, or leave them out."
         )

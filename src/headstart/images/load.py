@@ -15,7 +15,7 @@ from headstart.images.columns import pictures_in
 from headstart.images.cures import cured
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
-from headstart.images.options import LoadOptions, Reading
+from headstart.images.options import COLUMNS, LoadOptions, Reading
 from headstart.images.sources import SOURCES, builtin
 from headstart.paths import expanded
 from headstart.phrases import first_of
@@ -44,10 +44,9 @@ def load(
     target = _target(data) if isinstance(data, str | os.PathLike) else data
     for name, source in SOURCES.items():
         if source.accepts(target):
-            if name != "table" and (options.image_column or options.label_column):
-                raise UserError(
-                    f"{data} is not a table, so it has no columns: leave `image_column` and `label_column` out."
-                )
+            named = [each for each in COLUMNS if getattr(options, each) is not None]
+            if name != "table" and named:
+                raise UserError(f"{data} is not a table, so it has no columns: leave `{'`, `'.join(named)}` out.")
             return source.load(target, options)
     kinds = "; ".join(source.example for source in SOURCES.values())
     raise DataError(f"Data of type {type(data).__name__} are not supported; use one of these: {kinds}.")

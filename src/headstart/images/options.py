@@ -15,7 +15,8 @@ class LoadOptions:
 
     allow_empty_classes: class folders without pictures are left out instead of refused.
     follow_links: links out of the folder are followed instead of refused.
-    image_column, label_column: the columns of a table, where they are not called `image` and `label`.
+    image_column, label_column, split_column, group_column: the columns of a table, where they are not called `image`,
+    `label`, `split` and `group`.
     """
 
     labelled: bool = True
@@ -25,6 +26,11 @@ class LoadOptions:
     follow_links: bool = False
     image_column: str | None = None
     label_column: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
+
+
+COLUMNS = ("image_column", "label_column", "split_column", "group_column")
 
 
 class Reading(TypedDict, total=False):
@@ -33,3 +39,15 @@ class Reading(TypedDict, total=False):
     follow_links: bool
     image_column: str | None
     label_column: str | None
+    split_column: str | None
+    group_column: str | None
+
+
+def without_columns(reading: Reading) -> Reading:
+    """The same for data that are no table."""
+    return Reading(follow_links=reading.get("follow_links", False))
+
+
+def for_test(reading: Reading, table: bool) -> Reading:
+    """The same for a separate test set, all of which is a test unless a column `split` of its own says otherwise."""
+    return {**reading, "split_column": None} if table else without_columns(reading)

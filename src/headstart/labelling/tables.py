@@ -14,7 +14,7 @@ from headstart.audit.files import NOT_UTF8
 from headstart.errors import DataError
 from headstart.images import ImageSet, load
 from headstart.images.labels import without_point
-from headstart.images.options import Reading
+from headstart.images.options import Reading, without_columns
 from headstart.images.sources import text
 from headstart.images.sources.cells import column, label_of, located
 from headstart.images.sources.table import PARQUET, is_table
@@ -49,7 +49,7 @@ def read_labels(data: str | os.PathLike[str], images: ImageSet, reading: Reading
     if is_table(path.name) and path.suffix.lower() not in PARQUET and path.is_file():
         rows = _rows(path, reading, images)
     else:
-        found = load(data, allow_empty_classes=True, **(reading if is_table(path.name) else _without_columns(reading)))
+        found = load(data, allow_empty_classes=True, **(reading if is_table(path.name) else without_columns(reading)))
         rows = [
             (str(item.resolve()) if isinstance(item, Path) else name, found.classes[k], "table")
             for item, name, k in zip(found.items, found.names, found.labels.tolist(), strict=True)
@@ -90,11 +90,7 @@ def brought(data: str | os.PathLike[str], images: ImageSet, reading: Reading | N
 def for_pictures(looks: Looks, data: Any, labels: Any) -> Looks:
     """How the pictures are looked at: columns are those of the table of labels alone, where `data` is no table."""
     tables = [isinstance(each, str | os.PathLike) and is_table(Path(each).name) for each in (data, labels)]
-    return replace(looks, reading=_without_columns(looks.reading)) if tables == [False, True] else looks
-
-
-def _without_columns(reading: Reading) -> Reading:
-    return Reading(follow_links=reading.get("follow_links", False))
+    return replace(looks, reading=without_columns(looks.reading)) if tables == [False, True] else looks
 
 
 def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import Field
 
 from headstart.backbones.spelling import parse
-from headstart.images.options import Reading
 from headstart.ranking.request import RankingRequest
-from headstart.recipe import Document, EngineRecipe
+from headstart.recipe import READING, Document, EngineRecipe
+
+if TYPE_CHECKING:
+    from headstart.images.options import Reading
 
 
 class RankingRecipe(Document):
@@ -30,16 +32,15 @@ class RankingRecipe(Document):
     """Follow links that lead out of the folder."""
     image_column: str | None = None
     label_column: str | None = None
-    """The columns of a table, where they are not called `image` and `label`."""
+    split_column: str | None = None
+    group_column: str | None = None
+    """The columns of a table, where they are not called `image`, `label`, `split` and `group`."""
 
     def request(self) -> RankingRequest:
         """The same for `rank`. Raises UserError for a backbone that is written wrongly."""
         backbones = tuple(parse(text) for text in self.backbones)
         engine = self.engine
-        reading = Reading(
-            follow_links=self.follow_links, image_column=self.image_column, label_column=self.label_column
-        )
         return RankingRequest(
             self.data, backbones, self.limit, self.image_size, self.seed, self.folds, engine.name, engine.device,
-            reading=reading,
+            reading=cast("Reading", self.model_dump(include=READING)),
         )  # fmt: skip

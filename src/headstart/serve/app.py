@@ -98,10 +98,12 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
 
 
 def _tell_of_itself(app: FastAPI, server: Server) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the server runs")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/ready", include_in_schema=False)
     @app.get("/ready", summary="Whether a picture would be answered now")
     async def ready() -> JSONResponse:
         if server.ready:

@@ -17,7 +17,24 @@ from headstart.paths import expanded
 from headstart.phrases import twice
 
 USUAL = {
-    "image": ("file", "filename", "filepath", "path", "imagepath", "imagefile", "img", "picture", "photo", "id"),
+    "image": (
+        "file",
+        "filename",
+        "filepath",
+        "path",
+        "imagepath",
+        "imagefile",
+        "imageid",
+        "imagename",
+        "imageindex",
+        "img",
+        "imgid",
+        "imgname",
+        "picture",
+        "photo",
+        "id",
+        "idcode",
+    ),
     "label": ("class", "classname", "target", "category", "species", "y", "tag", "breed", "diagnosis"),
 }
 """Other names that people give to a column, without '-', '_' and spaces."""
@@ -52,9 +69,7 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     """
     listed = list(names)
     if asked is not None:
-        if asked not in listed:
-            raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
-        return asked
+        return _asked_for(asked, kind, listed, table)
     alike = _called(kind, listed)
     if len(alike) == 1:
         return alike[0]
@@ -67,25 +82,35 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     )
 
 
-def optional(names: Iterable[str], kind: str, table: Path) -> str | None:
-    """The name of the column `split` or `group`, in any case; None where there is none. Raises `DataError` for two."""
-    alike = _called(kind, list(names))
+def optional(names: Iterable[str], kind: str, asked: str | None, table: Path) -> str | None:
+    """The name of the column `split` or `group`: the one `asked` for, or `kind` in any case; None where there is none.
+
+    Raises `UnknownName` for one that is asked for and not there, `DataError` for two.
+    """
+    listed = list(names)
+    if asked is not None:
+        return _asked_for(asked, kind, listed, table)
+    alike = _called(kind, listed)
     if len(alike) > 1:
         raise DataError(f"{table} has the columns {' and '.join(map(repr, alike[:5]))}; rename all but one.")
     return alike[0] if alike else None
 
 
-def passed_over(names: Iterable[str], table: Path) -> tuple[str, ...]:
-    """Notes on columns, of those that are not read, which may be meant as the `split` or `group` that a table lacks."""
+def passed_over(names: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
+    """Notes on columns that may be meant as `split` or `group`, where none is among the kinds that were `read`."""
     listed, notes = list(names), []
     for kind, like, says in (
         ("split", LIKE_SPLIT, "which part (train, val, test) a picture belongs to"),
         ("group", LIKE_GROUP, "which pictures belong together"),
     ):
-        found = [repr(name) for name in listed if _plain(name) in like]
-        if found and optional(listed, kind, table) is None:
-            which = f"column {found[0]} is" if len(found) == 1 else f"columns {', '.join(found)} are"
-            notes.append(f"The {which} not read: only a column named `{kind}` says {says}.")
+        found = [name for name in listed if _plain(name) in like]
+        if found and kind not in read:
+            many = ", ".join(map(repr, found))
+            which = f"column {many} is" if len(found) == 1 else f"columns {many} are"
+            notes.append(
+                f"The {which} not read: a column named `{kind}` says {says}. If '{found[0]}' says so here, add "
+                f"{kind}_column={_quoted(found[0])}."
+            )
     return tuple(notes)
 
 
@@ -131,6 +156,12 @@ def _in_any_form(path: Path) -> Path:
         forms = [here / part, *(here / unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
         here = next((each for each in forms if os.path.lexists(each)), forms[0])
     return here
+
+
+def _asked_for(asked: str, kind: str, listed: list[str], table: Path) -> str:
+    if asked not in listed:
+        raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
+    return asked
 
 
 def _called(kind: str, listed: list[str]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources import parquet, text
+from headstart.images.sources.by_name import found_by_name
 from headstart.images.sources.cells import Columns, column, label_of, located, optional, passed_over, several
 from headstart.paths import one_way
 
@@ -37,6 +38,16 @@ class _Row:
     group: str
 
 
+@dataclass(frozen=True)
+class _Used:
+    """The columns that are read; None: there is none."""
+
+    image: str
+    label: str | None
+    split: str | None
+    group: str | None
+
+
 def accepts(data: Any) -> bool:
     """A file whose ending is that of a table."""
     return isinstance(data, Path) and data.suffix.lower() in SUFFIXES and not data.is_dir()
@@ -50,44 +61,56 @@ def is_table(name: str) -> bool:
 def load(data: Path, options: LoadOptions) -> ImageSet:
     """One picture a row; paths are relative to the table's folder. A missing file is refused, not an error.
 
+    Where no file is as it is written, they are looked for by name below that folder (`by_name`), and a note says so.
+
     The encoding and the separator of text are found out. In Parquet the pictures themselves may be in the column.
     Raises `DataError` for a missing column, an empty cell, an unknown split, or a picture that is named twice with
     different labels or splits.
     """
-    columns = _read(data, options)
-    image = column(columns.values, "image", options.image_column, data)
-    label = column(columns.values, "label", options.label_column, data) if options.labelled else None
-    rows, refused = _rows(data, columns, image, label)
-    if label is not None:
-        others = [name for name in columns.values if name not in (image, label)]
-        columns = replace(columns, notes=(*columns.notes, *passed_over(others, data)))
-    return _imageset(data, rows, refused, (columns, columns.classes.get(label or ""), options))
+    columns, used = _read(data, options)
+    rows, refused = _rows(data, columns, used)
+    files = {name: row.item for name, row in rows.items() if isinstance(row.item, Path)}
+    found, note = found_by_name(data.parent, files if len(files) == len(rows) else {})
+    rows = {name: replace(row, item=found.get(name, row.item)) for name, row in rows.items()}
+    columns = replace(columns, notes=(*columns.notes, *filter(None, [note])))
+    if used.label is not None:
+        others = [name for name in columns.values if name not in (used.image, used.label)]
+        read = [kind for kind in ("split", "group") if getattr(used, kind) is not None]
+        columns = replace(columns, notes=(*columns.notes, *passed_over(others, read)))
+    return _imageset(data, rows, refused, (columns, columns.classes.get(used.label or ""), options))
 
 
-def _read(table: Path, options: LoadOptions) -> Columns:
+def _used(names: Iterable[str], options: LoadOptions, table: Path) -> _Used:
+    return _Used(
+        column(names, "image", options.image_column, table),
+        column(names, "label", options.label_column, table) if options.labelled else None,
+        optional(names, "split", options.split_column, table),
+        optional(names, "group", options.group_column, table),
+    )
+
+
+def _read(table: Path, options: LoadOptions) -> tuple[Columns, _Used]:
     if table.suffix.lower() in PARQUET:
-        names = parquet.read(table, ()).values
-        image = column(names, "image", options.image_column, table)
-        label = column(names, "label", options.label_column, table) if options.labelled else ""
-        also = [optional(names, kind, table) for kind in ("split", "group")]
-        columns = parquet.read(table, (image, label, *filter(None, also)))
+        used = _used(parquet.read(table, ()).values, options, table)
+        columns = parquet.read(table, [name for name in astuple(used) if name is not None])
     else:
         columns = text.read(table)
+        used = _used(columns.values, options, table)
     if not columns.numbers:
         raise DataError(f"{table} has no rows.")
-    return columns
+    return columns, used
 
 
-def _rows(table: Path, columns: Columns, image: str, label: str | None) -> tuple[dict[str, _Row], list[Refusal]]:
+def _rows(table: Path, columns: Columns, used: _Used) -> tuple[dict[str, _Row], list[Refusal]]:
     """The rows by the names of their pictures, and those that name one again."""
     n = len(columns.numbers)
-    values, classes = columns.values, columns.classes.get(label or "")
-    cells, labels = values[image], values[label] if label is not None else [None] * n
+    values, classes = columns.values, columns.classes.get(used.label or "")
+    cells, labels = values[used.image], values[used.label] if used.label is not None else [None] * n
     paths = Counter(str(cell.get("path")) for cell in cells if isinstance(cell, dict))
     rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
     first_names: dict[str, str] = {}
-    parts, groups = (values.get(optional(values, kind, table) or "") or [""] * n for kind in ("split", "group"))
+    parts, groups = (values[name] if name is not None else [""] * n for name in (used.split, used.group))
     for number, cell, value, part, group in zip(columns.numbers, cells, labels, parts, groups, strict=True):
         where = f"{table} row {number}"
         name, item = _picture(cell, number, paths, table, where)
@@ -145,7 +168,7 @@ def _imageset(
         first = f"; the first: {refused[0].name[:100]} ({refused[0].reason})" if refused else ""
         raise DataError(
             f"{table}: none of the {len(rows)} pictures it names can be used{first}. Paths are relative to the table's "
-            f"folder.{cured(refused)}"
+            f"folder; below it no file has such a name, or several have.{cured(refused)}"
         )
     check_classes_in_train(index, parts, named, str(table))
     groups = np.array([rows[name].group for name in kept])

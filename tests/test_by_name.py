@@ -1,0 +1,95 @@
+"""Tables whose paths lead nowhere as they are written: bare ids beside a folder, paths of another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from headstart.errors import DataError
+from headstart.images import load
+
+Wrote = Callable[..., Path]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Wrote:
+    """A table `t.csv` of the names given, labelled a and b by turns, beside the files given."""
+
+    def wrote(names: list[str], files: list[str]) -> Path:
+        for name in files:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4)).save(tmp_path / name)
+        rows = [f"{name},{'ab'[i % 2]}" for i, name in enumerate(names)]
+        (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows]) + "\n")
+        return tmp_path / "t.csv"
+
+    return wrote
+
+
+def files_of(table: Path) -> list[str]:
+    """Where the pictures of a table are, relative to it."""
+    return [Path(str(item)).relative_to(table.parent).as_posix() for item in load(table).items]
+
+
+@pytest.mark.parametrize(
+    ("names", "files", "found"),
+    [
+        (["x1", "x2"], ["train/x1.png", "train/x2.jpg"], ["train/x1.png", "train/x2.jpg"]),  # ids
+        (["x1.png", "x2.png"], ["p/x1.png", "q/x2.png"], ["p/x1.png", "q/x2.png"]),  # shared out over folders
+        (["/home/ann/p/a/1.png", "/home/ann/p/b/1.png"], ["a/1.png", "b/1.png"], ["a/1.png", "b/1.png"]),
+        ([r"C:\p\a\1.png", r"C:\p\b\1.png"], ["in/a/1.png", "in/b/1.png"], ["in/a/1.png", "in/b/1.png"]),
+        (["1", "2"], ["test/1.png", "train/1.png", "train/2.png"], ["train/1.png", "train/2.png"]),
+        (["v1.2", "v1.3"], ["p/v1.2.png", "p/v1.3.png"], ["p/v1.2.png", "p/v1.3.png"]),
+    ],
+)
+def test_pictures_are_found_below_the_table_by_their_names(
+    table: Wrote, names: list[str], files: list[str], found: list[str]
+) -> None:
+    made = table(names, files)
+    assert files_of(made) == found
+    (note,) = load(made).notes
+    assert note.startswith("No picture is where the table says; 2 of 2 pictures found by name in ")
+
+
+def test_the_note_says_where_pictures_were_found_and_the_names_stay_those_of_the_table(table: Wrote) -> None:
+    images = load(table(["x1", "x2", "lost", "gone"], ["train/x1.png", "train/x2.png"]))
+    assert images.notes == ("No picture is where the table says; 2 of 4 pictures found by name in 'train/'.",)
+    assert images.names == ("x1", "x2")
+    assert [(each.name, each.reason) for each in images.refused] == [("lost", "missing-file"), ("gone", "missing-file")]
+
+
+def test_a_table_of_which_one_path_is_right_is_taken_as_written(table: Wrote) -> None:
+    images = load(table(["a/1.png", "b/2.png", "3.png"], ["a/1.png", "a/2.png", "b/3.png", "b/2.png"]))
+    assert images.names == ("a/1.png", "b/2.png") and images.notes == ()
+    assert [each.name for each in images.refused] == ["3.png"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["train/1.png", "train/2.png", "test/1.png", "test/2.png"],  # which of the two?
+        ["p/1.png", "p/1.jpg", "p/2.png", "p/2.jpg"],
+        ["p/1.txt.png", ".hidden/1.png", ".hidden/2.png"],
+        ["a/b/c/d/e/1.png", "a/b/c/d/e/2.png"],  # deeper than is looked
+    ],
+)
+def test_where_names_do_not_say_which_file_is_meant_none_is_taken(table: Wrote, files: list[str]) -> None:
+    with pytest.raises(DataError, match="relative to the table's folder; below it no file has such a name, or several"):
+        load(table(["1", "2"], files))
+
+
+def test_two_names_of_one_file_are_not_both_its_name(table: Wrote) -> None:
+    """`1` is labelled a and `1.png` b: the file cannot be both."""
+    images = load(table(["1", "1.png", "2", "3"], ["p/1.png", "p/2.png", "p/3.png"]))
+    assert images.names == ("2", "3")
+    assert [each.name for each in images.refused] == ["1", "1.png"]
+
+
+def test_the_same_holds_for_a_table_without_labels_and_a_run_predicts_it(table: Wrote) -> None:
+    made = table(["x1", "x2"], ["train/x1.png", "train/x2.png"])
+    made.write_text("image\nx1\nx2\n")
+    images = load(made, labelled=False)
+    assert images.names == ("x1", "x2") and images.read(1).shape == (4, 4, 3)
