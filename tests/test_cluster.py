@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart import api, inference
+from headstart import api, feature_files, inference
 from headstart.cluster.connect import load_ray
 from headstart.cluster.features import features
 from headstart.cluster.predict import Asked, predict
@@ -107,7 +107,7 @@ def recipe(photos: Path | str) -> Recipe:
 @pytest.fixture(scope="module")
 def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The extraction of one process."""
-    return inference.features(recipe(photos), tmp_path_factory.mktemp("alone") / "features.npz")
+    return feature_files.features(recipe(photos), tmp_path_factory.mktemp("alone") / "features.npz")
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 from headstart import api, bundle, tensors
 from headstart.conformal import Conformal
 from headstart.errors import BundleError, UserError
-from headstart.inference import Predictions, predict, write_predictions
+from headstart.inference import predict
 from headstart.novelty import MOST, SPARSE, WIDTH, Novelty, Sketch
+from headstart.predictions import Predictions, write_predictions
 from headstart.statistics import conformal_quantile
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)

@@ -15,7 +15,20 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from headstart import Recipe, bundle, evaluate, execute, export, fit, inference, load_classifier, load_run, outputs
+from headstart import (
+    Recipe,
+    bundle,
+    evaluate,
+    execute,
+    export,
+    feature_files,
+    fit,
+    inference,
+    load_classifier,
+    load_run,
+    outputs,
+    predictions,
+)
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.feature_source import feature_source
@@ -523,7 +536,7 @@ def test_predictions_are_written_in_three_formats_with_equal_content(network_run
     Image.fromarray(network_run.images.read(0)).save(tmp_path / "a.png")
     found = inference.predict(network_run.folder, [str(tmp_path / "a.png")])
     out = tmp_path / f"answer.{kind}"
-    inference.write_predictions(found, out, 2)
+    predictions.write_predictions(found, out, 2)
     if kind == "parquet":
         import pyarrow.parquet as pq
 
@@ -539,7 +552,7 @@ def test_predictions_are_written_in_three_formats_with_equal_content(network_run
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
 def test_features_are_written_with_names_labels_and_parts(tmp_path: Path, kind: str) -> None:
     out = tmp_path / f"features.{kind}"
-    done = inference.features(tiny(), out)
+    done = feature_files.features(tiny(), out)
     if kind == "npz":
         with np.load(out, allow_pickle=False) as file:
             matrix, labels = file["features"], file["labels"]

@@ -53,3 +53,14 @@ class Fitted:
     without_views: NDArray[np.float64] | None = None
     record: TrainingRecord | None = None
     done: Callable[[], None] = lambda: None
+
+    @property
+    def learned_parts(self) -> list[str]:
+        """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
+        parts = ("train",) if self.record else ("train", "val")
+        return [part for part in parts if (self.images.parts == part).any()]
+
+    @property
+    def crossed(self) -> slice:
+        """The pictures that cross-validation judges: those of train and val, which come first; none without folds."""
+        return slice(0, 0 if self.folds is None else len(self.folds.fold))

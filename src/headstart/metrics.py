@@ -5,7 +5,7 @@ All functions take y (n,) int class indices, proba (n, k) float rows that sum to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,3 +169,8 @@ def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
         "per_class": per_class(y, predicted, classes),
         "confusion": confusion(y, predicted, len(classes)),
     }
+
+
+def in_short(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what `score` gives the count, the accuracy with its interval, and the log loss."""
+    return {key: scores[key] for key in ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")}

@@ -13,29 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import machine, records
-from headstart.division import alike
+from headstart import cautions, machine, records
 from headstart.enough import described, enough
 from headstart.evidence.cross_validated import interval
-from headstart.features.copies import marks, repeated
+from headstart.features.copies import marks
 from headstart.features.views import views_of
 from headstart.fitted import Fitted, TrainingRecord
 from headstart.images import ImageSet, write_split
 from headstart.images.cures import list_cures
-from headstart.images.groups import torn
-from headstart.images.parts import PARTS, part_rows, rows_in
+from headstart.images.parts import part_rows, rows_in
 from headstart.logits import apply_temperature
-from headstart.metrics import score
-from headstart.phrases import first_of, plural
+from headstart.metrics import in_short, score
 from headstart.pictures import Pictures
 from headstart.schema.files import from_json
-from headstart.schema.scores import AboutRun, Enough, Leak, PartScores, PictureCounts, RunScores, Temperature, Timings
+from headstart.schema.scores import AboutRun, Enough, PartScores, PictureCounts, RunScores, Temperature, Timings
 
-IN_EIGHT_BITS = (
-    "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says "
-    "about a picture can differ a little from predictions.csv."
-)
-IN_SHORT = ("n", "accuracy", "accuracy_low", "accuracy_high", "log_loss")
 TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
 
 
@@ -72,12 +64,13 @@ class Outcome:
         """The content of scores.json but for `memory`; `started` is the `time.perf_counter()` when the run began."""
         head = self.fitted.classifier.head
         backbone = self.fitted.classifier.source.backbone
+        leaks = cautions.leaks(self.fitted, self.probabilities)
         return RunScores(
             run=self._about(name),
             before=self._before(),
             after=self._after(),
-            leaks=self._leaks or None,
-            fitted_on=tuple(self.fitted_on()),
+            leaks=leaks or None,
+            fitted_on=tuple(self.fitted.learned_parts),
             calibration=self.calibration,
             head={"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
             training=self._training(self.fitted.record) if self.fitted.record else None,
@@ -90,11 +83,7 @@ class Outcome:
                 *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.fitted.extraction.notes,
-                *self._told_leaks(),
-                *self._copies_in_folds(),
-                *self._lone_classes(),
-                *([IN_EIGHT_BITS] if self.fitted.recipe.engine.precision == "int8" else []),
-                *self._doubts(),
+                *cautions.told(self.fitted, leaks),
                 *head.notes_,
             ),
         )
@@ -107,7 +96,7 @@ class Outcome:
         fitted, images = self.fitted, self.images
         if fitted.record is not None or views_of(fitted.recipe)[0]:
             return None
-        rows = np.flatnonzero(np.isin(images.parts, self.fitted_on()))
+        rows = np.flatnonzero(np.isin(images.parts, self.fitted.learned_parts))
         told, copies = marks(fitted.extraction.contents[rows]), fitted.extraction.copies
         y, k = images.labels[rows], len(images.classes)
         pictures = Pictures(fitted.extraction.features[rows], y, groups=copies.together[rows], marks=told)
@@ -136,8 +125,8 @@ class Outcome:
         records.write_refused(folder, [*images.refused, *self.fitted.extraction.refused])
         told, parts = self.probabilities, images.parts
         if self.fitted.folds is not None:
-            told, parts = told.copy(), np.where(np.arange(len(images)) < self._crossed.stop, "cv", parts)
-            told[self._crossed] = self.fitted.folds.probabilities
+            told, parts = told.copy(), np.where(np.arange(len(images)) < self.fitted.crossed.stop, "cv", parts)
+            told[self.fitted.crossed] = self.fitted.folds.probabilities
         cells = records.prediction_cells(told, classes)
         records.write_csv(
             folder / "predictions.csv",
@@ -145,93 +134,13 @@ class Outcome:
             ([images.names[i], parts[i], classes[images.labels[i]], *cells[i]] for i in range(len(images))),
         )
 
-    @cached_property
-    def _leaks(self) -> dict[str, Leak]:
-        """Of each part that was not fitted on: how many copy a picture that was, or nearly, and the score without them.
-
-        `same` counts those with the same content; there is no score where no picture is left (decision 0029).
-        """
-        parts, copies = self.images.parts, self.fitted.extraction.copies
-        found: dict[str, Leak] = {}
-        fitted = np.isin(parts, self.fitted_on())
-        for part in PARTS:
-            own = parts == part
-            leaked = own & np.isin(copies.together, copies.together[fitted])
-            if part in self.fitted_on() or not leaked.any():
-                continue
-            same = own & np.isin(copies.same, copies.same[fitted])
-            left = np.flatnonzero(own & ~leaked)
-            scored = score(self.images.labels[left], self.probabilities[left], self.images.classes) if len(left) else {}
-            without = {key: scored[key] for key in IN_SHORT} if scored else None
-            grouped = None if self.images.groups is None else True
-            found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without, grouped=grouped)
-        return found
-
-    def _told_leaks(self) -> list[str]:
-        """A note for each such part, with the accuracy without the copies."""
-        told, grouped = [], self.images.groups is not None
-        for part, leak in self._leaks.items():
-            without = leak.without
-            same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
-            alike = "copies of training pictures, or of their groups" if grouped else "copies of training pictures"
-            what = f"Of the pictures of {part} {leak.copies:,} are {alike}{same}"
-            if without is None:
-                told.append(f"{what}: no others are left, so accuracy there says nothing.")
-                continue
-            low, high = without["accuracy_low"], without["accuracy_high"]
-            told.append(
-                f"{what}; without them accuracy there is {without['accuracy']:.4f} "
-                f"(95% interval {low:.4f} to {high:.4f})."
-            )
-        return told
-
-    def _doubts(self) -> list[str]:
-        """One line on what the cheap part of an audit finds in the pictures, where it finds anything."""
-        copies, sketches, labels = self.fitted.extraction.copies, self.fitted.extraction.sketches, self.images.labels
-        clash, again = torn(copies.same, labels), int(repeated(copies.same).sum())
-        counts = [
-            (int(clash.sum()), "copies of each other in different classes"),
-            (again - int(clash.sum()), "copies of each other"),
-            (0 if sketches is None else int(sketches.plain.sum()), "of one colour"),
-            (0 if sketches is None else int(sketches.tiny.sum()), "too small to show anything"),
-        ]
-        said = [f"{n:,} {what}" for n, what in counts if n]
-        if not said:
-            return []
-        return [f"Among the pictures: {'; '.join(said)}. headstart audit shows them."]
-
-    @property
-    def _crossed(self) -> slice:
-        """The pictures that cross-validation judges: those of train and val, which come first."""
-        return slice(0, 0 if self.fitted.folds is None else len(self.fitted.folds.fold))
-
-    def _copies_in_folds(self) -> list[str]:
-        """A note on pictures that were kept in one fold, so that none was judged by what had learnt from its copy."""
-        n = 0 if self.fitted.folds is None else self.fitted.folds.copies
-        if not n:
-            return []
-        return [f"{alike(self.images)} ({plural(n, 'picture')}) were always judged together, in one fold."]
-
-    def _lone_classes(self) -> list[str]:
-        """A note on classes that cross-validation cannot name: one picture is never both learnt from and judged."""
-        sizes = self.images.class_counts(self._crossed)
-        alone = [self.images.classes[k] for k in np.flatnonzero(sizes == 1)]
-        if not alone:
-            return []
-        who, them = ("Class", "it") if len(alone) == 1 else ("Classes", "them")
-        has = "has one labelled picture" if len(alone) == 1 else "have one labelled picture each"
-        return [
-            f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it never learns from the "
-            "picture that it is tested on."
-        ]
-
     def _before(self) -> dict[str, PartScores]:
         """Scores before training: chance, that is the classes' shares of the training part for every picture."""
         train, k = self.parts["train"], len(self.images.classes)
         shares = np.bincount(self.images.labels[train], minlength=k) / rows_in(train)
         judged = {part: rows for part, rows in self.parts.items() if rows_in(rows)}
         if self.fitted.folds is not None:
-            judged["cv"] = self._crossed
+            judged["cv"] = self.fitted.crossed
         return {
             part: self._part(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)))
             for part, rows in judged.items()
@@ -245,7 +154,7 @@ class Outcome:
                 scored = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
                 found[part] = replace(scored, strangers=self._strangers(part))
         if self.fitted.folds is not None:
-            answers, labels = self.fitted.folds.probabilities, self.images.labels[self._crossed]
+            answers, labels = self.fitted.folds.probabilities, self.images.labels[self.fitted.crossed]
             crossed = self._scored(labels, answers, apply_temperature(self.fitted.folds.logits, 1.0))
             low, high = self._crossed_interval(answers)
             folds = len(np.unique(self.fitted.folds.fold))
@@ -254,14 +163,14 @@ class Outcome:
 
     def _strangers(self, part: str) -> float | None:
         """The share of strangers in a part that was not fitted on; None elsewhere, or where none can be told."""
-        if part in self.fitted_on():
+        if part in self.fitted.learned_parts:
             return None
         known = self.fitted.classifier.known(self.fitted.extraction.features[self.parts[part]])
         return None if known is None else float(np.mean(~known))
 
     def _crossed_interval(self, answers: NDArray[np.float64]) -> tuple[float, float]:
         """The interval of a cross-validated accuracy, of out-of-fold probabilities (n, k)."""
-        right = answers.argmax(axis=1) == self.images.labels[self._crossed]
+        right = answers.argmax(axis=1) == self.images.labels[self.fitted.crossed]
         return interval(right, len(self.images.classes))
 
     def _scored(
@@ -274,11 +183,6 @@ class Outcome:
     def _part(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PartScores:
         return from_json(PartScores, score(labels, probabilities, self.images.classes))
 
-    def fitted_on(self) -> list[str]:
-        """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
-        parts = ("train",) if self.fitted.record else ("train", "val")
-        return [part for part in parts if rows_in(self.parts[part])]
-
     def _training(self, record: TrainingRecord) -> dict[str, Any]:
         """The report, and what the same features and top scored before any block was changed."""
         if record.frozen is None:
@@ -287,9 +191,9 @@ class Outcome:
         scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
         if record.frozen_folds is not None:
             answers = apply_temperature(record.frozen_folds, 1.0)
-            scored["cv"] = score(self.images.labels[self._crossed], answers, classes)
+            scored["cv"] = score(self.images.labels[self.fitted.crossed], answers, classes)
             scored["cv"]["accuracy_low"], scored["cv"]["accuracy_high"] = self._crossed_interval(answers)
-        return {**record.report, "frozen": {part: {key: s[key] for key in IN_SHORT} for part, s in scored.items()}}
+        return {**record.report, "frozen": {part: in_short(s) for part, s in scored.items()}}
 
     def _about(self, name: str) -> AboutRun:
         source, recipe = self.fitted.classifier.source, self.fitted.recipe

@@ -193,7 +193,7 @@ def execute(
     outcome.write(folder)
     seen = fitted.extraction.contents[fitted.images.parts != "test"]
     bundle.save(fitted.classifier, folder / "bundle", seen, fitted.views.extractor)
-    fitted_on = outcome.fitted_on()
+    fitted_on = fitted.learned_parts
     learnt = np.isin(fitted.images.parts, fitted_on)
     nearest.write(fitted.images.take(learnt), fitted.extraction.contents[learnt], folder)
     peak_mb = round(machine.peak_memory_mb(), 1)  # measured when all was done that takes any

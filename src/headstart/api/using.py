@@ -15,8 +15,8 @@ from headstart.progress import Progress, silent
 if TYPE_CHECKING:
     from headstart.explaining.files import Explanations
     from headstart.exporting.execute import Exported
-    from headstart.inference import Predictions
     from headstart.naming import Named
+    from headstart.predictions import Predictions
     from headstart.serve.limits import Limits
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headstart.cluster.predict import Asked
-    from headstart.inference import Predictions
+    from headstart.predictions import Predictions
     from headstart.recipe import Recipe
 
 RUN = "A run folder or its bundle."
@@ -116,7 +116,7 @@ def predict(
 
     Example: `headstart predict runs/first holiday/ cat.jpg --topk 2 --out answers.csv`
     """
-    from headstart import api, inference
+    from headstart import api, predictions
     from headstart.cli import show
 
     if cluster is not None:
@@ -125,11 +125,11 @@ def predict(
         _predict_on(cluster, run, paths, out, Asked(topk, coverage, follow_links), strict)
         return
     if out is not None:
-        inference.check_predictions_out(Path(out), paths)
+        predictions.check_predictions_out(Path(out), paths)
     with progress_bar() as progress:
         found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
     if out is not None:
-        inference.write_predictions(found, Path(out), topk)
+        predictions.write_predictions(found, Path(out), topk)
         print(f"{plural(len(found.names), 'prediction')}: {out}")
     else:
         _print(found, topk)
@@ -173,7 +173,7 @@ def features(
 
     `headstart features s3://bucket/photos --cluster auto --out s3://bucket/features`
     """
-    from headstart import inference
+    from headstart import feature_files
     from headstart.api.idle import check_fit
     from headstart.cli import show
     from headstart.recipe import Recipe
@@ -206,7 +206,7 @@ def features(
         _features_on(cluster, recipe, out, labelled=labels)
         return
     with progress_bar() as progress:
-        extraction = inference.features(recipe, Path(out), progress, labelled=labels)
+        extraction = feature_files.features(recipe, Path(out), progress, labelled=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
     for note in extraction.notes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstart import inference
+from headstart import inference, predictions
 from headstart.bundle import folder_of, load_classifier
 from headstart.classifier import Classifier, Predictor
 from headstart.cluster.connect import connected
@@ -40,13 +40,13 @@ def predict(
     """
     asked = asked or Asked()
     classifier = load_classifier(run)
-    inference.check_coverage(classifier, asked.coverage)
+    predictions.check_coverage(classifier, asked.coverage)
     limits = inference.limits_of(classifier)
     images = load_unlabelled(list(pictures), limits=limits, follow_links=asked.follow_links)
     storage = shards_at(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)
-    notes = () if asked.coverage is None else inference.coverage_notes(classifier, asked.coverage)
+    notes = () if asked.coverage is None else predictions.coverage_notes(classifier, asked.coverage)
     manifest = replace(manifest, classes=classifier.classes, notes=notes)
     found = finished(storage, manifest)
     if found is None:

@@ -15,7 +15,7 @@ from headstart.classifier import Classifier
 from headstart.errors import UserError
 from headstart.explaining.nearest import TrainingPictures
 from headstart.images import Refusal
-from headstart.inference import check_coverage
+from headstart.predictions import check_coverage
 from headstart.serve import answers, bodies
 from headstart.serve.batches import Answer, Batches
 from headstart.serve.bodies import NotTaken, Sent

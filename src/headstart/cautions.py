@@ -1,0 +1,105 @@
+"""What a reader of a run's scores should know of its pictures: copies across parts, doubtful ones, lone classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from headstart.division import alike
+from headstart.features.copies import repeated
+from headstart.features.extraction import Extraction
+from headstart.fitted import Fitted
+from headstart.images.groups import Codes, torn
+from headstart.images.parts import PARTS
+from headstart.logits import Matrix
+from headstart.metrics import in_short, score
+from headstart.phrases import first_of, plural
+from headstart.schema.scores import Leak
+
+IN_EIGHT_BITS = (
+    "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says "
+    "about a picture can differ a little from predictions.csv."
+)
+
+
+def leaks(fitted: Fitted, probabilities: Matrix) -> dict[str, Leak]:
+    """Of each part that was not fitted on: how many copy a picture that was, or nearly, and the score without them.
+
+    `probabilities` (n, k) are the answers to all pictures; `same` counts those with the same content. There is no score
+    where no picture is left (decision 0029).
+    """
+    images, copies = fitted.images, fitted.extraction.copies
+    found: dict[str, Leak] = {}
+    learnt = np.isin(images.parts, fitted.learned_parts)
+    for part in PARTS:
+        own = images.parts == part
+        leaked = own & np.isin(copies.together, copies.together[learnt])
+        if part in fitted.learned_parts or not leaked.any():
+            continue
+        same = own & np.isin(copies.same, copies.same[learnt])
+        left = np.flatnonzero(own & ~leaked)
+        without = in_short(score(images.labels[left], probabilities[left], images.classes)) if len(left) else None
+        grouped = None if images.groups is None else True
+        found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without, grouped=grouped)
+    return found
+
+
+def told(fitted: Fitted, leaked: Mapping[str, Leak]) -> list[str]:
+    """All that there is to say, a sentence or two for each thing."""
+    return [
+        *(_leak(part, leak, grouped=fitted.images.groups is not None) for part, leak in leaked.items()),
+        *_copies_in_folds(fitted),
+        *_lone_classes(fitted),
+        *([IN_EIGHT_BITS] if fitted.recipe.engine.precision == "int8" else []),
+        *_doubts(fitted.extraction, fitted.images.labels),
+    ]
+
+
+def _leak(part: str, leak: Leak, *, grouped: bool) -> str:
+    """How many of a part are copies, and the accuracy without them."""
+    same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
+    copied = "copies of training pictures, or of their groups" if grouped else "copies of training pictures"
+    what = f"Of the pictures of {part} {leak.copies:,} are {copied}{same}"
+    if leak.without is None:
+        return f"{what}: no others are left, so accuracy there says nothing."
+    low, high = leak.without["accuracy_low"], leak.without["accuracy_high"]
+    return (
+        f"{what}; without them accuracy there is {leak.without['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})."
+    )
+
+
+def _copies_in_folds(fitted: Fitted) -> list[str]:
+    """A note on pictures that were kept in one fold, so that none was judged by what had learnt from its copy."""
+    n = 0 if fitted.folds is None else fitted.folds.copies
+    if not n:
+        return []
+    return [f"{alike(fitted.images)} ({plural(n, 'picture')}) were always judged together, in one fold."]
+
+
+def _lone_classes(fitted: Fitted) -> list[str]:
+    """A note on classes that cross-validation cannot name: one picture is never both learnt from and judged."""
+    classes = fitted.images.classes
+    alone = [classes[k] for k in np.flatnonzero(fitted.images.class_counts(fitted.crossed) == 1)]
+    if not alone:
+        return []
+    who, them = ("Class", "it") if len(alone) == 1 else ("Classes", "them")
+    has = "has one labelled picture" if len(alone) == 1 else "have one labelled picture each"
+    return [
+        f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it never learns from the "
+        "picture that it is tested on."
+    ]
+
+
+def _doubts(extraction: Extraction, labels: Codes) -> list[str]:
+    """One line on what the cheap part of an audit finds in the pictures, where it finds anything."""
+    copies, sketches = extraction.copies, extraction.sketches
+    clash, again = torn(copies.same, labels), int(repeated(copies.same).sum())
+    counts = [
+        (int(clash.sum()), "copies of each other in different classes"),
+        (again - int(clash.sum()), "copies of each other"),
+        (0 if sketches is None else int(sketches.plain.sum()), "of one colour"),
+        (0 if sketches is None else int(sketches.tiny.sum()), "too small to show anything"),
+    ]
+    said = [f"{n:,} {what}" for n, what in counts if n]
+    return [f"Among the pictures: {'; '.join(said)}. headstart audit shows them."] if said else []
