@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from headstart.errors import DataError
+from headstart import fit, predict
+from headstart.errors import DataError, UserError
 from headstart.images import load
 
 Wrote = Callable[..., Path]
@@ -93,3 +94,20 @@ def test_the_same_holds_for_a_table_without_labels_and_a_run_predicts_it(table: 
     made.write_text("image\nx1\nx2\n")
     images = load(made, labelled=False)
     assert images.names == ("x1", "x2") and images.read(1).shape == (4, 4, 3)
+
+
+def test_a_run_answers_a_table_alone_under_the_names_that_the_table_has(table: Wrote, tmp_path: Path) -> None:
+    """As a competition asks for: an answer for each id. Among other paths a table is no picture, as in `photos/*`."""
+    files = [f"photos/{name}.png" for name in ("x1", "x2", "x3", "x4")]
+    run = fit("digits", method="pixels", head="prototype", limit=50, store=False, out=tmp_path / "run").folder
+    made = table(["x1", "x2", "x3", "x4"], files)
+    made.write_text("id_code\nx1\nx2\nx3\nx4\n")
+    found = predict(run, made, image_column="id_code")
+    assert found.names == ("x1", "x2", "x3", "x4") and found.notes[0].startswith("No picture is where the table says")
+    assert predict(run, [str(made)], image_column="id_code").names == found.names
+    with pytest.raises(DataError, match=r"no column 'image'.*Is it 'id_code'"):
+        predict(run, made)
+    among = predict(run, [made, tmp_path / files[0]])
+    assert len(among.names) == 1 and [each.reason for each in among.refused] == ["not-an-image"]
+    with pytest.raises(UserError, match="is not a table, so it has no columns: leave `image_column` out"):
+        predict(run, tmp_path / files[0], image_column="id_code")

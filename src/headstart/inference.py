@@ -31,13 +31,14 @@ def predict(
     settings: Settings | None = None,
     progress: Progress = silent,
     *,
-    follow_links: bool = False,
     coverage: float | None = None,
+    **reading: Unpack[Reading],
 ) -> Predictions:
     """Predict the class of picture files and of all pictures in folders, or of pictures in memory.
 
-    `pictures` are paths, PIL pictures, encoded bytes or arrays, several of them or one path or picture. With
-    `coverage`, a share such as 0.9, each gets a set of classes that holds the true one with that chance at least.
+    `pictures` are paths, PIL pictures, encoded bytes or arrays, several of them or one path or picture, or a table.
+    `reading` is how to read them, as `images.load` takes it. With `coverage`, a share such as 0.9, each gets a set of
+    classes that holds the true one with that chance at least.
 
     Raises UserError for a coverage that is none, or where the classifier has no out-of-fold answers to make sets from,
     BundleError for a broken run, DataError when no picture can be used or, if `settings.strict`, at the first
@@ -46,7 +47,7 @@ def predict(
     classifier = load_classifier(run)
     check_coverage(classifier, coverage)
     strict = settings is not None and settings.strict
-    images = load_unlabelled(pictures, limits=limits_of(classifier), follow_links=follow_links, strict=strict)
+    images = load_unlabelled(pictures, limits=limits_of(classifier), strict=strict, **reading)
     with Predictor(classifier, settings) as predictor:
         return predicted(predictor, images, coverage, progress)
 
@@ -59,7 +60,8 @@ def predicted(
     probabilities, extraction = predictor.predict_proba(images, progress)
     names = tuple(images.names[i] for i in extraction.kept)
     refused = (*images.refused, *extraction.refused)
-    found = Predictions(names, probabilities, classifier.classes, refused, classifier.known(extraction.features))
+    known_ones = classifier.known(extraction.features)
+    found = Predictions(names, probabilities, classifier.classes, refused, known_ones, notes=images.notes)
     return found if coverage is None else with_sets(found, classifier, coverage)
 
 

@@ -26,15 +26,16 @@ def predict(
     *,
     strict: bool = False,
     follow_links: bool = False,
+    image_column: str | None = None,
     coverage: float | None = None,
     progress: Progress = silent,
 ) -> Predictions:
     """The classes of pictures by a finished run: paths of files and folders, PIL pictures, encoded bytes or arrays.
 
-    A single path or picture is one too. With `strict`, DataError at the first picture that cannot be used; else those
-    are in `refused`. `known` of what it returns is False of pictures of none of the classes; with `coverage`, such as
-    0.9, `sets` are the classes that hold the true one with that chance at least. For many calls, `load_classifier` and
-    `Predictor` keep everything open.
+    A single path or picture is one too, and a table stands for the pictures in its `image_column`. With `strict`,
+    DataError at the first picture that cannot be used; else those are in `refused`. `known` of what it returns is False
+    of pictures of none of the classes; with `coverage`, such as 0.9, `sets` are the classes that hold the true one with
+    that chance at least. For many calls, `load_classifier` and `Predictor` keep everything open.
 
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
@@ -53,8 +54,9 @@ def predict(
         pictures,
         Settings(features_dir(), strict=strict),
         progress,
-        follow_links=follow_links,
         coverage=coverage,
+        follow_links=follow_links,
+        image_column=image_column,
     )
 
 
@@ -67,6 +69,7 @@ def explain(
     check: bool = False,
     nearest: int = 3,
     follow_links: bool = False,
+    image_column: str | None = None,
     progress: Progress = silent,
 ) -> Explanations:
     """Show which parts of pictures speak for the class they are given, and the nearest training pictures.
@@ -86,10 +89,11 @@ def explain(
     ('0', 'cam')
     """
     from headstart.explaining import files
+    from headstart.images.options import Reading
 
     check_whole(0, nearest=nearest)
     check_flags(check=check, follow_links=follow_links)
-    asked = files.Asked(method, check, nearest, follow_links)
+    asked = files.Asked(method, check, nearest, Reading(follow_links=follow_links, image_column=image_column))
     return files.explain(expanded(run), pictures, expanded(out), asked, Settings(features_dir()), progress)
 
 
@@ -175,6 +179,7 @@ def classify(
     engine: str = "auto",
     device: str = "auto",
     follow_links: bool = False,
+    image_column: str | None = None,
     progress: Progress = silent,
 ) -> Named:
     """What pictures show, among the 1,000 classes of ImageNet; nothing is trained.
@@ -189,7 +194,8 @@ def classify(
     from headstart import naming
 
     network = naming.Network(str(backbone), str(weights), engine, device)
-    return naming.classify(pictures, network, Settings(features_dir()), progress, follow_links=follow_links)
+    settings = Settings(features_dir())
+    return naming.classify(pictures, network, settings, progress, follow_links=follow_links, image_column=image_column)
 
 
 def serve(

@@ -38,18 +38,15 @@ FollowLinks = Annotated[
     bool,
     typer.Option("--follow-links", help="Follow links that point outside the folder. By default, they are refused."),
 ]
-ImageColumn = Annotated[
-    str | None, typer.Option(help="If DATA is a table: the column with the pictures, by default `image`.")
-]
-LabelColumn = Annotated[
-    str | None, typer.Option(help="If DATA is a table: the column with the labels, by default `label`.")
-]
+PICTURES = "Picture files, folders or zips of pictures, or a table of pictures."
+ImageColumn = Annotated[str | None, typer.Option(help="For a table: the column with the pictures, by default `image`.")]
+LabelColumn = Annotated[str | None, typer.Option(help="For a table: the column with the labels, by default `label`.")]
 SplitColumn = Annotated[
-    str | None, typer.Option(help="If DATA is a table: the column with train, val or test, by default `split`.")
+    str | None, typer.Option(help="For a table: the column with train, val or test, by default `split`.")
 ]
 GroupColumn = Annotated[
     str | None,
-    typer.Option(help="If DATA is a table: the column that says which pictures belong together, by default `group`."),
+    typer.Option(help="For a table: the column that says which pictures belong together, by default `group`."),
 ]
 Cluster = Annotated[
     str | None,

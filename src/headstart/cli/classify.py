@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.arguments import Device, Engine, FollowLinks, Strict
+from headstart.cli.arguments import PICTURES, Device, Engine, FollowLinks, ImageColumn, Strict
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def classify(
-    images: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
+    images: Annotated[list[str], typer.Argument(help=PICTURES)],
     backbone: Annotated[
         str,
         typer.Option(
@@ -34,6 +34,7 @@ def classify(
     device: Device = "auto",
     strict: Strict = False,
     follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,6 +69,7 @@ def classify(
             engine=engine,
             device=device,
             follow_links=follow_links,
+            image_column=image_column,
             progress=progress,
         )
     if out is not None:

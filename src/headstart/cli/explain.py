@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli import terminal
-from headstart.cli.arguments import FollowLinks, Strict
+from headstart.cli.arguments import PICTURES, FollowLinks, ImageColumn, Strict
 from headstart.cli.classify import short
 from headstart.cli.flags import flagged
 from headstart.cli.progress import progress_bar
@@ -22,7 +22,7 @@ def explain(
     run: Annotated[
         Path, typer.Argument(help="A run folder, or a bundle (then you get maps without similar training pictures).")
     ],
-    images: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
+    images: Annotated[list[str], typer.Argument(help=PICTURES)],
     out: Annotated[Path, typer.Option(help="The output folder, for index.html, maps/ and explanations.json.")],
     method: Annotated[
         str,
@@ -41,6 +41,7 @@ def explain(
     ] = 3,
     strict: Strict = False,
     follow_links: FollowLinks = False,
+    image_column: ImageColumn = None,
 ) -> None:
     """Explain predictions: which parts of a picture support its class, and the most similar training pictures.
 
@@ -60,6 +61,7 @@ def explain(
             check=check,
             nearest=nearest,
             follow_links=follow_links,
+            image_column=image_column,
             progress=progress,
         )
     _print(found, check)

@@ -90,7 +90,7 @@ def _strangers(share: float | None) -> str:
 
 def predict(
     run: Annotated[Path, typer.Argument(help=RUN)],
-    paths: Annotated[list[str], typer.Argument(help="Picture files, or folders and zips of pictures.")],
+    paths: Annotated[list[str], typer.Argument(help=arguments.PICTURES)],
     topk: Annotated[int, typer.Option(min=1, help="How many classes to name per picture.")] = 1,
     strict: arguments.Strict = False,
     coverage: Annotated[
@@ -100,6 +100,7 @@ def predict(
         ),
     ] = None,
     follow_links: arguments.FollowLinks = False,
+    image_column: arguments.ImageColumn = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -121,13 +122,22 @@ def predict(
 
     if cluster is not None:
         from headstart.cluster.predict import Asked
+        from headstart.images.options import Reading
 
-        _predict_on(cluster, run, paths, out, Asked(topk, coverage, follow_links), strict)
+        reading = Reading(follow_links=follow_links, image_column=image_column)
+        _predict_on(cluster, run, paths, out, Asked(topk, coverage, reading), strict)
         return
     if out is not None:
         predictions.check_predictions_out(Path(out), paths)
     with progress_bar() as progress:
-        found = api.predict(run, paths, follow_links=follow_links, coverage=coverage, progress=progress)
+        found = api.predict(
+            run,
+            paths,
+            follow_links=follow_links,
+            image_column=image_column,
+            coverage=coverage,
+            progress=progress,
+        )
     if out is not None:
         predictions.write_predictions(found, Path(out), topk)
         print(f"{plural(len(found.names), 'prediction')}: {out}")

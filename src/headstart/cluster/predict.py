@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart import inference, predictions
@@ -17,6 +17,7 @@ from headstart.errors import DataError
 from headstart.exported import NAME as EXPORT
 from headstart.features.extract import Settings
 from headstart.images import ImageSet, Refusal, load_unlabelled
+from headstart.images.options import Reading
 from headstart.manifest import NAME as MANIFEST
 from headstart.progress import Progress, silent
 
@@ -27,7 +28,7 @@ class Asked:
 
     topk: int = 1
     coverage: float | None = None
-    follow_links: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 def predict(
@@ -42,12 +43,12 @@ def predict(
     classifier = load_classifier(run)
     predictions.check_coverage(classifier, asked.coverage)
     limits = inference.limits_of(classifier)
-    images = load_unlabelled(list(pictures), limits=limits, follow_links=asked.follow_links)
+    images = load_unlabelled(list(pictures), limits=limits, **asked.reading)
     storage = shards_at(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)
     notes = () if asked.coverage is None else predictions.coverage_notes(classifier, asked.coverage)
-    manifest = replace(manifest, classes=classifier.classes, notes=notes)
+    manifest = replace(manifest, classes=classifier.classes, notes=(*images.notes, *notes))
     found = finished(storage, manifest)
     if found is None:
         gpus = classifier.source.engine.device == "cuda"

@@ -8,7 +8,7 @@ OUT/index.html          the contact sheet; index-2.html and on where there are m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from headstart.explaining.sheet import Card, write_sheet
 from headstart.features.extract import Settings
 from headstart.features.extraction import Extraction
 from headstart.images import ImageSet, Limits, Refusal, decode, load_unlabelled
+from headstart.images.options import Reading
 from headstart.images.ranges import White
 from headstart.progress import Progress, silent
 from headstart.report.examples import SIDE
@@ -54,7 +55,7 @@ class Asked:
     method: str = "auto"
     check: bool = False
     nearest: int = 3
-    follow_links: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 def explain(
@@ -66,7 +67,7 @@ def explain(
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
         limits = Limits(white=White(*classifier.source.preprocess.white))
-        images = load_unlabelled(pictures, limits=limits, follow_links=asked.follow_links)
+        images = load_unlabelled(pictures, limits=limits, **asked.reading)
         probabilities, extraction = classifier.predict_proba(images, settings, progress)
         known, notes = _known(run, classifier, settings, progress) if asked.nearest else (None, [])
         nearest, alike = _nearest(known, extraction, asked.nearest), classifier.known(extraction.features)

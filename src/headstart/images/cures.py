@@ -27,7 +27,7 @@ def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
             else f"{links:,} links lead out of the folder and are not followed; follow_links=True follows them."
         )
     if tables := sum(r.name.lower().endswith(TABLES) for r in listed):
-        said.append(f"{tables:,} of them {'is a table' if tables == 1 else 'are tables'}, which fit and evaluate take.")
+        said.append(f"{tables:,} of them {'is a table' if tables == 1 else 'are tables'}; a table is read where it is given alone.")
     for name, cure in READERS.items():
         count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)
         if count:

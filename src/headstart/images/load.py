@@ -17,6 +17,7 @@ from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.images.imageset import ImageSet
 from headstart.images.options import COLUMNS, LoadOptions, Reading
 from headstart.images.sources import SOURCES, builtin
+from headstart.images.sources.table import is_table
 from headstart.paths import expanded
 from headstart.phrases import first_of
 from headstart.progress import Progress
@@ -53,16 +54,18 @@ def load(
 
 
 def load_unlabelled(
-    pictures: Any, *, limits: Limits = DEFAULT_LIMITS, follow_links: bool = False, strict: bool = False
+    pictures: Any, *, limits: Limits = DEFAULT_LIMITS, strict: bool = False, **reading: Unpack[Reading]
 ) -> ImageSet:
     """Pictures to be named: paths of files and folders, PIL pictures, encoded bytes or arrays, several of them or one.
 
-    An array (h,w) or (h,w,3|4) is one picture.
+    An array (h,w) or (h,w,3|4) is one picture. A table, alone, stands for the pictures that its column of images names.
 
     Raises DataError where none is found and, if `strict`, at the first that is refused.
     """
     pictures = _several(pictures)
-    images = load(pictures, labelled=False, limits=limits, follow_links=follow_links)
+    alone = pictures[0] if isinstance(pictures, list | tuple) and len(pictures) == 1 else None
+    named = isinstance(alone, str | os.PathLike) and not is_address(alone) and is_table(os.fspath(alone))
+    images = load(alone if named else pictures, labelled=False, limits=limits, **reading)
     if strict and images.refused:
         raise images.refused[0].error()
     if not len(images):

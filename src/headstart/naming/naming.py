@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from headstart.errors import Offline, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Refusal, load_unlabelled
+from headstart.images.options import Reading
 from headstart.logits import apply_temperature
 from headstart.naming.classes import COUNT, ids_in
 from headstart.progress import Progress, silent
@@ -86,17 +87,18 @@ def classify(
     network: Network,
     settings: Settings | None = None,
     progress: Progress = silent,
-    *,
-    follow_links: bool = False,
+    **reading: Unpack[Reading],
 ) -> Named:
-    """Name what picture files, and all pictures in folders, show among ImageNet's 1,000 classes.
+    """Name what picture files, and all pictures in folders or of a table, show among ImageNet's 1,000 classes.
+
+    `reading` is how to read them, as `images.load` takes it.
 
     Raises UserError when the network tells no such classes apart, DataError when no picture can be used or, if
     `settings.strict`, at the first refused one.
     """
     source = named_by(network)
     strict = settings is not None and settings.strict
-    images = load_unlabelled(pictures, follow_links=follow_links, strict=strict)
+    images = load_unlabelled(pictures, strict=strict, **reading)
     extraction = extract(images, source, settings, progress)
     if extraction.features.shape[1] != COUNT:
         raise UserError(f"{network.name} {_gives(extraction.features.shape[1])}; {TRY}.")
@@ -104,7 +106,7 @@ def classify(
     kept = images.take(extraction.kept)
     probabilities = apply_temperature(extraction.features.astype(np.float64), 1.0)
     refused = (*images.refused, *extraction.refused)
-    notes = (*source.backbone.notes, *extraction.notes)
+    notes = (*images.notes, *source.backbone.notes, *extraction.notes)
     return Named(source.backbone.name, kept, probabilities, ids_in(kept.names), refused, notes)
 
 
