@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from headstart.phrases import plural
+
 if TYPE_CHECKING:
     from headstart.images.imageset import Refusal
 
@@ -27,7 +29,9 @@ def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
             else f"{links:,} links lead out of the folder and are not followed; follow_links=True follows them."
         )
     if tables := sum(r.name.lower().endswith(TABLES) for r in listed):
-        said.append(f"{tables:,} of them {'is a table' if tables == 1 else 'are tables'}; a table is read where it is given alone.")
+        said.append(
+            f"{plural(tables, 'file is a table', 'files are tables')}: a table is read only when it is given alone."
+        )
     for name, cure in READERS.items():
         count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)
         if count:
