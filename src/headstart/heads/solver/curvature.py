@@ -25,6 +25,7 @@ FIRST_LIFE = 8  # iterations before the blocks are built anew, doubled each time
 FULL = 2048  # up to so many features the blocks see all of them, above a sketch
 SKETCH = 512
 MOST = 2 * 10**7  # largest set of blocks, in numbers; above, all classes share one
+BLOCK_SPEED = 16  # times as many operations a second in a block's products as in those of a step
 DEAR = 60  # passes over the rows; where blocks of their own cost more, all classes share one, and steps are cheap
 
 
@@ -59,9 +60,12 @@ class Curvature:
             self.penalty, self.pairs, self.precondition, self.life = penalty, [], None, FIRST_LIFE
 
     def prepare(self, rows: Rows, weights: Matrix, P: Matrix) -> None:
-        """Before a step at probabilities P (n, k): build the blocks if there are none or they are old."""
-        if not self.blocks or self.age >= self.life:
-            self.life = 2 * self.life if self.age >= self.life else self.life
+        """Before a step at probabilities P (n, k): build the blocks if there are none or they are old.
+
+        They are old after `life` steps, or where they are dear after as many as cost what new blocks do.
+        """
+        if not self.blocks or self.age >= max(self.life, block_passes(rows, self.sketch) / BLOCK_SPEED):
+            self.life = self.life if not self.blocks else 2 * self.life
             self.blocks, self.precondition, self.age = class_blocks(rows, weights, P, self.sketch), None, 0
         if self.precondition is None:
             self.precondition = inverse(self.preconditioning(), self.penalty, self.sketch)
@@ -117,13 +121,18 @@ class Block:
 
 def class_blocks(rows: Rows, weights: Matrix, P: Matrix, sketch: Matrix | None) -> list[Block]:
     """One block for each class at probabilities P (n, k); one for all when there are two or they cost too much."""
-    n, k = P.shape
+    k = P.shape[1]
     q = rows.width if sketch is None else sketch.shape[1]
-    passes = q * (q / 3 + min(n, _sampled(q))) / (4 * n)  # products and a factor of each block, against a step's
-    if k == 2 or k * q * q > MOST or passes > DEAR:
+    if k == 2 or k * q * q > MOST or block_passes(rows, sketch) > DEAR:
         return [_block(rows, weights * (1.0 - np.einsum("nk,nk->n", P, P)) / (k - 1), sketch)]
     spread = k / (k - 1) * weights[:, None] * P * (1.0 - P)
     return map_all(lambda c: _block(rows, spread[:, c], sketch), range(k), threads=k * q * q >= SMALL)
+
+
+def block_passes(rows: Rows, sketch: Matrix | None) -> float:
+    """The operations of a block, its products and its factor, as a multiple of those of a step for one class."""
+    n, q = len(rows), rows.width if sketch is None else sketch.shape[1]
+    return q * (q / 3 + min(n, _sampled(q))) / (4 * n)
 
 
 def inverse(blocks: list[Block], penalty: float, sketch: Matrix | None) -> Operator:
@@ -141,6 +150,7 @@ def inverse(blocks: list[Block], penalty: float, sketch: Matrix | None) -> Opera
 
 def _block(rows: Rows, spread: Matrix, sketch: Matrix | None) -> Block:
     Z, mass = _weighted_sample(rows, spread, sketch)
+    Z = Z.astype(np.float32, copy=False)  # exact enough for a preconditioner
     inner = Z if sketch is None else Z @ sketch.astype(Z.dtype)
     q = inner.shape[1]
     A = np.empty((q + 1, q + 1), dtype=Z.dtype)

@@ -30,6 +30,9 @@ class Streamed:
     parts: Sequence[Features]
     scaler: Scaler
 
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
     @property
     def width(self) -> int:
         """Number of columns d."""

@@ -16,6 +16,7 @@ Matrix = NDArray[np.float64]
 class Rows(Protocol):
     """A matrix Z (n, d) that is used only through these products."""
 
+    def __len__(self) -> int: ...
     @property
     def width(self) -> int: ...  # noqa: D102
     def times(self, W: Matrix) -> Matrix: ...  # noqa: D102
@@ -29,6 +30,9 @@ class Dense:
 
     Z: NDArray[Any]
     block: int = BLOCK
+
+    def __len__(self) -> int:
+        return len(self.Z)
 
     @property
     def width(self) -> int:
