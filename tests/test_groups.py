@@ -23,6 +23,7 @@ from headstart.images.options import Reading
 from headstart.preprocess import Preprocess
 from headstart.recipe import DataRecipe
 from headstart.report.headline import headline
+from headstart.statistics import share_interval, wilson, worth
 
 Made = Callable[..., Path]
 
@@ -213,3 +214,46 @@ def as_parquet(table: Path) -> Path:
 
     parquet.write_table(csv.read_csv(table), table.with_suffix(".parquet"))
     return table.with_suffix(".parquet")
+
+
+def test_an_interval_counts_patients_where_their_pictures_go_right_or_wrong_together() -> None:
+    """Thirty patients of eight pictures each, all alike: as wide as of thirty pictures, and more."""
+    patients = np.repeat(np.arange(30), 8)
+    right = patients < 20
+    low, high = share_interval(right, patients)
+    assert low < wilson(20, 30)[0] and high > wilson(20, 30)[1]
+    assert share_interval(right, None) == share_interval(right, np.arange(240)) == wilson(160, 240)
+    assert share_interval(right, np.zeros(240, np.int64)) == wilson(2 / 3, 1)
+    assert worth(np.ones(240, np.bool_), patients) < 30  # all right: so many patients
+    assert worth(right, np.arange(240) // 2 * 2) < 240 and worth(np.zeros(0, np.bool_), np.zeros(0, np.int64)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("groups", "size"), [(30, 8), (100, 3), (100, 10)])
+@pytest.mark.parametrize("alike", [0.0, 0.3, 0.7])
+def test_such_an_interval_holds_the_truth(groups: int, size: int, alike: float) -> None:
+    """In 1,500 draws with nine of ten right, pictures of a group as like each other as a hidden normal number says."""
+    rng, number = np.random.default_rng(0), np.repeat(np.arange(groups), size)
+    held = 0
+    for _ in range(1500):
+        hidden = np.sqrt(alike) * rng.standard_normal(groups)[number]
+        hidden += np.sqrt(1 - alike) * rng.standard_normal(len(number))
+        low, high = share_interval(hidden < 1.2815515655446004, number)
+        held += low <= 0.9 <= high
+    assert 0.92 <= held / 1500 <= 0.985
+
+
+def test_a_run_and_evaluate_say_the_interval_of_patients(table: Made, tmp_path: Path) -> None:
+    """Half of the pictures show the other class, a patient at a time; the test part is ten patients of twelve."""
+    path = table(lambda i: f"patient {i // 12}", n=240, extra=lambda i: "test" if i >= 120 else "train")
+    lines = path.read_text().splitlines()
+    flipped = [line.replace(",a,", ",x,").replace(",b,", ",a,").replace(",x,", ",b,") for line in lines]
+    mixed = [lines[0], *(flipped[1 + i] if i >= 120 and i // 12 % 3 == 0 else lines[1 + i] for i in range(240))]
+    path.write_text("\n".join(mixed) + "\n")
+    run = headstart.fit(path, method="pixels", head="prototype", store=False, out=tmp_path / "run")
+    test = run.scores["after"]["test"]
+    low, high = wilson(test["correct"], test["n"])
+    assert 0.5 < test["accuracy"] < 0.8 and test["accuracy_low"] < low - 0.1 and test["accuracy_high"] > high + 0.1
+    assert any(note.startswith("The 120 pictures judged are of 10 groups.") for note in run.scores["notes"])
+    again = headstart.evaluate(run.folder, path)
+    assert (again["accuracy_low"], again["accuracy_high"]) == (test["accuracy_low"], test["accuracy_high"])

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from headstart.logits import apply_temperature, fit_temperature
-from headstart.metrics import METRICS, brier, confusion, counts_of, ece, ece_null_mean, log_loss, roc_auc, score, wilson
+from headstart.metrics import METRICS, brier, confusion, counts_of, ece, ece_null_mean, log_loss, roc_auc, score
+from headstart.statistics import wilson
 
 
 def sample(n: int, k: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -39,7 +39,8 @@ def leaks(fitted: Fitted, probabilities: Matrix) -> dict[str, Leak]:
             continue
         same = own & np.isin(copies.same, copies.same[learnt])
         left = np.flatnonzero(own & ~leaked)
-        without = in_short(score(images.labels[left], probabilities[left], images.classes)) if len(left) else None
+        scored = (images.labels[left], probabilities[left], images.classes, copies.together[left])
+        without = in_short(score(*scored)) if len(left) else None
         grouped = None if images.groups is None else True
         found[part] = Leak(copies=int(leaked.sum()), same=int(same.sum()), without=without, grouped=grouped)
     return found
@@ -49,6 +50,7 @@ def told(fitted: Fitted, leaked: Mapping[str, Leak]) -> list[str]:
     """All that there is to say, a sentence or two for each thing."""
     return [
         *(_leak(part, leak, grouped=fitted.images.groups is not None) for part, leak in leaked.items()),
+        *_groups(fitted),
         *_copies_in_folds(fitted),
         *_lone_classes(fitted),
         *([IN_EIGHT_BITS] if fitted.recipe.engine.precision == "int8" else []),
@@ -67,6 +69,21 @@ def _leak(part: str, leak: Leak, *, grouped: bool) -> str:
     return (
         f"{what}; without them accuracy there is {leak.without['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})."
     )
+
+
+def _groups(fitted: Fitted) -> list[str]:
+    """A note on what the groups that the data give mean for the intervals."""
+    images = fitted.images
+    if images.groups is None:
+        return []
+    judged = np.flatnonzero(images.parts == "test") if fitted.folds is None else np.arange(fitted.crossed.stop)
+    n, groups = len(judged), len(np.unique(fitted.extraction.copies.together[judged]))
+    if groups == n:
+        return []
+    return [
+        f"The {plural(n, 'picture')} judged are of {plural(groups, 'group')}. Pictures of a group often go right or "
+        "wrong together; the intervals of accuracy allow for that."
+    ]
 
 
 def _copies_in_folds(fitted: Fitted) -> list[str]:

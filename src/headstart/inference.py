@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -22,7 +22,7 @@ from headstart.metrics import score
 from headstart.phrases import percent
 from headstart.predictions import Predictions, check_coverage, with_sets
 from headstart.progress import Progress, silent
-from headstart.seen import Digests, known
+from headstart.seen import known
 
 
 def predict(
@@ -96,12 +96,14 @@ def evaluate(
         )
     probabilities, extraction = classifier.predict_proba(images, settings, progress)
     labels = translation[images.labels[extraction.kept]]
-    found = score(labels, probabilities, classifier.classes)
+    together = extraction.copies.together
+    found = score(labels, probabilities, classifier.classes, together)
     refused = [*images.refused, *extraction.refused]
     told = {"data": data, "part": part, **found}
     strangers = classifier.known(extraction.features)
     told["strangers"] = None if strangers is None else float(np.mean(~strangers))
-    told |= _recognised(load_seen(run), extraction.contents, labels, probabilities, classifier.classes)
+    new = ~known(extraction.contents, seen) if (seen := load_seen(run)) is not None else None
+    told |= _recognised(new, lambda rows: score(labels[rows], probabilities[rows], classifier.classes, together[rows]))
     return told | {
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
         "notes": [*images.notes, *list_cures(refused), *extraction.notes, *seen_notes(told)],
@@ -113,21 +115,14 @@ def limits_of(classifier: Classifier) -> Limits:
     return Limits(white=White(*classifier.source.preprocess.white))
 
 
-def _recognised(
-    seen: Digests | None,
-    contents: Digests,
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    classes: Sequence[str],
-) -> dict[str, Any]:
-    """`seen`, how many of m pictures are among those seen in fitting, and `unseen`, the scores of the others."""
-    if seen is None:
+def _recognised(new: NDArray[np.bool_] | None, scored: Callable[[NDArray[np.bool_]], dict[str, Any]]) -> dict[str, Any]:
+    """`seen`, how many of m pictures were seen in fitting, and `unseen`, the scores of the others, which are `new`."""
+    if new is None:
         return {"seen": None}
-    new = ~known(contents, seen)
     count = int((~new).sum())
     if not count:
         return {"seen": 0}
-    return {"seen": count, "unseen": score(labels[new], probabilities[new], classes) if new.any() else None}
+    return {"seen": count, "unseen": scored(new) if new.any() else None}
 
 
 def seen_notes(told: Mapping[str, Any]) -> list[str]:

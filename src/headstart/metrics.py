@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.statistics import wilson
+from headstart.statistics import share_interval
 
 Labels = NDArray[np.int64]
 Matrix = NDArray[np.float64]
@@ -146,10 +146,11 @@ METRICS: dict[str, Callable[[Labels, Matrix], float | None]] = {
 }
 
 
-def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
+def score(y: Labels, proba: Matrix, classes: Sequence[Any], groups: Labels | None = None) -> dict[str, Any]:
     """Every figure of `METRICS`, the count and Wilson interval, per class and confusion; JSON-able.
 
-    Classes that do not occur in y count nowhere but in the tables.  Raises ValueError for no rows or wrong shapes.
+    Rows of a group (n,) count in the interval as what they are `worth`. Classes that do not occur in y count nowhere
+    but in the tables.  Raises ValueError for no rows or wrong shapes.
     """
     y, proba = np.asarray(y, dtype=np.int64), np.asarray(proba, dtype=np.float64)
     if len(y) == 0 or proba.shape != (len(y), len(classes)):
@@ -159,7 +160,7 @@ def score(y: Labels, proba: Matrix, classes: Sequence[Any]) -> dict[str, Any]:
         )
     predicted = proba.argmax(axis=1)
     correct = int((predicted == y).sum())
-    low, high = wilson(correct, len(y))
+    low, high = share_interval(predicted == y, groups)
     return {
         "n": len(y),
         "correct": correct,

@@ -141,21 +141,18 @@ class Outcome:
         judged = {part: rows for part, rows in self.parts.items() if rows_in(rows)}
         if self.fitted.folds is not None:
             judged["cv"] = self.fitted.crossed
-        return {
-            part: self._part(self.images.labels[rows], np.tile(shares, (rows_in(rows), 1)))
-            for part, rows in judged.items()
-        }
+        return {part: self._part(rows, np.tile(shares, (rows_in(rows), 1))) for part, rows in judged.items()}
 
     def _after(self) -> dict[str, PartScores]:
         """Scores with calibrated probabilities; log loss and ECE also without the temperature."""
         found, plain = {}, apply_temperature(self.logits, 1.0)
         for part, rows in self.parts.items():
             if rows_in(rows):
-                scored = self._scored(self.images.labels[rows], self.probabilities[rows], plain[rows])
+                scored = self._scored(rows, self.probabilities[rows], plain[rows])
                 found[part] = replace(scored, strangers=self._strangers(part))
         if self.fitted.folds is not None:
-            answers, labels = self.fitted.folds.probabilities, self.images.labels[self.fitted.crossed]
-            crossed = self._scored(labels, answers, apply_temperature(self.fitted.folds.logits, 1.0))
+            answers = self.fitted.folds.probabilities
+            crossed = self._scored(self.fitted.crossed, answers, apply_temperature(self.fitted.folds.logits, 1.0))
             low, high = self._crossed_interval(answers)
             folds = len(np.unique(self.fitted.folds.fold))
             found["cv"] = replace(crossed, accuracy_low=low, accuracy_high=high, folds=folds)
@@ -171,27 +168,30 @@ class Outcome:
     def _crossed_interval(self, answers: NDArray[np.float64]) -> tuple[float, float]:
         """The interval of a cross-validated accuracy, of out-of-fold probabilities (n, k)."""
         right = answers.argmax(axis=1) == self.images.labels[self.fitted.crossed]
-        return interval(right, len(self.images.classes))
+        return interval(right, len(self.images.classes), self.fitted.extraction.copies.together[self.fitted.crossed])
 
-    def _scored(
-        self, labels: NDArray[np.int64], answers: NDArray[np.float64], plain: NDArray[np.float64]
-    ) -> PartScores:
-        """Scores of calibrated probabilities (m, k), and what they were without the temperature."""
-        raw = self._part(labels, plain)
-        return replace(self._part(labels, answers), log_loss_uncalibrated=raw.log_loss, ece_uncalibrated=raw.ece)
+    def _scored(self, rows: slice, answers: NDArray[np.float64], plain: NDArray[np.float64]) -> PartScores:
+        """Scores of calibrated probabilities (m, k) for some pictures, and what they were without the temperature."""
+        raw = self._part(rows, plain)
+        return replace(self._part(rows, answers), log_loss_uncalibrated=raw.log_loss, ece_uncalibrated=raw.ece)
 
-    def _part(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> PartScores:
-        return from_json(PartScores, score(labels, probabilities, self.images.classes))
+    def _part(self, rows: slice, probabilities: NDArray[np.float64]) -> PartScores:
+        return from_json(PartScores, self._score(rows, probabilities))
+
+    def _score(self, rows: slice, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+        """The scores of probabilities (m, k) for some pictures."""
+        together = self.fitted.extraction.copies.together
+        return score(self.images.labels[rows], probabilities, self.images.classes, together[rows])
 
     def _training(self, record: TrainingRecord) -> dict[str, Any]:
         """The report, and what the same features and top scored before any block was changed."""
         if record.frozen is None:
             return dict(record.report)
-        plain, classes = apply_temperature(record.frozen, 1.0), self.images.classes
-        scored = {p: score(self.images.labels[r], plain[r], classes) for p, r in self.parts.items() if rows_in(r)}
+        plain = apply_temperature(record.frozen, 1.0)
+        scored = {part: self._score(rows, plain[rows]) for part, rows in self.parts.items() if rows_in(rows)}
         if record.frozen_folds is not None:
             answers = apply_temperature(record.frozen_folds, 1.0)
-            scored["cv"] = score(self.images.labels[self.fitted.crossed], answers, classes)
+            scored["cv"] = self._score(self.fitted.crossed, answers)
             scored["cv"]["accuracy_low"], scored["cv"]["accuracy_high"] = self._crossed_interval(answers)
         return {**record.report, "frozen": {part: in_short(s) for part, s in scored.items()}}
 

@@ -269,8 +269,9 @@ def augment_block(fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np
     answers["views"] = plain[test] if folds is None else folds.plain
     if averaging:
         answers["averaging"] = logits[test] if folds is None else folds.logits
-    y = labels[test] if folds is None else labels[: len(folds.fold)]
-    return fitted.views.report(train_views, averaging) | {"steps": stepwise_accuracy(y, answers)}
+    judged = test if folds is None else fitted.crossed
+    steps = stepwise_accuracy(labels[judged], answers, fitted.extraction.copies.together[judged])
+    return fitted.views.report(train_views, averaging) | {"steps": steps}
 
 
 def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord | None:
@@ -278,10 +279,10 @@ def against_frozen(fitted: Fitted, plain: NDArray[np.float64]) -> TrainingRecord
     record, labels, test = fitted.record, fitted.images.labels, part_rows(fitted.images)["test"]
     if record is None or record.frozen is None:
         return record
-    frozen, judged, y = record.frozen[test], plain[test], labels[test]
+    rows, answers = test, {"frozen": record.frozen[test], "trained": plain[test]}
     if fitted.folds is not None and record.frozen_folds is not None:
-        frozen, judged, y = record.frozen_folds, fitted.folds.plain, labels[: len(record.frozen_folds)]
-    steps = stepwise_accuracy(y, {"frozen": frozen, "trained": judged})
+        rows, answers = fitted.crossed, {"frozen": record.frozen_folds, "trained": fitted.folds.plain}
+    steps = stepwise_accuracy(labels[rows], answers, fitted.extraction.copies.together[rows])
     return replace(record, report={**record.report, "test": steps})
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.statistics import mcnemar, wilson
+from headstart.statistics import mcnemar, share_interval
 
 
-def stepwise_accuracy(labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+def stepwise_accuracy(
+    labels: NDArray[np.int64], answers: Mapping[str, NDArray[np.float64]], groups: NDArray[np.int64] | None = None
+) -> list[dict[str, Any]]:
     """One JSON-able entry for each step of `answers`, step -> logits (n, k) of the same n pictures, in their order.
 
     Each says the step's accuracy with its 95% interval and, against the entry before it, how many mistakes it `mended`,
@@ -25,7 +27,7 @@ def stepwise_accuracy(labels: NDArray[np.int64], answers: Mapping[str, NDArray[n
     for step, logits in answers.items():
         right = logits.argmax(axis=1) == labels
         correct = int(right.sum())
-        low, high = wilson(correct, n)
+        low, high = share_interval(right, groups)
         entry = {"step": step, "accuracy": correct / n, "accuracy_low": low, "accuracy_high": high}
         if before is not None:
             mended, made = int((right & ~before).sum()), int((~right & before).sum())

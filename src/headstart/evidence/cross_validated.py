@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.statistics import wilson
+from headstart.statistics import wilson, worth
 
 FOLDS = 10
 INFLATION, FEW = 1.4, 5.0  # of many pictures, and what few add
@@ -31,16 +31,17 @@ def effective(n: int) -> float:
     return n * n / (INFLATION * n + FEW)
 
 
-def interval(right: NDArray[np.bool_], classes: int) -> tuple[float, float]:
+def interval(right: NDArray[np.bool_], classes: int, groups: NDArray[np.int64] | None = None) -> tuple[float, float]:
     """Bounds of the accuracy, on all such pictures, of the classifier fitted on all n; right: (n,), out of fold.
 
-    (0, 1) when n = 0; the upper end is 1 where there are no more pictures than classes.
+    Answers of a group (n,) count as what they are `worth`. (0, 1) when n = 0; the upper end is 1 where there are no
+    more pictures than classes.
     """
     n = len(right)
     if n == 0:
         return 0.0, 1.0
-    worth, score = effective(n), float(right.mean())
-    low, high = wilson(score * worth, worth)
+    answers, score = effective(n) * worth(right, groups) / n, float(right.mean())
+    low, high = wilson(score * answers, answers)
     left = max(0, n - classes)
     raised = high * n / (high * n + (1 - high) * left) if left else 1.0
     return min(low, score), max(raised, score)  # against the rounding of counts that are not whole
