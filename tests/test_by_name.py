@@ -42,7 +42,8 @@ def files_of(table: Path) -> list[str]:
         (["x1.png", "x2.png"], ["p/x1.png", "q/x2.png"], ["p/x1.png", "q/x2.png"]),  # shared out over folders
         (["/home/ann/p/a/1.png", "/home/ann/p/b/1.png"], ["a/1.png", "b/1.png"], ["a/1.png", "b/1.png"]),
         ([r"C:\p\a\1.png", r"C:\p\b\1.png"], ["in/a/1.png", "in/b/1.png"], ["in/a/1.png", "in/b/1.png"]),
-        (["1", "2"], ["test/1.png", "train/1.png", "train/2.png"], ["train/1.png", "train/2.png"]),
+        (["x1.jpeg", "X2"], ["p/X1.JPG", "p/x2.png"], ["p/X1.JPG", "p/x2.png"]),  # another ending, another case
+        (["x1.png", "x2"], ["p/x1.jpg", "q/x1.png", "p/x2.jpg"], ["q/x1.png", "p/x2.jpg"]),  # the very name first
         (["v1.2", "v1.3"], ["p/v1.2.png", "p/v1.3.png"], ["p/v1.2.png", "p/v1.3.png"]),
     ],
 )
@@ -64,21 +65,40 @@ def test_the_note_says_where_pictures_were_found_and_the_names_stay_those_of_the
 
 def test_a_table_of_which_one_path_is_right_is_taken_as_written(table: Wrote) -> None:
     images = load(table(["a/1.png", "b/2.png", "3.png"], ["a/1.png", "a/2.png", "b/3.png", "b/2.png"]))
-    assert images.names == ("a/1.png", "b/2.png") and images.notes == ()
-    assert [each.name for each in images.refused] == ["3.png"]
+    assert images.names == ("a/1.png", "b/2.png") and [each.name for each in images.refused] == ["3.png"]
+    (note,) = images.notes
+    assert note.startswith("1 picture named in t.csv is not where it says, but files below its folder have these names")
+    assert note.endswith("as '3.png' and 'b/3.png': write their paths.")
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            ["train/1.png", "train/2.png", "test/1.png"],
+            r"'train/' \(2\) and 'test/' \(1\). Write the folder .* 'test/1",
+        ),
+        (["p/1.png", "q/2.png", "masks/1.png", "masks/2.png"], r"'masks/' \(2\), 'p/' \(1\) and 'q/' \(1\)"),
+        (["p/1.png", "p/1.jpg", "p/2.png"], r"in 'p/' \(3\). Write the folder before each name, as 'p/1.jpg'"),
+    ],
+)
+def test_where_several_files_have_a_name_none_is_taken_and_their_folders_are_told(
+    table: Wrote, files: list[str], told: str
+) -> None:
+    """One of them may hold masks, thumbnails or the pictures of another part."""
+    with pytest.raises(DataError, match=f"no picture is where it says, and below its folder several .* {told}"):
+        load(table(["1", "2"], files))
 
 
 @pytest.mark.parametrize(
     "files",
     [
-        ["train/1.png", "train/2.png", "test/1.png", "test/2.png"],  # which of the two?
-        ["p/1.png", "p/1.jpg", "p/2.png", "p/2.jpg"],
         ["p/1.txt.png", ".hidden/1.png", ".hidden/2.png"],
         ["a/b/c/d/e/1.png", "a/b/c/d/e/2.png"],  # deeper than is looked
     ],
 )
-def test_where_names_do_not_say_which_file_is_meant_none_is_taken(table: Wrote, files: list[str]) -> None:
-    with pytest.raises(DataError, match="relative to the table's folder; below it no file has such a name, or several"):
+def test_where_no_file_has_a_name_that_is_told(table: Wrote, files: list[str]) -> None:
+    with pytest.raises(DataError, match="relative to the table's folder, and no picture below it has such a name"):
         load(table(["1", "2"], files))
 
 

@@ -96,23 +96,23 @@ def test_a_brought_split_that_tears_groups_is_told(table: Made, tmp_path: Path) 
     """It stays as the data bring it; the note says how many, and the score without them."""
     data = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 or i >= 100 else "train")
     run = headstart.fit(data, method="pixels", head="ridge", out=tmp_path / "run")
-    (note,) = [note for note in run.content.notes if "or of their groups" in note]
-    assert (
-        note.startswith("Of the pictures of test 25 are copies of training pictures")
-        and "without them accuracy there is" in note
-    )
+    (note,) = [note for note in run.content.notes if "a group that was trained on" in note]
+    assert note.startswith("25 of the test pictures belong to a group that was trained on, or are copies of training")
+    assert "without them accuracy there is" in note
 
 
 def test_a_test_of_groups_that_were_trained_on_is_not_said_to_be_of_copies(table: Made, tmp_path: Path) -> None:
     """None of these pictures is a copy of another; what they share is their group."""
     data = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 else "train")
     run = headstart.fit(data, method="pixels", head="ridge", out=tmp_path / "run")
-    assert headline(run.content).endswith("and each is a copy of a training picture, or of its group.")
+    assert headline(run.content).endswith(
+        "and each is of a group that was trained on, or a copy of a training picture."
+    )
     some = table(lambda i: f"g{i // 4}", extra=lambda i: "test" if i % 4 == 0 or i >= 100 else "train", name="ttt")
     leak = headstart.fit(some, method="pixels", head="ridge", out=tmp_path / "some").content.leaks["test"]  # type: ignore[index]
     off = replace(leak, without={**leak.without, "accuracy": 0.5})  # type: ignore[dict-item]
     told = headline(replace(run.content, leaks={"test": replace(off, copies=25)}))
-    assert "that neither copy a training picture nor are of its group named correctly" in told
+    assert "that are of no group that was trained on and copy no training picture named correctly" in told
 
 
 def test_pictures_kept_in_one_fold_are_said_to_be_of_groups(table: Made, tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_columns_that_may_be_meant_as_split_or_group_are_told(table: Made, kind:
     path.write_text(path.read_text().replace("label,group,split", "label,patient_id,is_valid"))
     notes = load(path if kind == "csv" else as_parquet(path)).notes
     assert len(notes) == 2
-    assert notes[0].startswith("The column 'is_valid' is not read: a column named `split` says which part")
+    assert notes[0].startswith("The column 'is_valid' is not read: a column named 'split' says which part")
     assert notes[1].endswith(
-        "is not read: a column named `group` says which pictures belong together. If 'patient_id' says so here, add "
+        "is not read: a column named 'group' says which pictures belong together. If 'patient_id' says so here, add "
         "group_column=patient_id."
     )
     assert load(path, labelled=False).notes == ()

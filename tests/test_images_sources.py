@@ -109,7 +109,10 @@ def test_what_a_table_names_and_is_not_there_is_refused(pictures: Path) -> None:
         ("image,label\npics/1.png,\n", "no label"),
         ("image,label\n,a\n", "row 2 has no path"),
         ("image,label\npics/1.png,a,b\n", "row 2 has 3 cells"),
-        ("image,label\npics/1.png,a\npics/1.png,b\n", "row 3 gives 'pics/1.png' a different label"),
+        (
+            "image,label\npics/1.png,a\npics/1.png,b\n",
+            "row 3 gives 'pics/1.png' the label 'b', and an earlier row gives it 'a'",
+        ),
         ("image,label\nnone.png,a\n", "none of the 1 pictures it names can be used"),
         ("image,label\npics/1.png,a\npics/2.png,A1\npics/3.png,a1\n", "differ only"),
         ("image,label,split\npics/1.png,a,train\npics/2.png,b,test\n", "'b' has pictures in test but none in train"),
@@ -711,5 +714,5 @@ def test_a_picture_counts_once_however_its_path_is_written(tmp_path: Path) -> No
     listed = load([tmp_path / "d/1.png", tmp_path / "d/../d/1.png"], labelled=False)
     assert len(listed) == 1 and [r.reason for r in listed.refused] == ["same-file"]
     (tmp_path / "t.csv").write_text("image,label\nd/1.png,a\nd/../d/1.png,b\nd/2.png,b\n")
-    with pytest.raises(DataError, match="a different label, split or group"):
+    with pytest.raises(DataError, match=r"row 3 gives 'd/1.png' the label 'b', and an earlier row gives it 'a'"):
         load(tmp_path / "t.csv")

@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.exceptions import DataConversionWarning
 
 from headstart import TransferClassifier
-from headstart.errors import DataError, Refused
+from headstart.errors import DataError, Refused, UnknownName
 from headstart.images import load, select
 from headstart.images.archive import Member
 from headstart.images.decode import Limits
@@ -230,3 +230,68 @@ def test_classes_are_chosen_by_name_in_any_unicode_form(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(png())
     assert select(load(tmp_path), classes=["cafe\u0301"]).classes == ("café",)
+
+
+def table_of(folder: Path, column: str, cells: list[str], name: str = "t.csv") -> Path:
+    """A table of as many pictures as there are cells, labelled a and b by turns, with one more column."""
+    lines = [f"image,label,{column}"]
+    for i, cell in enumerate(cells):
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{'ab'[i % 2]},{cell}")
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return folder / name
+
+
+def test_numbers_that_a_gap_made_fractions_are_the_same_groups_and_classes(tmp_path: Path) -> None:
+    """As pandas writes them: `12.0` where another row is empty."""
+    groups = load(table_of(tmp_path, "group", ["12.0", "12.0", "7.0", "", "7.0", "NA"])).groups
+    assert groups is not None and groups.tolist() == ["12", "12", "7", "", "7", ""]
+    labels = load(table_of(tmp_path, "kind", ["0.0", "1.0", "0.0", "1.0"]), label_column="kind")
+    assert labels.classes == ("0", "1")
+    versions = load(table_of(tmp_path, "kind", ["1.0", "1.1", "1.0", "1.1"]), label_column="kind")
+    assert versions.classes == ("1.0", "1.1")
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "<NA>", "#N/A"])
+def test_a_word_for_nothing_is_no_label(tmp_path: Path, word: str) -> None:
+    with pytest.raises(DataError, match="1 of 4 rows have no label"):
+        load(table_of(tmp_path, "kind", ["x", word, "y", "x"]), label_column="kind")
+    named = load(table_of(tmp_path, "kind", ["x", "null", "x", "null"]), label_column="kind")
+    assert named.classes == ("null", "x") and named.notes == ("The label 'null' is taken for the name of a class.",)
+
+
+@pytest.mark.parametrize(
+    ("column", "parts"),
+    [("is_valid", ["val", "train"]), ("is_test", ["test", "train"]), ("IsTrain", ["train", "test"])],
+)
+def test_a_column_of_yes_and_no_says_the_parts_that_its_name_means(
+    tmp_path: Path, column: str, parts: list[str]
+) -> None:
+    for yes, no in (("True", "False"), ("1", "0"), ("1.0", "0.0")):
+        table = table_of(tmp_path, column, [yes, yes, no, no])
+        assert load(table, split_column=column).parts.tolist() == [parts[0]] * 2 + [parts[1]] * 2
+
+
+def test_numbers_of_folds_are_no_split_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"Unknown split '3'.* Numbers of folds are not read: write train and test"):
+        load(table_of(tmp_path, "fold", ["3", "1", "2", "0"]), split_column="Fold")
+
+
+def test_labels_that_are_all_different_are_no_classes(tmp_path: Path) -> None:
+    table = table_of(tmp_path, "kind", [f"id {i}" for i in range(30)])
+    with pytest.raises(DataError, match="each of the 30 pictures has a label of its own, such as 'id 0'"):
+        load(table, label_column="kind")
+
+
+def test_a_table_beside_class_folders_is_told_and_a_compressed_one_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "1.png")
+    (tmp_path / "train.csv").write_text("image,label\n")
+    assert load(tmp_path).notes == (
+        "'train.csv' in the folder is not read: the classes are those of the folders. To take the labels of a table, "
+        "give the table.",
+    )
+    (tmp_path / "t.csv.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataError, match=r"t\.csv\.gz is a compressed table, which is not read: unpack it first"):
+        load(tmp_path / "t.csv.gz")

@@ -636,9 +636,7 @@ def test_the_same_picture_in_train_and_test_is_said_in_a_note(photos: Path, tmp_
     assert headline(copied.content).startswith("Nothing was tested: ")
     n = scores["counts"]["test"]
     assert scores["leaks"] == {"test": {"copies": n, "same": n}}  # no other picture is left
-    assert f"Of the pictures of test {n} are copies of training pictures: no others are left" in " ".join(
-        scores["notes"]
-    )
+    assert f"{n} of the test pictures are copies of training pictures: no others are left" in " ".join(scores["notes"])
     other = tmp_path / "other"
     shutil.copytree(photos, other)
     for i in range(5):  # of one colour and named by the other, so none is answered rightly

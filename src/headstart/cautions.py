@@ -61,8 +61,9 @@ def told(fitted: Fitted, leaked: Mapping[str, Leak]) -> list[str]:
 def _leak(part: str, leak: Leak, *, grouped: bool) -> str:
     """How many of a part are copies, and the accuracy without them."""
     same = f" ({leak.same:,} the same)" if leak.same not in (0, leak.copies) else ""
-    copied = "copies of training pictures, or of their groups" if grouped else "copies of training pictures"
-    what = f"Of the pictures of {part} {leak.copies:,} are {copied}{same}"
+    copied = "are copies of training pictures" if leak.copies > 1 else "is a copy of a training picture"
+    grouped_too = f"{'belong' if leak.copies > 1 else 'belongs'} to a group that was trained on, or {copied}"
+    what = f"{leak.copies:,} of the {part} pictures {grouped_too if grouped else copied}{same}"
     if leak.without is None:
         return f"{what}: no others are left, so accuracy there says nothing."
     low, high = leak.without["accuracy_low"], leak.without["accuracy_high"]

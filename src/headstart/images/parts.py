@@ -11,6 +11,10 @@ from headstart.errors import DataError, UnknownName
 from headstart.images.imageset import ImageSet
 
 PARTS = ("train", "val", "calibration", "test")
+_NO_FOLDS = (
+    ". Numbers of folds are not read: write train and test, or leave the column out, and every picture is judged by "
+    "cross-validation."
+)
 SPELLINGS: dict[str, str] = {
     "train": "train",
     "training": "train",
@@ -36,7 +40,7 @@ def require_part(name: str, where: str) -> str:
         return ""
     part = part_of(name)
     if part is None:
-        raise UnknownName("split", name, PARTS, hint=f"({where})")
+        raise UnknownName("split", name, PARTS, hint=f"({where}){_NO_FOLDS if name.strip().isdecimal() else ''}")
     return part
 
 

@@ -26,7 +26,8 @@ def headline(scores: RunScores) -> str:
     s = scored(scores)[part]
     leak = (scores.leaks or {}).get(part)
     if leak is not None and leak.copies >= s.n:
-        alike = "a copy of a training picture, or of its group" if leak.grouped else "a copy of a training picture"
+        copy = "a copy of a training picture"
+        alike = f"of a group that was trained on, or {copy}" if leak.grouped else copy
         return COPIES.format(named=share_of(s, pictures(part, s.n)), alike=alike)
     named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
@@ -39,7 +40,7 @@ def headline(scores: RunScores) -> str:
 def _without(clean: PartScores, s: PartScores, part: str, grouped: bool) -> str:
     """The accuracy of the pictures that are not alike to training pictures, and that of all."""
     n = s.n - clean.n
-    alike = ("neither copy a training picture nor are of its group", plural(n, "other"))
+    alike = ("are of no group that was trained on and copy no training picture", plural(n, "other"))
     copies = ("copy no training picture", plural(n, "copy", "copies"))
     unlike, others = alike if grouped else copies
     named, share = share_of(clean, pictures(part, clean.n)), percent(s.accuracy, digits_for(s.n))

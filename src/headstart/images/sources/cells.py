@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UnknownName, nearest
-from headstart.images.labels import is_missing
+from headstart.images.labels import is_missing, without_point
 from headstart.images.names import nfc
 from headstart.paths import expanded
 from headstart.phrases import twice
@@ -35,13 +35,22 @@ USUAL = {
         "id",
         "idcode",
     ),
-    "label": ("class", "classname", "target", "category", "species", "y", "tag", "breed", "diagnosis"),
+    "label": ("class", "classname", "target", "category", "species", "y", "tag", "breed", "diagnosis", "dx"),
 }
 """Other names that people give to a column, without '-', '_' and spaces."""
+NOT_A_NUMBER = ("nan", "NaN", "<NA>", "#N/A", "NaT")
+"""How programs write a missing value in text."""
+NOTHING = (*NOT_A_NUMBER, "NA", "N/A", "NULL", "null", "None", "none")
+"""The same, and words that may also be the name of a class."""
+YES_NO = {
+    "isvalid": ("val", "train"), "isval": ("val", "train"), "istest": ("test", "train"), "istrain": ("train", "test"),
+}  # fmt: skip
+"""The parts that true and false mean in a column of this name, written as above."""
 LIKE_SPLIT = ("set", "subset", "partition", "fold", "part", "usage", "phase", "isvalid", "isval", "istest", "istrain")
 LIKE_GROUP = (
-    "groups", "groupid", "patient", "patientid", "subject", "subjectid", "burst", "burstid", "session", "sessionid",
-    "scene", "sceneid", "location", "place", "site", "camera", "video", "videoid",
+    "groups", "groupid", "patient", "patientid", "subject", "subjectid", "lesion", "lesionid", "case", "caseid",
+    "study", "studyid", "exam", "examid", "slide", "slideid", "burst", "burstid", "session", "sessionid", "scene",
+    "sceneid", "location", "place", "site", "camera", "video", "videoid",
 )  # fmt: skip
 """Names of columns, written as above, that may say what `split` and `group` say, and are not read."""
 
@@ -76,9 +85,12 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     plain = {_plain(name): name for name in listed}
     near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
     hint = f" Is it '{near[0]}'? Then add {kind}_column={_quoted(near[0])}." if near else ""
+    naming = f" Name it with `{kind}_column`."
+    if kind == "label":
+        naming += " Of a column of 0 and 1 for each class make one first (pandas: `table.idxmax(axis=1)`)."
     raise DataError(
         f"{table} has no column '{kind}' (needed: image,label; optional: split, group); its columns are "
-        f"{', '.join(map(repr, listed[:30]))}.{hint or f' Name it with `{kind}_column`.'}"
+        f"{', '.join(map(repr, listed[:30]))}.{hint or naming}"
     )
 
 
@@ -103,15 +115,39 @@ def passed_over(names: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
         ("split", LIKE_SPLIT, "which part (train, val, test) a picture belongs to"),
         ("group", LIKE_GROUP, "which pictures belong together"),
     ):
-        found = [name for name in listed if _plain(name) in like]
+        found = sorted((name for name in listed if _plain(name) in like), key=lambda name: like.index(_plain(name)))
         if found and kind not in read:
             many = ", ".join(map(repr, found))
             which = f"column {many} is" if len(found) == 1 else f"columns {many} are"
             notes.append(
-                f"The {which} not read: a column named `{kind}` says {says}. If '{found[0]}' says so here, add "
+                f"The {which} not read: a column named '{kind}' says {says}. If '{found[0]}' says so here, add "
                 f"{kind}_column={_quoted(found[0])}."
             )
     return tuple(notes)
+
+
+def written(cell: Any) -> str:
+    """The text of a cell of parts or groups, '' of an empty one or of a word for that."""
+    text = "" if is_missing(cell) else str(without_point(cell)).strip()
+    return "" if text in NOTHING else text
+
+
+def without_points(cells: Sequence[Any]) -> list[Any]:
+    """Whole numbers that a program wrote as fractions, for one of them was missing: `12.0` in text becomes `12`."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip() not in ("", *NOTHING)]
+    if not texts or not all(re.fullmatch(r"-?[0-9]+\.0+", text) for text in texts):
+        return list(cells)
+    return [cell.strip().partition(".")[0] if isinstance(cell, str) else cell for cell in cells]
+
+
+def parts_of(cells: Sequence[Any], name: str) -> list[Any]:
+    """The parts that a column says, of one that is true or false too: `is_valid`, `is_test`, `is_train`."""
+    yes_no = YES_NO.get(_plain(name))
+    if yes_no is None:
+        return list(cells)
+    cells = without_points(cells)
+    meant = {"true": yes_no[0], "1": yes_no[0], "false": yes_no[1], "0": yes_no[1]}
+    return [meant.get(text.casefold(), cell) for cell, text in ((cell, written(cell)) for cell in cells)]
 
 
 def label_of(value: Any) -> Any:
@@ -125,8 +161,14 @@ def label_of(value: Any) -> Any:
     return None if is_missing(value) else value
 
 
-def several(labels: Iterable[Any]) -> tuple[str, ...]:
-    """A note on labels that name several things in one cell."""
+def odd_labels(labels: Sequence[Any]) -> tuple[str, ...]:
+    """Notes on labels that are a word for nothing, or name several things in one cell."""
+    nothing = sorted({label for label in labels if isinstance(label, str) and label in NOTHING})
+    words = tuple(f"The label '{word}' is taken for the name of a class." for word in nothing)
+    return (*words, *_several(labels))
+
+
+def _several(labels: Iterable[Any]) -> tuple[str, ...]:
     found = [label for label in labels if isinstance(label, str) and len(re.findall(r"[^\s,;|][^,;|]*", label)) > 1]
     if not found:
         return ()
@@ -159,9 +201,10 @@ def _in_any_form(path: Path) -> Path:
 
 
 def _asked_for(asked: str, kind: str, listed: list[str], table: Path) -> str:
-    if asked not in listed:
+    alike = [asked] if asked in listed else [name for name in listed if name.casefold() == asked.casefold()]
+    if len(alike) != 1:
         raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
-    return asked
+    return alike[0]
 
 
 def _called(kind: str, listed: list[str]) -> list[str]:

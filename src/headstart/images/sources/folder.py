@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import DataError, Refused
-from headstart.images.cures import cured
+from headstart.images.cures import TABLES, cured
 from headstart.images.decode import check_header
 from headstart.images.files import peek
 from headstart.images.formats import HEAD, SUFFIXES
@@ -60,6 +60,7 @@ def of_listing(data: Path, found: Listing, options: LoadOptions) -> ImageSet:
     images = _imageset(data, [p for p, _ in placed], [place for _, place in placed], (found, options))
     if len(images.classes) == 1 and found.links:
         raise DataError(f"{images.title} has one class, '{images.classes[0]}'.{cured(found.refused)}")
+    images = replace(images, notes=(*images.notes, *_tables_beside(found)))
     return _checked(images, layout, options)
 
 
@@ -82,7 +83,7 @@ def _layout(found: Listing, root: Path) -> _Layout:
     below = sorted(parts for parts in found.folders if len(parts) == 2)
     if not tops:
         what = "has pictures but no class folders" if found.files else f"holds no picture{_first(found.refused)}"
-        raise DataError(f"{root} {what}: {EXPECTED}.{cured(found.refused)}")
+        raise DataError(f"{root} {what}: {EXPECTED}.{_table_instead(found)}{cured(found.refused)}")
     with_classes = {top for top, _ in below}
     parts = {top: part for top in tops if (part := part_of(top)) and top in with_classes}
     if not parts:
@@ -91,6 +92,12 @@ def _layout(found: Listing, root: Path) -> _Layout:
         return _Layout({}, tuple(("", top) for top in tops))
     _check_parts(parts, tops, root)
     return _Layout(parts, tuple((top, name) for top, name in below))
+
+
+def _table_instead(found: Listing) -> str:
+    """The table in a folder without classes, as the end of an error; empty where there is none."""
+    tables = [parts[0] for parts in found.files if len(parts) == 1 and parts[0].lower().endswith(TABLES)]
+    return f" If {_listed(tables[:1])} has the labels, give that." if tables else ""
 
 
 def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
@@ -171,6 +178,15 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     notes = [f"{LEFT_OUT}: {_listed(folders)}."] if empty else []
     return replace(images, notes=(*images.notes, *notes, *_parts_below(images, layout)))
+
+
+def _tables_beside(found: Listing) -> tuple[str, ...]:
+    """A note on tables at the top of a folder, which may have the labels."""
+    tables = [parts[0] for parts in found.files if len(parts) == 1 and parts[0].lower().endswith(TABLES)]
+    if not tables:
+        return ()
+    which = f"{_listed(tables)} in the folder {'is' if len(tables) == 1 else 'are'}"
+    return (f"{which} not read: the classes are those of the folders. To take the labels of a table, give the table.",)
 
 
 def _parts_below(images: ImageSet, layout: _Layout) -> Iterator[str]:

@@ -17,6 +17,7 @@ from headstart.images.names import escape, nfc
 from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, remote, zipped
 from headstart.images.sources.arrays import from_arrays
+from headstart.images.sources.table import is_table
 from headstart.paths import expanded, one_way
 from headstart.storage import is_address
 
@@ -35,6 +36,8 @@ def load(data: Any, options: LoadOptions) -> ImageSet:
         if options.labelled:
             if data.suffix.lower() in OTHER_TABLES:
                 raise DataError(f"{data}: tables are read as .csv, .tsv or .parquet; save it as one of these.")
+            if is_table(data.stem):
+                raise DataError(f"{data} is a compressed table, which is not read: unpack it first.")
             raise DataError(f"{data} is a single file, so it has no labels: give a folder, zip, table, .npz or name.")
         data = [data]
     if len(data) == 0:

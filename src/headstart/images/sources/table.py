@@ -20,11 +20,25 @@ from headstart.images.names import escape
 from headstart.images.options import LoadOptions
 from headstart.images.parts import check_classes_in_train, require_part
 from headstart.images.sources import parquet, text
-from headstart.images.sources.by_name import found_by_name
-from headstart.images.sources.cells import Columns, column, label_of, located, optional, passed_over, several
+from headstart.images.sources.by_name import elsewhere, found_by_name
+from headstart.images.sources.cells import (
+    NOT_A_NUMBER,
+    Columns,
+    column,
+    label_of,
+    located,
+    odd_labels,
+    optional,
+    parts_of,
+    passed_over,
+    without_points,
+    written,
+)
 from headstart.paths import one_way
 
 PARQUET = (".parquet", ".pq")
+MANY_ROWS = 30
+"""Pictures from which labels that are all different are no classes."""
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *PARQUET)
 
 
@@ -70,7 +84,7 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     columns, used = _read(data, options)
     rows, refused = _rows(data, columns, used)
     files = {name: row.item for name, row in rows.items() if isinstance(row.item, Path)}
-    found, note = found_by_name(data.parent, files if len(files) == len(rows) else {})
+    found, note = found_by_name(data, files if len(files) == len(rows) else {})
     rows = {name: replace(row, item=found.get(name, row.item)) for name, row in rows.items()}
     columns = replace(columns, notes=(*columns.notes, *filter(None, [note])))
     if used.label is not None:
@@ -105,31 +119,40 @@ def _rows(table: Path, columns: Columns, used: _Used) -> tuple[dict[str, _Row], 
     """The rows by the names of their pictures, and those that name one again."""
     n = len(columns.numbers)
     values, classes = columns.values, columns.classes.get(used.label or "")
-    cells, labels = values[used.image], values[used.label] if used.label is not None else [None] * n
+    cells, labels = values[used.image], without_points(values[used.label]) if used.label is not None else [None] * n
     paths = Counter(str(cell.get("path")) for cell in cells if isinstance(cell, dict))
     rows: dict[str, _Row] = {}
     refused: list[Refusal] = []
     first_names: dict[str, str] = {}
-    parts, groups = (values[name] if name is not None else [""] * n for name in (used.split, used.group))
+    parts = [""] * n if used.split is None else parts_of(values[used.split], used.split)
+    groups = [""] * n if used.group is None else without_points(values[used.group])
     for number, cell, value, part, group in zip(columns.numbers, cells, labels, parts, groups, strict=True):
         where = f"{table} row {number}"
         name, item = _picture(cell, number, paths, table, where)
         if isinstance(item, Path):  # `a/1.png`, `b/../a/1.png` and the whole path are one picture
             name = first_names.setdefault(one_way(item), name)
         known = None if classes and value == -1 else label_of(value)  # -1: how `datasets` writes no label
-        row = _Row(item, known, require_part(_written(part), where), _written(group))
+        known = None if known in NOT_A_NUMBER else known
+        row = _Row(item, known, require_part(written(part), where), written(group))
         if name not in rows:
             rows[name] = row
         elif replace(rows[name], item=item) == row:
             refused.append(Refusal(escape(name), "same-file", f"row {number} names it again"))
         else:
-            raise DataError(f"{where} gives '{name}' a different label, split or group than an earlier row.")
+            raise DataError(f"{where} {_contradiction(name[:100], rows[name], row)}")
     return rows, refused
 
 
-def _written(cell: Any) -> str:
-    """The text of a cell, '' of an empty one."""
-    return "" if is_missing(cell) else str(cell).strip()
+def _contradiction(name: str, earlier: _Row, row: _Row) -> str:
+    """What a second row of one picture says that the first does not."""
+    for what, before, now in (
+        ("label", earlier.label, row.label),
+        ("split", earlier.part, row.part),
+        ("group", earlier.group, row.group),
+    ):
+        if before != now:
+            return f"gives '{name}' the {what} '{now}', and an earlier row gives it '{before}'."
+    return f"names '{name}', and an earlier row names another picture so."
 
 
 def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, where: str) -> tuple[str, Path | bytes]:
@@ -137,15 +160,15 @@ def _picture(cell: Any, number: int, paths: Mapping[str, int], table: Path, wher
     content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, cell)
     if isinstance(path, bytes):
         content, path = path, None
-    written = "" if is_missing(path) else str(path).strip()
+    said = "" if is_missing(path) else str(path).strip()
     if isinstance(content, bytes):
-        alone = written and paths.get(written, 0) == 1
-        return (written if alone else f"row/{number:06d}{f'/{written}' if written else ''}"), content
-    if not written:
+        alone = said and paths.get(said, 0) == 1
+        return (said if alone else f"row/{number:06d}{f'/{said}' if said else ''}"), content
+    if not said:
         raise DataError(f"{where} has no path in the image column.")
-    if len(written) > 4096 or "\0" in written:
-        raise DataError(f"{where} has {len(written):,} characters in the image column that are not a path.")
-    return located(table.parent, written)
+    if len(said) > 4096 or "\0" in said:
+        raise DataError(f"{where} has {len(said):,} characters in the image column that are not a path.")
+    return located(table.parent, said)
 
 
 def _imageset(
@@ -157,18 +180,25 @@ def _imageset(
     columns, classes, options = rest
     if options.labelled and (blank := [name for name, row in rows.items() if row.label is None]):
         raise DataError(
-            f"{table}: {len(blank):,} of {len(rows):,} rows have no label (empty, None or NaN), first the row of "
+            f"{table}: {len(blank):,} of {len(rows):,} rows have no label (empty, NA or NaN), first the row of "
             f"'{blank[0][:100]}'; fill them in or leave these rows out."
         )
     kept = [name for name, row in rows.items() if not _is_refused(name, row.item, refused, options)]
+    missing = [each.name for each in refused if each.reason == "missing-file"]
     labels = [rows[name].label for name in kept]
     index, named = encode(labels if options.labelled else None, classes, len(kept), str(table))
+    if len(kept) >= MANY_ROWS and len(named) == len(kept) and options.labelled:
+        raise DataError(
+            f"{table}: each of the {len(kept):,} pictures has a label of its own, such as '{named[0][:100]}', so these "
+            "are no classes: is `label_column` another one?"
+        )
     parts = np.array([rows[name].part for name in kept], PART)
     if not kept:
-        first = f"; the first: {refused[0].name[:100]} ({refused[0].reason})" if refused else ""
+        told = next((each for each in refused if each.reason != "same-file"), None)
+        first = f"; the first: {told.name[:100]} ({told.reason})" if told else ""
         raise DataError(
             f"{table}: none of the {len(rows)} pictures it names can be used{first}. Paths are relative to the table's "
-            f"folder; below it no file has such a name, or several have.{cured(refused)}"
+            f"folder, and no picture below it has such a name.{cured(refused)}"
         )
     check_classes_in_train(index, parts, named, str(table))
     groups = np.array([rows[name].group for name in kept])
@@ -181,7 +211,7 @@ def _imageset(
         parts=parts,
         refused=tuple(refused),
         title=escape(table.name),
-        notes=(*columns.notes, *several(labels)),
+        notes=(*columns.notes, *odd_labels(labels), *(elsewhere(table, missing) if missing else ())),
         limits=options.limits,
         groups=groups if (groups != "").any() else None,
     )
