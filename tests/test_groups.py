@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import headstart
-from headstart.audit.execute import AuditRequest, listed
+from headstart.audit.execute import AuditRequest, audit, listed
 from headstart.division import pictures
 from headstart.errors import DataError, UnknownName
-from headstart.features.extract import extract
+from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, load, split, with_test
 from headstart.images.groups import numbered
@@ -206,6 +206,14 @@ def test_a_separate_test_table_needs_no_column_of_the_split(table: Made, tmp_pat
         str(source), str(tmp_path / "folder"), reading=Reading(split_column="fold", group_column="patient_id")
     )
     assert (listed(request)[0].parts == "test").sum() == 2
+
+
+def test_the_audit_tells_groups_that_are_in_two_parts(table: Made, tmp_path: Path) -> None:
+    """Every picture of the second part whose patient is in the first; the clean table leaves those of the first out."""
+    data = table(lambda i: f"g{i // 4}", n=40, extra=lambda i: "test" if i % 4 == 0 and i < 20 else "train")
+    found = audit(AuditRequest(str(data), backbone="sprout"), Settings()).findings["leak"]
+    assert [each.name for each in found] == [f"t{i:03d}.png" for i in range(0, 20, 4)]
+    assert found[1].detail == "of the group 'g1', which is in train too" and len(found[1].drops) == 3
 
 
 def as_parquet(table: Path) -> Path:

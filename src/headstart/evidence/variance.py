@@ -90,11 +90,16 @@ class Spread:
         return Estimate(self.value, *self.bounds(level))
 
     def share(self, level: float = 0.95) -> Estimate:
-        """The same of an accuracy: Wilson's interval (1927) of as many answers as have this variance."""
-        half, room = self.half(level), self.value * (1 - self.value)
-        unit = half**2 / room if room > 0 and half > 0 else t_quantile(self.pictures - 1, level) ** 2 / self.pictures
-        low, high = wilson_of(self.value, unit)
-        return Estimate(self.value, min(low, self.value), max(high, self.value))
+        """The same of an accuracy: Wilson's interval (1927) of as many answers as have the pictures' variance.
+
+        What the subsets add is no matter of answers; it is added to each side in squares (Zou and Donner 2008).
+        """
+        half, room, t = self.half(level), self.value * (1 - self.value), t_quantile(self.pictures - 1, level)
+        own = min(half, t * sqrt(self.variances.pictures))
+        low, high = wilson_of(self.value, own**2 / room if room > 0 and own > 0 else t**2 / self.pictures)
+        more = half**2 - own**2  # of the subsets
+        low, high = (sqrt((self.value - end) ** 2 + more) for end in (low, high))
+        return Estimate(self.value, max(0.0, self.value - low), min(1.0, self.value + high))
 
     @property
     def p(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.audit.findings import Codes, Finding, Material
-from headstart.images.groups import torn
+from headstart.images.groups import numbered, torn
 from headstart.images.parts import PARTS
 
 
@@ -35,7 +35,8 @@ def near(material: Material) -> Iterator[Finding]:
 
 
 def leak(material: Material) -> Iterator[Finding]:
-    """Each picture of a part that is in an earlier part too, or nearly."""
+    """Each picture of a part that is in an earlier part too, or nearly, or whose group is."""
+    told_of: set[int] = set()
     rank = np.array([PARTS.index(part) for part in material.parts.tolist()], dtype=np.int64)
     for members in _torn_groups(material.copies.near, rank):
         for i in members[rank[members] > rank[members].min()].tolist():
@@ -44,7 +45,18 @@ def leak(material: Material) -> Iterator[Finding]:
             other = int((same if len(same) else earlier)[0])
             told = f"{'the same' if len(same) else 'nearly the same'} as {material.images.names[other]}"
             trained = tuple(earlier[rank[earlier] == 0].tolist())
+            told_of.add(i)
             yield Finding(material.images.names[i], f"{told} in {material.parts[other]}", i, other, drops=trained)
+    groups = material.images.groups
+    if groups is None:
+        return
+    for members in _torn_groups(numbered(groups), rank):
+        for i in members[rank[members] > rank[members].min()].tolist():
+            earlier = members[rank[members] < rank[i]]
+            if i not in told_of and len(earlier):
+                told = f"of the group '{groups[i]}', which is in {material.parts[int(earlier[0])]} too"
+                trained = tuple(earlier[rank[earlier] == 0].tolist())
+                yield Finding(material.images.names[i], told, i, int(earlier[0]), drops=trained)
 
 
 def conflict(material: Material) -> Iterator[Finding]:
