@@ -204,7 +204,7 @@ def test_mistakes_are_drawn_as_pictures_also_of_a_run_that_was_loaded(pictures: 
         drawn = run.plot("mistakes")
         cells = drawn.ax_.child_axes
         assert 0 < len(cells) <= 12 and all(len(cell.images) == 1 for cell in cells)
-        assert ", named " in drawn.words and drawn.save(tmp_path / "mistakes.png").stat().st_size > 5000
+        assert ", predicted " in drawn.words and drawn.save(tmp_path / "mistakes.png").stat().st_size > 5000
     shutil.rmtree(own)
     gone = load(tmp_path / "run").plot("mistakes").ax_.child_axes
     assert all(not cell.images and "any more" in cell.texts[0].get_text() for cell in gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from headstart.evidence.curves import area_weights, asymptote, equivalent, isoto
 from headstart.evidence.learnt import has_learnt
 from headstart.evidence.pairwise import compare
 from headstart.evidence.training import levelled, over_repeats, training_block, training_curve
+from headstart.evidence.variance import Spread, Variances
 from headstart.schema.files import to_json
 from headstart.schema.verdicts import Estimate
 from headstart.statistics import t_quantile, wilson
@@ -480,3 +482,12 @@ def test_an_arm_that_did_not_learn_and_is_not_behind_changes_nothing() -> None:
     given = answers()
     same = Answers(given.arms, given.sizes, given.right, np.array([[True] * 5, [False] * 5]))
     assert compare(same, "first", "second").verdict.word == compare(given, "first", "second").verdict.word
+
+
+def test_subsets_that_overlap_widen_an_accuracy_by_what_they_vary_and_no_more() -> None:
+    """Three subsets of most of a pool, at 0.967: the lower end is no farther than both errors together."""
+    found = Spread(0.967, Variances(0.967 * 0.033 / 359, 8e-5, 0.0, 5.5e-4), 359, 3)
+    estimate, alone = found.share(), replace(found, variances=Variances(found.variances.pictures, 0.0, 0.0)).share()
+    assert estimate.low is not None and alone.low is not None and estimate.high == 1.0
+    assert 0.967 - estimate.low == pytest.approx(np.hypot(0.967 - alone.low, found.half(0.95)), abs=0.005)
+    assert 0.83 < estimate.low < 0.87  # as so few right and wrong answers alone would have, it was 0.68

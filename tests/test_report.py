@@ -371,7 +371,7 @@ def test_the_most_confident_mistakes_come_first(page: Page, written: Path) -> No
     rows.sort(key=lambda row: -float(row["confidence"]))
     assert rows, "the simulated classifier must make mistakes for this test to mean anything"
     texts = [image["alt"] for image in page.all("img") if image["alt"]]
-    wanted = [f"{row['name']}: true class {row['label']}, named {row['predicted']}" for row in rows[:12]]
+    wanted = [f"{row['name']}: true class {row['label']}, predicted {row['predicted']}" for row in rows[:12]]
     assert texts[: len(wanted)] == wanted
     assert len(set(texts)) == len(texts)
 
@@ -697,7 +697,7 @@ def test_a_trained_network_is_not_said_to_be_unchanged(trained: Path) -> None:
     text = Page(trained / "report.html").text
     assert "which was not changed" not in text and "was fitted" not in text
     for words in (
-        "resized to 224 × 224 pixels for mobilenetv2_100 with its ImageNet weights",
+        "resized and cropped to 224 × 224 pixels for mobilenetv2_100 with its ImageNet weights",
         "Its part before “blocks.5.2” stayed frozen.",
         "The last 3 blocks, from blocks.5.2 on, and a new head were trained: 1,208,642 parameters "
         "(the network with its own head has 3,504,872).",

@@ -60,7 +60,7 @@ def test_every_number_of_the_matrix_is_a_link_to_its_cell_and_back(insects: Path
     links = re.findall(r'<a id="at-(\d+)-(\d+)" href="#cell-(\d+-\d+)" aria-label="([^"]*)">(\d+)</a>', source)
     assert {(int(i), int(j)): int(n) for i, j, _, _, n in links} == counts
     for i, j, key, words, n in links:
-        assert key == f"{i}-{j}" and words.startswith(f"{n}: {NAMES[int(i)]}, named ")
+        assert key == f"{i}-{j}" and words.startswith(f"{n}: {NAMES[int(i)]}, ")
         assert f'id="cell-{key}"' in source and f'href="#at-{key}"' in source
     left = [n - (RIGHT if i == j else MISTAKES) for (i, j), n in counts.items()]
     more = [int(n) for n in re.findall(r"And (\d+) more in predictions.csv", source)]

@@ -346,8 +346,8 @@ def test_details_say_every_figure_with_its_interval_in_percentage_points() -> No
         "inconclusive.",
         "The intervals of the sizes hold all together.",
         "Each doubling of the labelled pictures per class adds +80.0 percentage points (95% interval +75.0 to +85.0) "
-        "with features of sprout (90% of its rise at 20), +80.0 percentage points (95% interval +75.0 to +85.0) with "
-        "raw pixels (no rise).",
+        "with features of sprout (90% of its rise at 20 per class), +80.0 percentage points (95% interval +75.0 to "
+        "+85.0) with raw pixels (no rise).",
         "Where the curves level off (asymptote) is not estimated: that takes 4 sizes and 5 repeats.",
         "Mean accuracy over the logarithm of size (area) is 80.0% (95% interval 75.0 to 85.0) with features of sprout "
         "and 80.0% (95% interval 75.0 to 85.0) with raw pixels, a transfer ratio of 1.10 (95% interval 1.00 to 1.20).",

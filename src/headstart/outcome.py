@@ -199,6 +199,8 @@ class Outcome:
         source, recipe = self.fitted.classifier.source, self.fitted.recipe
         backbone, engine = source.backbone, source.engine
         weights = "none" if recipe.method == "scratch" else recipe.backbone.weights
+        if backbone and backbone.weights.path and Path(weights).is_dir():
+            weights = str(backbone.weights.path)  # the file that was found in the folder
         return AboutRun(
             name=name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

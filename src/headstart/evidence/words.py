@@ -230,7 +230,7 @@ def _slope(slope: ByArm, x90: Reached, setting: Setting) -> str:
     rises = []
     both = (slope.first, x90.first), (slope.second, x90.second)
     for (estimate, reached), name in zip(both, setting.names, strict=True):
-        rise = "no rise" if reached is None else f"90% of its rise at {two_digits(reached)}"
+        rise = "no rise" if reached is None else f"90% of its rise at {two_digits(reached)} per class"
         told = f" ({rise})" if reached is None or len(setting.over) > 2 else ""  # two sizes make a straight line
         rises.append(f"{points(estimate)} with {name}{told}")
     return f"Each doubling of the {CLASS} adds {', '.join(rises)}."

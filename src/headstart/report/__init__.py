@@ -109,6 +109,7 @@ def view(
         "explained": explanations(files.predictions, thumbnail, explained() if explained else {}),
         "reliability": reliability.reliability(files.predictions, PART_WORDS.get(files.judged, "")),
         "ece": {key: decimal(getattr(scored, key, None), 3) for key in ("ece", "ece_null_mean", "ece_uncalibrated")},
+        "calibrated": bool(files.scores.calibration.fitted_on),
         "history": curves.history(files),
         "training": _trained(files),
         "balance": inventory.balance(files),

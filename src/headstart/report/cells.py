@@ -70,7 +70,7 @@ def _cell(place: Place, examples: list[Example], n: int, names: Sequence[str]) -
     words = "" if n == 1 else f", the {'least sure' if right else 'most confident'} first"
     return Cell(
         f"{place[0]}-{place[1]}",
-        f"{true}, named rightly" if right else f"{true}, named {named}",
+        f"{true}, correct" if right else f"{true}, predicted {named}",
         f"{plural(n, 'picture')}{words}.",
         examples,
         n - len(examples),

@@ -64,7 +64,13 @@ def start_words(files: RunFiles) -> str:
     told = ["Epoch 0 is the head fitted on frozen features, before any block was changed."] if solved else []
     if any("test_loss" in row for row in files.history):
         told.append(
-            "Test scores, on some hundred pictures at some epochs, are for you to look at; nothing was chosen by them."
+            "Test scores are for you to look at: they are of up to a few hundred test pictures, and nothing was chosen "
+            "by them."
+        )
+    if files.scores.training and files.scores.training.get("blend") not in (None, 1):
+        told.append(
+            "The network that is kept lies between the one before training and the last one here (WiSE-FT), so its "
+            "scores are not those of an epoch."
         )
     return " ".join(told)
 

@@ -139,7 +139,7 @@ def _network(files: RunFiles) -> str:
     """What the network was before it was trained, and which part of it stayed frozen."""
     run, told = files.run, training.told(files.scores)
     size, name = _size(run.image_size), shown(str(run.backbone))
-    text = f"Each picture was resized to {size} pixels for {name} {_weights(run)}."
+    text = f"Each picture was resized and cropped to {size} pixels for {name} {_weights(run)}."
     if not told["whole"]:
         text += f" Its part before {quoted(str(told['trained_from']))} stayed frozen."
     return f"{text} {training.saved(files.scores)}"

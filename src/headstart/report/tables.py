@@ -112,7 +112,7 @@ def _cells(true: int, row: list[int], names: list[str]) -> list[ConfusionCell]:
     for predicted, n in enumerate(row):
         kind = "none" if n == 0 else "right" if predicted == true else "wrong"
         shade = round(0.08 + 0.82 * (n / total) ** 0.5, 3) if n else 0.0  # the root keeps rare mistakes visible
-        words = f"{count(n)} of {count(total)} {shown(names[true], 40)} named {shown(names[predicted], 40)}"
+        words = f"{count(n)} of {count(total)} {shown(names[true], 40)} predicted {shown(names[predicted], 40)}"
         cells.append(ConfusionCell(n, shade, kind, percent(n / total), words, (true, predicted)))
     return cells
 

@@ -87,8 +87,9 @@ def what(scores: RunScores) -> str:
     first, n = shown(str(report["trained_from"])), report["blocks"]
     some = f"The last {n} blocks, from {first} on," if n > 1 else f"The last block, {first},"
     which = "The whole network" if report["whole"] else some
-    trained, whole = count(report["parameters"]), count(report["parameters_of_network"])
-    return f"{which} and a new head were trained: {trained} parameters (the network with its own head has {whole})."
+    trained, own = report["parameters"], report["parameters_of_network"]
+    own_head = f" (the network with its own head has {count(own)})" if own >= trained else ""
+    return f"{which} and a new head were trained: {count(trained)} parameters{own_head}."
 
 
 def saved(scores: RunScores) -> str:

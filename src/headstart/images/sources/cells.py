@@ -126,7 +126,7 @@ def passed_over(names: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def written(cell: Any) -> str:
+def text_of(cell: Any) -> str:
     """The text of a cell of parts or groups, '' of an empty one or of a word for that."""
     text = "" if is_missing(cell) else str(without_point(cell)).strip()
     return "" if text in NOTHING else text
@@ -147,7 +147,7 @@ def parts_of(cells: Sequence[Any], name: str) -> list[Any]:
         return list(cells)
     cells = without_points(cells)
     meant = {"true": yes_no[0], "1": yes_no[0], "false": yes_no[1], "0": yes_no[1]}
-    return [meant.get(text.casefold(), cell) for cell, text in ((cell, written(cell)) for cell in cells)]
+    return [meant.get(text.casefold(), cell) for cell, text in ((cell, text_of(cell)) for cell in cells)]
 
 
 def label_of(value: Any) -> Any:

@@ -31,8 +31,8 @@ from headstart.images.sources.cells import (
     optional,
     parts_of,
     passed_over,
+    text_of,
     without_points,
-    written,
 )
 from headstart.paths import one_way
 
@@ -133,7 +133,7 @@ def _rows(table: Path, columns: Columns, used: _Used) -> tuple[dict[str, _Row], 
             name = first_names.setdefault(one_way(item), name)
         known = None if classes and value == -1 else label_of(value)  # -1: how `datasets` writes no label
         known = None if known in NOT_A_NUMBER else known
-        row = _Row(item, known, require_part(written(part), where), written(group))
+        row = _Row(item, known, require_part(text_of(part), where), text_of(group))
         if name not in rows:
             rows[name] = row
         elif replace(rows[name], item=item) == row:

@@ -62,7 +62,7 @@ class ConfusionDisplay(Display):
         edges = np.arange(k + 1) - 0.5
         ax.pcolormesh(edges, edges, colours, edgecolor=colour("page"), linewidth=1 if k <= NUMBERED else 0,
                       rasterized=k > NUMBERED)  # fmt: skip
-        ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="named", ylabel="true")
+        ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="predicted", ylabel="true")
         ax.grid(visible=False)
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(length=0)

@@ -95,7 +95,7 @@ class DifferencesDisplay(Display):
     def _ticks(self, ax: Axes, places: Sequence[int]) -> None:
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        names = [cut(row.label, 22) for row in self.rows]
+        names = [cut(row.label, 30) for row in self.rows]
         ax.set_yticks(places, names, color=colour("ink"))
         at = shifted(ax.get_yaxis_transform(), ax, 8)
         for y, row, label in zip(places, self.rows, ax.get_yticklabels(), strict=True):

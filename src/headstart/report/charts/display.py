@@ -97,6 +97,7 @@ class Display:
         right, top = wide - (outside.x1 - inside.x1 + MARGIN), high - (highest - inside.y1 + MARGIN)
         if left < right and bottom < top:
             self.figure_.subplots_adjust(left / wide, bottom / high, right / wide, top / high)
+            self.ax_.title.set_x((wide / 2 - left) / (right - left))  # over the figure, as wide as it was wrapped for
 
     def _tell(self, artist: Artist, words: Sequence[str]) -> None:
         """Give what an artist draws words that an SVG shows under the pointer: one for each marker, or one in all."""

@@ -29,8 +29,8 @@ class WrongAnswer:
 
     @property
     def words(self) -> str:
-        """`cat, named dog (97%)`."""
-        return f"{self.label}, named {self.predicted} ({self.confidence})"
+        """`cat, predicted dog (97%)`."""
+        return f"{self.label}, predicted {self.predicted} ({self.confidence})"
 
 
 @dataclass(eq=False)
