@@ -52,6 +52,37 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f"]
 
 
+def test_a_folder_whose_new_one_cannot_be_moved_into_its_place_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "kept").touch()
+    move = Path.replace
+
+    def fails(self: Path, target: Path) -> Path:
+        if (self / "new").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="Input/output"), shared.replacing_folder(tmp_path / "f") as part:
+        (part / "new").touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*"))] == ["f", "f/kept"]
+
+
+def test_a_folder_that_a_killed_process_had_moved_aside_is_put_back_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / ".f.99999.1.0.part").mkdir()
+    (tmp_path / ".f.99999.1.0.part" / "kept").touch()
+    (tmp_path / ".f.99999.1.part").mkdir()
+    with shared.locked(tmp_path / "f"):
+        pass
+    assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*"))] == ["f", "f/kept"]
+    (tmp_path / ".f.99999.1.0.part").mkdir()
+    with shared.locked(tmp_path / "f"):
+        pass
+    assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*"))] == ["f", "f/kept"]
+
+
 def test_a_lock_is_held_by_one_at_a_time_and_clears_what_dead_ones_left(tmp_path: Path) -> None:
     (tmp_path / ".made.99999.1.part").write_text("half")
     (tmp_path / ".made.more.99999.1.part").write_text("another file's")

@@ -23,6 +23,8 @@ from typing import IO
 WAIT_S = 600.0
 """After this long a holder of a lock is taken to be stuck, and the work is done without what it keeps."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ASIDE = ".0.part"
+"""How the name of a folder ends that was moved aside while a new one takes its place."""
 
 
 @contextlib.contextmanager
@@ -48,7 +50,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """The same for a folder: an empty one beside it to be filled; an older one goes when the new one is complete."""
     with locked(folder):
         part = folder.with_name(f"{_stem(folder)}{os.getpid()}.{threading.get_ident()}.part")
-        old = part.with_name(f"{_stem(folder)}{os.getpid()}.{threading.get_ident()}.0.part")
+        old = part.with_name(f"{_stem(folder)}{os.getpid()}.{threading.get_ident()}{ASIDE}")
         try:
             with naming(folder):
                 part.mkdir(parents=True)
@@ -58,7 +60,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 part.replace(folder)
         finally:
             for rest in (part, old):
-                shutil.rmtree(rest, ignore_errors=True)
+                _clear(rest, folder)
 
 
 @contextlib.contextmanager
@@ -111,7 +113,7 @@ def locked(path: Path, wait_s: float = WAIT_S) -> Iterator[bool]:
     with file:
         if held:
             for part in path.parent.glob(f"{glob.escape(_stem(path))}[0-9]*.[0-9]*.part"):
-                remove(part)
+                _clear(part, path)
         try:
             yield held
         finally:
@@ -126,6 +128,15 @@ def remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _clear(part: Path, path: Path) -> None:
+    """Remove a part of `path`; what was moved aside, where nothing has taken its place, goes back there instead."""
+    if part.name.endswith(ASIDE) and not path.exists():
+        with contextlib.suppress(OSError):
+            part.replace(path)
+    else:
+        remove(part)
 
 
 def room(path: Path) -> str:
