@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -180,6 +181,17 @@ def test_the_clean_table_is_one_that_fit_takes_and_holds_no_leak_nor_copy(plante
     again = examined(table)
     assert not any(again.findings[check] for check in ("leak", "conflict", "duplicate", "plain", "broken", "empty"))
     assert (images.parts == "test").sum() == 2 * N
+
+
+def test_the_clean_table_names_pictures_of_another_drive_by_their_whole_path(
+    planted: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_drive(path: Path, start: Path) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", other_drive)
+    files.write_clean(planted, tmp_path / "clean.csv")
+    assert all(row["image"].startswith("/") for row in csv.DictReader((tmp_path / "clean.csv").open()))
 
 
 def test_the_clean_table_keeps_groups_and_says_what_a_limit_kept_out_of_it(

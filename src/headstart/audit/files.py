@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from headstart.audit.execute import Audit
 from headstart.audit.findings import Finding
 from headstart.errors import UserError
 from headstart.images import ImageSet
+from headstart.images.sources.cells import written
 from headstart.paths import Place, expanded
 
 JSON = "audit.json"
@@ -130,7 +130,7 @@ def write_clean(audit: Audit, table: Path) -> tuple[int, int]:
 
     def rows() -> Iterator[tuple[str, ...]]:
         for i in kept:
-            path = os.path.relpath(str(Path(str(images.items[i])).resolve()), str(place))
+            path = written(images.items[i], images.names[i], place)
             yield path, material.label(i), str(images.parts[i]), *(() if groups is None else (str(groups[i]),))
 
     try:

@@ -106,8 +106,6 @@ def _missing(labels: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _likely(names: Sequence[str]) -> str:
-    from headstart.images.sources.cells import USUAL
+    from headstart.images.sources.cells import USUAL, plain
 
-    return next(
-        (name for name in names if name.casefold() in ("image", *USUAL["image"])), names[0] if names else "image"
-    )
+    return next((name for name in names if plain(name) in ("image", *USUAL["image"])), names[0] if names else "image")

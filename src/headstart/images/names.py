@@ -66,17 +66,20 @@ def check_whole(names: Iterable[str], where: str) -> None:
         )
 
 
-def check_twins(names: Iterable[str], where: str) -> None:
-    """Refuse two class names that people cannot tell apart: equal but for Unicode form, outer spaces or case.
+def twin_key(name: str) -> str:
+    """The same for class names that people cannot tell apart: equal but for Unicode form, outer spaces or case.
 
     Single letters that differ in case ('a' and 'A') are different classes, as in sets of letters.
-    Raises `DataError` naming both.
     """
+    plain = nfc(name).strip()
+    return plain if len(plain) == 1 else nfc(plain.casefold())
+
+
+def check_twins(names: Iterable[str], where: str) -> None:
+    """Refuse two class names of one `twin_key`. Raises `DataError` naming both."""
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
-        plain = nfc(name).strip()
-        plain = plain if len(plain) == 1 else nfc(plain.casefold())
-        twin = seen.setdefault(plain, name)
+        twin = seen.setdefault(twin_key(name), name)
         if twin != name:
             raise DataError(
                 f"{where}: the class names {twin!a} and {name!a} differ only in case, "

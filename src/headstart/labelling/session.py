@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UserError
-from headstart.images.names import natural_sort, nfc
+from headstart.images.names import natural_sort, nfc, twin_key
 from headstart.images.options import Reading
+from headstart.images.sources.cells import written
 from headstart.images.sources.table import is_table
 from headstart.labelling.album import Album
 from headstart.labelling.journal import Journal, sync
 from headstart.labelling.ledger import NONE, Ledger, Said
-from headstart.labelling.tables import Known, brought, check_columns, image_cells, read_labels, write_labels, written
+from headstart.labelling.tables import Known, brought, check_columns, image_cells, read_labels, write_labels
 from headstart.phrases import first_of, plural, twice
 from headstart.visible import visible
 
@@ -39,7 +40,7 @@ def new_name(name: str, others: Sequence[str]) -> str:
     new = one_form(name)
     if not new or len(new) > LONGEST or not new.isprintable():
         raise UserError(f"A class needs a name of 1 to {LONGEST} printable characters.")
-    if new.casefold() in (each.casefold() for each in others):
+    if twin_key(new) in map(twin_key, others):
         raise UserError(f"There is already a class '{new}'.")
     return new
 

@@ -16,7 +16,7 @@ from headstart.images import ImageSet, load
 from headstart.images.labels import without_point
 from headstart.images.options import Reading, without_columns
 from headstart.images.sources import text
-from headstart.images.sources.cells import column, label_of, located
+from headstart.images.sources.cells import column, label_of, located, written
 from headstart.images.sources.table import PARQUET, is_table
 from headstart.labelling.album import Album, Looks, places
 from headstart.phrases import plural
@@ -106,10 +106,10 @@ def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:
     found = []
     fileless = {name for item, name in zip(images.items, images.names, strict=True) if not isinstance(item, Path)}
     said = columns.values.get("by") or ["table"] * len(columns.numbers)
-    for written, value, by in zip(columns.values[image], columns.values[label], said, strict=True):
+    for cell, value, by in zip(columns.values[image], columns.values[label], said, strict=True):
         label_name = _name_of(value)
         if label_name is not None:
-            name = written.strip()
+            name = cell.strip()
             file = name if name in fileless else str(located(table.parent, name)[1].resolve())
             found.append((file, label_name, by if by in BY else "table"))
     return found
@@ -156,16 +156,6 @@ def _name_of(value: Any) -> str | None:
     """The class that a label stands for, None for no label."""
     label = label_of(value)
     return None if label is None else str(without_point(label))
-
-
-def written(item: Any, name: str, folder: Path) -> str:
-    """How a table in `folder` names a picture, so that `fit` finds it: its path from there, its name without a file."""
-    if not isinstance(item, Path):
-        return name
-    try:
-        return Path(os.path.relpath(item.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # on another drive
-        return item.resolve().as_posix()
 
 
 def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:

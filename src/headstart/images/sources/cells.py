@@ -82,8 +82,8 @@ def column(names: Iterable[str], kind: str, asked: str | None, table: Path) -> s
     alike = _called(kind, listed)
     if len(alike) == 1:
         return alike[0]
-    plain = {_plain(name): name for name in listed}
-    near = [*nearest(kind, listed), *(plain[name] for name in USUAL[kind] if name in plain)]
+    by_plain = {plain(name): name for name in listed}
+    near = [*nearest(kind, listed), *(by_plain[name] for name in USUAL[kind] if name in by_plain)]
     hint = f" Is it '{near[0]}'? Then add {kind}_column={_quoted(near[0])}." if near else ""
     naming = f" Name it with `{kind}_column`."
     if kind == "label":
@@ -115,7 +115,7 @@ def passed_over(names: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
         ("split", LIKE_SPLIT, "which part (train, val, test) a picture belongs to"),
         ("group", LIKE_GROUP, "which pictures belong together"),
     ):
-        found = sorted((name for name in listed if _plain(name) in like), key=lambda name: like.index(_plain(name)))
+        found = sorted((name for name in listed if plain(name) in like), key=lambda name: like.index(plain(name)))
         if found and kind not in read:
             many = ", ".join(map(repr, found))
             which = f"column {many} is" if len(found) == 1 else f"columns {many} are"
@@ -142,7 +142,7 @@ def without_points(cells: Sequence[Any]) -> list[Any]:
 
 def parts_of(cells: Sequence[Any], name: str) -> list[Any]:
     """The parts that a column says, of one that is true or false too: `is_valid`, `is_test`, `is_train`."""
-    yes_no = YES_NO.get(_plain(name))
+    yes_no = YES_NO.get(plain(name))
     if yes_no is None:
         return list(cells)
     cells = without_points(cells)
@@ -189,6 +189,16 @@ def located(folder: Path, written: str) -> tuple[str, Path]:
     return nfc(Path(written).as_posix()), _in_any_form(folder / expanded(written))
 
 
+def written(item: Any, name: str, folder: Path) -> str:
+    """How a table in `folder` names a picture, so that `fit` finds it: its path from there, its name without a file."""
+    if not isinstance(item, Path):
+        return name
+    try:
+        return Path(os.path.relpath(item.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return item.resolve().as_posix()
+
+
 def _in_any_form(path: Path) -> Path:
     """The path, or one that is there and differs in Unicode form alone."""
     if str(path).isascii() or os.path.lexists(path):
@@ -212,7 +222,8 @@ def _called(kind: str, listed: list[str]) -> list[str]:
     return [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """The name of a column as `USUAL` and its like spell it."""
     return re.sub(r"[-_\s]", "", name).casefold()
 
 
