@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,8 +23,11 @@ from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import load
 from headstart.labelling.album import Album, Looks, open_album
-from headstart.labelling.insight import Worker, look
+from headstart.labelling.app import Desk
+from headstart.labelling.insight import Insight, Worker, look
 from headstart.labelling.journal import Journal
+from headstart.labelling.run import LabelRequest
+from headstart.labelling.run import label as serve_labels
 from headstart.labelling.session import Conflict, Session
 from headstart.labelling.tables import read_labels
 from headstart.phrases import plural
@@ -104,6 +108,44 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"do":"class","name":"a"}\nnonsense\n{"do":"class","name":"b"}\n')
     with pytest.raises(DataError, match="line 2 is damaged"):
         Journal(path)
+
+
+def test_a_journal_that_is_too_large_is_refused_and_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.labelling.journal.MOST", 30)
+    path = tmp_path / "labels.csv.journal"
+    path.write_text('{"do":"class","name":"a"}\n{"do":"class","name":"b"}\n')
+    with pytest.raises(DataError, match="too large"):
+        Journal(path)
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_labelling_that_ends_at_once_gives_its_journal_back(album: Album, out: Path) -> None:
+    item = album.images.items[0]
+    assert isinstance(item, Path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        asked = LabelRequest(str(item.parent), out, looks=Looks("sprout"), port=taken.getsockname()[1])
+        with pytest.raises(UserError, match="choose another `port`"):
+            serve_labels(asked, Settings())
+    Session(album, out).close()
+
+
+def test_a_doubted_label_is_not_given_a_class_by_a_name_that_it_no_longer_has(album: Album, out: Path) -> None:
+    session = Session(album, out, ["one", "two"])
+    session.label([0], "one", 0)
+    desk = Desk(session, "digits")
+    desk.worker.insight = Insight(session.action, ("one", "two"), doubted=((0, "two", 0.9),))
+    assert [each["suggested"] for each in desk.state()["doubted"]] == ["two"]
+    session.rename("two", "deux")
+    assert desk.state()["doubted"] == []
+    session.close()
+
+
+def test_single_letters_in_two_cases_are_two_classes_to_label_too(album: Album, out: Path) -> None:
+    session = Session(album, out, ["a", "A"])
+    assert session.classes == ["a", "A"]
+    session.close()
 
 
 def test_one_process_writes_a_journal_at_a_time(album: Album, out: Path) -> None:

@@ -153,6 +153,7 @@ class Desk:
                 for i, suggested, p in found.doubted
                 if (said := self.session.said(i)) is not None
                 and said.label in found.classes
+                and suggested in self.session.classes
                 and said.label != suggested
             ],
         }

@@ -85,8 +85,13 @@ class Journal:
         self._file.close()
 
     def _read(self) -> list[dict[str, Any]]:
+        if os.fstat(self._file.fileno()).st_size > MOST:
+            raise DataError(
+                f"{self.path} is too large for a journal of labels (over {MOST >> 20:,} MiB); move it away, or name "
+                "another `out`."
+            )
         self._file.seek(0)
-        data = self._file.read(MOST)
+        data = self._file.read()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):  # what was being written when a process was killed
             self._file.truncate(whole)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.labelling.album import Looks, open_album
 from headstart.labelling.session import Session
@@ -49,7 +48,6 @@ def label(
             session.take(request.labels, request.looks.reading)
         session.mention(request.data, request.looks.reading)
         app = application(session, album.images.title)
-    except UserError:
+        shell.run(app, "127.0.0.1", request.port, STOP_S, started)
+    finally:
         session.close()
-        raise
-    shell.run(app, "127.0.0.1", request.port, STOP_S, started)

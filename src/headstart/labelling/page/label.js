@@ -105,7 +105,8 @@ function send(one, address, body) {
   const kept = sending.then(() => ask(address, body)).finally(() => pending--);
   sending = kept.then((told) => { update(told); if (!now) fill(); }, (error) => {
     say(error.message, true);
-    undone.splice(undone.indexOf(kept), 1);
+    const at = undone.indexOf(kept);
+    if (at >= 0) undone.splice(at, 1);
     if (one) for (const i of [one.id, ...one.alike]) answered.delete(i);
     if (error.status !== 409 && one) { queue.unshift(...(now ? [now] : [])); show(one); }
     return look();
@@ -240,7 +241,7 @@ async function look() {
   document.title = `${told.title} · Headstart`;
   accuracy(told);
   strip("doubted", told.doubted, (one) => `${one.label} → ${one.suggested}?`);
-  strip("unsure", told.unsure, (one) => `${one.guess} ${percent(one.confidence)}`);
+  strip("unsure", told.unsure.filter((one) => one.guess), (one) => `${one.guess} ${percent(one.confidence)}`);
   $("rest-part").hidden = told.unsure.length === 0;
   queue.length = Math.min(queue.length, 2); // the next are those that are most useful by now
   fill();
