@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from headstart.cli import _main
 from headstart.errors import DataError, UnknownName, UserError
 from headstart.report.study import write_study_report
 from headstart.report.study.tables import facts
+from headstart.study import networks
 from headstart.study.arms import arms_of, primary_of
+from headstart.study.cells import Where
 from headstart.study.execute import Study, compare
 from headstart.study.planning import plan
 from headstart.study.recipe import StudyRecipe
@@ -386,6 +389,38 @@ class TestClaim:
         table = rows[rows.index(["repeats", "points"]) + 1 :]
         assert [row[0] for row in table[:11]] == ["3", "5", "7", "10", "15", "20", "30", "40", "50", "70", "100"]
         assert all(len(row) == 2 and float(row[1]) > 0 for row in table[:11])
+
+
+def test_a_process_that_was_ended_fails_its_cell_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short:
+        """A process, the first of which ends at its first cell."""
+
+        started = 0
+
+        def __init__(self, command: str) -> None:
+            self.ended, self.fails = None, Short.started == 0
+            Short.started += 1
+            self.process = self
+
+        def poll(self) -> int | None:
+            return self.ended
+
+        def told(self, where: Where) -> str | None:
+            if self.fails:
+                self.ended = 9
+                return "its process ended"
+            return None
+
+        def end(self) -> None:
+            self.ended = 0
+
+    monkeypatch.setattr(networks, "_Worker", Short)
+    kept = SimpleNamespace(folder="kept", cell=lambda size, repeat, pictures: repeat)
+    arm, settings = SimpleNamespace(name="arm"), SimpleNamespace(store=None)
+    cells = [Where("1", repeat, 2) for repeat in range(4)]
+    crew = networks.Networks(None, None, arm, None, kept, settings)  # type: ignore[arg-type]
+    told = list(crew._in_processes(Path("study"), cells, 1))
+    assert told == ["1 labelled picture per class: its process ended", 1, 2, 3] and Short.started == 2
 
 
 @pytest.mark.slow

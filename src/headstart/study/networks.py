@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from headstart.errors import UserError
+from headstart.errors import HeadstartError
 from headstart.features.auto import with_augment
 from headstart.features.extract import Settings
 from headstart.progress import Progress, silent
@@ -59,11 +59,11 @@ class Networks:
         self.kept.keep(cell)
         return cell
 
-    def fitted(self, where: Where) -> Cell | str:
+    def fitted(self, where: Where, progress: Progress = silent) -> Cell | str:
         """The cell, or why there is none."""
         try:
-            return self.fit(where)
-        except UserError as error:
+            return self.fit(where, progress)
+        except HeadstartError as error:
             return where.failed(error)
 
     def fit_all(
@@ -75,10 +75,7 @@ class Networks:
             yield from self._in_processes(study, pending, workers)
             return
         for where in pending:
-            try:
-                yield self.fit(where, progress)
-            except UserError as error:
-                yield where.failed(error)
+            yield self.fitted(where, progress)
 
     def _in_processes(self, study: Path, pending: Sequence[Where], workers: int) -> Generator[Cell | str, None, None]:
         asked = {
@@ -88,13 +85,17 @@ class Networks:
             "kept": str(self.kept.folder),
             "store": self.settings.store is not None,
         }
-        crew = [_Worker(json.dumps(asked)) for _ in range(workers)]
+        command = json.dumps(asked)
+        crew = [_Worker(command) for _ in range(workers)]
         idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in crew:
             idle.put(worker)
 
         def fitted(where: Where) -> Cell | str:
             worker = idle.get()
+            if worker.process.poll() is not None:  # it was ended at an earlier cell, by lack of memory perhaps
+                worker = _Worker(command)
+                crew.append(worker)
             try:
                 said = worker.told(where)
             finally:
