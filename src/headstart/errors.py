@@ -82,6 +82,12 @@ class NotConverged(UserError):
     """An optimiser met a NaN or infinite loss with the settings it was given."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line without its end, for a sentence; its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0][:300].rstrip(".: ") if lines else "") or type(error).__name__
+
+
 def nearest(name: str, known: Iterable[str], n: int = 3, *, alike: float = 0.6) -> list[str]:
     """Up to `n` names from `known` at least so much like `name`, best first, compared without case, `-` and `_`."""
 

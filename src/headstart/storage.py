@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import UserError
+from headstart.errors import UserError, first_line
 from headstart.paths import expanded
 from headstart.shared import replacing
 
@@ -107,7 +107,7 @@ class _said:
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         if isinstance(error, OSError):
-            raise UserError(f"{self.place} cannot be read: {str(error).splitlines()[0]}.") from error
+            raise UserError(f"{self.place} cannot be read: {first_line(error)}.") from error
 
 
 @lru_cache(maxsize=16)
@@ -129,6 +129,6 @@ def opened(place: str) -> tuple[Any, str]:
         try:
             filesystem, path = fsspec.core.url_to_fs(place)
         except (ValueError, ImportError) as error:
-            told = str(refused if "not known" in str(error) else error).splitlines()[0].rstrip(".")
+            told = first_line(refused if "not known" in str(error) else error)
             raise UserError(f"{place} cannot be opened: {told}.") from error
         return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path.rstrip("/")

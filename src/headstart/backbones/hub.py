@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from headstart.backbones.licences import marked
 from headstart.backbones.weights_files import weights_file_in
-from headstart.errors import Offline, UserError, WeightsError
+from headstart.errors import Offline, UserError, WeightsError, first_line
 from headstart.paths import weights_folder
 
 ADDRESS = "https://huggingface.co"
@@ -53,7 +53,7 @@ def downloading(what: str, url: str, licence: Callable[[], str] = str) -> Iterat
     except Exception as error:
         chain = list(_chain(error))
         if any(isinstance(e, OSError) and e.errno in OWN_DISK for e in chain):
-            raise UserError(f"The weights of {what} could not be stored: {_first_line(chain[-1])}.") from error
+            raise UserError(f"The weights of {what} could not be stored: {first_line(chain[-1])}.") from error
         if refused := _refusal(chain, what, url, licence):
             raise WeightsError(refused) from error
         if any(_is_network(e) for e in chain):
@@ -198,8 +198,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(chain: list[BaseException]) -> str:
     """The operating system's own words where there are any, else those of the outermost error."""
-    return _first_line(next((e for e in chain if isinstance(e, OSError) and e.strerror), chain[0]))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+    return first_line(next((e for e in chain if isinstance(e, OSError) and e.strerror), chain[0]))

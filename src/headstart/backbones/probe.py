@@ -10,7 +10,7 @@ from headstart.backbones import memory, sizes
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.sizes import forward
-from headstart.errors import UnknownName, UserError, WeightsError
+from headstart.errors import UnknownName, UserError, WeightsError, first_line
 from headstart.preprocess import CHANNELS, Preprocess
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def _forward(backbone: Backbone, layer: str, preprocess: Preprocess) -> int:
         features = forward(backbone.features(layer), _noise(preprocess))
     except (RuntimeError, AssertionError, ValueError, IndexError, TypeError) as error:
         backbone.check(layer, size)  # says which size works, where that is the reason
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"{backbone.name} cannot be run on pictures of {size[0]}x{size[1]} pixels ({reason})."
+            f"{backbone.name} cannot be run on pictures of {size[0]}x{size[1]} pixels ({first_line(error)})."
         ) from error
     if not bool((features.abs() <= LARGEST).all()):
         raise WeightsError(f"The weights of {backbone.name} give features that are not finite; the file is damaged.")

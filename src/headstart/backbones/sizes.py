@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import memory
+from headstart.errors import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,7 @@ def _failed(module: nn.Module, size: Size) -> str:
     try:
         forward(module, torch.zeros(1, 3, *size, device=device))
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        return first_line(error)
     return ""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from headstart.errors import HeadstartError, UserError
+from headstart.errors import HeadstartError, UserError, first_line
 from headstart.shared import full
 
 MISSING = "`cluster` needs Ray, which is not installed: pip install 'headstart[cluster]'."
@@ -79,7 +79,7 @@ def _hushed() -> Iterator[None]:
 def _check_answers(address: str) -> None:
     """Raise UserError where nothing listens at `HOST:PORT`: Ray would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
+    if colon and port.isdecimal():
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S).close()
         except (OSError, OverflowError) as error:
@@ -88,9 +88,10 @@ def _check_answers(address: str) -> None:
 
 def _unreachable(address: str, error: Exception) -> str:
     if address == "auto":
-        return "cluster=auto: this machine is not part of a Ray cluster; start one with `ray start`, or use "
-        "cluster=local."
-    return f"cluster={address}: no cluster can be reached there ({str(error).splitlines()[0].rstrip('.:')})."
+        return (
+            "cluster=auto: this machine is not part of a Ray cluster; start one with `ray start`, or use cluster=local."
+        )
+    return f"cluster={address}: no cluster can be reached there ({first_line(error)})."
 
 
 @contextmanager
@@ -126,12 +127,12 @@ def told_of(ray: Any, error: BaseException) -> HeadstartError | None:
     for each in chain:
         if isinstance(each, _lost(ray)):
             return HeadstartError(
-                f"A worker of the cluster was lost and could not be replaced ({_first(each)}). {KEPT}"
+                f"A worker of the cluster was lost and could not be replaced ({first_line(each)}). {KEPT}"
             )
     inner = next((e for e in reversed(chain) if not isinstance(e, ray.exceptions.RayError)), None)
     if inner is None or not any(isinstance(each, ray.exceptions.RayError) for each in chain):
         return None
-    return HeadstartError(f"A worker of the cluster failed ({type(inner).__name__}: {_first(inner)}). {KEPT}")
+    return HeadstartError(f"A worker of the cluster failed ({type(inner).__name__}: {first_line(inner)}). {KEPT}")
 
 
 def disk_full(error: OSError) -> str:
@@ -158,8 +159,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(each))
             yield each
             waiting += [getattr(each, "cause", None), each.__cause__, each.__context__]
-
-
-def _first(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".:")

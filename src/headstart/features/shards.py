@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import documents
-from headstart.errors import DataError, UserError
+from headstart.errors import DataError, UserError, first_line
 from headstart.features.extraction import DIGEST
 from headstart.features.jobs import Job
 from headstart.images import ImageSet, Refusal
@@ -148,10 +148,9 @@ class FeatureShards:
                 if table.num_rows != shard.rows or (columns is None and digest_of(table) != shard.digest):
                     raise ValueError("its content was changed")
             except (OSError, pa.ArrowInvalid, ValueError) as error:
-                why = str(error).splitlines()[0]
                 raise DataError(
-                    f"The shard {self.storage}/{shard.file} cannot be used ({why}): delete it, and run the command "
-                    "that made it again."
+                    f"The shard {self.storage}/{shard.file} cannot be used ({first_line(error)}): delete it, and "
+                    "run the command that made it again."
                 ) from error
             yield table
 

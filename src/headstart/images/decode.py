@@ -35,7 +35,7 @@ from PIL import (
     features,
 )
 
-from headstart.errors import Refused
+from headstart.errors import Refused, first_line
 from headstart.images import dear
 from headstart.images.colour import to_grey_or_rgb
 from headstart.images.formats import ALLOWED, HEAD, READERS, sniff
@@ -222,7 +222,7 @@ def verdict(error: Exception, ended: bool = False) -> Refused:
     """The one `Refused` that a decoder's exception stands for; `ended`: it had read to the end of the file."""
     if isinstance(error, Refused):
         return error
-    text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    text = first_line(error)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return Refused("too-many-pixels", text)
     if isinstance(error, EOFError) or _TRUNCATED.search(text):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from headstart.errors import DataError, Offline
+from headstart.errors import DataError, Offline, first_line
 from headstart.progress import Progress
 from headstart.shared import full, locked, naming, replacing
 
@@ -143,8 +143,7 @@ def extract(archive: Path, folder: Path, most: int = MAX_EXPANDED) -> None:
     except DataError:
         raise
     except Exception as error:  # damaged archives make zipfile, tarfile and zlib raise a dozen kinds
-        text = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DataError(f"{archive} cannot be unpacked: {text[:200]}.") from None
+        raise DataError(f"{archive} cannot be unpacked: {first_line(error)}.") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

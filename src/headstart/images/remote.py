@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.errors import Refused
+from headstart.errors import Refused, first_line
 from headstart.images.decode import DEFAULT_LIMITS, Limits
 from headstart.storage import Storage
 
@@ -30,4 +30,4 @@ class Remote:
         except FileNotFoundError:
             raise Refused("missing-file", "no such file") from None
         except OSError as error:
-            raise Refused("unreadable", str(error).splitlines()[0][:200]) from None
+            raise Refused("unreadable", first_line(error)) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import DataError, nearest
+from headstart.errors import DataError, first_line, nearest
 from headstart.images.archive import MAX_RATIO
 from headstart.images.imageset import ImageSet
 from headstart.images.labels import one_label_each
@@ -70,8 +70,7 @@ def _read(path: Path, labelled: bool) -> dict[str, NDArray[Any]]:
     except DataError:
         raise
     except Exception as error:  # damaged archives make zipfile, zlib and NumPy raise a dozen kinds
-        text = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DataError(f"{path} cannot be read as an archive of plain arrays: {text[:200]}.") from None
+        raise DataError(f"{path} cannot be read as an archive of plain arrays: {first_line(error)}.") from None
 
 
 def _check_names(path: Path, names: list[str]) -> None:
