@@ -547,6 +547,7 @@ def test_labels_may_be_names_numbers_or_positions() -> None:
     x = np.zeros((4, 2, 2))
     assert from_arrays(x, [10, 2, 2, 10]).classes == ("2", "10")
     assert from_arrays(x, [1.0, 0.0, np.nan, 1.0]).labels.tolist() == [1, 0, -1, 1]
+    assert from_arrays(x, ["None", None, "nan", np.nan]).labels.tolist() == [0, -1, 1, -1]
     assert from_arrays(x, ["b", None, "", "a"]).labels.tolist() == [1, -1, -1, 0]
     positions = from_arrays(x, [0, 1, 1, 0], classes=["z", "y"])
     assert positions.classes == ("y", "z") and positions.labels.tolist() == [1, 0, 0, 1]

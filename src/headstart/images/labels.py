@@ -68,8 +68,8 @@ def _distinct(array: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
     if array.dtype != object:
         values, inverse = np.unique(array, return_inverse=True)
         return values.tolist(), inverse
-    seen: dict[str, tuple[int, Any]] = {}
-    inverse = np.array([seen.setdefault(str(v), (len(seen), v))[0] for v in array.tolist()], np.int64)
+    seen: dict[tuple[bool, str], tuple[int, Any]] = {}
+    inverse = np.array([seen.setdefault((is_missing(v), str(v)), (len(seen), v))[0] for v in array.tolist()], np.int64)
     return [value for _, value in seen.values()], inverse
 
 
