@@ -316,6 +316,14 @@ def test_a_list_of_training_pictures_that_was_cut_off_is_told_as_one(run: Path, 
         training_pictures(copied, load_classifier(copied), Settings(features_dir()))
 
 
+def test_a_list_of_training_pictures_with_an_endless_cell_is_told_as_damaged(run: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(run, tmp_path / "run")
+    with (copied / "fitted_on.csv").open("a") as file:
+        file.write("x" * 200_000)
+    with pytest.raises(UserError, match=r"cannot be read \(line \d+: field larger.*\): fit again"):
+        training_pictures(copied, load_classifier(copied), Settings(features_dir()))
+
+
 def test_an_empty_path_is_not_all_that_is_here(run: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(run.parent / "photos")
     assert explain(run, "", "--out", tmp_path / "out") == 2

@@ -274,6 +274,9 @@ def test_predictions_replace_older_ones_and_no_table_of_labels(
     before = labels.read_bytes()
     assert _main(["predict", str(digits_run.folder), str(picture), "--out", str(labels)]) == 2
     assert "is a table without predictions" in capsys.readouterr().err and labels.read_bytes() == before
+    labels.write_text("x" * 200_000)  # a cell longer than tables have
+    assert _main(["predict", str(digits_run.folder), str(picture), "--out", str(labels)]) == 2
+    assert "is a table without predictions" in capsys.readouterr().err
     labels.write_bytes(b"")
     for _ in range(2):
         assert _main(["predict", str(digits_run.folder), str(picture), "--out", str(labels)]) == 0

@@ -196,12 +196,20 @@ def test_a_split_of_other_pictures_is_refused(tmp_path: Path) -> None:
         ("name,label,split\n0000,ant\n", "row 2 does not have three columns"),
         ("name,label,split\n0000,ant,train\n0000,ant,test\n", "row 3 names '0000' again"),
         ("\xff", "cannot be read"),
+        (f"name,label,split\n{'0' * 200_000},ant,train\n", "cannot be read: line 2"),
     ],
 )
 def test_a_damaged_split_file_is_explained(tmp_path: Path, text: str, said: str) -> None:
     """Each fault of the file has its sentence."""
     (tmp_path / "split.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=said):
+        apply_split(images_of(["ant"]), tmp_path / "split.csv")
+
+
+def test_a_damaged_table_of_refused_pictures_beside_a_split_is_named(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("name,label,split\n0000,ant,train\n0001,ant,train\n")
+    (tmp_path / "refused.csv").write_text("name,reason,detail\n" + "0" * 200_000)
+    with pytest.raises(DataError, match=r"refused\.csv cannot be read: line 2"):
         apply_split(images_of(["ant"]), tmp_path / "split.csv")
 
 

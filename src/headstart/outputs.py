@@ -166,7 +166,10 @@ def check_predictions(out: Path) -> None:
     if out.suffix.lower() != ".csv" or not out.is_file() or not out.stat().st_size:
         return
     with out.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        columns = next(csv.reader([file.readline(LONGEST_HEADER)]), [])
+        try:
+            columns = next(csv.reader([file.readline(LONGEST_HEADER)]), [])
+        except csv.Error:
+            columns = []
     if "predicted" not in columns:
         raise UserError(f"out={out} is a table without predictions and would be replaced; name another file.")
 

@@ -67,10 +67,14 @@ def cell(value: Any) -> Any:
 
 
 def read_csv(path: Path, errors: str = "strict") -> Iterator[list[str]]:
-    """The rows of a table that `write_csv` wrote, the header first. Raises OSError, UnicodeDecodeError, csv.Error."""
+    """The rows of a table that `write_csv` wrote, the header first. Raises OSError, and ValueError for what is none."""
     with path.open(newline="", encoding="utf-8-sig", errors=errors) as file:
-        for row in csv.reader(file):
-            yield list(map(as_written, row))
+        rows = csv.reader(file)
+        try:
+            for row in rows:
+                yield list(map(as_written, row))
+        except csv.Error as error:
+            raise ValueError(f"line {rows.line_num}: {error}") from error
 
 
 def as_written(cell: str) -> str:

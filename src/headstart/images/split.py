@@ -6,7 +6,6 @@ place of folds, and a part `calibration` fits the temperature; neither is drawn 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,7 +159,10 @@ def _refused_beside(path: Path) -> set[str]:
     beside = path.with_name(records.REFUSED)
     if not beside.is_file():
         return set()
-    return {row[0] for row in list(records.read_csv(beside, errors="replace"))[1:] if row}
+    try:
+        return {row[0] for row in list(records.read_csv(beside, errors="replace"))[1:] if row}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{beside} cannot be read: {error}.") from None
 
 
 def _rows(path: Path) -> dict[str, tuple[str, str]]:
@@ -170,7 +172,7 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
         lines = list(records.read_csv(path))
     except FileNotFoundError:
         raise DataError(f"There is no split file {path}.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"The split file {path} cannot be read: {error}.") from None
     if not lines or tuple(lines[0]) != COLUMNS:
         raise DataError(f"{path} must start with the line '{','.join(COLUMNS)}'.")
