@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from headstart.backbones import resolve
+from headstart.cli.classify import short
 from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import from_arrays
@@ -48,6 +49,12 @@ def named(probabilities: list[dict[int, float]], stated: list[int] | None = None
         row[list(chosen)] = list(chosen.values())
     images = from_arrays(np.full((len(rows), 40, 60, 3), 90, np.uint8))
     return Named("net", images, rows, None if stated is None else np.array(stated))
+
+
+def test_names_are_shown_without_the_folder_that_all_are_in() -> None:
+    assert short(["/a/b/c.png", "/a/d.png"]) == ["b/c.png", "d.png"]
+    assert short(["a/c.png", "d.png"]) == ["a/c.png", "d.png"]
+    assert short(["/a/c.png", "d.png"]) == ["/a/c.png", "d.png"]
 
 
 def test_the_classes_stand_in_the_order_of_imagenets_outputs() -> None:

@@ -113,6 +113,15 @@ def test_a_stopped_one_goes_on_to_the_same_weights(made: Pretrained, tmp_path: P
     assert not (run_folder(out) / STATE).exists()
 
 
+def test_sprout_refuses_options_that_it_would_ignore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _main(["pretrain", "sprout", "--limit", "5", "--train", "mixup=0.2", "--group-column", "g"]) == 2
+    assert "leave --limit and --train and --group-column out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

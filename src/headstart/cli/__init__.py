@@ -19,7 +19,7 @@ from headstart.cli.terminal import print
 from headstart.errors import HeadstartError, UserError
 
 KEPT = "What was computed is kept: run the same command again to continue"
-RESUMED = ("fit", "pretrain")
+RESUMED = ("fit", "pretrain", "run")
 """Commands whose training goes on with --resume."""
 FEW_COLLECTIONS = 20_000
 """New objects until Python looks for garbage. Its usual 700 has it look through the modules hundreds of times while

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,8 +112,11 @@ def _print(found: Named, topk: int) -> None:
 
 def short(names: Sequence[str]) -> list[str]:
     """The names without the folder that all of them are in."""
-    shared = os.path.commonpath([Path(name).parent for name in names])
-    return [name.removeprefix(f"{shared or '.'}/") for name in names]
+    try:
+        shared = posixpath.commonpath([posixpath.dirname(name) for name in names])
+    except ValueError:  # some begin at the root, and others do not
+        return list(names)
+    return [name.removeprefix(f"{shared}/") for name in names] if shared else list(names)
 
 
 def tell(found: Named) -> None:

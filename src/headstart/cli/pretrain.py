@@ -54,11 +54,28 @@ def pretrain(
     `headstart pretrain sprout --out runs/sprout` retrains the network that comes with the package (minutes on a GPU, a
     night or more without; needs 60 fonts). Run the same command again to continue an interrupted training.
     """
+    from headstart.errors import UserError
+
     if data == SPROUT:
+        given = {
+            "--architecture": architecture != SPROUT,
+            "--image-size": image_size is not None,
+            "--limit": limit is not None,
+            "--augment": augment != "none",
+            "--batch-size": batch_size is not None,
+            "--learning-rate": learning_rate is not None,
+            "--train": bool(train),
+            "--follow-links": follow_links,
+            "--image-column": image_column is not None,
+            "--label-column": label_column is not None,
+            "--split-column": split_column is not None,
+            "--group-column": group_column is not None,
+        }
+        if idle := [option for option, asked in given.items() if asked]:
+            raise UserError(f"`pretrain sprout` has its own pictures and settings; leave {' and '.join(idle)} out.")
         _sprout(out or Path("runs/sprout"), seed, epochs)
         return
     from headstart.cli.fit import options, tell
-    from headstart.errors import UserError
     from headstart.paths import absolute
     from headstart.recipe import Recipe
     from headstart.report import write_report
