@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart import feature_files
 from headstart.backbones import resolve
 from headstart.engines import choose
 from headstart.engines.int8 import Calibration
@@ -175,6 +176,12 @@ def test_no_usable_picture_is_an_error_that_names_the_first_and_why(tmp_path: Pa
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DataError, match=r"a\.png"):
         extract(unlabelled(tmp_path), source())
+
+
+def test_features_are_of_the_kind_that_the_ending_says_in_any_case(tmp_path: Path) -> None:
+    asked = Recipe.from_dict({"method": "pixels", "data": {"source": "digits", "limit": 20}}, "")
+    feature_files.features(asked, tmp_path / "F.NPZ")
+    assert len(np.load(tmp_path / "F.NPZ")["features"]) > 0
 
 
 def test_raw_pixels_are_the_picture_itself_scaled_to_one() -> None:

@@ -24,12 +24,13 @@ from headstart.errors import DataError, Offline, UserError
 from headstart.features.extract import Settings, extract
 from headstart.features.source import FeatureSource
 from headstart.images import load
+from headstart.images.options import Reading
 from headstart.learner import Learner
 from headstart.pictures import Pictures
 from headstart.progress import silent
 from headstart.ranking.advice import advise
 from headstart.ranking.candidates import labels
-from headstart.ranking.files import SavedRanking, claim, content, write
+from headstart.ranking.files import SavedRanking, claim, command, content, write
 from headstart.ranking.folds import draw
 from headstart.ranking.judge import Cost, Judged, Scores, figures, score
 from headstart.ranking.local import in_folder, local_backbones
@@ -309,6 +310,12 @@ def test_the_files_say_the_same(made: Ranking, tmp_path: Path) -> None:
     assert "--backbones sprout@none,sprout,sprout@" in found.command
     assert "influenced this choice" in " ".join(found.notes)
     assert claim(tmp_path / "out", "digits") == tmp_path / "out"
+
+
+def test_the_command_of_a_ranking_says_how_its_data_were_read() -> None:
+    reading = Reading(follow_links=True, image_column="file", label_column="my class", split_column=None)
+    told = command(RankingRequest("photos.csv", (parse("sprout"),), reading=reading))
+    assert told.endswith(" --follow-links --image-column file --label-column 'my class'")
 
 
 def test_a_stored_feature_gives_the_same_accuracy_and_the_speed_is_measured_again(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:
     kept = images.take(extraction.kept)
     labelled = bool((kept.labels >= 0).all()) and len(kept.classes) > 0
     labels = [kept.classes[k] for k in kept.labels] if labelled else [""] * len(kept)
-    if out.suffix == ".npz":
+    if out.suffix.lower() == ".npz":
         _write_npz(out, kept, labels, extraction)
     else:
         _write_parquet(out, kept, labels, extraction)

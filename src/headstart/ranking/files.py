@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart import machine, outputs, records
 from headstart.backbones.spelling import spell
+from headstart.images.options import COLUMNS as READ_COLUMNS
 from headstart.paths import Place
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import difference
@@ -163,6 +164,9 @@ def command(request: RankingRequest) -> str:
     words += ["--seed", str(request.seed), "--folds", str(request.folds)]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     words += [w for o, v in (("--engine", request.engine), ("--device", request.device)) if v != "auto" for w in (o, v)]
+    words += ["--follow-links"] if request.reading.get("follow_links") else []
+    columns = ((name, request.reading.get(name)) for name in READ_COLUMNS)
+    words += [word for name, value in columns if value for word in (f"--{name.replace('_', '-')}", str(value))]
     return shlex.join(words)
 
 
