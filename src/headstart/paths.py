@@ -65,7 +65,7 @@ def weights_folder() -> Path | None:
 def cache_dir() -> Path:
     """The cache folder: features, converted models, downloaded data. It need not exist yet."""
     if chosen := os.environ.get("HEADSTART_CACHE"):
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     return platformdirs.user_cache_path("headstart", appauthor=False)
 
 

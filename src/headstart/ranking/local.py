@@ -10,7 +10,7 @@ from headstart.backbones.checkpoint import FORMATS
 from headstart.backbones.from_embedded import FOLDER, NAMES
 from headstart.backbones.spelling import Spelled
 from headstart.errors import UserError, WeightsError
-from headstart.paths import weights_folder
+from headstart.paths import expanded, weights_folder
 
 
 def local_backbones(folder: Path | None) -> list[Spelled]:
@@ -25,7 +25,6 @@ def local_backbones(folder: Path | None) -> list[Spelled]:
 
 def in_folder(folder: Path) -> list[Spelled]:
     """The weights files (.safetensors, .pth, .pt, .onnx) directly in a folder that have a sidecar beside them."""
-    folder = folder.expanduser()
     if not folder.is_dir():
         raise UserError(f"weights_folder={folder}: there is no such folder.")
     files = sorted(path for path in folder.resolve().iterdir() if path.name.lower().endswith((*FORMATS, ".onnx")))
@@ -60,7 +59,7 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 def _of_torchvision() -> list[str]:
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    folder = Path(home).expanduser() / "hub" / "checkpoints"
+    folder = expanded(home) / "hub" / "checkpoints"
     stored = {path.name for path in folder.glob("*.pth")}
     if not stored:
         return []

@@ -25,7 +25,7 @@ from headstart.images.options import LoadOptions
 from headstart.images.sources import folder, idx
 from headstart.images.sources.arrays import from_arrays
 from headstart.outputs import refusal
-from headstart.paths import cache_dir
+from headstart.paths import cache_dir, expanded
 
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/",)
 _FASHION = (
@@ -127,7 +127,7 @@ def find(name: str) -> Path | None:
 
 def _own(name: str) -> Path | None:
     root = os.environ.get("HEADSTART_DATA")
-    return Path(root).expanduser() / name if root else None
+    return expanded(root) / name if root else None
 
 
 def _cached(name: str) -> Path:
