@@ -176,6 +176,13 @@ def test_predictions_are_those_of_one_process(nodes: TwoNodes, photos: Path, run
     assert made.refused == told.refused and made.manifest.classes == told.classes
 
 
+def test_predictions_of_no_usable_picture_are_an_error(nodes: TwoNodes, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for _ in range(2):  # the second finds the refused picture of the first
+        with pytest.raises(DataError, match=r"^None of the 1 pictures of .* can be used; .* lists why\.$"):
+            predict(str(run.folder), [str(tmp_path / "broken.png")], str(tmp_path / "out"), "auto")
+
+
 def test_a_damaged_shard_is_named_and_a_folder_with_other_files_is_left_alone(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(UserError, match=r"holds other files"):

@@ -37,7 +37,7 @@ def predict(
     """Predictions of a finished run for pictures, as `inference.predict` gives them, as shards in `out`.
 
     The columns are those of `Predictions.rows`. Raises as `inference.predict` does, and UserError where `out` holds
-    something else.
+    something else, DataError where no picture can be used.
     """
     asked = asked or Asked()
     classifier = load_classifier(run)
@@ -56,6 +56,8 @@ def predict(
             classifier = replace(classifier, source=shippable(ray, classifier.source))
             plan = Plan(images, storage, PredictRows(classifier, asked), manifest, gpus)
             found = make(ray, plan, jobs, progress)
+    if not found.manifest.rows:
+        raise DataError(f"None of the {len(images):,} pictures of {images.title} can be used; {storage} lists why.")
     return found
 
 
