@@ -203,7 +203,7 @@ def test_two_users_in_one_process_share_the_environment(tmp_path: Path) -> None:
         assert row is not None and row.tobytes() == row_of(1).tobytes()
 
 
-def test_spaces_are_listed_checked_and_cleared(tmp_path: Path) -> None:
+def test_spaces_are_listed_checked_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fill(tmp_path, 30)
     fill(tmp_path, 10, {**SPACE, "layer": "x"})
     assert {(s.space["layer"], s.rows) for s in list_spaces(tmp_path)} == {("pooled", 30), ("x", 10)}
@@ -211,6 +211,8 @@ def test_spaces_are_listed_checked_and_cleared(tmp_path: Path) -> None:
     data[data.find(row_of(3).tobytes())] ^= 255
     (folder / "data.mdb").write_bytes(data)
     assert sorted(bad for _, bad in verify(tmp_path)) == [0, 1]
+    monkeypatch.setattr("headstart.features.spaces.holds", lambda *row: lmdb.open(str(tmp_path / "gone"), create=False))
+    assert sorted(bad for _, bad in verify(tmp_path)) == [-1, -1]
     assert clear(tmp_path, [folder.name[:8]]) > 0
     assert [s.space["layer"] for s in list_spaces(tmp_path)] == ["x"]
     clear(tmp_path)

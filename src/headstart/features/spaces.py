@@ -45,14 +45,7 @@ def verify(root: Path, on_row: Callable[[], None] = lambda: None) -> Iterator[tu
         if not _whole(folder) or not soundness.walk(folder):
             yield info, -1
             continue
-        bad = 0
-        env = lmdb.open(str(folder), readonly=True, lock=False, map_size=MAP_SIZES[0])
-        with env.begin(buffers=True) as txn:
-            for key, value in txn.cursor():
-                bad += not holds(bytes.fromhex(info.id), bytes(key), value)
-                on_row()
-        env.close()
-        yield info, bad
+        yield info, _bad_rows(folder, on_row)
 
 
 def whole_id(known: Sequence[str], wanted: str) -> str:
@@ -75,6 +68,22 @@ def clear(root: Path, ids: list[str] | None = None) -> int:
             shutil.rmtree(root / info.id)
             freed += info.bytes
     return freed
+
+
+def _bad_rows(folder: Path, on_row: Callable[[], None]) -> int:
+    """The number of rows that are not what was stored, -1 where the file cannot be read."""
+    bad, space = 0, bytes.fromhex(folder.name)
+    try:
+        with (
+            lmdb.open(str(folder), readonly=True, lock=False, map_size=MAP_SIZES[0]) as env,
+            env.begin(buffers=True) as txn,
+        ):
+            for key, value in txn.cursor():
+                bad += not holds(space, bytes(key), value)
+                on_row()
+    except lmdb.Error:
+        return -1
+    return bad
 
 
 def _whole(folder: Path) -> bool:
