@@ -79,7 +79,8 @@ def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return  # torch's older format, whose tensors are as long as they are in the file
     try:
-        parts = zipfile.ZipFile(path).infolist()
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise WeightsError(f"{path} cannot be read as a weights file: its zip archive is damaged.") from error
     if any(part.compress_type for part in parts) or sum(part.file_size for part in parts) > path.stat().st_size:
