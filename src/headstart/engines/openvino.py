@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from headstart.engines.base import Engine, Picture, Row, Tag
 from headstart.errors import UserError, WeightsError
 from headstart.paths import models_dir
 from headstart.shared import locked, replacing
+from headstart.threads import cores
 
 if TYPE_CHECKING:
     from headstart.preprocess import Preprocess
@@ -121,7 +121,7 @@ def _compiled(core: Any, backbone: Network, layer: str, preprocess: Preprocess, 
 
 def _place(core: Any, backbone: Network, layer: str, preprocess: Preprocess, threads: int) -> Path:
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-    depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, os.cpu_count(), 2]
+    depends = [backbone.fingerprint, layer, preprocess.to_dict(), version("openvino"), machine, cores(), 2]
     depends += [threads] if threads else []
     text = json.dumps(depends, sort_keys=True)
     return models_dir() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.compiled"

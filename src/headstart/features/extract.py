@@ -8,7 +8,6 @@ network at all.
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +35,7 @@ from headstart.images.groups import numbered
 from headstart.images.sketch import SPACE, Sketches
 from headstart.images.usable import by_reason
 from headstart.progress import Progress, silent
+from headstart.threads import cores
 from headstart.views import View
 
 
@@ -113,7 +113,7 @@ class Extractor:
     @property
     def threads(self) -> int:
         """The number of threads of the pool."""
-        return self.settings.threads or os.cpu_count() or 1
+        return self.settings.threads or cores()
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:

@@ -4,7 +4,6 @@ much of a picture is plain background. Every picture is decoded once; a sample, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from headstart.errors import DataError, Refused
 from headstart.images.decode import decode
 from headstart.images.imageset import ImageSet, Refusal
 from headstart.progress import Progress
+from headstart.threads import cores
 
 CHUNK = 64  # pictures a thread takes at a time
 GRID = 64  # rows and columns of a picture that are looked at, at most
@@ -71,7 +71,7 @@ def look_at(images: ImageSet, sample: int = 500, progress: Progress | None = Non
     refused: list[tuple[int, Refusal]] = []
     measured: list[_Measures] = []
     starts = range(0, len(images), CHUNK)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start, (bad, good) in zip(starts, pool.map(lambda s: _look(images, s, chosen), starts), strict=True):
             refused += bad
             measured += good

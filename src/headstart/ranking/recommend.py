@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tomllib
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from headstart.images import ImageSet, from_arrays
 from headstart.preprocess import SMALL
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
+from headstart.threads import cores
 
 PICTURES = 8
 """That are measured: as many as a processor's streams, so that the rate is near that of many."""
@@ -126,7 +126,7 @@ def _measured(row: dict[str, Any], pictures: ImageSet, device: str, images: int)
 
 def _rate(source: FeatureSource, pictures: ImageSet) -> float:
     """Pictures a second, decoded already; the faster of two rounds if the first is short; remembered."""
-    machine = [platform.node(), platform.machine(), os.cpu_count()]
+    machine = [platform.node(), platform.machine(), cores()]
     question = ["rate", machine, len(pictures), source.space()]
     known = memory.recall(question)
     if known is None:

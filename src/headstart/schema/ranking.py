@@ -73,7 +73,7 @@ class RankedData:
 
 @dataclass(frozen=True)
 class RankingSettings:
-    """What was asked for, and the cores of the machine."""
+    """What was asked for, and the cores that could be used."""
 
     folds: int
     seed: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 
 from headstart.backbones import memory
 from headstart.recipe import Recipe
+from headstart.threads import cores
 from headstart.training.batches import Rows, StoredRows
 from headstart.training.checkpoint import Keeper
 from headstart.training.devices import fastest_threads
@@ -41,7 +41,7 @@ def threads_for(split: TrainingSplit, rows: Rows) -> int:
     if split.end.engine.device != "cpu":
         return 1
     batch = min(len(rows), TRIAL_ROWS)
-    question = ["threads", split.backbone.architecture, split.body.source, list(split.size), batch, os.cpu_count()]
+    question = ["threads", split.backbone.architecture, split.body.source, list(split.size), batch, cores()]
     known = memory.recall(question)
     if known is not None:
         return int(known["threads"])
