@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,15 @@ from PIL import Image
 
 import headstart
 from colours import two_colours
+from headstart import api
+from headstart.api.checks import listed
+from headstart.backbones import resolve
 from headstart.cli import _main
 from headstart.errors import DataError, UserError
+from headstart.images.sources import builtin
+from headstart.labelling.album import Looks
+from headstart.paths import cache_dir
+from headstart.ranking.local import in_caches
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +116,44 @@ def test_a_mistake_names_the_parameter_in_python_and_the_flag_on_the_command_lin
     assert "--views 2 needs an augmentation to draw them; add --augment light" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"^`resume` needs `out`"):
         headstart.fit(pictures, method="scratch", resume=True)
+
+
+def test_text_in_the_place_of_a_flag_is_refused_before_any_work(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 8, 8), np.uint8)
+    calls: list[Callable[[], object]] = [
+        lambda: api.classify("nowhere", follow_links="no"),
+        lambda: api.suggest(pixels, None, 1, store="no"),
+        lambda: api.write_suggestions(pixels, None, 1, tmp_path / "next.csv", Looks(), store="no"),
+        lambda: api.label("nowhere", out=tmp_path / "labels.csv", store="no"),
+    ]
+    for call in calls:
+        with pytest.raises(UserError, match="='no' is not possible: give True or False"):
+            call()
+
+
+def test_a_home_folder_that_there_is_not_is_a_folder_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEADSTART_CACHE", "HEADSTART_DATA", "TORCH_HOME"):
+        monkeypatch.setenv(name, "~nobody-of-this-name/here")
+    assert cache_dir() == Path("~nobody-of-this-name/here")
+    assert builtin.find("digits") is None and in_caches() is not None
+
+
+@pytest.mark.parametrize("sizes", ["²", "5,²"])
+def test_a_number_that_is_none_is_no_size(sizes: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^sizes=²: write numbers"):
+        headstart.compare("digits", arms=["pixels"], sizes=sizes, out=tmp_path / "study")
+
+
+def test_a_network_in_a_list_may_have_a_comma_in_its_name(tmp_path: Path) -> None:
+    file = resolve("sprout", "none").save(tmp_path).rename(tmp_path / "a,b.safetensors")
+    shutil.copy(tmp_path / "backbone.json", tmp_path / "a,b.json")
+    found = headstart.rank("digits", [f"sprout@{file}"], limit=60, store=False, out=tmp_path / "ranking")
+    assert [row["backbone"] for row in found.ranking["backbones"]] == ["sprout@a,b"]
+    asked = shlex.split(found.ranking["command"])
+    assert listed("backbones", asked[asked.index("--backbones") + 1]) == [f"sprout@{file}"]
 
 
 def test_one_picture_in_memory_is_one_picture_and_a_column_is_several(run: headstart.Run, tmp_path: Path) -> None:

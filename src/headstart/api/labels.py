@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_whole, names
+from headstart.api.checks import check_flags, check_whole, names
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -46,6 +46,7 @@ def suggest(
     from headstart.labelling.suggest import suggest as execute
 
     check_whole(n=n)
+    check_flags(store=store)
     looks = Looks(None if backbone is None else absolute_network(backbone), absolute(weights))
     return execute(images, labels, n, looks, Settings(features_dir() if store else None), progress)[1]
 
@@ -58,6 +59,7 @@ def write_suggestions(
     from headstart.labelling.suggest import suggest as execute
     from headstart.outputs import check_file
 
+    check_flags(store=store)
     target = expanded(out)
     check_replaced(target)
     check_file(target, (".csv",), images, labels)
@@ -94,6 +96,7 @@ def label(
         ) from missing
     from headstart.labelling.album import Looks
 
+    check_flags(store=store)
     known = None if labels is None else absolute(labels)
     request = LabelRequest(data, expanded(out), names("classes", classes) or (), known, looks or Looks(), port)
     execute(request, Settings(features_dir() if store else None), started, progress)

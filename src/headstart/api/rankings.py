@@ -49,7 +49,7 @@ def rank(
     >>> [row["backbone"] for row in saved.ranking["backbones"]]
     ['sprout', 'sprout@none']
     """
-    from headstart.backbones.spelling import parse_list
+    from headstart.backbones.spelling import parse
     from headstart.images.options import Reading
     from headstart.ranking.local import local_backbones
     from headstart.ranking.request import RankingRequest
@@ -63,9 +63,8 @@ def rank(
         raise UserError(
             "`weights_folder` is for ranking every network on this machine; with `backbones`, name a file as NAME@FILE."
         )
-    asked = tuple(
-        local_backbones(folder) if backbones is None else parse_list(",".join(map(str, listed("backbones", backbones))))
-    )
+    named = None if backbones is None else listed("backbones", backbones)
+    asked = tuple(local_backbones(folder) if named is None else (parse(str(each)) for each in named))
     reading = Reading(
         follow_links=follow_links, image_column=image_column, label_column=label_column,
         split_column=split_column, group_column=group_column,

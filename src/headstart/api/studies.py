@@ -102,7 +102,7 @@ def study_recipe(
 def _sizes(given: Sequence[int | str] | int | str) -> list[int | str]:
     """`5,20,all` -> [5, 20, 'all']."""
     found = [given] if isinstance(given, int) else listed("sizes", given)
-    if wrong := [size for size in found if not str(size).isdigit() and size != "all"]:
+    if wrong := [size for size in found if not str(size).isdecimal() and size != "all"]:
         raise UserError(f"sizes={wrong[0]}: write numbers of labelled pictures per class, or `all`, as 5,20,all.")
     return ["all" if size == "all" else int(size) for size in found]
 

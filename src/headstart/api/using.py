@@ -193,6 +193,7 @@ def classify(
     """
     from headstart import naming
 
+    check_flags(follow_links=follow_links)
     network = naming.Network(str(backbone), str(weights), engine, device)
     settings = Settings(features_dir())
     return naming.classify(pictures, network, settings, progress, follow_links=follow_links, image_column=image_column)

@@ -92,7 +92,7 @@ def _value(kind: Any, value: Any) -> Any:
     if "list[" not in str(kind) or "list[dict" in str(kind):
         return value
     texts = [str(each).strip() for each in (value if isinstance(value, list) else str(value).split(","))]
-    return texts if "list[str]" in str(kind) else [int(each) if each.isdigit() else each for each in texts]
+    return texts if "list[str]" in str(kind) else [int(each) if each.isdecimal() else each for each in texts]
 
 
 def _put(values: Values, key: str, value: Any) -> None:

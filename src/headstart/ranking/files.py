@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +33,7 @@ from headstart.schema.ranking import (
     RankingSettings,
 )
 from headstart.statistics import wilson
+from headstart.threads import cores
 
 COLUMNS = (
     "backbone", "accuracy", "accuracy_low", "accuracy_high", "correct", "n", "points_to_best", "only_best", "only_this",
@@ -97,7 +97,7 @@ def content(ranking: Ranking) -> RankingContent:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command(request),
         data=RankedData(request.data, images.title, len(images), classes, ranking.refused),
-        settings=RankingSettings(request.folds, request.seed, request.limit, request.image_size, os.cpu_count()),
+        settings=RankingSettings(request.folds, request.seed, request.limit, request.image_size, cores()),
         advice=ranking.advice,
         baseline=row(ranking, best, ranking.pixels),
         backbones=tuple(row(ranking, best, each) for each in ranking.backbones),
@@ -160,7 +160,7 @@ def hints(backbones: Sequence[Judged]) -> tuple[HintAgreement, ...]:
 def command(request: RankingRequest) -> str:
     """The command that repeats a request, with its backbones named one by one."""
     given = {"--limit": request.limit, "--image-size": request.image_size}
-    words = ["headstart", "rank", request.data, "--backbones", ",".join(map(spell, request.backbones))]
+    words = ["headstart", "rank", request.data, "--backbones", _listed(map(spell, request.backbones))]
     words += ["--seed", str(request.seed), "--folds", str(request.folds)]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     words += [w for o, v in (("--engine", request.engine), ("--device", request.device)) if v != "auto" for w in (o, v)]
@@ -168,6 +168,11 @@ def command(request: RankingRequest) -> str:
     columns = ((name, request.reading.get(name)) for name in READ_COLUMNS)
     words += [word for name, value in columns if value for word in (f"--{name.replace('_', '-')}", str(value))]
     return shlex.join(words)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names with commas between them; one that has a comma itself is in double quotes."""
+    return ",".join(f'"{name}"' if "," in name else name for name in names)
 
 
 def _notes(ranking: Ranking) -> list[str]:

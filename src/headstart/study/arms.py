@@ -143,7 +143,7 @@ def _way(text: str) -> tuple[str, str | None, int | str | None]:
         raise UserError(f"arms={text}: from scratch the whole network is trained; leave ={blocks} out.")
     if blocks == "0":
         raise UserError(f"arms={text}: train at least 1 block; for none, name {spelled} alone.")
-    return spelled, way, int(blocks) if blocks.isdigit() else blocks or None
+    return spelled, way, int(blocks) if blocks.isdecimal() else blocks or None
 
 
 def _made(
