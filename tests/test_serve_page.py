@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from headstart.records import as_written
 from serving import NAMES, PIXELS, digits_bundle, png, served
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -108,6 +109,33 @@ def test_many_pictures_are_a_table_that_can_be_taken_along(page: Any) -> None:
     assert [row["file"] for row in rows] == [f"{i}.png" for i in range(20)]
     assert [row["predicted"] for row in rows] == NAMES[:20].tolist()
     assert all(0 < float(row["confidence"]) <= 1 and row["error"] == "" for row in rows)
+
+
+@browser_only
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_names_like_formulas_come_back_from_the_table_as_they_were(page: Any) -> None:
+    names = ["=1.png", "'=2.png", "\uff1d3.png", "-4.png", "'5.png"]
+    page.set_input_files("#files", [{**file(i), "name": name} for i, name in enumerate(names)])
+    page.get_by_text("5 pictures named.").wait_for()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download as CSV").click()
+    cells = [row[0] for row in csv.reader(waiting.value.path().open(encoding="utf-8-sig", newline=""))][1:]
+    assert cells == ["'=1.png", "''=2.png", "'\uff1d3.png", "'-4.png", "'5.png"]
+    assert list(map(as_written, cells)) == names
+
+
+@browser_only
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_pictures_that_are_cleared_before_their_answer_leave_nothing_behind(page: Any) -> None:
+    held: list[Any] = []
+    page.route("**/predict*", lambda route: held.append(route))
+    page.set_input_files("#files", [file(0), file(1)])
+    page.get_by_text("0 of 2 pictures").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    for each in held:
+        each.continue_()
+    page.wait_for_selector("#progress", state="hidden")
+    assert page.inner_text("#status") == "" and not page.locator("#answers").is_visible()
 
 
 @browser_only

@@ -79,6 +79,7 @@ function tell() {
 function finish() {
   const failed = all.filter((entry) => entry.answer?.error).length, named = all.length - failed;
   $("progress").hidden = true;
+  if (!all.length) return say(""); // they were cleared meanwhile
   const last = all[all.length - 1];
   if (all.length === 1 && last) return say(last.answer.error ? last.answer.error : verdict(last.answer), Boolean(last.answer.error));
   const strange = all.filter((entry) => entry.answer?.known === false).length;
@@ -196,7 +197,7 @@ async function explain(entry, why) {
 
 function cell(value) {
   const text = String(value ?? "");
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
+  const safe = typeof value === "string" && /^'*[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text; // no formula for a spreadsheet
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
