@@ -179,6 +179,21 @@ def test_the_keyboard_alone_suffices_on_a_phone_too(browser: Any, served: str) -
         page.wait_for_function("n => parseInt(document.querySelector('#far').textContent) >= n", arg=before + n)
 
 
+@browser_only
+def test_a_skip_that_fails_leaves_the_last_label_to_be_undone(browser: Any, photos: Path, tmp_path: Path) -> None:
+    asked = ("--classes", "zero,one", "--backbone", "sprout")
+    with labelling(photos, tmp_path / "labels.csv", *asked) as (_, address), opened(browser, address) as page:
+        page.route("**/skip", lambda route: route.fulfill(status=500, json={"detail": "The disk is gone."}))
+        first = page.inner_text("#name")
+        page.keyboard.press("1")
+        page.wait_for_function("() => document.querySelector('#far').textContent.startsWith('1 ')")
+        page.keyboard.press("Space")
+        page.get_by_text("The disk is gone.").wait_for()
+        page.keyboard.press("Backspace")
+        page.get_by_text("Undone.").wait_for()
+        assert page.inner_text("#name") == first and done(page) == 0
+
+
 def test_only_its_own_page_may_ask(served: str) -> None:
     """Pages of the web neither label nor see anything, whatever name they give this computer."""
     label = json.dumps({"pictures": [0], "label": "zero"}).encode()
