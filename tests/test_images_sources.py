@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays_of
@@ -20,7 +22,7 @@ from PIL import Image
 
 from headstart.errors import DataError, Offline, Refused, UnknownName, UserError
 from headstart.images import SOURCES, ImageSet, from_arrays, load
-from headstart.images.columns import labels_in
+from headstart.images.columns import labels_in, pictures_in
 from headstart.images.sources.arrays import to_uint8
 from headstart.images.sources.builtin import BUILTINS
 from headstart.images.sources.idx import read_idx
@@ -540,6 +542,13 @@ def test_grey_colour_and_alpha_arrays_keep_their_meaning() -> None:
     assert from_arrays(np.zeros((2, 4, 4, 4), np.uint8)).read(0).min() == 255
     palette = Image.new("RGB", (4, 4), "red").convert("P")
     assert from_arrays([palette]).read(0)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["image_path", "File Name", "img-id", "Image"])
+def test_the_column_with_the_pictures_is_named_however_it_is_spelt(name: str) -> None:
+    table = pd.DataFrame({"label": ["a"], name: ["a.png"]})
+    with pytest.raises(DataError, match=re.escape(f"as X['{name}']")):
+        pictures_in(table)
 
 
 def test_labels_may_be_names_numbers_or_positions() -> None:
