@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from headstart import Recipe, execute
+from headstart import Recipe, compare, execute
 from headstart.backbones import resolve
 from headstart.backbones.with_weights import headless
 from headstart.cli import _main
@@ -19,6 +20,8 @@ from headstart.features.extract import extract
 from headstart.features.source import FeatureSource
 from headstart.fitting import STATE
 from headstart.pretraining.source import LICENCE, Pretrained, pretrain, run_folder
+from headstart.report.headline import headline
+from headstart.study.notes import SEEN
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -161,3 +164,25 @@ def test_another_architecture_is_trained_and_used(tmp_path: Path) -> None:
     assert execute(
         use.model_copy(update={"training": Recipe.from_dict({"data": {"source": "digits"}}).training}), tmp_path / "run"
     ).scores
+
+
+def test_pictures_that_the_source_model_was_trained_on_are_told_where_they_judge(
+    made: Pretrained, tmp_path: Path
+) -> None:
+    """By fit in its headline and its notes, by a study in its notes; other pictures say nothing."""
+    weights = {"name": "sprout", "weights": str(made.weights)}
+    data = {"source": "digits", "limit": 120}
+    again = execute(Recipe.from_dict({"data": data, "backbone": weights}), tmp_path / "again", store=False)
+    seen = again.content.seen_by_network
+    assert seen == 120 - made.run.scores["counts"].get("test", 0) > 0
+    assert f"named correctly, but the network itself was trained on {seen} of them" in headline(again.content)
+    assert any(note.startswith("The network itself (own.safetensors) was trained on") for note in again.content.notes)
+    mine = execute(Recipe.from_dict({"data": data, "backbone": {"name": "sprout"}}), tmp_path / "mine", store=False)
+    assert mine.content.seen_by_network is None
+    study = compare(
+        "digits", arms=[f"sprout@{made.weights}", "pixels"], sizes=[2], repeats=2, limit=120, store=False,
+        out=tmp_path / "study",
+    )  # fmt: skip
+    (note,) = [note for note in study.verdicts["notes"] if note.startswith(SEEN)]
+    assert re.search(r"\(own\.safetensors\) was trained on \d+ of the \d+ pictures of this study", note)
+    assert note.endswith(("so its accuracy here is too good.", "so it knew more of them than the other arms."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from headstart.logits import Matrix
 from headstart.metrics import in_short, score
 from headstart.phrases import first_of, plural
 from headstart.schema.scores import Leak
+from headstart.seen import known, of_weights
 
 IN_EIGHT_BITS = (
     "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says "
@@ -46,10 +48,24 @@ def leaks(fitted: Fitted, probabilities: Matrix) -> dict[str, Leak]:
     return found
 
 
-def told(fitted: Fitted, leaked: Mapping[str, Leak]) -> list[str]:
-    """All that there is to say, a sentence or two for each thing."""
+def seen_by_network(fitted: Fitted) -> int:
+    """How many of the pictures judged the network had learnt from before, where its weights were trained here."""
+    learnt = of_weights(fitted.recipe.backbone.weights) if fitted.classifier.source.backbone else None
+    if learnt is None or fitted.recipe.method == "scratch":
+        return 0
+    return int(known(fitted.extraction.contents[_judged(fitted)], learnt).sum())
+
+
+def _judged(fitted: Fitted) -> Codes:
+    """The places of the pictures that test the classifier."""
+    return np.flatnonzero(fitted.images.parts == "test") if fitted.folds is None else np.arange(fitted.crossed.stop)
+
+
+def told(fitted: Fitted, leaked: Mapping[str, Leak], seen: int) -> list[str]:
+    """All that there is to say, a sentence or two for each thing; `seen` as `seen_by_network`."""
     return [
         *(_leak(part, leak, grouped=fitted.images.groups is not None) for part, leak in leaked.items()),
+        *_seen_by_network(fitted, seen),
         *_groups(fitted),
         *_copies_in_folds(fitted),
         *_lone_classes(fitted),
@@ -72,12 +88,22 @@ def _leak(part: str, leak: Leak, *, grouped: bool) -> str:
     )
 
 
+def _seen_by_network(fitted: Fitted, n: int) -> list[str]:
+    if not n:
+        return []
+    weights = PurePath(fitted.recipe.backbone.weights).name
+    return [
+        f"The network itself ({weights}) was trained on {n:,} of the {plural(len(_judged(fitted)), 'picture')} judged "
+        "here, so this accuracy is too good. Judge it with pictures that neither training saw."
+    ]
+
+
 def _groups(fitted: Fitted) -> list[str]:
     """A note on what the groups that the data give mean for the intervals."""
     images = fitted.images
     if images.groups is None:
         return []
-    judged = np.flatnonzero(images.parts == "test") if fitted.folds is None else np.arange(fitted.crossed.stop)
+    judged = _judged(fitted)
     n, groups = len(judged), len(np.unique(fitted.extraction.copies.together[judged]))
     if groups == n:
         return []

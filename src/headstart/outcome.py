@@ -64,13 +64,14 @@ class Outcome:
         """The content of scores.json but for `memory`; `started` is the `time.perf_counter()` when the run began."""
         head = self.fitted.classifier.head
         backbone = self.fitted.classifier.source.backbone
-        leaks = cautions.leaks(self.fitted, self.probabilities)
+        leaks, seen = cautions.leaks(self.fitted, self.probabilities), cautions.seen_by_network(self.fitted)
         return RunScores(
             run=self._about(name),
             before=self._before(),
             after=self._after(),
             leaks=leaks or None,
             fitted_on=tuple(self.fitted.learned_parts),
+            seen_by_network=seen or None,
             calibration=self.calibration,
             head={"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
             training=self._training(self.fitted.record) if self.fitted.record else None,
@@ -83,7 +84,7 @@ class Outcome:
                 *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.fitted.extraction.notes,
-                *cautions.told(self.fitted, leaks),
+                *cautions.told(self.fitted, leaks, seen),
                 *head.notes_,
             ),
         )

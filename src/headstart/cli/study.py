@@ -28,6 +28,8 @@ WIDE = 100
 
 def tell(study: Study) -> None:
     """Print what came of a study; what failed goes to standard error."""
+    from headstart.images.sources.cells import NOT_READ
+    from headstart.study.notes import SEEN
     from headstart.study.subsets import NOT_HAD
 
     found = study.findings
@@ -43,7 +45,7 @@ def tell(study: Study) -> None:
     for sentence in found.experiments or ():
         print(f"Experiment: {sentence}")
     for note in found.notes:
-        if note.startswith(NOT_HAD):  # asked for, and not in the table
+        if note.startswith((NOT_HAD, SEEN)) or NOT_READ in note:  # what changes how the rest is to be read
             print(f"Note: {flagged(note)}")
     many = len(found.notes) + sum(len(arm.notes) for arm in found.arms)
     notes = {0: "", 1: ", with a note"}.get(many, f", with {many} notes")

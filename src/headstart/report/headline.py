@@ -31,6 +31,8 @@ def headline(scores: RunScores) -> str:
         return COPIES.format(named=share_of(s, pictures(part, s.n)), alike=alike)
     named = share_of(s, plural(s.n, "picture") if part == "cv" else pictures(part, s.n))
     how = UNSEEN if part == "cv" else ""
+    if scores.seen_by_network:
+        how = f", but the network itself was trained on {scores.seen_by_network:,} of them"
     told = f"{named} named correctly{how}{between(s)}"
     if clean := without_copies(scores):
         told = _without(clean, s, part, leak is not None and bool(leak.grouped))

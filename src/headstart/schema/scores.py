@@ -181,6 +181,7 @@ class RunScores(files.Content):
     after: Mapping[str, PartScores] = field(default_factory=dict)
     leaks: Mapping[str, Leak] | None = absent()
     fitted_on: tuple[str, ...] | None = absent()
+    seen_by_network: int | None = absent()
     calibration: Temperature = field(default_factory=Temperature)
     head: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] | None = absent()

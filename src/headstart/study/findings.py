@@ -89,6 +89,9 @@ class _Findings:
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
         claimed = [(one.arm.words, other.arm.words) for one, other in pairs[:primary]] if len(pairs) > 1 else []
         told = notes.of_failed_arms({found.arm.words: found.failed for found in self.results if found.failed})
+        for found in working:
+            if found.arm.recipe.method not in ("pixels", "scratch"):
+                told += notes.of_source(found.arm.words, found.arm.recipe.backbone.weights, self.drawn)
         told += [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
         for found in working:
             told += notes.of_failed_fits(found.arm.words, self.lost(found))

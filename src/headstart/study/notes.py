@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
 from headstart.phrases import joined, plural
+from headstart.seen import WIDTH, known, of_weights
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import Subsets
 
+SEEN = "The network of"
+"""What the note begins with that an arm's network had learnt from pictures of the study."""
 OVERLAP = 0.2
 """Of the pool: subsets that take more of it are said to overlap."""
 
@@ -31,6 +35,22 @@ def of_claim(pairs: Sequence[tuple[str, str]]) -> list[str]:
 def of_failed_arms(failed: Mapping[str, str]) -> list[str]:
     """Arms that have no result, or none at some sizes, and why, by their words."""
     return [f"The arm {words} failed: {why}" for words, why in failed.items()]
+
+
+def of_source(arm: str, weights: str, drawn: Subsets) -> list[str]:
+    """Pictures of the study that the network of an arm learnt from before, where its weights were trained here."""
+    learnt = of_weights(weights)
+    if learnt is None:
+        return []
+    seen = known(np.frombuffer(b"".join(drawn.contents), np.uint8).reshape(-1, WIDTH), learnt)
+    tested = int(seen[drawn.test].sum())
+    if not seen.any():
+        return []
+    return [
+        f"{SEEN} {arm} ({PurePath(weights).name}) was trained on {int(seen.sum()):,} of the {len(seen):,} pictures of "
+        f"this study{f', {tested:,} of them test pictures' if tested else ''}, so "
+        f"{'its accuracy here is too good' if tested else 'it knew more of them than the other arms'}."
+    ]
 
 
 def of_failed_fits(arm: str, lost: Mapping[str, int]) -> list[str]:

@@ -53,7 +53,7 @@ class Subsets:
         return replace(self.images.take(rows), parts=parts, notes=()), rows
 
     @cached_property
-    def _contents(self) -> list[bytes]:
+    def contents(self) -> list[bytes]:
         """The digest of each picture's content, 16 bytes; zeros where it cannot be read."""
 
         def content(i: int) -> bytes:
@@ -71,7 +71,7 @@ class Subsets:
         rows = range(len(images)) if cell is None else np.concatenate([self.labelled[cell], self.test]).tolist()
         found = hashlib.blake2b("\0".join(images.classes).encode("utf-8", "surrogatepass"), digest_size=16)
         for i in rows:
-            found.update(self._contents[i] + images.names[i].encode("utf-8", "surrogatepass"))
+            found.update(self.contents[i] + images.names[i].encode("utf-8", "surrogatepass"))
         found.update(images.labels[list(rows)].tobytes())
         return found.hexdigest()
 

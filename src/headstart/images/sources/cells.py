@@ -46,6 +46,8 @@ YES_NO = {
     "isvalid": ("val", "train"), "isval": ("val", "train"), "istest": ("test", "train"), "istrain": ("train", "test"),
 }  # fmt: skip
 """The parts that true and false mean in a column of this name, written as above."""
+NOT_READ = "not read: a column named"
+"""What a note says of a column that may matter."""
 LIKE_SPLIT = ("set", "subset", "partition", "fold", "part", "usage", "phase", "isvalid", "isval", "istest", "istrain")
 LIKE_GROUP = (
     "groups", "groupid", "patient", "patientid", "subject", "subjectid", "lesion", "lesionid", "case", "caseid",
@@ -120,7 +122,7 @@ def passed_over(names: Iterable[str], read: Iterable[str]) -> tuple[str, ...]:
             many = ", ".join(map(repr, found))
             which = f"column {many} is" if len(found) == 1 else f"columns {many} are"
             notes.append(
-                f"The {which} not read: a column named '{kind}' says {says}. If '{found[0]}' says so here, add "
+                f"The {which} {NOT_READ} '{kind}' says {says}. If '{found[0]}' says so here, add "
                 f"{kind}_column={_quoted(found[0])}."
             )
     return tuple(notes)
