@@ -23,8 +23,9 @@ from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.golden import AT_OPENING, Golden
-from headstart.images import ImageSet
+from headstart.images import ImageSet, Limits
 from headstart.images.names import nfc
+from headstart.images.ranges import White
 from headstart.logits import apply_temperature, averaged_logits, full_logits
 from headstart.novelty import Novelty
 from headstart.progress import Progress, silent
@@ -62,6 +63,11 @@ class Classifier:
     novelty: Novelty | None = None
     conformal: Conformal | None = None
     golden: Golden | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """How pictures are read for it: those whose type declares no range by the one that it was fitted on."""
+        return Limits(white=White(*self.source.preprocess.white))
 
     def check(self, engine: Engine) -> None:
         """Raise BundleError unless an engine gives the first golden pictures the probabilities that are expected.

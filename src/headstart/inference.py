@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from headstart import outputs
 from headstart.bundle import load_classifier, load_seen
-from headstart.classifier import Classifier, Predictor, match_classes
+from headstart.classifier import Predictor, match_classes
 from headstart.errors import DataError
 from headstart.features.extract import Settings
-from headstart.images import ImageSet, Limits, load, load_unlabelled
+from headstart.images import ImageSet, load, load_unlabelled
 from headstart.images.cures import list_cures
 from headstart.images.options import Reading
-from headstart.images.ranges import White
 from headstart.metrics import score
 from headstart.phrases import percent
 from headstart.predictions import Predictions, check_coverage, with_sets
@@ -47,7 +46,7 @@ def predict(
     classifier = load_classifier(run)
     check_coverage(classifier, coverage)
     strict = settings is not None and settings.strict
-    images = load_unlabelled(pictures, limits=limits_of(classifier), strict=strict, **reading)
+    images = load_unlabelled(pictures, limits=classifier.limits, strict=strict, **reading)
     with Predictor(classifier, settings) as predictor:
         return predicted(predictor, images, coverage, progress)
 
@@ -83,7 +82,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
-    images = load(data, limits=limits_of(classifier), allow_empty_classes=True, **reading)
+    images = load(data, limits=classifier.limits, allow_empty_classes=True, **reading)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":
         images = images.take(np.flatnonzero(images.parts == "test"))
@@ -108,11 +107,6 @@ def evaluate(
         "refused": [{"name": r.name, "reason": r.reason, "detail": r.detail} for r in refused],
         "notes": [*images.notes, *list_cures(refused), *extraction.notes, *seen_notes(told)],
     }
-
-
-def limits_of(classifier: Classifier) -> Limits:
-    """How pictures are read for a classifier: those whose type declares no range by the one that it was fitted on."""
-    return Limits(white=White(*classifier.source.preprocess.white))
 
 
 def _recognised(new: NDArray[np.bool_] | None, scored: Callable[[NDArray[np.bool_]], dict[str, Any]]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def predict(
     asked = asked or Asked()
     classifier = load_classifier(run)
     predictions.check_coverage(classifier, asked.coverage)
-    limits = inference.limits_of(classifier)
+    limits = classifier.limits
     images = load_unlabelled(list(pictures), limits=limits, **asked.reading)
     storage = shards_at(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}

@@ -26,9 +26,8 @@ from headstart.explaining.overlay import overlay, with_legend
 from headstart.explaining.sheet import Card, write_sheet
 from headstart.features.extract import Settings
 from headstart.features.extraction import Extraction
-from headstart.images import ImageSet, Limits, Refusal, decode, load_unlabelled
+from headstart.images import ImageSet, Refusal, decode, load_unlabelled
 from headstart.images.options import Reading
-from headstart.images.ranges import White
 from headstart.progress import Progress, silent
 from headstart.report.examples import SIDE
 from headstart.report.numbers import shown
@@ -66,8 +65,7 @@ def explain(
     outputs.check_outside(folder, pictures, data_of(run))
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
-        limits = Limits(white=White(*classifier.source.preprocess.white))
-        images = load_unlabelled(pictures, limits=limits, **asked.reading)
+        images = load_unlabelled(pictures, limits=classifier.limits, **asked.reading)
         probabilities, extraction = classifier.predict_proba(images, settings, progress)
         known, notes = _known(run, classifier, settings, progress) if asked.nearest else (None, [])
         nearest, alike = _nearest(known, extraction, asked.nearest), classifier.known(extraction.features)
