@@ -24,6 +24,7 @@ from headstart.features.matrix import IN_MEMORY, allocate
 from headstart.features.shards import FeatureShards
 from headstart.features.source import FeatureSource
 from headstart.images import ImageSet, Limits, Refusal
+from headstart.images.imageset import PART
 from headstart.images.names import natural_sort
 from headstart.images.ranges import White
 from headstart.images.remote import Remote
@@ -117,7 +118,7 @@ class Sharded:
         return ImageSet(
             [_item(source, name) for name in about["name"]], tuple(about["name"]),
             np.array([index.get(label, -1) for label in about["label"]], np.int64), tuple(classes),
-            np.array(about["split"], "U11"), tuple(refused), manifest.title, manifest.notes, limits,
+            np.array(about["split"], PART), tuple(refused), manifest.title, manifest.notes, limits,
             manifest.test_drawn,
         )  # fmt: skip
 

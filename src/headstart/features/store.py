@@ -32,14 +32,11 @@ from typing import Any, Literal
 
 import lmdb
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart import records
+from headstart.engines import Row
 from headstart.features import soundness
 from headstart.shared import locked, room
-
-Row = NDArray[Any]
-"""(d,) float32 features, or uint8 pixels."""
 
 Waiting = tuple[bytes, Row] | threading.Event | None
 """What the writing thread is handed: a row under its key, someone who waits until all is written, or the end."""

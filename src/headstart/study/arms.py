@@ -17,13 +17,12 @@ from typing import Any
 
 from headstart.backbones import spelling
 from headstart.errors import UnknownName, UserError, nearest
-from headstart.recipe import Recipe
+from headstart.recipe import TRAINED, Recipe
 from headstart.study.recipe import StudyRecipe
 
 SOURCE_FREE = ("pixels", "scratch")
 """Arms that name no network."""
 SCRATCH = "small_cnn"
-WAYS = ("finetune", "scratch")
 GREYS = {"repeat": "grey repeated", "first": "grey in one channel", "colormap": "grey in false colours"}
 
 
@@ -38,7 +37,7 @@ class Arm:
     @property
     def trained(self) -> bool:
         """Whether a network is trained, not only a head."""
-        return self.recipe.method in WAYS
+        return self.recipe.method in TRAINED
 
     @property
     def transfer(self) -> bool:
@@ -135,10 +134,10 @@ def _way(text: str) -> tuple[str, str | None, int | str | None]:
     way, equals, blocks = last.partition("=")
     if not plus or "/" in last or "@" in last:
         return text, None, None
-    if way not in WAYS and spelling.parse(spelled)["layer"] != "auto":
+    if way not in TRAINED and spelling.parse(spelled)["layer"] != "auto":
         return text, None, None  # two layers side by side
-    if way not in WAYS:
-        raise UnknownName("way to train an arm", way, WAYS, f"(in {text})")
+    if way not in TRAINED:
+        raise UnknownName("way to train an arm", way, TRAINED, f"(in {text})")
     if equals and way == "scratch":
         raise UserError(f"arms={text}: from scratch the whole network is trained; leave ={blocks} out.")
     if blocks == "0":
@@ -149,7 +148,7 @@ def _way(text: str) -> tuple[str, str | None, int | str | None]:
 def _made(
     study: StudyRecipe, name: str, words: str, method: str, backbone: dict[str, Any], blocks: int | str | None = None
 ) -> Arm:
-    training = study.training.model_dump(exclude_none=True) if method in WAYS else {}
+    training = study.training.model_dump(exclude_none=True) if method in TRAINED else {}
     size = {"image_size": study.image_size} if study.image_size and method != "pixels" else {}
     # Weights that no cell shares are not worth compiling: from scratch each cell has its own.
     engine = {"name": "torch"} if method == "scratch" else {}
@@ -161,6 +160,6 @@ def _made(
         "engine": study.engine.model_dump() | engine,
         "head": study.head.model_dump(),
         "training": training | ({"unfreeze": blocks} if blocks is not None else {}),
-        "augment": study.augment.model_dump(exclude_none=True) if method in WAYS else {"name": "none"},
+        "augment": study.augment.model_dump(exclude_none=True) if method in TRAINED else {"name": "none"},
     }
     return Arm(name, words, Recipe.from_dict(sections, f"arm {name}"))

@@ -11,14 +11,12 @@ from headstart.backbones import Backbone, BaseBackbone, memory, sidecar
 from headstart.evidence.facts import ArmFacts
 from headstart.features.extraction import Extraction
 from headstart.features.source import FeatureSource
+from headstart.heads.logistic import NO_PENALTY
 from headstart.images.looks import Looks
 from headstart.study.arms import Arm
 from headstart.study.measures import cut_share, dead_share, overlap, saturated_share, spread_of_scales
 from headstart.study.results import ArmResults
 from headstart.study.subsets import Subsets
-
-PENALISED = 1e6
-"""A larger C is no penalty to speak of."""
 
 
 def about_arm(arm: Arm, source: FeatureSource, extraction: Extraction | None) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def facts(found: ArmResults, size: str, drawn: Subsets, looks: Looks) -> ArmFact
         overlap=overlap(drawn.images.classes, learnt) if learnt else None,
         rows=min((cell.train + cell.val for cell in cells), default=0),
         features=cells[0].features if cells else 0,
-        penalised=float(options.get("C", 1.0)) <= PENALISED,
+        penalised=float(options.get("C", 1.0)) <= NO_PENALTY,
         standardised=bool(options.get("standardise", True)),
         **found.about.get("measures", {}),
         converged=sum(converged) / len(converged) if converged else 1.0,

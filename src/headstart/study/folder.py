@@ -19,12 +19,11 @@ from headstart import documents, outputs, records
 from headstart.errors import UserError
 from headstart.paths import expanded
 from headstart.schema import verdicts
+from headstart.schema.files import MAX_BYTES
 from headstart.study.cells import Cell
 from headstart.study.recipe import StudyRecipe
 
 RECIPE, PICTURES = "study.toml", "pictures.json"
-MAX_BYTES = 256 << 20
-"""Of a cell, which holds an answer for every test picture."""
 
 
 def open_folder(out: Path | str | None, recipe: StudyRecipe) -> Path:
