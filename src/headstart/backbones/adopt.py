@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from headstart.phrases import plural
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -87,7 +89,7 @@ def grouped(names: list[str]) -> str:
         counts[_block(name)] = counts.get(_block(name), 0) + 1
     listed = [f"{block} {count}" for block, count in counts.items()]
     more = f" and {len(listed) - 2 * SHOWN} more" if len(listed) > 2 * SHOWN else ""
-    return f"{len(names)} tensor{'' if len(names) == 1 else 's'} ({', '.join(listed[: 2 * SHOWN])}{more})"
+    return f"{plural(len(names), 'tensor')} ({', '.join(listed[: 2 * SHOWN])}{more})"
 
 
 def _block(name: str) -> str:

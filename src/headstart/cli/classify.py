@@ -74,8 +74,7 @@ def classify(
         )
     if out is not None:
         naming.write(found, out, topk)
-        count = len(found.images)
-        print(f"{count:,} picture{'' if count == 1 else 's'} named by {found.network}: {out}")
+        print(f"{plural(len(found.images), 'picture')} named by {found.network}: {out}")
     else:
         _print(found, topk)
     tell(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headstart.audit.findings import Codes, Finding, Material
+from headstart.phrases import plural
 
 FEW = 10
 """Pictures to learn from below which a class is too small for any figure about it to mean much."""
@@ -16,7 +17,7 @@ def few(material: Material) -> Iterator[Finding]:
     """Classes with fewer than `FEW` pictures outside the test."""
     for k, n in enumerate(_counts(material)):
         if n < FEW:
-            yield Finding(material.images.classes[k], f"{n} picture{'' if n == 1 else 's'}", score=float(n))
+            yield Finding(material.images.classes[k], plural(n, "picture"), score=float(n))
 
 
 def balance(material: Material) -> Iterator[Finding]:
