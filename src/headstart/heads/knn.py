@@ -15,7 +15,7 @@ from headstart.heads.folds import Folds
 from headstart.heads.solver.blocks import row_blocks
 from headstart.heads.solver.scaler import Scaler, standardised, to_unit_length
 from headstart.heads.state import LEAST, State
-from headstart.heads.trials import Trials, note_choice
+from headstart.heads.trials import Trials, at_the_edge, note_choice
 
 Matrix = NDArray[np.float64]
 KS = (1, 3, 5, 9, 15, 25, 45)
@@ -105,7 +105,7 @@ class KNNHead(Head):
             how = "as given" if k == self.k else f"all rows there are; {self.k:,} were asked for"
         note_choice(self, {"k": float(k)}, trials, how)
         if trials and len(trials.found) > 1 and k in (KS[0], trials.found[-1].settings["k"]):
-            self.notes_.append(f"k = {k} is at the edge of the grid: the best value may lie beyond.")
+            self.notes_.append(at_the_edge(f"k = {k}"))
 
     def _placed(self, Z: NDArray[Any]) -> NDArray[Any]:
         """Rows where Euclidean distance orders as the metric does: unit length for 'cosine'."""

@@ -16,7 +16,7 @@ from headstart.heads.solver.design import columns_of, gram_matrix
 from headstart.heads.solver.scale import fit_scale
 from headstart.heads.solver.scaler import Scaler, standardised
 from headstart.heads.state import State
-from headstart.heads.trials import Trials, note_choice
+from headstart.heads.trials import Trials, at_the_edge, note_choice
 
 Matrix = NDArray[np.float64]
 Solver = Callable[[Sequence[float]], list[tuple[Matrix, Matrix]]]
@@ -81,7 +81,7 @@ class RidgeHead(Head):
         self.report_ |= {"alpha": alpha, "scale": scale, "class_weight": self.class_weight, "parameters": parameters}
         note_choice(self, {"alpha": alpha}, trials, "as given" if self.alpha is not None else "too few rows to choose")
         if trials and len(trials.found) > 1 and alpha in (ALPHAS[0], ALPHAS[-1]):
-            self.notes_.append(f"alpha = {alpha:g} is at the edge of the grid: the best value may lie beyond.")
+            self.notes_.append(at_the_edge(f"alpha = {alpha:g}"))
 
     def _logits(self, X: Features) -> Matrix:
         logits: Matrix = X.astype(np.float64, copy=False) @ self.coef_ + self.intercept_

@@ -83,6 +83,11 @@ def note_choice(head: Head, chosen: dict[str, float], trials: Trials | None, by:
     head.report_["choice"] = told | {"by": trials.folds.words if trials and tried > 1 else by}
 
 
+def at_the_edge(chosen: str) -> str:
+    """The note on a value that was chosen from the end of those tried."""
+    return f"{chosen} is at the edge of the grid: the best value may lie beyond."
+
+
 def log_losses(logits: Matrix, codes: Codes) -> Matrix:
     """The log loss (m,) of each row."""
     top = logits.max(axis=1)
