@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.phrases import percent
+from headstart.report.charts.axes import power_of_ten
 from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
 from headstart.report.numbers import count, duration, shown
@@ -14,7 +15,6 @@ from headstart.training.plan import Plan
 
 POINTS = 200
 """Of a drawn schedule, about."""
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def rate_charts(files: RunFiles) -> list[LinesDisplay]:
@@ -39,7 +39,7 @@ def _schedule(files: RunFiles) -> LinesDisplay | None:
     last = max((row["epoch"] for row in files.history if "epoch" in row), default=epochs)
     mark = last if last < epochs else None
     marked = [point for line in lines for point in line.points if point[0] == mark]
-    title = f"Learning rate (× 10{str(power).translate(_SUPERSCRIPT)})"
+    title = f"Learning rate (× {power_of_ten(power)})"
     said = f"stopped after epoch {last:g}"
     return LinesDisplay(title, "Epoch", lines, whole=True, mark=mark, marked=marked, said=said)
 

@@ -58,8 +58,11 @@ def logarithmic(ax: Axes, lo: float, hi: float) -> None:
     short = len(powers) <= 2 or (values[0] > 0.005 and values[-1] < 5000)
     ax.xaxis.set_major_locator(FixedLocator(values))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short else _power(value)))
+    ax.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}" if short else power_of_ten(round(math.log10(value))))
+    )
 
 
-def _power(value: float) -> str:
-    return "10" + str(round(math.log10(value))).translate(_SUPERSCRIPT)
+def power_of_ten(exponent: int) -> str:
+    """`10⁻³`."""
+    return "10" + str(exponent).translate(_SUPERSCRIPT)

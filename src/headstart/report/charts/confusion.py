@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.report.charts.display import Display
 from headstart.report.charts.labels import cut
-from headstart.report.charts.style import LIGHT, colour
+from headstart.report.charts.style import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,13 +51,15 @@ class ConfusionDisplay(Display):
         return 8.0 if 15 < len(self.classes) <= NUMBERED else 11.0
 
     def _draw(self, ax: Axes, slim: bool) -> None:
+        from matplotlib.colors import to_rgb
+
         k = len(self.classes)
         order = by_likeness(self.counts) if NUMBERED < k <= MOST else np.arange(k)
         counts = self.counts[np.ix_(order, order)]
         shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
         colours = np.zeros((k, k, 4))
-        colours[..., :3] = _rgb("orange")
-        colours[np.arange(k), np.arange(k), :3] = _rgb("blue")
+        colours[..., :3] = to_rgb(colour("orange"))
+        colours[np.arange(k), np.arange(k), :3] = to_rgb(colour("blue"))
         colours[..., 3] = np.where(counts > 0, 0.08 + 0.82 * np.sqrt(shares), 0.0)
         edges = np.arange(k + 1) - 0.5
         ax.pcolormesh(edges, edges, colours, edgecolor=colour("page"), linewidth=1 if k <= NUMBERED else 0,
@@ -95,7 +97,3 @@ def by_likeness(counts: NDArray[np.int64]) -> NDArray[np.intp]:
     tree = linkage(flat, "average")
     few = len(counts) <= 300  # the best order of the leaves takes cubic time
     return np.asarray(leaves_list(optimal_leaf_ordering(tree, flat) if few else tree), dtype=np.intp)
-
-
-def _rgb(name: str) -> list[float]:
-    return [int(LIGHT[name][i : i + 2], 16) / 255 for i in (1, 3, 5)]
