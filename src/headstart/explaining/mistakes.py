@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,11 @@ from headstart.explaining.overlay import overlay
 from headstart.fitted import Fitted
 from headstart.images import ImageSet, decode
 from headstart.images.parts import part_rows
-from headstart.report.examples import SIDE
+from headstart.report.examples import SIDE, Thumbnail
 from headstart.report.explained import Near, Shown
 
 MOST = 6
 NEIGHBOURS = 3
-Thumbnail = Callable[[str], Image.Image | None]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.images import REASONS
 from headstart.records import write_text
@@ -37,9 +37,6 @@ from headstart.report.numbers import decimal, shown
 from headstart.report.page import as_written, page
 from headstart.report.parts import JUDGED_WORDS, PART_WORDS
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 INTERVAL_WORDS = {"cv": "a 95% interval that is wider for cross-validation than for as many test pictures"}
 RECIPE_CHARACTERS = 60_000
 NOTES = 100
@@ -47,7 +44,7 @@ NOTES = 100
 
 def write_report(
     folder: Path,
-    thumbnail: Callable[[str], Image | None] | None = None,
+    thumbnail: examples.Thumbnail | None = None,
     sheet: contact.Sheet | None = None,
     explained: Callable[[], Explain] | None = None,
 ) -> Path:
@@ -69,7 +66,7 @@ def write_report(
 
 def render(
     files: RunFiles,
-    thumbnail: Callable[[str], Image | None] | None = None,
+    thumbnail: examples.Thumbnail | None = None,
     sheet: contact.Sheet | None = None,
     explained: Callable[[], Explain] | None = None,
 ) -> str:
@@ -79,7 +76,7 @@ def render(
 
 def view(
     files: RunFiles,
-    thumbnail: Callable[[str], Image | None] | None = None,
+    thumbnail: examples.Thumbnail | None = None,
     sheet: contact.Sheet | None = None,
     explained: Callable[[], Explain] | None = None,
 ) -> dict[str, Any]:

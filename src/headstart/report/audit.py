@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.errors import UserError
 from headstart.images import ImageSet
 from headstart.phrases import joined, plural
 from headstart.records import write_text
-from headstart.report.examples import SIDE, data_uri
+from headstart.report.examples import SIDE, Thumbnail, data_uri
 from headstart.report.numbers import duration, shown
 from headstart.report.page import page
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 SHOWN = 24
 """Findings of a check that the page shows with pictures; audit.csv has all."""
 LISTED = 12
 """Findings of a check that are of no picture."""
-Thumbnail = Callable[[str], "Image | None"]
 LEVELS = {
     "error": ("problem to fix", "problems to fix"),
     "warning": ("finding to check", "findings to check"),
