@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
 from headstart.backbones import resolve
 from headstart.cli.classify import short
@@ -19,7 +19,7 @@ from headstart.errors import DataError, UserError
 from headstart.features.extract import Settings
 from headstart.images import from_arrays
 from headstart.naming import Named, Network, categories, classify, ids_in, named_by, write
-from headstart.naming.sheet import FIRST, GAP, PAD, ROW, SIDE, _font, contact_sheet, fitted
+from headstart.naming.sheet import FIRST, GAP, PAD, ROW, SIDE, contact_sheet, fitted
 from headstart.phrases import percent
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -234,7 +234,7 @@ def test_a_sheet_has_a_tile_for_each_picture_and_a_line_for_each_class() -> None
 
 
 def test_a_long_name_is_cut_to_its_room() -> None:
-    font = _font(13)
+    font = ImageFont.load_default(13)
     longest = max((category.name for category in categories()), key=len)
     cut = fitted(longest, font, 100)
     assert font.getlength(cut) <= 100 and cut.endswith("…") and longest.startswith(cut[:-1])

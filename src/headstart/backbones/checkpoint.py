@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headstart import tensors
 from headstart.backbones.adopt import grouped
 from headstart.errors import WeightsError
+from headstart.phrases import plural
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     unexpected = [k for k in state if k not in own]
     shapes = [
-        f"{k} {_shown(state[k].shape)} instead of {_shown(own[k].shape)}"
+        f"{k} {dimensions(state[k].shape)} instead of {dimensions(own[k].shape)}"
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
@@ -170,7 +171,7 @@ def classes_in(state: Mapping[str, torch.Tensor], network: nn.Module) -> int:
     if weight is None:
         return 0
     if not weight.ndim or not weight.numel():
-        raise WeightsError(f"The weights of the classifier, {name}, are empty: {_shown(weight.shape)}.")
+        raise WeightsError(f"The weights of the classifier, {name}, are empty: {dimensions(weight.shape)}.")
     return int(weight.shape[0])
 
 
@@ -180,8 +181,9 @@ def _more(names: list[str]) -> str:
 
 
 def _count(names: list[str], kind: str) -> str:
-    return f"{len(names)} tensor{'s' if len(names) != 1 else ''} {kind}"
+    return f"{plural(len(names), 'tensor')} {kind}"
 
 
-def _shown(shape: torch.Size) -> str:
+def dimensions(shape: tuple[int, ...]) -> str:
+    """`64x3x7x7`; `scalar` of a single number."""
     return "x".join(map(str, shape)) or "scalar"

@@ -61,7 +61,7 @@ def sized(image: Image.Image, least: int, most: int) -> Image.Image:
 
 def with_legend(drawn: Image.Image, words: str, found: PictureMap) -> Image.Image:
     """An overlay with a strip below it that says what the colours mean; `words` name the class."""
-    font, bar, pad = _font(13), 96, 10
+    font, bar, pad = ImageFont.load_default(13), 96, 10
     told = WORDS[found.method].format(words) + ("; darker: cropped away, never seen" if _cropped(found) else "")
     width = max(drawn.width, 260)
     lines = _wrapped(told, font, width - 2 * pad)
@@ -103,12 +103,6 @@ def _palette() -> NDArray[np.float64]:
 
     colours: NDArray[np.float64] = 255 * colormaps[COLOURS](np.linspace(FROM, 1, 256))[:, :3]
     return colours
-
-
-@cache
-def _font(size: int) -> Any:
-    """The scalable font that Pillow brings."""
-    return ImageFont.load_default(size)
 
 
 def _wrapped(text: str, font: Any, room: float) -> list[str]:

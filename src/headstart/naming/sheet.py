@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from headstart.errors import Refused, UserError
 from headstart.naming.classes import categories
 from headstart.naming.naming import Named, ranked
-from headstart.phrases import percent
+from headstart.phrases import percent, plural
 
 MOST = 400
 """Pictures on one sheet; more are too many to look at."""
@@ -51,12 +49,13 @@ def contact_sheet(named: Named, topk: int = 5) -> Image.Image:
 def _header(draw: ImageDraw.ImageDraw, width: int, named: Named) -> None:
     """The network, and below it what it achieved."""
     total = len(named.images)
-    facts = [f"{total:,} picture{'' if total == 1 else 's'}" + (f", the first {MOST} shown" if total > MOST else "")]
+    facts = [plural(total, "picture") + (f", the first {MOST} shown" if total > MOST else "")]
     facts += [f"top-{s.k} {s.accuracy:.1%}" for s in named.scores()]
     if named.stated is not None:
         facts.append("green: as the file name says")
     for y, size, ink, text in ((0, 20, INK, named.network), (28, 14, GREY, "   ".join(facts))):
-        draw.text((EDGE, EDGE + y), fitted(text, _font(size), width - 2 * EDGE), fill=ink, font=_font(size))
+        font = ImageFont.load_default(size)
+        draw.text((EDGE, EDGE + y), fitted(text, font, width - 2 * EDGE), fill=ink, font=font)
 
 
 def _photo(named: Named, i: int) -> Image.Image:
@@ -80,8 +79,9 @@ def _tile(photo: Image.Image, ranks: list[tuple[int, float]], stated: int | None
         y += ROW if place else FIRST
         _line(draw, y, (categories()[k].name, p), place == 0, k == stated)
     if stated is not None and stated not in dict(ranks):
-        text = fitted(f"file name: {categories()[stated].name}", _font(13), ROOM)
-        draw.text((PAD, y + ROW - 11), text, fill=WRONG, font=_font(13), anchor="ls")
+        font = ImageFont.load_default(13)
+        text = fitted(f"file name: {categories()[stated].name}", font, ROOM)
+        draw.text((PAD, y + ROW - 11), text, fill=WRONG, font=font, anchor="ls")
     draw.rectangle((0, SIDE, SIDE - 1, height - 1), outline=LINE)
     return tile
 
@@ -90,10 +90,10 @@ def _line(draw: ImageDraw.ImageDraw, y: int, named: tuple[str, float], first: bo
     """A class's name, its confidence at the right, and a bar of that length below, which ends above y."""
     (name, p), share = named, percent(named[1], 0, whole=False)
     ink, bar = (RIGHT, RIGHT) if right else (INK, BAR) if first else (GREY, REST)
-    font = _font(16 if first else 13)
+    font = ImageFont.load_default(16 if first else 13)
     left = ROOM - font.getlength(share) - 8
     draw.text((PAD + ROOM, y - 11), share, fill=ink, font=font, anchor="rs")
-    font = font if font.getlength(name) <= left else _font(13)
+    font = font if font.getlength(name) <= left else ImageFont.load_default(13)
     draw.text((PAD, y - 11), fitted(name, font, left), fill=ink, font=font, anchor="ls")
     if first:
         draw.rectangle((PAD, y - 6, PAD + ROOM - 1, y - 5), fill=TRACK)
@@ -109,9 +109,3 @@ def fitted(text: str, font: Font, room: float) -> str:
     while kept > 1 and font.getlength(text[:kept].rstrip(" ,-(") + "…") > room:
         kept -= 1
     return text[:kept].rstrip(" ,-(") + "…"
-
-
-@cache
-def _font(size: int) -> Any:
-    """The scalable font that Pillow brings."""
-    return ImageFont.load_default(size)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headstart.backbones.checkpoint import dimensions
 from headstart.backbones.keras.family import Entry
 from headstart.backbones.keras.match import Matched
 from headstart.backbones.keras.reader import StoredLayer, read
@@ -35,10 +36,10 @@ def state(matched: Matched, own: Mapping[str, torch.Tensor], path: Path) -> dict
             into[f"{entry.bias_into}.running_mean"] = arrays.pop()
         for name, array in _tensors(entry, arrays, own):
             if name not in own or tuple(own[name].shape) != array.shape:
-                expected = _times(own[name].shape) if name in own else "none"
+                expected = dimensions(own[name].shape) if name in own else "none"
                 raise WeightsError(
                     f"{path}: the layer {layer.name or entry.name} does not fit: its {name.rpartition('.')[2]} is "
-                    f"{_times(array.shape)} instead of {expected} (as PyTorch lays it out)."
+                    f"{dimensions(array.shape)} instead of {expected} (as PyTorch lays it out)."
                 )
             found[name] = torch.from_numpy(np.ascontiguousarray(array))
     for name, bias in into.items():  # norm(x + b) with the mean m is norm(x) with the mean m - b
@@ -85,7 +86,3 @@ def _kernel(entry: Entry, kernel: Array, own: tuple[int, ...]) -> Array:
     if entry.kind == "conv bgr":
         return turned[:, ::-1]
     return turned[:, :, 0, 0] if entry.kind == "conv classes" else turned
-
-
-def _times(shape: tuple[int, ...] | torch.Size) -> str:
-    return "x".join(map(str, shape)) or "scalar"
