@@ -5,9 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 from headstart.errors import UserError
+
+
+def refuse_unserved(what: str, missing: ModuleNotFoundError) -> NoReturn:
+    """Raise UserError: the extra that serves pages, for which `what` asks, is not installed."""
+    raise UserError(
+        f"{what} needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
+    ) from missing
 
 
 def check_whole(least: int = 1, *, optional: bool = False, **given: Any) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, check_whole, names
-from headstart.errors import UserError
+from headstart.api.checks import check_flags, check_whole, names, refuse_unserved
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
 from headstart.progress import Progress, silent
@@ -91,9 +90,7 @@ def label(
         from headstart.labelling.run import label as execute
         from headstart.serve import shell  # noqa: F401 (FastAPI is there)
     except ModuleNotFoundError as missing:
-        raise UserError(
-            f"The page needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
-        ) from missing
+        refuse_unserved("The page", missing)
     from headstart.labelling.album import Looks
 
     check_flags(store=store)

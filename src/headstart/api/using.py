@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, check_share, check_whole
+from headstart.api.checks import check_flags, check_share, check_whole, refuse_unserved
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, check_name, expanded, features_dir
@@ -222,9 +222,7 @@ def serve(
         from headstart.serve.run import serve as serve_run
         from headstart.serve.shell import LOOPBACK
     except ModuleNotFoundError as missing:
-        raise UserError(
-            f"Serving needs {missing.name}, which is not installed: pip install 'headstart[serve]'."
-        ) from missing
+        refuse_unserved("Serving", missing)
     show = host in LOOPBACK if nearest is None else nearest
     served = load(expanded(run), Settings(features_dir()), progress, nearest=show, needed=bool(nearest))
     serve_run(served, Address(host, port, hosts), limits, started)
