@@ -21,21 +21,20 @@ FEWEST = 8
 
 
 class Family(NamedTuple):
-    """Names that match `pattern` are probed at `layer`, says `paper`."""
+    """Names that match `pattern` are probed at `layer`."""
 
     pattern: str
     layer: str
-    paper: str
 
 
 FAMILIES = (
-    Family("vit_base_*.dino", "cls+mean", "Caron et al. 2021, Emerging properties in self-supervised ViTs, appendix F"),
-    Family("vit_*.dino", "cls", "the same: what its k-nearest neighbours are found by"),
-    Family("vit_*dinov2*", "cls+mean", "Oquab et al. 2024, DINOv2: class token and mean of the patches, side by side"),
-    Family("vit_*dinov3*", "cls", "Simeoni et al. 2025, DINOv3: linear probes on the class token"),
-    Family("vit_*clip*", "pooled", "Radford et al. 2021, CLIP: what enters the projection, appendix A.3"),
-    Family("vit_*siglip*", "pooled", "Zhai et al. 2023, SigLIP: attention pooling, as it was trained"),
-    Family("eva02_*", "pooled", "Fang et al. 2023, EVA-02: the mean of the patches, normalised"),
+    Family("vit_base_*.dino", "cls+mean"),  # Caron et al. 2021, Emerging properties in self-supervised ViTs, appendix F
+    Family("vit_*.dino", "cls"),  # the same: what its k-nearest neighbours are found by
+    Family("vit_*dinov2*", "cls+mean"),  # Oquab et al. 2024, DINOv2: class token and mean of the patches, side by side
+    Family("vit_*dinov3*", "cls"),  # Simeoni et al. 2025, DINOv3: linear probes on the class token
+    Family("vit_*clip*", "pooled"),  # Radford et al. 2021, CLIP: what enters the projection, appendix A.3
+    Family("vit_*siglip*", "pooled"),  # Zhai et al. 2023, SigLIP: attention pooling, as it was trained
+    Family("eva02_*", "pooled"),  # Fang et al. 2023, EVA-02: the mean of the patches, normalised
 )
 """The first that matches a name counts; all others are probed at `pooled`, where their own classifiers are."""
 

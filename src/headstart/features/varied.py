@@ -166,7 +166,7 @@ def _crop(settings: dict[str, Any], size: tuple[int, int], drawn: Drawn) -> Tens
     """A window of part of the area and of another ratio, as large as fits, seen at the size of the whole."""
     area = _between(drawn, *_span(settings["scale"]))
     ratio = torch.exp(_between(drawn, *(math.log(v) for v in _span(settings["ratio"]))))
-    pixels, ratio = area * size[0] * size[1], ratio
+    pixels = area * size[0] * size[1]
     wide, high = ((pixels * ratio).sqrt() / size[1]).clamp(max=1), ((pixels / ratio).sqrt() / size[0]).clamp(max=1)
     dx, dy = (drawn() - 0.5) * (1 - wide) * size[1], (drawn() - 0.5) * (1 - high) * size[0]
     return _map([[wide, 0, dx], [0, high, dy], [0, 0, 1]])

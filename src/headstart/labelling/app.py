@@ -100,17 +100,12 @@ class Desk:
 
     def guessed(self, i: int) -> dict[str, Any]:
         """What the classifier takes a picture for."""
-        found = self.insight
+        found = self.worker.insight
         if found.told is None:
             return {"guess": None, "confidence": None}
         k = int(found.told[i].argmax())
         name = found.classes[k]  # of the time when it was looked at: a class may have another name by now
         return {"guess": name if name in self.session.classes else None, "confidence": float(found.told[i, k])}
-
-    @property
-    def insight(self) -> Insight:
-        """What the labels came to when they were last looked at, with the names that the classes have now."""
-        return self.worker.insight
 
     @property
     def left(self) -> Codes:
@@ -134,7 +129,7 @@ class Desk:
 
     def state(self) -> dict[str, Any]:
         """Everything beside the pictures."""
-        found, left = self.insight, self.left
+        found, left = self.worker.insight, self.left
         return {
             **self.counts(),
             **self.worker.told(),
@@ -160,7 +155,7 @@ class Desk:
 
     def proposals(self, at: float) -> dict[str, Any]:
         """The first page of pictures that it is so sure of; and how often it was right when so sure."""
-        found = self.insight
+        found = self.worker.insight
         sure = found.sure(self.left, at)
         tried = found.sure_right[found.sure_right[:, 0] >= at]
         return {

@@ -96,11 +96,6 @@ class DrawnBatches:
         """Batches in an epoch."""
         return self.recipe.steps
 
-    @property
-    def examples(self) -> int:
-        """Pictures in an epoch, all new."""
-        return self.recipe.steps * self.recipe.plan.batch_size
-
     def pictures(self, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, 3, s, s) float32 in 0..1 and (b,) int64: a pure function of the seed, epoch and step."""
         import torch

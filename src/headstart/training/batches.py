@@ -33,11 +33,6 @@ class Batches(Protocol):
         """Batches in an epoch."""
         ...
 
-    @property
-    def examples(self) -> int:
-        """Examples in an epoch."""
-        ...
-
     def batch(self, epoch: int, step: int) -> Batch:
         """A pure function of its arguments; called from another thread."""
         ...
@@ -96,11 +91,6 @@ class RowBatches:
     def steps(self) -> int:
         """Batches in an epoch."""
         return self._steps
-
-    @property
-    def examples(self) -> int:
-        """Rows in an epoch."""
-        return len(self.labels)
 
     def order(self, epoch: int) -> Indices:
         """The rows of an epoch in the order they are taken."""
