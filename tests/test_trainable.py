@@ -117,8 +117,9 @@ def test_trunk_rows_and_body_are_the_network(family: Family) -> None:
         network = tunable(made, body, family.size)
         given = rows if layer is None else made.features(body.source)(x)
         if layer is not None:
-            assert given.shape[1] == sum(int(np.prod(s)) for s in body.shapes(made.split, (family.size, family.size)))
-            assert body.source == (layer if body.carried == 1 else f"cut:{layer}")
+            shapes = body.shapes(made.split, (family.size, family.size))
+            assert given.shape[1] == sum(int(np.prod(shape)) for shape in shapes)
+            assert body.source == (layer if len(shapes) == 1 else f"cut:{layer}")
         before = given.clone()
         torch.testing.assert_close(network.features(given), wanted, rtol=0, atol=1e-4 * scale, msg=str(layer))
         assert torch.equal(given, before)

@@ -170,7 +170,7 @@ class TracedLayers:
 
     def split(self, layer: str) -> Split:
         """See `Backbone.split`."""
-        return cut(self.traced, self.node(layer), layer)
+        return cut(self.traced, self.node(layer))
 
     def features(self, layer: str) -> nn.Module:
         """See `Backbone.features`."""

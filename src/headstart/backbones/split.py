@@ -26,18 +26,16 @@ class Split:
 
     trunk: nn.Module
     tail: nn.Module
-    carried: tuple[str, ...]
-    """The names of the tensors between the two, the layer first."""
 
 
-def cut(traced: Traced, node: fx.Node, layer: str) -> Split:
-    """Cut a traced network behind `node`, which is what `layer` returns. Exact: no operation changes."""
+def cut(traced: Traced, node: fx.Node) -> Split:
+    """Cut a traced network behind `node`. Exact: no operation changes."""
     above, below = _sides(traced, node)
     crossing = [n for n in _needed(traced, above, below) if n is not node]
     trunk_graph, known = fx.Graph(), dict[fx.Node, fx.Node]()
     copy_nodes(above, trunk_graph, known)
     trunk = finish(traced.network, trunk_graph, tuple(known[n] for n in (node, *crossing)), "Trunk")
-    return Split(trunk, _tail(traced, [node, *crossing], below), (layer, *(n.name for n in crossing)))
+    return Split(trunk, _tail(traced, [node, *crossing], below))
 
 
 def trunk_features(traced: Traced, node: fx.Node) -> nn.Module:

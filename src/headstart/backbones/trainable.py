@@ -44,7 +44,6 @@ class TrainablePart:
     module: nn.Module
     source: str
     blocks: tuple[TrainableBlock, ...]
-    carried: int
     prefix: str = ""
 
     def shapes(self, split: Callable[[str], Split], size: tuple[int, int]) -> list[tuple[int, ...]]:
@@ -77,9 +76,9 @@ def part_between(network: nn.Module, table: LayerTable, layer: str | None, end: 
     if layer is None:
         whole = table.features(end)
         if not isinstance(table, TracedLayers):
-            return TrainablePart(copy.deepcopy(whole), PICTURE, (), 1, UNTRACED)
+            return TrainablePart(copy.deepcopy(whole), PICTURE, (), UNTRACED)
         module = _copied(network, whole)
-        return TrainablePart(module, PICTURE, _within(network, table, module), 1)
+        return TrainablePart(module, PICTURE, _within(network, table, module))
     if not isinstance(table, TracedLayers):
         raise UserError(
             f"{table.name} cannot be traced into a graph, so it cannot be cut at {layer}: "
@@ -89,10 +88,9 @@ def part_between(network: nn.Module, table: LayerTable, layer: str | None, end: 
     order = {n: i for i, n in enumerate(table.traced.graph.nodes)}
     if order[node] > order[final]:
         raise UserError(f"{layer} of {table.name} comes after {end}: there is nothing between them to train.")
-    count = len(carried(table.traced, node))
     module = _copied(network, tail_features(table.traced, node, final))
-    source = f"{CUT}{layer}" if count > 1 else layer
-    return TrainablePart(module, source, _within(network, table, module), count)
+    source = f"{CUT}{layer}" if len(carried(table.traced, node)) > 1 else layer
+    return TrainablePart(module, source, _within(network, table, module))
 
 
 def _copied(network: nn.Module, module: nn.Module) -> nn.Module:

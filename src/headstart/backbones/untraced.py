@@ -91,7 +91,7 @@ class UntracedLayers:
 
     def split(self, layer: str) -> Split:
         """See `Backbone.split`."""
-        return Split(self._trunk(layer), Tail(self.network).eval(), (layer, "forward_features"))
+        return Split(self._trunk(layer), Tail(self.network).eval())
 
     def features(self, layer: str) -> nn.Module:
         """See `Backbone.features`."""
