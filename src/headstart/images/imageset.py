@@ -20,6 +20,7 @@ from headstart.phrases import twice
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+PROBED = 64
 PART = "U11"  # dtype of parts: '', 'train', 'val', 'calibration', 'test'
 
 
@@ -139,20 +140,20 @@ class ImageSet:
         """The notes that begin so, to be added to a sentence; empty where there is none."""
         return "".join(f" {note}" for note in self.notes if note.startswith(beginning))
 
-    def probe(self, k: int = 64) -> Probe:
-        """Size and colour of k pictures spread over the set, from their headers (as stored, before EXIF turns).
+    def probe(self) -> Probe:
+        """Size and colour of `PROBED` pictures spread over the set, from their headers (as stored, before EXIF turns).
 
         Raises `DataError` when not one of them can be opened.
         """
         seen, refused = [], []
-        for i in np.unique(np.linspace(0, len(self) - 1, min(k, len(self))).astype(int)):
+        looked = min(PROBED, len(self))
+        for i in np.unique(np.linspace(0, len(self) - 1, looked).astype(int)):
             try:
                 seen.append(header_of(self.items[i], self.limits))
             except Refused as why:
                 refused.append(Refusal(self.names[i], why.reason, why.detail))
         if not seen:
             first = f"; the first: {refused[0].name} ({refused[0].reason})" if refused else ""
-            looked = min(k, len(self))
             raise DataError(f"{self.title}: none of the {looked} pictures looked at could be opened{first}.", refused)
         heights, widths, grey = zip(*seen, strict=True)
         uniform = len(set(heights)) == len(set(widths)) == 1

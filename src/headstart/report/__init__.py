@@ -130,7 +130,7 @@ def _trained(files: RunFiles) -> dict[str, Any] | None:
     gained = training.gain(files.scores, files.judged)
     return {
         "gain": training.gain_words(files.scores, files.judged, PART_WORDS.get(files.judged, "")),
-        "plot": gained and intervals.comparison("Accuracy, with 95% interval", gained.labelled()),
+        "plot": gained and intervals.comparison(gained.labelled()),
         "charts": rates.rate_charts(files),
         "words": " ".join(
             filter(None, (curves.start_words(files), rates.speed_words(files), rates.finder_words(files, told)))

@@ -54,7 +54,7 @@ def of_run(folder: Path, thumbnail: Thumbnail | None = None) -> Figures:
     found |= _named(["history", "history-accuracy"], learnt.charts if learnt else [])
     found |= _named(["accuracy", "accuracy-enlarged"], intervals.interval_plots(files))
     if gained:
-        found["training"] = intervals.comparison("Accuracy, with 95% interval", gained.labelled())
+        found["training"] = intervals.comparison(gained.labelled())
     if thumbnail is not None and (wrong := confident_mistakes(files.predictions)):
         found["mistakes"] = MistakesDisplay(wrong, lambda name: picture_of(name, thumbnail))
     return found | _named(["learning-rate", "learning-rates-tried"], rates.rate_charts(files))

@@ -26,9 +26,9 @@ def _part(files: RunFiles, part: str, before: bool) -> IntervalRow:
     return _row(PART_WORDS[part].capitalize(), files.after[part], first, use(files.scores, part) == "seen")
 
 
-def comparison(title: str, scored: Mapping[str, PartScores]) -> IntervalsDisplay:
+def comparison(scored: Mapping[str, PartScores]) -> IntervalsDisplay:
     """Accuracies under these labels with their 95% intervals, on a scale as wide as the intervals need."""
-    return IntervalsDisplay(title, [_row(label, scores) for label, scores in scored.items()])
+    return IntervalsDisplay("Accuracy, with 95% interval", [_row(label, scores) for label, scores in scored.items()])
 
 
 def _row(label: str, scores: PartScores, before: float | None = None, seen: bool = False) -> IntervalRow:
