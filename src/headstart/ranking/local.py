@@ -24,7 +24,7 @@ def local_backbones(folder: Path | None) -> list[Spelled]:
 
 
 def in_folder(folder: Path) -> list[Spelled]:
-    """The weights files (.safetensors, .pth, .pt, .onnx) directly in a folder that have a sidecar beside them."""
+    """The weights files (those of `FORMATS`, and .onnx) directly in a folder that have a sidecar beside them."""
     if not folder.is_dir():
         raise UserError(f"weights_folder={folder}: there is no such folder.")
     files = sorted(path for path in folder.resolve().iterdir() if path.name.lower().endswith((*FORMATS, ".onnx")))

@@ -71,7 +71,7 @@ def tune_network(
     progress: Progress,
     keeper: Keeper | None = None,
 ) -> Tuned:
-    """Train the body of `cut` and a new top like `head` on `rows`.
+    """Train the body of `split` and a new top like `head` on `rows`.
 
     Raises NotConverged when the loss is not finite, UserError for settings that do not fit together.
     """

@@ -2,6 +2,6 @@
 
 Read it in this order: `style` (colours, type, how an arm looks), `display` (what all charts can do), `svg` (what
 becomes of a drawing in a page), `axes`, `legend` and `labels` (words where they cover nothing), then one module for
-each chart: `lines`, `intervals`, `reliability`, `confusion`, `curves` with `ends`, `differences`, `scatter`. A chart
-takes numbers and words and knows no files; `report.figures` says which charts a folder has.
+each chart: `lines`, `intervals`, `reliability`, `confusion`, `curves` with `ends`, `differences`, `scatter`,
+`mistakes`. A chart takes numbers and words and knows no files; `report.figures` says which charts a folder has.
 """

@@ -71,7 +71,7 @@ COSTS = ("Time", "Trained parameters", "Network parameters", "Features", "Pictur
 
 
 def costs(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str, list[str]]]:
-    """(ArmSummary, kind, cells under `COSTS`)."""
+    """(arm, kind, cells under `COSTS`)."""
     return [(words[arm.name], kind(arm), _costs(arm)) for arm in study.arms]
 
 
@@ -87,14 +87,14 @@ def _costs(arm: ArmSummary) -> list[str]:
 
 
 def fit_seconds(study: Verdicts, words: dict[str, str]) -> list[tuple[str, list[str]]]:
-    """(ArmSummary, median time of one fit by size); empty where no arm has any."""
+    """(arm, median time of one fit by size); empty where no arm has any."""
     sizes = len(study.study.sizes)
     rows = [(words[arm.name], [*arm.fit_s, *[None] * sizes][:sizes]) for arm in study.arms if arm.fit_s]
     return [(name, [duration(seconds) for seconds in row]) for name, row in rows if any(s is not None for s in row)]
 
 
 def budgets(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(ArmSummary, transfer or source-free, what was tried)."""
+    """(arm, transfer or source-free, what was tried)."""
     return [
         (words[arm.name], "transfer" if arm.transfer else "source-free", shown(arm.budget, 600))
         for arm in study.arms
@@ -118,12 +118,12 @@ def facts(study: Verdicts) -> str:
 
 
 def failures(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str]]:
-    """(ArmSummary, why it has no results or not all)."""
+    """(arm, why it has no results or not all)."""
     return [(words[arm.name], shown(arm.failed, 1000)) for arm in study.arms if arm.failed]
 
 
 def notes(study: Verdicts, words: dict[str, str]) -> list[tuple[str, str]]:
-    """(ArmSummary or nothing, note): the study's own, then those of each arm."""
+    """(arm or nothing, note): the study's own, then those of each arm."""
     own = [("", shown(note, 2000)) for note in study.notes]
     return own + [(words[arm.name], shown(note, 2000)) for arm in study.arms for note in arm.notes]
 
