@@ -218,8 +218,8 @@ def test_the_labels_come_to_an_accuracy_a_forecast_and_an_order(album: Album, ou
         session.label([i], NAMES[i], 0, "random")
     found = look(album, session.snapshot())
     assert found.accuracy is not None and found.accuracy[1] <= found.accuracy[0] <= found.accuracy[2]
-    assert found.measured == 60 and found.forecast is not None and found.told is not None
-    right = np.array(found.classes)[found.told.argmax(axis=1)][60:-1] == NAMES[60 : N - 1]
+    assert found.measured == 60 and found.forecast is not None and found.probabilities is not None
+    right = np.array(found.classes)[found.probabilities.argmax(axis=1)][60:-1] == NAMES[60 : N - 1]
     assert right.mean() > 0.8
     left = np.arange(60, N)
     assert set(found.sure(left, 0.5).tolist()) <= set(left.tolist()) and len(found.unsure(left)) == 20

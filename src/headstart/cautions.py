@@ -61,7 +61,7 @@ def _judged(fitted: Fitted) -> Codes:
     return np.flatnonzero(fitted.images.parts == "test") if fitted.folds is None else np.arange(fitted.crossed.stop)
 
 
-def told(fitted: Fitted, leaked: Mapping[str, Leak], seen: int) -> list[str]:
+def notes_on(fitted: Fitted, leaked: Mapping[str, Leak], seen: int) -> list[str]:
     """All that there is to say, a sentence or two for each thing; `seen` as `seen_by_network`."""
     return [
         *(_leak(part, leak, grouped=fitted.images.groups is not None) for part, leak in leaked.items()),

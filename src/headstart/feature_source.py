@@ -47,7 +47,7 @@ def feature_source(recipe: Recipe, images: ImageSet) -> FeatureSource:
     if wanted != own:
         backbone.check(layer, wanted)
         if size is None and backbone.fixed_size is not None:
-            note = encoders.told(backbone.architecture, own, wanted)
+            note = encoders.resolution_note(backbone.architecture, own, wanted)
             backbone = replace(backbone, notes=(*backbone.notes, note))
     engine = choose(recipe.engine.name, recipe.engine.device, recipe.engine.precision)
     return FeatureSource(preprocess, backbone, layer, engine, calibration=_calibration(engine, recipe, images))

@@ -75,7 +75,7 @@ def usual_size(architecture: str, own: Size, small: bool, fits: Callable[[Size],
     return (chosen, chosen) if chosen == own[0] or fits((chosen, chosen)) else own
 
 
-def told(architecture: str, own: Size, size: Size) -> str:
+def resolution_note(architecture: str, own: Size, size: Size) -> str:
     """That a network is run at another size than its own, and what that saves."""
     side = patch(architecture) or 1
     few, many = (height * width // side**2 for height, width in (size, own))

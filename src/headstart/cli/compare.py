@@ -159,7 +159,7 @@ def tell_plan(found: Plan, words: str) -> None:
     from headstart.evidence import power
     from headstart.study.planning import PILOT
 
-    print(power.told(found))
+    print(power.in_words(found))
     print(f"\nThe smallest true difference that 4 studies in 5 find, on {found.pictures:,} test pictures:\n")
     table = terminal.table()
     for name in ("repeats", "points"):

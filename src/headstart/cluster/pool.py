@@ -30,7 +30,7 @@ Compute = Callable[[ImageSet], tuple[Columns, Sequence[Refusal]]]
 """Pictures to the columns of a shard, and those that could not be used."""
 Open = Callable[[int], Compute]
 """Made once by every actor, for so many threads."""
-Told = tuple[Shard, tuple[RefusedPicture, ...]]
+WrittenShard = tuple[Shard, tuple[RefusedPicture, ...]]
 
 
 LOOK_S = 2.0
@@ -129,7 +129,7 @@ def make(ray: Any, plan: Plan, jobs: Sequence[Job], progress: Progress = silent)
     return _sealed(plan, [found[job.file] for job in jobs], sum(job.stop - job.start for job in missing))
 
 
-def _written(plan: Plan) -> Callable[[Job], Told | None]:
+def _written(plan: Plan) -> Callable[[Job], WrittenShard | None]:
     return lambda job: written(plan.storage, job.file)
 
 
@@ -231,7 +231,7 @@ def _absolute(item: Any) -> Any:
     return item.absolute() if isinstance(item, Path) else item
 
 
-def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:
+def _check_visible(storage: Storage, found: Mapping[str, WrittenShard]) -> None:
     """Raise UserError where workers wrote to disks that are not seen from here."""
     there = {stored.name for stored in storage.files()}
     if lost := sorted(set(found) - there):
@@ -242,7 +242,7 @@ def _check_visible(storage: Storage, found: Mapping[str, Told]) -> None:
         )
 
 
-def _sealed(plan: Plan, told: Sequence[Told], computed: int) -> Made:
+def _sealed(plan: Plan, told: Sequence[WrittenShard], computed: int) -> Made:
     """Write the manifest; shards of other pictures or settings go."""
     shards = tuple(shard for shard, _ in told)
     left = tuple(each for _, refused in told for each in refused)

@@ -90,7 +90,7 @@ def plan(found: Spread, gain: float, alpha: float = ALPHA) -> Plan:
     )
 
 
-def told(found: Plan) -> str:
+def in_words(found: Plan) -> str:
     """What finds the gain, in a sentence."""
     points, most = f"{100 * found.gain:g} percentage point{'' if found.gain == 0.01 else 's'}", REPEATS[-1]
     if found.repeats is not None:

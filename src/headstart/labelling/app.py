@@ -101,11 +101,11 @@ class Desk:
     def guessed(self, i: int) -> dict[str, Any]:
         """What the classifier takes a picture for."""
         found = self.worker.insight
-        if found.told is None:
+        if found.probabilities is None:
             return {"guess": None, "confidence": None}
-        k = int(found.told[i].argmax())
+        k = int(found.probabilities[i].argmax())
         name = found.classes[k]  # of the time when it was looked at: a class may have another name by now
-        return {"guess": name if name in self.session.classes else None, "confidence": float(found.told[i, k])}
+        return {"guess": name if name in self.session.classes else None, "confidence": float(found.probabilities[i, k])}
 
     @property
     def left(self) -> Codes:
@@ -132,7 +132,7 @@ class Desk:
         found, left = self.worker.insight, self.left
         return {
             **self.counts(),
-            **self.worker.told(),
+            **self.worker.status(),
             "title": self.title,
             "out": str(self.session.out),
             "looked": self.album.looked,

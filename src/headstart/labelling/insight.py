@@ -39,7 +39,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Insight:
-    """What is known after the labels of `version`; `told` (n, k) are probabilities of all pictures, None at first.
+    """What is known after the labels of `version`; `probabilities` (n, k) are those of all pictures, None at first.
 
     `accuracy` is by cross-validation on the `measured` pictures that were drawn at random: value, low and high.
     `doubted` are (place, class it seems to be, probability). `sure_right` are, of the labelled pictures, (confidence,
@@ -48,7 +48,7 @@ class Insight:
 
     version: int = -1
     classes: tuple[str, ...] = ()
-    told: Matrix | None = None
+    probabilities: Matrix | None = None
     accuracy: tuple[float, float, float] | None = None
     measured: int = 0
     forecast: Forecast | None = None
@@ -58,15 +58,15 @@ class Insight:
 
     def unsure(self, left: Codes) -> Codes:
         """The places of the pictures `left` (m,) that it is least sure of."""
-        if self.told is None or not len(left):
+        if self.probabilities is None or not len(left):
             return left[:0]
-        return left[np.argsort(-doubts(self.told[left]), kind="stable")[:LISTED]]
+        return left[np.argsort(-doubts(self.probabilities[left]), kind="stable")[:LISTED]]
 
     def sure(self, left: Codes, at: float) -> Codes:
         """The places of those that it is at least so sure of, the surest first."""
-        if self.told is None or not len(left):
+        if self.probabilities is None or not len(left):
             return left[:0]
-        top = self.told[left].max(axis=1)
+        top = self.probabilities[left].max(axis=1)
         chosen = np.flatnonzero(top >= at)
         return left[chosen[np.argsort(-top[chosen], kind="stable")]]
 
@@ -81,9 +81,9 @@ def look(album: Album, labels: Snapshot) -> Insight:
         return Insight(labels.version, labels.classes)
     pictures = album.pictures(rows, y)
     fitted = Learner().fit(pictures)
-    told = apply_temperature(full_logits(fitted.head, album.features, k), fitted.temperature)
+    probabilities = apply_temperature(full_logits(fitted.head, album.features, k), fitted.temperature)
     random = np.isin(rows, np.array(sorted(labels.random), np.int64))
-    found = Insight(labels.version, labels.classes, told, measured=int(random.sum()))
+    found = Insight(labels.version, labels.classes, probabilities, measured=int(random.sum()))
     if len(y) >= FEWEST:
         found = _judged(album, found, pictures, fitted, rows, random)
     return replace(found, seconds=time.perf_counter() - started)
@@ -166,7 +166,7 @@ class Worker:
         try:
             found = look(album, labels)
             done = np.array(sorted({*labels.labels, *labels.none}), np.int64)
-            useful = album.next(AHEAD, done, found.told, seed=labels.version)
+            useful = album.next(AHEAD, done, found.probabilities, seed=labels.version)
             owed = min(max(len(done) // EVERY - len(labels.random), 0), EVERY)
             order, random = mixed(useful, album.left(done), labels.version, owed)
             self.session.order, self.session.at_random = order.tolist(), set(random.tolist())
@@ -175,6 +175,6 @@ class Worker:
             log.exception("The labels could not be checked.")
             self.failure = f"The classifier could not be fitted ({error}); your labels are kept."
 
-    def told(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """Whether it is behind, and why it failed where it did."""
         return {"behind": self.session.action != self.insight.version, "failure": self.failure}

@@ -97,7 +97,7 @@ class Networks:
                 worker = _Worker(command)
                 crew.append(worker)
             try:
-                said = worker.told(where)
+                said = worker.fit(where)
             finally:
                 idle.put(worker)
             found = self.kept.cell(where.size, where.repeat, where.pictures)
@@ -126,7 +126,7 @@ class _Worker:
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, **apart
         )
 
-    def told(self, where: Where) -> str | None:
+    def fit(self, where: Where) -> str | None:
         """Train a cell; None, or the sentence why it failed."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
