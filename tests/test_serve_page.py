@@ -15,7 +15,6 @@ from headstart.records import as_written
 from serving import NAMES, PIXELS, digits_bundle, png, served
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PAGE = Path(__file__).parents[1] / "src/headstart/serve/page"
 QUIET = ["--no-sandbox", "--disable-gpu"]
 QUIET += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 
@@ -155,7 +154,8 @@ def test_pictures_are_chosen_by_keyboard(page: Any) -> None:
     assert page.inner_text(".card h3") == NAMES[1]
 
 
-def test_the_page_names_no_address_outside_itself() -> None:
-    for path in PAGE.iterdir():
+@pytest.mark.parametrize("package", ["serve", "labelling"])
+def test_a_page_names_no_address_outside_itself(package: str) -> None:
+    for path in (Path(__file__).parents[1] / "src/headstart" / package / "page").iterdir():
         outside = re.findall(r"https?://[^\s\"']+", path.read_text())
         assert [one for one in outside if one != "http://www.w3.org/2000/svg"] == [], path.name

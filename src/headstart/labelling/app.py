@@ -204,7 +204,7 @@ def application(session: Session, title: str) -> FastAPI:
     _tell(app, desk)
     _take(app, desk)
     files = {name: PAGE / name for name in ("label.css", "label.js")} | {"": PAGE / "index.html"}
-    files |= {name: SERVED / name for name in ("page.css", "icon.svg")}
+    files |= {name: SERVED / name for name in ("page.css", "common.js", "icon.svg")}
     show_files(app, {f"/{name}": path for name, path in files.items()})
     return app
 

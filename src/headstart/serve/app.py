@@ -67,8 +67,8 @@ def application(served: Served, limits: Limits | None = None, hosts: Sequence[st
     app.state.server = server
     _answer_pictures(app, server)
     _tell_of_itself(app, server)
-    files = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
-    show_files(app, {address: PAGE / name for address, name in files.items()})
+    files = {name: PAGE / name for name in ("page.css", "page.js", "common.js", "icon.svg")} | {"": PAGE / "index.html"}
+    show_files(app, {f"/{name}": path for name, path in files.items()})
     return app
 
 

@@ -1,8 +1,9 @@
 // The page of `headstart label`. A key moves on at once; what it said is sent behind, in order, and counted when kept.
 
+import { $, element, many } from "./common.js";
+
 const AHEAD = 8; // pictures fetched before they are shown
 const EVERY = 1500; // milliseconds between looks at what the labels come to
-const $ = (id) => document.getElementById(id);
 const tab = crypto.randomUUID?.() ?? String(Math.random());
 const queue = []; // pictures to come
 const answered = new Set(); // pictures that this tab has answered: the server may not know it yet
@@ -11,16 +12,8 @@ let now = null, state = { classes: [], action: 0 }, keys = new Map(), sending = 
 let pending = 0; // answers on their way
 let shownAt = -1; // the version of the labels that the side shows
 
-const many = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 const percent = (p) => (p === 1 ? "100%" : p > 0.9995 ? "over 99.9%" : `${(100 * p).toFixed(p > 0.985 ? 1 : 0)}%`);
 const picture = (i, side) => `picture/${i}?side=${side}`;
-
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
 
 function say(text, trouble = false) {
   $("status").textContent = text;

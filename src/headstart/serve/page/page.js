@@ -1,22 +1,15 @@
 // The page of `headstart serve`: pictures in, names out. Each picture is one request, a few at a time.
 
+import { $, element, many } from "./common.js";
+
 const AT_A_TIME = 4;
 const MOST_CARDS = 12; // beyond, a table
 const TRIES = 20;
-const $ = (id) => document.getElementById(id);
 const all = []; // every picture of this visit: {file, url, answer}
 const waiting = [];
 let busy = 0, begun = 0, done = 0, server = {};
 
 const percent = (p) => (p > 0.9995 ? "over 99.9%" : p < 0.0005 ? "under 0.1%" : `${(100 * p).toFixed(1)}%`);
-const many = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
-
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
 
 function say(text, trouble = false) {
   $("status").textContent = text;
