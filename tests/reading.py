@@ -1,7 +1,8 @@
-"""What several test modules use to look at results: a command's output, a written report."""
+"""What several test modules use to look at results: a command's output, a table, a written report."""
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import subprocess
@@ -17,6 +18,12 @@ def headstart(cache: Path, *arguments: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file by its header."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
 
 
 class Page(HTMLParser):

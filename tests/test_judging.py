@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +23,13 @@ from headstart.network_folds import cross_validated
 from headstart.pictures import Pictures
 from headstart.run import with_split_beside
 from headstart.statistics import wilson
+from reading import table
 
 
 def recipe(source: str | Path = "digits", method: str = "pixels", head: str = "ridge", **data: Any) -> Recipe:
     data = {"source": str(source), **data}
     backbone = {"name": "small_cnn" if method == "scratch" else "sprout"}
     return Recipe.from_dict({"method": method, "data": data, "head": {"name": head}, "backbone": backbone})
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def features_of(run: Run) -> np.ndarray:
@@ -61,7 +56,7 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_few_pictures_without_a_test_part_are_all_answered_out_of_fold(crossed: Run) -> None:
     """predictions.csv has each picture once, and the accuracy in the scores is theirs."""
-    told, cv = rows(crossed.folder / "predictions.csv"), crossed.scores["after"]["cv"]
+    told, cv = table(crossed.folder / "predictions.csv"), crossed.scores["after"]["cv"]
     assert len(told) == len({row["name"] for row in told}) == 150 and {row["split"] for row in told} == {"cv"}
     assert np.mean([row["label"] == row["predicted"] for row in told]) == cv["accuracy"]
     assert (cv["n"], cv["folds"]) == (150, FOLDS) and "test" not in crossed.scores["after"]
@@ -90,7 +85,7 @@ def test_out_of_fold_scores_are_not_those_of_the_refit(crossed: Run) -> None:
     after = crossed.scores["after"]
     assert after["train"]["n"] == after["cv"]["n"] and after["train"]["log_loss"] < after["cv"]["log_loss"]
     probabilities, _ = crossed.classifier.predict_proba(crossed.images)
-    told = rows(crossed.folder / "predictions.csv")
+    told = table(crossed.folder / "predictions.csv")
     refit = [crossed.classifier.classes[k] for k in probabilities.argmax(axis=1)]
     assert [row["predicted"] for row in told] != refit
 
@@ -107,7 +102,7 @@ def test_a_holdout_keeps_a_fifth_that_nothing_is_fitted_on(tmp_path: Path) -> No
     """`--evaluate holdout`: 30 of 150 are the test, and the head counts the 120 others."""
     done = execute(recipe(classes=["3", "8", "9"], limit=150, evaluate="holdout"), tmp_path / "run")
     assert {part: s["n"] for part, s in done.scores["after"].items()} == {"train": 120, "test": 30}
-    assert [row["split"] for row in rows(done.folder / "split.csv")].count("test") == 30
+    assert [row["split"] for row in table(done.folder / "split.csv")].count("test") == 30
 
 
 def test_from_two_thousand_pictures_on_a_fifth_is_kept_apart_unless_asked_otherwise() -> None:
@@ -146,7 +141,7 @@ def test_a_network_can_be_judged_by_cross_validation_and_ships_having_seen_every
     method: str, tmp_path: Path
 ) -> None:
     done = execute(small_network(method, evaluate="cv"), tmp_path / "run")
-    cv, told = done.scores["after"]["cv"], rows(done.folder / "predictions.csv")
+    cv, told = done.scores["after"]["cv"], table(done.folder / "predictions.csv")
     assert (cv["n"], cv["folds"], done.scores["counts"]["train"]) == (60, 10, 60)
     assert {row["split"] for row in told} == {"cv"} and not (done.folder / "training").exists()
     assert done.scores["calibration"]["fitted_on"] == "folds"
@@ -251,7 +246,7 @@ def test_a_class_with_one_picture_is_judged_wrong_and_still_learnt(tmp_path: Pat
     """Out of fold it is unknown, so it gets no chance; the kept classifier knows it."""
     data = draw(tmp_path / "data", {"blue": 12, "red": 12, "lime": 1})
     done = execute(recipe(data, head="logistic"), tmp_path / "run")
-    told = {row["name"]: row for row in rows(done.folder / "predictions.csv")}
+    told = {row["name"]: row for row in table(done.folder / "predictions.csv")}
     assert told["lime/00.png"]["predicted"] != "lime" and len(told) == 25
     cv = done.scores["after"]["cv"]
     assert cv["per_class"][1] == {**cv["per_class"][1], "class": "lime", "n": 1, "recall": 0.0}
@@ -279,6 +274,6 @@ def test_a_calibration_part_stands_beside_cross_validation(tmp_path: Path) -> No
     sizes = {f"{part}/{name}": n for part, n in (("train", 15), ("calibration", 12)) for name in ("blue", "red")}
     done = execute(recipe(draw(tmp_path / "data", sizes)), tmp_path / "run")
     assert done.scores["calibration"]["fitted_on"] == "calibration" and done.scores["calibration"]["n"] == 24
-    parts = [row["split"] for row in rows(done.folder / "predictions.csv")]
+    parts = [row["split"] for row in table(done.folder / "predictions.csv")]
     assert (parts.count("cv"), parts.count("calibration"), len(parts)) == (30, 24, 54)
     assert done.scores["after"]["cv"]["n"] == 30 and done.scores["fitted_on"] == ["train"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import http.client
 import json
 import re
@@ -21,11 +20,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from headstart import fit
+from reading import table
 from serving import started
 from test_serve_page import browser as browser
 from test_serve_page import browser_only, findings
 
-PAGE = Path(__file__).parents[1] / "src/headstart/labelling/page"
 PIXELS = (load_digits(n_class=2).images * 15).astype(np.uint8)
 NAMES = np.array(["zero", "one"])[load_digits(n_class=2).target]
 
@@ -86,10 +85,6 @@ def done(page: Any) -> int:
     return int(page.inner_text("#far").split()[0].replace(",", ""))
 
 
-def rows(out: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(out.open(encoding="utf-8-sig")))
-
-
 def labelled_through(browser: Any, photos: Path, out: Path, key: Callable[[str], str], *options: str) -> None:
     """Sixty pictures by keys, with a reload and a kill on the way: every one that was counted is kept."""
     with labelling(photos, out, *options) as (process, address), opened(browser, address) as page:
@@ -100,7 +95,7 @@ def labelled_through(browser: Any, photos: Path, out: Path, key: Callable[[str],
         press(page, 15, key)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert len(rows(out)) == 30
+    assert len(table(out)) == 30
     with labelling(photos, out, *options) as (process, address), opened(browser, address) as page:
         assert done(page) == 30
         press(page, 30, key) if len(list(photos.rglob("*.*"))) > 60 else press(page, 29, key)
@@ -117,8 +112,8 @@ def test_sixty_pictures_by_keys_with_a_reload_and_a_kill_make_a_classifier(
     out = tmp_path / "labels.csv"
     options = ("--classes", "zero,one", "--backbone", "sprout")
     labelled_through(browser, photos, out, lambda name: "z" if "zero" in name else "o", *options)
-    assert [row["label"] for row in rows(out)] == [Path(row["image"]).name.split("-")[0] for row in rows(out)]
-    assert len(rows(out)) == 59
+    assert [row["label"] for row in table(out)] == [Path(row["image"]).name.split("-")[0] for row in table(out)]
+    assert len(table(out)) == 59
     run = fit(out, backbone="sprout", store=False, out=tmp_path / "run")
     assert run.scores["after"]["cv"]["accuracy"] > 0.95
 
@@ -130,7 +125,7 @@ def test_sixty_photos_of_ants_and_bees_by_keys_make_a_classifier(browser: Any, d
     photos, out = data_dir / "hymenoptera" / "train", tmp_path / "labels.csv"
     options = ("--classes", "ants,bees", "--backbone", "sprout")
     labelled_through(browser, photos, out, lambda name: "1" if name.startswith("ants") else "2", *options)
-    assert len(rows(out)) == 60 and {Path(row["image"]).parent.name == row["label"] for row in rows(out)} == {True}
+    assert len(table(out)) == 60 and {Path(row["image"]).parent.name == row["label"] for row in table(out)} == {True}
     assert fit(out, backbone="sprout", store=False, out=tmp_path / "run").scores["after"]["cv"]["n"] == 60
 
 
@@ -273,9 +268,3 @@ def test_what_is_sent_is_bounded(served: str) -> None:
         answer = line.getresponse()
         assert answer.status == status and json.load(answer)["detail"].startswith("A request m")
         line.close()
-
-
-def test_the_page_names_no_address_outside_itself() -> None:
-    for path in PAGE.iterdir():
-        outside = re.findall(r"https?://[^\s\"']+", path.read_text())
-        assert [one for one in outside if one != "http://www.w3.org/2000/svg"] == [], path.name

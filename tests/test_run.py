@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import re
@@ -36,6 +35,7 @@ from headstart.images import digest, load
 from headstart.report import write_report
 from headstart.report.headline import headline
 from headstart.run import with_split_beside
+from reading import table
 
 FILES = {
     "recipe.toml",
@@ -72,11 +72,6 @@ def lasting(scores: dict) -> dict:
     return {part: scores[part] for part in ("before", "after", "calibration", "head")}
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
     return execute(recipe(data=CV), tmp_path_factory.mktemp("runs") / "digits")
@@ -106,7 +101,7 @@ def test_a_run_folder_holds_every_file_of_the_design(digits_run) -> None:
 
 
 def test_the_accuracy_in_scores_is_the_one_counted_from_the_predictions(digits_run) -> None:
-    told = rows(digits_run.folder / "predictions.csv")
+    told = table(digits_run.folder / "predictions.csv")
     for part, scores in digits_run.scores["after"].items():
         own = [r for r in told if r["split"] == part]
         if part == "cv":
@@ -126,7 +121,7 @@ def test_whoever_may_read_a_new_file_may_read_a_bundle(digits_run, tmp_path: Pat
 
 def test_with_a_test_part_the_predictions_are_those_of_every_part(tmp_path: Path) -> None:
     done = execute(recipe(head={"name": "logistic"}), tmp_path / "run")
-    told = rows(done.folder / "predictions.csv")
+    told = table(done.folder / "predictions.csv")
     assert set(done.scores["after"]) == {"train", "test"}
     for part, scores in done.scores["after"].items():
         own = [r for r in told if r["split"] == part]
@@ -136,7 +131,7 @@ def test_with_a_test_part_the_predictions_are_those_of_every_part(tmp_path: Path
 
 
 def test_the_parts_in_split_csv_are_those_of_the_counts(digits_run) -> None:
-    parts = [r["split"] for r in rows(digits_run.folder / "split.csv")]
+    parts = [r["split"] for r in table(digits_run.folder / "split.csv")]
     for part, n in (("train", 300), ("val", 0), ("calibration", 0), ("test", 0)):
         assert parts.count(part) == digits_run.scores["counts"][part] == n
 
@@ -155,7 +150,7 @@ def test_another_seed_draws_another_split_unless_the_split_is_given(digits_run, 
     drawn = [
         execute(recipe(seed=seed, data={"limit": None, "train_per_class": 3}), tmp_path / str(seed)) for seed in (0, 1)
     ]
-    parts = [{r["name"]: r["split"] for r in rows(run.folder / "split.csv")} for run in drawn]
+    parts = [{r["name"]: r["split"] for r in table(run.folder / "split.csv")} for run in drawn]
     assert {n for n, p in parts[0].items() if p == "test"} != {n for n, p in parts[1].items() if p == "test"}
     assert with_split_beside(recipe(seed=1), tmp_path / "recipe.toml").data.split is None
 
@@ -172,7 +167,7 @@ def test_every_head_learns_digits_from_pixels(head: str, tmp_path: Path) -> None
     options = {"epochs": 15} if head == "mlp" else {}
     done = execute(recipe(head={"name": head, "class_weight": "balanced", "options": options}), tmp_path / head)
     assert done.scores["after"]["test"]["accuracy"] > 0.7
-    assert len(rows(done.folder / "history.csv")) >= 1
+    assert len(table(done.folder / "history.csv")) >= 1
 
 
 def test_raw_pixels_of_small_equal_pictures_are_taken_at_their_own_size(digits_run) -> None:
@@ -199,7 +194,7 @@ def test_small_pictures_get_an_input_of_128_and_the_user_s_size_goes_before(phot
 def test_a_bad_picture_is_listed_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "broken.jpg").write_bytes((photos / "red" / "01.jpg").read_bytes()[:700])
     done = execute(recipe(str(photos)), tmp_path / "run")
-    assert [(r["name"], r["reason"]) for r in rows(done.folder / "refused.csv")] == [("red/broken.jpg", "truncated")]
+    assert [(r["name"], r["reason"]) for r in table(done.folder / "refused.csv")] == [("red/broken.jpg", "truncated")]
     assert done.scores["counts"]["refused"] == 1
     strict = recipe(str(photos), data={"strict": True})
     with pytest.raises(DataError, match=r"red/broken\.jpg"):
@@ -381,7 +376,7 @@ def test_a_bundle_predicts_what_the_run_wrote(tmp_path: Path) -> None:
     done = execute(held, tmp_path / "run")
     classifier = load_classifier(done.folder)
     probabilities, _ = classifier.predict_proba(done.images)
-    written = rows(done.folder / "predictions.csv")
+    written = table(done.folder / "predictions.csv")
     assert [classifier.classes[k] for k in probabilities.argmax(axis=1)] == [r["predicted"] for r in written]
     np.testing.assert_allclose(probabilities.max(axis=1), [float(r["confidence"]) for r in written], atol=1e-6)
 
@@ -449,14 +444,14 @@ def test_evaluating_on_the_run_s_own_data_gives_its_own_test_scores(photos: Path
 
 def scored_by_hand(run, names: set[str]) -> float:
     """The accuracy on these pictures, counted from predictions.csv."""
-    kept = [row for row in rows(run.folder / "predictions.csv") if row["name"] in names]
+    kept = [row for row in table(run.folder / "predictions.csv") if row["name"] in names]
     return sum(row["label"] == row["predicted"] for row in kept) / len(kept)
 
 
 def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(photos: Path, tmp_path: Path) -> None:
     """Everything but the test part has been seen, under whatever name; the others are scored by themselves too."""
     done = execute(recipe(str(photos), data={"limit": None, "evaluate": "holdout"}), tmp_path / "run")
-    unseen = {row["name"] for row in rows(done.folder / "split.csv") if row["split"] == "test"}
+    unseen = {row["name"] for row in table(done.folder / "split.csv") if row["split"] == "test"}
     moved = tmp_path / "moved"
     for file in sorted(photos.rglob("*.jpg")):
         (moved / file.parent.name).mkdir(parents=True, exist_ok=True)
@@ -472,7 +467,7 @@ def test_pictures_that_were_seen_in_fitting_are_known_by_their_content_and_said(
 
 def test_it_is_said_when_all_pictures_were_seen_and_nothing_when_none_was(photos: Path, tmp_path: Path) -> None:
     done = execute(recipe(str(photos), data={"limit": None, "evaluate": "holdout"}), tmp_path / "run")
-    for row in rows(done.folder / "split.csv"):
+    for row in table(done.folder / "split.csv"):
         place = tmp_path / ("new" if row["split"] == "test" else "old") / row["name"]
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / row["name"], place)
@@ -545,7 +540,7 @@ def test_predictions_are_written_in_three_formats_with_equal_content(network_run
 
         read = pq.read_table(out).to_pylist()
     else:
-        read = json.loads(out.read_text())["predictions"] if kind == "json" else rows(out)
+        read = json.loads(out.read_text())["predictions"] if kind == "json" else table(out)
     expected = found.rows(2)
     assert [{k: str(v).lower() for k, v in row.items()} for row in read] == [
         {k: str(v).lower() for k, v in row.items()} for row in expected
@@ -708,7 +703,7 @@ def test_a_parameter_of_the_wrong_kind_is_one_sentence(head: str, options: dict,
 def test_files_refused_while_listing_are_counted_too(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     done = execute(recipe(str(photos)), tmp_path / "run")
-    assert len(rows(done.folder / "refused.csv")) == done.scores["counts"]["refused"] == 1
+    assert len(table(done.folder / "refused.csv")) == done.scores["counts"]["refused"] == 1
 
 
 def test_predicting_nothing_is_an_error(digits_run, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -47,6 +46,7 @@ from headstart.tuning.rows import training_rows
 from headstart.tuning.training_split import split_for_training
 from headstart.tuning.tune import Tuned, tune_network
 from headstart.views import NO_VIEWS, Views
+from reading import table
 
 GENTLE = 3e-5
 """A learning rate with which these few steps on an untrained network lower the validation loss."""
@@ -86,11 +86,6 @@ def recipe(method: str = "finetune", engine: str = "torch", **sections: Any) -> 
             **sections,
         }
     )
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def timeless(history: Path) -> list[dict[str, str]]:
