@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from headstart import Recipe, execute
+from headstart import Recipe, execute, fit
 from headstart.cli import _main
 from headstart.errors import UnknownName, UserError
 from headstart.heads.logistic import LogisticHead
@@ -146,6 +146,13 @@ def test_the_figures_of_each_kind_of_folder_are_written_by_the_command(
     pairs = [f"sprout-{name}" for name in FREE[1:2]]
     assert {f"curves.{kind}" for kind in ("svg", "png")} | {f"differences-{pair}.png" for pair in pairs} <= names
     assert str(tmp_path / "slides" / "curves.svg") in capsys.readouterr().out
+
+
+def test_the_mistakes_of_a_run_are_among_its_figures(tmp_path: Path) -> None:
+    """Where its pictures can still be read."""
+    run = fit("digits", method="pixels", head="prototype", limit=200, store=False, out=tmp_path / "run")
+    assert run.mistakes and _main(["figures", str(run.folder)]) == 0
+    assert (run.folder / "figures" / "mistakes.svg").stat().st_size > 5000
 
 
 @pytest.mark.parametrize(

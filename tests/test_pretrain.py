@@ -121,7 +121,7 @@ def test_sprout_refuses_options_that_it_would_ignore(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert _main(["pretrain", "sprout", "--limit", "5", "--train", "mixup=0.2", "--group-column", "g"]) == 2
-    assert "leave --limit and --train and --group-column out" in capsys.readouterr().err
+    assert "leave --limit, --train and --group-column out" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

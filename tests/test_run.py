@@ -529,6 +529,22 @@ def test_predict_answers_for_good_files_and_gives_a_reason_for_each_bad_one(phot
     assert first["confidence"] + first["confidence_2"] == pytest.approx(1, abs=1e-5)
 
 
+def test_predictions_are_written_with_a_probability_for_each_class_where_that_is_asked(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a competition or a metric asks for; in a notebook both they and the classifier are one line."""
+    run = execute(recipe(str(photos)), tmp_path / "run")
+    out, asked = tmp_path / "p.csv", ["predict", str(run.folder), str(photos / "blue")]
+    assert _main([*asked, "--probabilities", "--out", str(out)]) == 0
+    (row, *_) = table(out)
+    assert list(row)[:5] == ["name", "predicted", "confidence", "p:blue", "p:red"]
+    assert float(row["p:blue"]) + float(row["p:red"]) == pytest.approx(1, abs=1e-5)
+    assert _main([*asked, "--probabilities"]) == 2 and "--probabilities is for --out FILE" in capsys.readouterr().err
+    found = inference.predict(run.folder, [str(photos / "blue"), "gone.jpg"])
+    assert re.fullmatch(r"Predictions\(\d+ pictures: blue \d+.*; 1 refused\)", repr(found)), repr(found)
+    assert repr(run.classifier) == "Classifier(pixels -> RidgeHead -> blue, red)"
+
+
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
 def test_predictions_are_written_in_three_formats_with_equal_content(network_run, tmp_path: Path, kind: str) -> None:
     Image.fromarray(network_run.images.read(0)).save(tmp_path / "a.png")

@@ -28,6 +28,7 @@ from headstart.images.names import nfc
 from headstart.images.ranges import White
 from headstart.logits import apply_temperature, averaged_logits, full_logits
 from headstart.novelty import Novelty
+from headstart.phrases import first_of
 from headstart.progress import Progress, silent
 from headstart.views import NO_VIEWS, Views
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from headstart.heads import Head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """What a run makes and a bundle keeps.
 
@@ -63,6 +64,10 @@ class Classifier:
     novelty: Novelty | None = None
     conformal: Conformal | None = None
     golden: Golden | None = None
+
+    def __repr__(self) -> str:
+        seen = f"{self.source.backbone.name}, {self.source.layer}" if self.source.backbone else "pixels"
+        return f"Classifier({seen} -> {type(self.head).__name__} -> {first_of(self.classes, 5)})"
 
     @property
     def limits(self) -> Limits:

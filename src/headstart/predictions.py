@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from headstart.errors import UserError
 from headstart.exported import AnsweredHead
 from headstart.images import Refusal
 from headstart.paths import expanded
+from headstart.phrases import first_of, plural
 
 FORMATS = ("csv", "json", "parquet")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Predicted classes of the pictures that could be used: `names` (m), `probabilities` (m, k), and the refused.
 
@@ -35,10 +37,17 @@ class Predictions:
     sets: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
-    def rows(self, topk: int) -> list[dict[str, Any]]:
+    def __repr__(self) -> str:
+        counts = Counter(self.classes[k] for k in self.probabilities.argmax(axis=1).tolist()).most_common()
+        named = first_of([f"{name} {n:,}" for name, n in counts], 5)
+        refused = f"; {len(self.refused):,} refused" if self.refused else ""
+        return f"Predictions({plural(len(self.names), 'picture')}: {named or 'none'}{refused})"
+
+    def rows(self, topk: int = 1, *, probabilities: bool = False) -> list[dict[str, Any]]:
         """One dictionary a picture: name, and the `topk` most probable classes with their probabilities.
 
-        `known` and `set`, a list of classes from the most probable on, are there where the predictions have them.
+        With `probabilities` also `p:CLASS` of every class, in their order. `known` and `set`, a list of classes from
+        the most probable on, are there where the predictions have them.
         """
         if topk < 1:
             raise UserError(f"topk={topk} is not possible: give a whole number of 1 or more.")
@@ -52,6 +61,8 @@ class Predictions:
             }
             for place, k in enumerate(ranks[1:], start=2):
                 row[f"predicted_{place}"], row[f"confidence_{place}"] = self.classes[k], round(float(p[k]), 6)
+            if probabilities:
+                row |= {f"p:{name}": round(value, 6) for name, value in zip(self.classes, p.tolist(), strict=True)}
             if self.known is not None:
                 row["known"] = bool(self.known[i])
             if self.sets is not None:
@@ -99,9 +110,9 @@ def coverage_notes(classifier: Classifier, coverage: float) -> tuple[str, ...]:
     )
 
 
-def write_predictions(predictions: Predictions, out: Path, topk: int) -> None:
-    """Write predictions as `.csv`, `.json` or `.parquet`, by the ending of `out`."""
-    rows, out = predictions.rows(topk), expanded(out)
+def write_predictions(predictions: Predictions, out: Path, topk: int = 1, *, probabilities: bool = False) -> None:
+    """Write the rows of predictions as `.csv`, `.json` or `.parquet`, by the ending of `out`."""
+    rows, out = predictions.rows(topk, probabilities=probabilities), expanded(out)
     kind = check_predictions_out(out)
     if kind == "json":
         records.write_json(out, {"predictions": rows, "refused": [vars(r) for r in predictions.refused]})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headstart.cli.terminal import print
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FORMATS = ("svg", "png", "pdf")
 
@@ -38,6 +42,17 @@ def figures(
     for name in formats:
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
-    for name, chart in figures_of(folder).items():
+    for name, chart in figures_of(folder, _thumbnail(folder)).items():
         for kind in formats:
             print(chart.save((out or folder / "figures") / f"{name}.{kind}"))
+
+
+def _thumbnail(folder: Path) -> Callable[[str], Image | None] | None:
+    """What gives the pictures of a run; None of another folder, or where the run cannot be opened."""
+    from headstart.errors import UserError
+    from headstart.run import load
+
+    try:
+        return load(folder).thumbnail
+    except UserError:
+        return None

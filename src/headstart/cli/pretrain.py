@@ -10,6 +10,7 @@ import typer
 from headstart.cli import arguments
 from headstart.cli.progress import progress_bar
 from headstart.cli.terminal import print
+from headstart.phrases import joined
 
 SPROUT = "sprout"
 
@@ -25,6 +26,7 @@ def pretrain(
         Path | None, typer.Option(help="Where to save the weights: FILE.safetensors, or with `sprout` a folder.")
     ] = None,
     image_size: arguments.ImageSize = None,
+    classes: arguments.Classes = None,
     limit: arguments.Limit = None,
     augment: Annotated[
         str, typer.Option(help="How to augment the pictures: `none`, `light`, `strong`, `digits`, or FILE.toml.")
@@ -61,6 +63,7 @@ def pretrain(
             "--architecture": architecture != SPROUT,
             "--image-size": image_size is not None,
             "--limit": limit is not None,
+            "--classes": classes is not None,
             "--augment": augment != "none",
             "--batch-size": batch_size is not None,
             "--learning-rate": learning_rate is not None,
@@ -72,9 +75,10 @@ def pretrain(
             "--group-column": group_column is not None,
         }
         if idle := [option for option, asked in given.items() if asked]:
-            raise UserError(f"`pretrain sprout` has its own pictures and settings; leave {' and '.join(idle)} out.")
+            raise UserError(f"`pretrain sprout` has its own pictures and settings; leave {joined(idle)} out.")
         _sprout(out or Path("runs/sprout"), seed, epochs)
         return
+    from headstart.api.checks import names
     from headstart.cli.fit import options, tell
     from headstart.paths import absolute
     from headstart.recipe import Recipe
@@ -91,6 +95,7 @@ def pretrain(
         "seed": seed,
         "data": {
             "source": absolute(data),
+            "classes": names("classes", classes),
             "limit": limit,
             "allow_empty_classes": True,
             "follow_links": follow_links,

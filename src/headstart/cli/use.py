@@ -101,6 +101,9 @@ def predict(
     ] = None,
     follow_links: arguments.FollowLinks = False,
     image_column: arguments.ImageColumn = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write a column `p:CLASS` for each class; needs --out.")
+    ] = False,
     out: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +122,10 @@ def predict(
     """
     from headstart import api, predictions
     from headstart.cli import show
+    from headstart.errors import UserError
 
+    if probabilities and (out is None or cluster is not None):
+        raise UserError("--probabilities is for --out FILE, on this machine; add one, or leave it out.")
     if cluster is not None:
         from headstart.cluster.predict import Asked
         from headstart.images.options import Reading
@@ -139,7 +145,7 @@ def predict(
             progress=progress,
         )
     if out is not None:
-        predictions.write_predictions(found, Path(out), topk)
+        predictions.write_predictions(found, Path(out), topk, probabilities=probabilities)
         print(f"{plural(len(found.names), 'prediction')}: {out}")
     else:
         _print(found, topk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,6 +21,7 @@ from headstart.images import ImageSet, Refusal, load_unlabelled
 from headstart.images.options import Reading
 from headstart.logits import apply_temperature
 from headstart.naming.classes import COUNT, ids_in
+from headstart.phrases import first_of, plural
 from headstart.progress import Progress, silent
 from headstart.statistics import wilson
 
@@ -60,7 +62,7 @@ class Score:
         return wilson(self.right, self.total)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Named:
     """The m pictures that could be used, with probabilities (m, 1000) float64; `network` is its name.
 
@@ -73,6 +75,13 @@ class Named:
     stated: NDArray[np.int64] | None
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        from headstart.naming.classes import categories
+
+        best = Counter(categories()[k].name for k in self.probabilities.argmax(axis=1).tolist()).most_common()
+        named = first_of([f"{name} {n:,}" for name, n in best], 5)
+        return f"Named({plural(len(self.images), 'picture')} by {self.network}: {named or 'none'})"
 
     def scores(self, ks: Sequence[int] = (1, 5)) -> tuple[Score, ...]:
         """Top-k accuracy for each k; empty where the file names state no classes."""

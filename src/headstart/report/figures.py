@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,15 @@ from headstart.schema.ranking import read as read_ranking
 Figures = dict[str, Display]
 
 
-def figures(folder: Path) -> Figures:
+def figures(folder: Path, thumbnail: Thumbnail | None = None) -> Figures:
     """The charts of a run, study or ranking by name, the main one first; nothing is drawn yet.
 
-    Raises UserError for a folder that is none of these, or that cannot be read.
+    `thumbnail` gives the pictures of a run, for `mistakes`. Raises UserError for a folder that is none of these, or
+    that cannot be read.
     """
-    kinds = {"scores.json": of_run, "verdicts.json": of_study, "ranking.json": of_ranking}
+    kinds: dict[str, Callable[[Path], Figures]] = {
+        "scores.json": lambda run: of_run(run, thumbnail), "verdicts.json": of_study, "ranking.json": of_ranking,
+    }  # fmt: skip
     for file, charts_of in kinds.items():
         if (folder / file).is_file():
             with as_written(folder / file):
