@@ -11,6 +11,7 @@ from PIL import Image
 from headstart import fit, predict
 from headstart.errors import DataError, UserError
 from headstart.images import load
+from headstart.labelling.tables import read_labels
 
 Wrote = Callable[..., Path]
 
@@ -131,3 +132,13 @@ def test_a_run_answers_a_table_alone_under_the_names_that_the_table_has(table: W
     assert len(among.names) == 1 and [each.reason for each in among.refused] == ["not-an-image"]
     with pytest.raises(UserError, match="is not a table, so it has no columns: leave `image_column` out"):
         predict(run, tmp_path / files[0], image_column="id_code")
+
+
+def test_labels_of_a_table_of_ids_are_taken_for_the_pictures_of_that_table(table: Wrote) -> None:
+    """The same table gives the pictures, found by their ids, and the labels of some of them."""
+    made = table([f"x{i}" for i in range(6)], [f"photos/x{i}.png" for i in range(6)])
+    lines = made.read_text().splitlines()
+    made.write_text("\n".join([*lines[:3], *(f"{line.split(',')[0]}," for line in lines[3:])]) + "\n")
+    images = load(made, labelled=False)
+    known = read_labels(made, images)
+    assert known.labels == {0: "a", 1: "b"} and known.strangers == []

@@ -104,15 +104,25 @@ def _rows(table: Path, reading: Reading, images: ImageSet) -> list[Row]:
         column(columns.values, kind, name if name in columns.values else None, table) for kind, name in asked.items()
     )
     found = []
-    fileless = {name for item, name in zip(images.items, images.names, strict=True) if not isinstance(item, Path)}
+    items = dict(zip(images.names, images.items, strict=True))
     said = columns.values.get("by") or ["table"] * len(columns.numbers)
     for cell, value, by in zip(columns.values[image], columns.values[label], said, strict=True):
         label_name = _name_of(value)
         if label_name is not None:
             name = cell.strip()
-            file = name if name in fileless else str(located(table.parent, name)[1].resolve())
-            found.append((file, label_name, by if by in BY else "table"))
+            found.append((_file(table, name, items.get(name)), label_name, by if by in BY else "table"))
     return found
+
+
+def _file(table: Path, name: str, item: Any) -> str:
+    """The file that a table means by a name; `item` is the picture of that name, where there is one.
+
+    Where no file is as it is written, that picture is meant: it was found by the same name (`sources.by_name`).
+    """
+    if item is not None and not isinstance(item, Path):
+        return name
+    file = located(table.parent, name)[1]
+    return str((file if item is None or file.exists() else item).resolve())
 
 
 def given(labels: Any, album: Album, reading: Reading | None = None) -> dict[int, str]:
