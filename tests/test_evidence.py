@@ -110,7 +110,7 @@ def test_a_training_that_levelled_off_has_the_mean_of_its_end_as_asymptote() -> 
     accuracy = levels[:, None] * np.minimum(1, steps / 100)
     found = training_curve(steps, accuracy)
     mean = over_repeats(levels)
-    assert found.asymptote is not None and found.slope is not None
+    assert found.reached and found.asymptote is not None and found.slope is not None
     assert (found.asymptote.value, found.asymptote.low) == pytest.approx((mean.value, mean.low))
     assert found.start == Estimate(0.0, 0.0, 0.0) and found.x90 == pytest.approx(90, abs=1)
     assert found.slope.value == pytest.approx(np.polyfit(np.log2(steps[1:]), accuracy.mean(axis=0)[1:], 1)[0])
@@ -119,7 +119,7 @@ def test_a_training_that_levelled_off_has_the_mean_of_its_end_as_asymptote() -> 
 def test_a_training_that_still_rises_has_no_asymptote() -> None:
     steps = np.array([0.0, 1, 2, 4, 8, 16])
     found = training_curve(steps, np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]))
-    assert found.asymptote is None
+    assert not found.reached and found.asymptote is None
     assert found.start == Estimate(0.1) and found.slope is not None and found.slope.value == pytest.approx(0.1)
 
 

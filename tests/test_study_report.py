@@ -188,7 +188,7 @@ def _training(arm: Any, size: str) -> Json:
               for i, y in enumerate(shares)]  # fmt: skip
     return {
         "arm": name, "size": size, "points": epochs, "start": estimate(start, 0.02), "slope": estimate(0.04, 0.01),
-        "x90": 12, "asymptote": estimate(end, 0.01),
+        "x90": 12, "asymptote": estimate(end, 0.01), "reached": True,
         "sentence": f"{words} began at {100 * start:.1f}%, and levelled off at {100 * end:.1f}%.",
     }  # fmt: skip
 

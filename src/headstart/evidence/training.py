@@ -22,10 +22,11 @@ def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
     later = steps > 0
     slope = over_repeats(accuracy[:, later] @ slope_weights(steps[later])) if later.sum() > 1 else None
     mean = accuracy.mean(axis=0)
+    reached = levelled(steps, mean)
     last = max(3, round(0.1 * len(steps)))
-    end = over_repeats(accuracy[:, -last:].mean(axis=1)) if levelled(steps, mean) else None
+    end = over_repeats(accuracy[:, -last:].mean(axis=1)) if reached else None
     start = over_repeats(accuracy[:, 0])
-    return TrainingCurve(start=start, slope=slope, x90=x90(steps, mean), asymptote=end)
+    return TrainingCurve(start=start, slope=slope, x90=x90(steps, mean), asymptote=end, reached=reached)
 
 
 def over_repeats(values: NDArray[np.float64]) -> Estimate:

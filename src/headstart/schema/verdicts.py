@@ -307,7 +307,7 @@ class TrainingCurve:
     t intervals where there are repeats.
 
     start: before any update; slope: accuracy per doubling of updates, None with fewer than two points after the start;
-    x90: updates to 90% of the rise; asymptote: None where the curve has not levelled off.
+    x90: updates to 90% of the rise; asymptote: None where the curve has not levelled off (`reached` is False).
     """
 
     arm: str = ""
@@ -318,6 +318,7 @@ class TrainingCurve:
     slope: Estimate | None = None
     x90: float | None = None
     asymptote: Estimate | None = None
+    reached: bool = False
     sentence: str = ""
 
 
