@@ -405,7 +405,7 @@ def test_a_process_that_was_ended_fails_its_cell_alone(monkeypatch: pytest.Monke
         def poll(self) -> int | None:
             return self.ended
 
-        def told(self, where: Where) -> str | None:
+        def fit(self, where: Where) -> str | None:
             if self.fails:
                 self.ended = 9
                 return "its process ended"

@@ -16,7 +16,7 @@ from headstart.evidence.bootstrap import Bootstrap
 from headstart.evidence.multiple import errors, holm, steps, together
 from headstart.evidence.pairwise import compare
 from headstart.evidence.phrases import signed
-from headstart.evidence.power import plan, power, scaled, told
+from headstart.evidence.power import in_words, plan, power, scaled
 from headstart.evidence.variance import Spread, Variances
 from headstart.evidence.verdict import judge
 from headstart.evidence.words import Setting, details, sentence
@@ -432,7 +432,7 @@ def test_a_plan_finds_the_gain_that_it_says() -> None:
     assert power(scaled(found, planned.repeats, 2_000), 0.03) >= 0.8
     assert power(scaled(found, 5, 2_000), 0.03) < 0.8
     assert [least for _, least in planned.finds] == sorted((least for _, least in planned.finds), reverse=True)
-    assert told(planned) == (
+    assert in_words(planned) == (
         f"A true difference of 3 percentage points is found in 4 studies of 5 with {planned.repeats} repeats."
     )
 
@@ -440,12 +440,12 @@ def test_a_plan_finds_the_gain_that_it_says() -> None:
 def test_a_plan_says_when_repeats_are_not_enough() -> None:
     few = plan(Spread(0.0, Variances(4e-4, 1e-6, 1e-6), 100, 5), 0.01)
     assert few.repeats is None and few.more_pictures is not None and few.more_pictures > 1_000
-    assert told(few).startswith("A true difference of 1 percentage point takes more test pictures than 100: about ")
-    assert told(few) == told(replace(few, had=few.more_pictures))
-    beyond = told(replace(few, had=1_797))
-    assert beyond == f"{told(few)} That is more than the data have: 1,797 pictures in all."
+    assert in_words(few).startswith("A true difference of 1 percentage point takes more test pictures than 100: about ")
+    assert in_words(few) == in_words(replace(few, had=few.more_pictures))
+    beyond = in_words(replace(few, had=1_797))
+    assert beyond == f"{in_words(few)} That is more than the data have: 1,797 pictures in all."
     none = plan(Spread(0.0, Variances(4e-4, 1e-1, 1e-6), 100, 5), 0.01)
-    assert told(none) == "Neither 100 repeats nor more test pictures find a true difference of 1 percentage point."
+    assert in_words(none) == "Neither 100 repeats nor more test pictures find a true difference of 1 percentage point."
 
 
 @pytest.mark.slow
