@@ -8,7 +8,6 @@ from headstart.phrases import joined, p_words, percent
 from headstart.ranking.judge import Judged
 from headstart.ranking.pairwise import MARGIN, difference, ordered, regret, speed
 from headstart.schema.ranking import HINTS, Advice
-from headstart.statistics import wilson
 
 MUCH = 1.2
 """A backbone counts as faster from this factor on: below, the measurement's own noise decides."""
@@ -35,7 +34,7 @@ def _percent(share: float) -> str:
 
 
 def _headline(best: Judged, n: int, *, alone: bool) -> str:
-    low, high = wilson(int(best.scores.right.sum()), len(best.scores.right))
+    low, high = best.scores.interval
     most = "is the best" if alone else "has the highest accuracy"
     what = f"{best.label} {most} of {n} backbones here" if n > 1 else f"{best.label} was the only backbone ranked"
     interval = f"(95% interval {100 * low:.1f} to {_percent(high)})"

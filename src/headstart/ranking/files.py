@@ -32,7 +32,6 @@ from headstart.schema.ranking import (
     RankingContent,
     RankingSettings,
 )
-from headstart.statistics import wilson
 from headstart.threads import cores
 
 COLUMNS = (
@@ -112,7 +111,7 @@ def content(ranking: Ranking) -> RankingContent:
 def row(ranking: Ranking, best: Judged, judged: Judged) -> RankedBackbone:
     """One line of the table."""
     right, cost = judged.scores.right, judged.cost
-    low, high = wilson(int(right.sum()), len(right))
+    low, high = judged.scores.interval
     found = difference(best, judged)
     return RankedBackbone(
         backbone=judged.label,

@@ -22,6 +22,7 @@ from headstart.progress import Progress
 from headstart.ranking.candidates import Candidate
 from headstart.ranking.folds import Codes
 from headstart.schema.ranking import HINTS
+from headstart.statistics import share_interval
 from headstart.threads import single_threaded_blas
 
 
@@ -37,18 +38,27 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What features (n, d) come to: right (n,) bool, which pictures are named correctly out of fold, and two hints."""
+    """What features (n, d) come to: right (n,) bool, which pictures are named correctly out of fold, and two hints.
+
+    Copies, near copies and what the data say belongs together share a number in `together` (n,).
+    """
 
     right: NDArray[np.bool_]
     n_features: int
     logme: float
     h_score: float
     notes: tuple[str, ...] = ()
+    together: Codes | None = None
 
     @property
     def accuracy(self) -> float:
         """The share of right answers."""
         return float(self.right.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95% interval, which counts pictures that belong together as what they are worth."""
+        return share_interval(self.right, self.together)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +84,19 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Judges every candidate on the same n pictures; fold (n,) is the same for all.
+    """Judges every candidate on the same n pictures; fold (n,) and `together` (n,) are the same for all.
 
     A method is given `tell`, which makes the Progress of a phase of its work.
     """
 
     images: ImageSet
     fold: Codes
+    together: Codes
     settings: Settings
 
     def pixels(self, source: FeatureSource, X: NDArray[np.float32], tell: Callable[[str], Progress]) -> Judged:
         """The baseline: X (n, d) are the pixels themselves."""
-        scores = score(X, self.images.labels, self.fold, tell("cross-validation"))
+        scores = self._score(X, tell("cross-validation"))
         return Judged("raw pixels", "", _size(source), scores, notes=scores.notes)
 
     def backbone(self, candidate: Candidate, tell: Callable[[str], Progress]) -> Judged:
@@ -93,7 +104,7 @@ class Judge:
         source = candidate.source
         X = extract(self.images, source, self.settings, tell("features")).features
         parameters, multiply_adds, logits = figures(source)
-        scores = score(X, self.images.labels, self.fold, tell("cross-validation"))
+        scores = self._score(X, tell("cross-validation"))
         return Judged(
             candidate.label,
             spell(candidate.spelled),
@@ -104,12 +115,15 @@ class Judge:
             (*candidate.backbone.notes, *scores.notes),
         )
 
+    def _score(self, X: NDArray[np.float32], progress: Progress) -> Scores:
+        return score(X, self.images.labels, self.fold, progress, self.together)
+
     def _leep(self, logits: FeatureSource, progress: Progress) -> float:
         rows = extract(self.images, logits, self.settings, progress).features
         return leep(apply_temperature(rows.astype(np.float64), 1.0), self.images.labels)
 
 
-def score(X: NDArray[np.float32], y: Codes, fold: Codes, progress: Progress) -> Scores:
+def score(X: NDArray[np.float32], y: Codes, fold: Codes, progress: Progress, together: Codes | None = None) -> Scores:
     """Cross-validation and the hints that need no source classifier: X (n, d), y (n,), the fold (n,) of each.
 
     Kornblith et al. 2019 rank networks by logistic regression on their features; its choices are made inside the folds.
@@ -119,7 +133,7 @@ def score(X: NDArray[np.float32], y: Codes, fold: Codes, progress: Progress) -> 
         hints = logme(X, y), h_score_regularised(X, y)
     stopped, k = found.stopped_early, len(np.unique(fold))
     notes = (f"In {stopped} of {k} folds the regression did not converge.",) if stopped else ()
-    return Scores(found.logits.argmax(axis=1) == y, X.shape[1], *hints, notes)
+    return Scores(found.logits.argmax(axis=1) == y, X.shape[1], *hints, notes, together)
 
 
 def _size(source: FeatureSource) -> tuple[int, int]:

@@ -122,8 +122,10 @@ def stages(progress: Progress, number: int, total: int, label: str) -> Callable[
 def _judge(images: ImageSet, baseline: Extraction, request: RankingRequest, settings: Settings) -> Judge:
     """Of the pictures that could be read, in folds that keep copies together."""
     images = keep_usable(images, baseline.kept, baseline.refused)
-    fold = draw(images.labels, images.names, request.folds, request.seed, led(baseline.copies.together))
-    return Judge(images, fold, replace(settings, strict=True))  # what was readable once must be so for every backbone
+    together = baseline.copies.together
+    fold = draw(images.labels, images.names, request.folds, request.seed, led(together))
+    settings = replace(settings, strict=True)  # what was readable once must be so for every backbone
+    return Judge(images, fold, together, settings)
 
 
 def _all(

@@ -18,10 +18,11 @@ HINTS = ("LogME", "the regularised H-score", "LEEP")
 class RankedBackbone:
     """A backbone, or raw pixels, where `written` is empty; None where something is not known.
 
-    accuracy_low, accuracy_high: Wilson's 95% interval; correct of n pictures were answered right, out of fold.
-    points_to_best, in percentage points, only_best, only_this, p: against the best on the same pictures, by McNemar's
-    exact test; told_apart: whether that differs measurably, None for the best itself; on_front: no other beats it in
-    accuracy and speed, None of raw pixels; logme, h_score, leep: cheap hints; height, width: of the input, in pixels.
+    accuracy_low, accuracy_high: Wilson's 95% interval, which counts copies and groups as what they are worth; correct
+    of n pictures were answered right, out of fold. points_to_best, in percentage points, only_best, only_this, p:
+    against the best on the same pictures, by McNemar's exact test; told_apart: whether that differs measurably, None
+    for the best itself; on_front: no other beats it in accuracy and speed, None of raw pixels; logme, h_score, leep:
+    cheap hints; height, width: of the input, in pixels.
     """
 
     backbone: str
