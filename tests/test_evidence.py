@@ -488,6 +488,6 @@ def test_subsets_that_overlap_widen_an_accuracy_by_what_they_vary_and_no_more() 
     """Three subsets of most of a pool, at 0.967: the lower end is no farther than both errors together."""
     found = Spread(0.967, Variances(0.967 * 0.033 / 359, 8e-5, 0.0, 5.5e-4), 359, 3)
     estimate, alone = found.share(), replace(found, variances=Variances(found.variances.pictures, 0.0, 0.0)).share()
-    assert estimate.low is not None and alone.low is not None and estimate.high == 1.0
+    assert estimate.low is not None and alone.low is not None and estimate.high is not None and estimate.high < 1
     assert 0.967 - estimate.low == pytest.approx(np.hypot(0.967 - alone.low, found.half(0.95)), abs=0.005)
     assert 0.83 < estimate.low < 0.87  # as so few right and wrong answers alone would have, it was 0.68

@@ -90,16 +90,24 @@ class Spread:
         return Estimate(self.value, *self.bounds(level))
 
     def share(self, level: float = 0.95) -> Estimate:
-        """The same of an accuracy: Wilson's interval (1927) of as many answers as have the pictures' variance.
+        """The same of an accuracy: Wilson's interval (1927) of as many answers as have this variance.
 
-        What the subsets add is no matter of answers; it is added to each side in squares (Zou and Donner 2008).
+        What subsets add is no matter of answers, and near 0 and 1 such an interval reaches farther than both errors
+        together. So an end is nowhere beyond Wilson's for the pictures with the rest added in squares (Zou and Donner
+        2008).
         """
-        half, room, t = self.half(level), self.value * (1 - self.value), t_quantile(self.pictures - 1, level)
+        half, t = self.half(level), t_quantile(self.pictures - 1, level)
         own = min(half, t * sqrt(self.variances.pictures))
-        low, high = wilson_of(self.value, own**2 / room if room > 0 and own > 0 else t**2 / self.pictures)
-        more = half**2 - own**2  # of the subsets
-        low, high = (sqrt((self.value - end) ** 2 + more) for end in (low, high))
-        return Estimate(self.value, max(0.0, self.value - low), min(1.0, self.value + high))
+        whole, of_pictures = (self._wilson(reach, t) for reach in (half, own))
+        more = half**2 - own**2
+        added = [sqrt((self.value - end) ** 2 + more) for end in of_pictures]
+        low, high = max(whole[0], self.value - added[0]), min(whole[1], self.value + added[1])
+        return Estimate(self.value, min(low, self.value), max(high, self.value))
+
+    def _wilson(self, half: float, t: float) -> tuple[float, float]:
+        """Wilson's interval of as many answers as have this half width; of the pictures where there is none."""
+        room = self.value * (1 - self.value)
+        return wilson_of(self.value, half**2 / room if room > 0 and half > 0 else t**2 / self.pictures)
 
     @property
     def p(self) -> float:
