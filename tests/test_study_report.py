@@ -19,9 +19,9 @@ from matplotlib.patches import Polygon
 from headstart.errors import UserError
 from headstart.phrases import two_digits
 from headstart.report.charts.curves import CurvesDisplay
-from headstart.report.charts.labels import apart
+from headstart.report.charts.labels import apart, folded
 from headstart.report.study import write_study_report
-from headstart.report.study.charts import main_chart
+from headstart.report.study.charts import main_chart, training_charts
 from headstart.report.study.looks import looks
 from headstart.report.study.words import points
 from headstart.schema.verdicts import read as read_study
@@ -501,6 +501,34 @@ def test_the_marks_are_drawn_where_the_numbers_say(tmp_path: Path) -> None:
         beyond[0][1][1] == high or len(beyond) > 1
     )
     assert all(x <= 812.5 for line in lines if len(line) > 2 for x, _ in line)
+
+
+def test_a_chart_against_epochs_has_no_slope_and_says_where_a_curve_levelled_off(tmp_path: Path) -> None:
+    """A rise per doubling cannot be read on an axis that is not logarithmic; the legend tells the kinds of line."""
+    study = read_study(write(tmp_path, verdicts()))
+    chart = training_charts(study, looks(study))[0][0].plot()
+    assert not [patch for patch in chart.ax_.patches if isinstance(patch, Polygon)]
+    assert "levelled\noff" in [text.get_text() for text in chart.ax_.texts]
+    assert all(curve.notes[-1].startswith("levelled off at ") and len(curve.notes) == 2 for curve in chart.curves)
+    legend = chart.ax_.get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["transfer", "source-free"]
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    ("features of mobilenetv2_100 (random weights)", ["features of", "mobilenetv2_100", "(random", "weights)"]),
+    ("mobilenetv3_small_100.lamb_in1k", ["mobilenetv3_", "small_100.lamb_", "in1k"]),
+    ("abcdefghijklmnopqrst", ["abcdefghijklmno", "pqrst"]),
+])  # fmt: skip
+def test_the_words_at_the_end_of_a_curve_are_never_cut(text: str, lines: list[str]) -> None:
+    """A word that is longer than a line is broken behind a mark."""
+    assert folded(text, 92, 11) == lines
+
+
+def test_all_pictures_stand_on_the_second_line_where_their_number_would_hide_another(tmp_path: Path) -> None:
+    """500 and 644 are too near each other for one line."""
+    sizes = [("2", 2.0), ("20", 20.0), ("500", 500.0), ("all", 644.0)]
+    chart = chart_of(write(tmp_path, verdicts(sizes=sizes))).plot()
+    assert [label.get_text() for label in chart.ax_.get_xticklabels()] == ["2", "20", "500", "\nall (644)"]
 
 
 @pytest.mark.parametrize("width", CurvesDisplay.widths)

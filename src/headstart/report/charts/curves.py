@@ -107,13 +107,12 @@ class CurvesDisplay(Display):
 
     def _legend(self, ax: Axes) -> None:
         looks: dict[str, Any] = {"color": colour("quiet"), "linewidth": 2}
-        names = (("transfer", "-"), ("source-free", "--")) if self.ticks else ()
+        names = (("transfer", "-"), ("source-free", "--"))
         found = [ax.plot([], [], linestyle=dashes, label=name, **looks)[0] for name, dashes in names]
         if any(curve.slope is not None for curve in self.curves):
             found += ax.plot([], [], linestyle="none", marker=CORNER, markersize=9, color=colour("quiet"), alpha=0.6,
                              markeredgewidth=0, label="slope: rise per doubling")  # fmt: skip
-        if found:
-            legend(ax, found)
+        legend(ax, found)
 
     def _slope(self, ax: Axes, curve: Curve, slope: float) -> None:
         """A triangle under the middle of the curve: across a doubling, up what that brings on average."""
@@ -139,8 +138,8 @@ class CurvesDisplay(Display):
     def _asymptotes(self, ax: Axes) -> None:
         """Beyond a break of the axis, for no curve was measured there."""
         ax.axvline(self._beyond(BREAK), color=colour("line"), linewidth=1, linestyle=(0, (2, 3)))
-        below = shifted(ax.get_xaxis_transform(), ax, 3, -15)
-        ax.text(self._beyond(BREAK), 0, self.level, transform=below, va="center", color=colour("quiet"))
+        below = shifted(ax.get_xaxis_transform(), ax, 3, -8)
+        ax.text(self._beyond(BREAK), 0, self.level, transform=below, va="top", color=colour("quiet"))
         for i, curve in enumerate(self._limited):
             value, low, high = curve.limit or (0.0, 0.0, 0.0)
             x, tone = self._beyond(INFINITY + 0.03 * (i - (len(self._limited) - 1) / 2)), colour(curve.look.colour)
@@ -239,11 +238,15 @@ def _make_room(ax: Axes, x: float, words: Sequence[Text]) -> None:
 
 
 def _thinned(ax: Axes) -> None:
-    """Without the words of ticks that would run into those of the next; the last keeps its own."""
-    reached, words = float("inf"), []
-    for label in ax.get_xticklabels()[::-1]:
-        box = label.get_window_extent()
-        fits = box.x1 + 4 < reached
-        reached = box.x0 if fits else reached
-        words.append(label.get_text() if fits else "")
-    ax.set_xticks(list(ax.get_xticks()), words[::-1])
+    """Without the words of ticks that would run into those of the next; the last keeps its own, or moves them to the
+    second line where they have one and would not fit on the first."""
+    labels = ax.get_xticklabels()
+    boxes, words = [label.get_window_extent() for label in labels], [label.get_text() for label in labels]
+    reached, last = float("inf"), words[-1].split("\n")
+    if len(last) == 2 and len(words) > 1 and boxes[-2].x1 + 4 >= boxes[-1].x0:
+        words[-1], boxes = f"\n{last[1]} ({last[0]})", boxes[:-1]
+    for i in reversed(range(len(boxes))):
+        fits = boxes[i].x1 + 4 < reached
+        reached = boxes[i].x0 if fits else reached
+        words[i] = words[i] if fits else ""
+    ax.set_xticks(list(ax.get_xticks()), words)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.report.charts.axes import shifted
-from headstart.report.charts.labels import apart, wrapped
+from headstart.report.charts.labels import apart, folded
 from headstart.report.charts.style import UNITS, Look, colour, root
 
 if TYPE_CHECKING:
@@ -73,17 +73,18 @@ def end(ax: Axes, curve: Curve, slim: bool, font: float) -> End:
         for i, (text, ink, w) in enumerate(words)
     ]
     dot = ax.plot([1], [y], transform=_beside(ax, left - 11, 0), clip_on=False, **marker(curve.look, 8))
-    looks = {"arrowstyle": "-", "color": colour(curve.look.colour), "alpha": 0.45, "shrinkA": 0, "shrinkB": 7}
-    leader = ax.annotate("", (x, y), (1, y), textcoords=_beside(ax, left - 17, 0), annotation_clip=False,
-                         arrowprops=looks)  # fmt: skip
+    looks = {"arrowstyle": "-", "color": colour(curve.look.colour), "alpha": 0.45, "shrinkA": 0, "shrinkB": 0}
+    ax.plot([x, ax.get_xlim()[1]], [y, y], color=looks["color"], alpha=looks["alpha"], linewidth=1)
+    leader = ax.annotate("", (1, y), (1, y), ax.get_yaxis_transform(), _beside(ax, left - 17, 0),
+                         annotation_clip=False, arrowprops=looks)  # fmt: skip
     return End(y, len(words) * line + 5, [*texts, leader], dot[0])
 
 
 def words_of(curve: Curve, slim: bool, font: float) -> list[tuple[str, str, str]]:
     """The lines at the end of a curve, each with its colour and weight."""
     room, notes = 92 if slim else 176, [curve.short] if slim else curve.notes
-    words = [(line, "ink", "bold" if curve.strong else "normal") for line in wrapped(curve.look.words, room, font)]
-    return words + [(line, "quiet", "normal") for note in notes for line in wrapped(note, room, font)]
+    words = [(line, "ink", "bold" if curve.strong else "normal") for line in folded(curve.look.words, room, font)]
+    return words + [(line, "quiet", "normal") for note in notes for line in folded(note, room, font)]
 
 
 def spread(ax: Axes, ends: Sequence[End]) -> None:

@@ -23,6 +23,9 @@ PLACES = [
 FAR = 0.15
 """What each place further down the list costs, in lines that would be crossed."""
 
+MARKS = "_-.@+/,"
+"""After these a long word may be broken."""
+
 
 def apart(wanted: Sequence[float], heights: Sequence[float], bottom: float, top: float) -> list[float]:
     """Middles of boxes of these heights, stacked in the order given, lowest first, as near to `wanted` as can be.
@@ -61,16 +64,41 @@ def beside(
     return label
 
 
-def wrapped(text: str, width: float, font: float, most: int = 2) -> list[str]:
+def wrapped(text: str, width: float, font: float, most: int) -> list[str]:
     """The text on at most `most` lines of about this width; what does not fit is cut in its middle."""
-    room, lines = round(width / (0.57 * font)), [""]
+    room = _room(width, font)
+    return [cut(line, room) for line in _lines(text, room, most)]
+
+
+def folded(text: str, width: float, font: float) -> list[str]:
+    """The whole text on lines of about this width; a word that is longer is broken, after a mark where it has one."""
+    room = _room(width, font)
+    return [part for line in _lines(text, room) for part in _broken(line, room)]
+
+
+def _room(width: float, font: float) -> int:
+    """How many characters a line of this width has room for, about."""
+    return round(width / (0.57 * font))
+
+
+def _lines(text: str, room: int, most: int | None = None) -> list[str]:
+    lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if len(longer) <= room or not lines[-1] or len(lines) == most:
             lines[-1] = longer
         else:
             lines.append(word)
-    return [cut(line, room) for line in lines]
+    return lines
+
+
+def _broken(word: str, room: int) -> list[str]:
+    parts = []
+    while len(word) > room:
+        at = 1 + max(word.rfind(mark, 0, room) for mark in MARKS) or room
+        parts.append(word[:at])
+        word = word[at:]
+    return [*parts, word]
 
 
 def cut(text: str, room: int) -> str:

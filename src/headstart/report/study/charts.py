@@ -109,7 +109,7 @@ def _against_epochs(study: Verdicts, looks: Looks, told: list[TrainingCurve]) ->
         "Epoch",
         [_by_epoch(each, looks) for each in told],
         bracket=_higher_start(study, told),
-        level="level",
+        level="levelled\noff",
     )
 
 
@@ -125,6 +125,5 @@ def _higher_start(study: Verdicts, told: list[TrainingCurve]) -> Bracket | None:
 def _by_epoch(told: TrainingCurve, looks: Looks) -> Curve:
     look, last = looks[told.arm], percent(told.points[-1].accuracy)
     samples = [_sample(point.epoch, point, f"{look.words}, epoch {point.epoch:g}") for point in told.points]
-    notes = [f"{last} at the end"] + ([f"{points(told.slope.value)} points per doubling"] if told.slope else [])
-    level, slope = _with_ends(told.asymptote), told.slope.value if told.slope else None
-    return Curve(look, samples, notes=notes, short=last, strong=True, limit=level, slope=slope)
+    notes = [f"{last} at the end"] + ([f"levelled off at {percent(told.asymptote.value)}"] if told.asymptote else [])
+    return Curve(look, samples, notes=notes, short=last, strong=True, limit=_with_ends(told.asymptote))
