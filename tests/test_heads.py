@@ -158,6 +158,8 @@ def test_an_unknown_head_or_parameter_shows_the_nearest_name() -> None:
         make_head("logistc")
     with pytest.raises(UserError, match="no parameter 'droput': did you mean dropout"):
         make_head("mlp", droput=0.1)
+    with pytest.raises(UserError, match="no parameter 'dropout': it takes: "):
+        make_head("logistic", dropout=0.5)
 
 
 @pytest.mark.parametrize(

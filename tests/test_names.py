@@ -87,6 +87,10 @@ def test_every_spelling_of_a_model_page_means_the_network(name: str, meant: str)
         ("resnet18.b1_in1k", r"Unknown backbone 'resnet18.b1_in1k'.* The weights of resnet18 have the tags a1_in1k, "),
         ("timm/resnet18.b1_in1k", r"have the tags a1_in1k, "),
         ("facebook/dinov2-small", r"For a model page write hf-hub:facebook/dinov2-small\."),
+        (
+            "own/fm.safetensors",
+            r"A weights file goes in `weights`, and the name of the network it is for in `backbone`",
+        ),
         ("local-dir:nowhere", r"local-dir:.*nowhere: there is no such folder"),
     ],
 )

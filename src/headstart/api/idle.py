@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.errors import UserError
+from headstart.heads import HEADS
+from headstart.phrases import joined
 from headstart.recipe import AUTO, TRAINED, BackboneRecipe, EngineRecipe
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ def check_fit(recipe: Recipe) -> None:
     """Raise UserError for choices that the method does not use."""
     method, training, options = recipe.method, recipe.training.model_fields_set, recipe.head.options
     if training and method not in TRAINED:
-        named, are = " and ".join(f"`{name}`" for name in sorted(training)), "is" if len(training) == 1 else "are"
-        raise UserError(f"{named} {are} for training a network; add method=finetune (or scratch).")
+        named = ", ".join(sorted(training))
+        raise UserError(
+            f"{named}: only for training a network; add method=finetune (or scratch){_of_the_head(recipe)}."
+        )
     if method == "pixels":
         backbone, engine = BackboneRecipe(), EngineRecipe()
         used = {
@@ -41,6 +45,15 @@ def check_fit(recipe: Recipe) -> None:
             f"{', '.join(idle)}: only for a head that is fitted on features; with method=scratch the head is trained "
             "with the network, with the settings in `train`."
         )
+
+
+def _of_the_head(recipe: Recipe) -> str:
+    """How to give a head what it has under the same name as the training of a network."""
+    if recipe.head.name not in HEADS:
+        return ""
+    own = sorted(recipe.training.model_fields_set & HEADS[recipe.head.name]().get_params().keys())
+    values = joined([f"head_options.{name}={getattr(recipe.training, name)}" for name in own])
+    return f", or give the head its own with {values}" if own else ""
 
 
 def check_study(recipe: StudyRecipe) -> None:

@@ -21,6 +21,9 @@ SOURCES: dict[str, Source] = {
     "keras": KerasSource(),
 }
 
+WEIGHTS = (".safetensors", ".pth", ".pt", ".h5", ".keras")
+"""How the names of weights files end."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -59,12 +62,14 @@ def find(name: str) -> str:
             return f"{source}:{rest if colon else name}"
     bare = rest if colon else name
     tags = TimmSource().tags(bare) if "." in bare and (not colon or prefix == "timm") else []
-    hint = f"The weights of {bare.partition('.')[0]} have the tags {', '.join(tags)}." if tags else _page(name)
+    hint = f"The weights of {bare.partition('.')[0]} have the tags {', '.join(tags)}." if tags else _meant(name)
     raise UnknownName("backbone", name, known([prefix] if colon else SOURCES), hint)
 
 
-def _page(name: str) -> str:
-    """What to write where a name looks like that of a model page."""
+def _meant(name: str) -> str:
+    """What to write where a name looks like that of a weights file or of a model page."""
+    if name.lower().endswith(WEIGHTS):
+        return "A weights file goes in `weights`, and the name of the network it is for in `backbone`."
     return f"For a model page write hf-hub:{name}." if name.count("/") == 1 and ":" not in name else ""
 
 

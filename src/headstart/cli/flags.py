@@ -15,10 +15,13 @@ def flagged(message: str) -> str:
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
     >>> flagged("training.epochs=0 is not possible.")
     '--train epochs=0 is not possible.'
+    >>> flagged("Say head_options.epochs=5 for the head.")
+    'Say --set epochs=5 for the head.'
     >>> flagged("write NAME=VALUE, for example --set limit=500.")
     'write NAME=VALUE, for example --set limit=500.'
     """
     message = re.sub(rf"{NAME}\btraining\.(\w+)=", r"--train \1=", message)
+    message = re.sub(rf"{NAME}\bhead_options\.(\w+)=", r"--set \1=", message)
     message = re.sub(rf"{NAME}([a-z][a-z_]*)=True\b", lambda found: _flag(found, ""), message)
     message = re.sub(rf"{NAME}([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
     return re.sub(r"`([a-z][a-z_]*)`", lambda found: _flag(found, ""), message)
