@@ -35,7 +35,7 @@ from headstart.images import digest, load
 from headstart.report import write_report
 from headstart.report.headline import headline
 from headstart.run import with_split_beside
-from reading import table
+from reading import Page, table
 
 FILES = {
     "recipe.toml",
@@ -732,6 +732,10 @@ def test_one_number_is_one_hidden_layer(tmp_path: Path) -> None:
     options = {"hidden": 8, "epochs": 2}
     done = execute(recipe(head={"name": "mlp", "options": options}), tmp_path / "run")
     assert done.scores["head"]["parameters"] == 64 * 8 + 8 + 8 * 10 + 10
+    page = Page(write_report(done.folder))
+    layers = "Dense 8 (ReLU, dropout 0.5), Dense 10 + softmax: 610 parameters"
+    assert f"Its layers: {layers}." in page.text and f"layers {layers}" in page.text
+    assert "criterion" not in page.text
 
 
 def test_a_run_that_refused_a_picture_can_be_repeated_and_exported(tmp_path: Path) -> None:

@@ -73,7 +73,12 @@ class Outcome:
             fitted_on=tuple(self.fitted.learned_parts),
             seen_by_network=seen or None,
             calibration=self.calibration,
-            head={"name": self.fitted.recipe.head.name, **head.report_, "choice_told": head.describe_choice()},
+            head={
+                "name": self.fitted.recipe.head.name,
+                **head.report_,
+                "layers": head.describe_layers(),
+                "choice_told": head.describe_choice(),
+            },
             training=self._training(self.fitted.record) if self.fitted.record else None,
             augment=self.augment or None,
             timings=self._timings(time.perf_counter() - started),

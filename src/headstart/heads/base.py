@@ -209,6 +209,10 @@ class Head(Estimator):
             return f"{chosen}: {choice['by']}."
         return f"{chosen}: chosen among {choice['tried']} settings by the {choice['criterion']} of {choice['by']}."
 
+    def describe_layers(self) -> str:
+        """The layers of a head that has some to tell of: `Dense 512 (ReLU, dropout 0.5), Dense 2 + softmax: ...`."""
+        return ""
+
     def describe_budget(self) -> str:
         """From what it chose, in words that are the same for alike arms of a study: `8 settings, one chosen`."""
         tried = self.report_.get("choice", {}).get("tried", 0)

@@ -147,7 +147,8 @@ class MLPHead(DenseHead):
         widths = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
         if not all(isinstance(width, int | np.integer) and width > 0 for width in widths):
             raise HeadSettingError(
-                f"hidden is {self.hidden!r:.60}: it must be a whole number above 0, or a list of them."
+                f"hidden is {self.hidden!r:.60}: it must be a whole number above 0, or a list of them such as "
+                "hidden=[512,256]."
             )
         if max(widths, default=0) > WIDEST:
             raise HeadSettingError(f"hidden is {max(widths):,}: give at most {WIDEST:,}.")
@@ -165,6 +166,13 @@ class MLPHead(DenseHead):
         if trials is not None:
             by = f"the epoch of least log loss on {trials.folds.words}, of {len(self.history_) - 1}; then fitted on all"
         note_choice(self, {"epochs": float(epochs)}, None, by)
+
+    def describe_layers(self) -> str:
+        """The layers behind the features, with how many parameters they have."""
+        dropout = f", dropout {self.dropout:g}" if self.dropout else ""
+        hidden = [f"Dense {width:,} (ReLU{dropout})" for width in self.widths()]
+        told = ", ".join([*hidden, f"Dense {len(self.classes_):,} + softmax"])
+        return f"{told}: {self.report_['parameters']:,} parameters"
 
     def _logits(self, X: Features) -> NDArray[np.float64]:
         return _through(self.layers_, X)

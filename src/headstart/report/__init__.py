@@ -115,7 +115,7 @@ def view(
         "resources": inventory.resources(files),
         "notes": [shown(note, 2000) for note in files.scores.notes[:NOTES]],
         "recipe": _lines(files.recipe[:RECIPE_CHARACTERS]),
-        "head": inventory.details(files.scores.head),
+        "head": inventory.head(files.scores.head),
         "environment": inventory.details({k: v for k, v in files.environment.items() if k != "packages"}),
         "packages": inventory.details(files.environment.get("packages") or {}),
         "use": _use(files),

@@ -38,8 +38,19 @@ def head_words(files: RunFiles) -> str:
     """The head, what was chosen for it and on which pictures it was fitted."""
     name = files.run.head
     text = f"On these features, {HEAD_WORDS.get(name, 'the head ' + shown(name))} was fitted."
-    said = (chosen(files), refitted(files), "" if "epochs" in _choice(files).get("chosen", {}) else epochs(files))
+    said = (
+        layers(files),
+        chosen(files),
+        refitted(files),
+        "" if "epochs" in _choice(files).get("chosen", {}) else epochs(files),
+    )
     return " ".join(filter(None, (text, *said)))
+
+
+def layers(files: RunFiles) -> str:
+    """The layers of a head that says what they are."""
+    told = files.scores.head.get("layers")
+    return f"Its layers: {shown(told)}." if told else ""
 
 
 def _choice(files: RunFiles) -> Mapping[str, Any]:

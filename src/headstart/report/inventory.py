@@ -138,6 +138,11 @@ def resources(files: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(title, rows) for title, rows in (("Time", time), ("Counts and memory", done)) if rows]
 
 
+def head(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a head reports, with its choice as the sentence that tells it."""
+    return details({key.removesuffix("_told"): value for key, value in told.items() if key != "choice" and value != ""})
+
+
 def details(block: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Any flat block of JSON as (key, value) text; long values are cut."""
     return [(shown(str(key), 60), _cut(plain(value))) for key, value in block.items()]

@@ -12,7 +12,7 @@ from headstart.phrases import joined, p_words, percent, plural
 from headstart.report import training
 from headstart.report.enough import enough_words
 from headstart.report.files import RunFiles
-from headstart.report.head import HEAD_WORDS, epochs, head_words
+from headstart.report.head import HEAD_WORDS, epochs, head_words, layers
 from headstart.report.headline import class_sizes, quoted
 from headstart.report.numbers import count, decimal, digits_for, duration, shown
 from headstart.report.parts import ACCURACY_WORDS, PART_WORDS, fitted_on, pictures
@@ -151,7 +151,7 @@ def _training(files: RunFiles) -> str:
     on = {choice["name"]: choice["value"] for choice in told["choices"]}
     name = run.head
     start = "was solved on the frozen features first (LP-FT)" if on.get("head_first") else "began at zero"
-    head = f"The head, {HEAD_WORDS.get(name, shown(name))}, {start}."
+    head = " ".join(filter(None, (f"The head, {HEAD_WORDS.get(name, shown(name))}, {start}.", layers(files))))
     share = told.get("blend")
     mixed = "" if share in (None, 1) else f" Those used are {share:.0%} of the way from the frozen to these (WiSE-FT)."
     gives = f"The layer {quoted(str(run.layer))} now gives {count(run.n_features)} numbers per picture."
