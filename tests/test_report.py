@@ -809,6 +809,19 @@ def test_the_schedule_rises_through_the_warm_up_and_marks_an_early_end(trained: 
     assert max(y for _, y in block) / top[1] == pytest.approx(0.42, abs=0.01)
 
 
+@pytest.mark.parametrize(("settings", "named"), [
+    ({"label_smoothing": 0.1, "mixup": 0.0}, "label smoothing"),
+    ({"label_smoothing": 0.1, "mixup": 0.2}, "label smoothing and mixup"),
+])  # fmt: skip
+def test_a_training_loss_that_is_not_like_the_others_is_said_so(
+    settings: dict[str, float], named: str, trained: Path, tmp_path: Path
+) -> None:
+    """With smoothed labels or mixed pictures it lies above the others."""
+    write_trained(tmp_path / "r", plan=TRAINING["plan"] | settings)
+    assert f"The training loss is computed with {named}, the other" in Page(write_report(tmp_path / "r")).text
+    assert "The training loss is computed with" not in Page(trained / "report.html").text
+
+
 def test_the_rates_that_were_tried_are_drawn_with_the_steepest_marked(trained: Path, tmp_path: Path) -> None:
     """Over a logarithmic axis, from learning_rates.csv; without that file there is no such chart and no such claim."""
     write_trained(tmp_path / "r")

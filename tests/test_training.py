@@ -26,7 +26,7 @@ from headstart.training import rules
 from headstart.training.batches import Batch, RowBatches, StoredRows
 from headstart.training.checkpoint import NAME, Keeper
 from headstart.training.devices import fastest_threads
-from headstart.training.finder import HIGHEST, LOWEST, find_rate
+from headstart.training.finder import HIGHEST, LOWEST, find_rate, steepest_fall
 from headstart.training.loop import Row, Task, Trained, nothing, train
 from headstart.training.network import blended, dense, draw, fill, read
 from headstart.training.optimiser import Group
@@ -875,14 +875,14 @@ def body_and_head_of(model: nn.Module) -> list[Group]:
 
 
 def test_the_finders_rate_is_one_that_it_tried() -> None:
-    """Rates grow from 1e-6, end at 1 at most, have a finite loss each, and the suggestion is among them."""
+    """Rates grow from 1e-6, end at 1 at most, have a finite loss each, and a suggestion is among them."""
     found = find_rate(full())
     assert found.rates == sorted(found.rates)
     assert found.rates[0] == pytest.approx(LOWEST)
     assert found.rates[-1] <= HIGHEST * (1 + 1e-12)
     assert len(found.rates) == len(found.losses)
     assert all(map(math.isfinite, found.losses))
-    assert found.steepest in found.rates
+    assert found.steepest in (None, *found.rates)
     assert find_rate(full()) == found
 
 
@@ -898,6 +898,15 @@ def test_the_finder_finds_no_rate_where_nothing_can_be_learnt() -> None:
             return torch.zeros(len(x), CLASSES) + 0 * self.unused
 
     assert find_rate(Task(Constant(), rows(), Plan(batch_size=10))).steepest is None
+
+
+def test_a_loss_that_only_wavers_has_no_steepest_fall() -> None:
+    """A fall counts where it leaves what the loss varied by at the lowest rates."""
+    rates = list(np.geomspace(LOWEST, HIGHEST, 60))
+    noise = np.random.default_rng(0).normal(0.4, 0.03, 60)
+    assert steepest_fall(rates, list(noise)) is None
+    falling = noise - np.clip(np.arange(60) - 30, 0, 10) / 40
+    assert steepest_fall(rates, list(falling)) is not None
 
 
 def test_a_finder_that_fails_leaves_the_random_state() -> None:

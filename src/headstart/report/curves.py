@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.phrases import percent
+from headstart.phrases import joined, percent
 from headstart.report.charts.lines import Line, LinesDisplay
 from headstart.report.files import RunFiles
 from headstart.report.head import CHOICES, CHOSEN_WORDS, CRITERIA, best_epoch
@@ -20,6 +20,8 @@ DRAWN = ("train", "val", "test")
 START, SOLVED = 0, 1
 """`phase` in the history of a trained network: a head of zeros, a head solved on frozen features."""
 TITLES = {"log_loss": "Log loss", "loss": "Log loss", "squared_error": "Squared error", "accuracy": "Accuracy"}
+HARDER = {"label_smoothing": "label smoothing", "mixup": "mixup"}
+"""Settings that only the training loss is computed with."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ def start_words(files: RunFiles) -> str:
         told.append(
             "Test scores are for you to look at: they are of up to a few hundred test pictures, and nothing was chosen "
             "by them."
+        )
+    plan = (files.scores.training or {}).get("plan") or {}
+    if harder := [words for key, words in HARDER.items() if plan.get(key)]:
+        told.append(
+            f"The training loss is computed with {joined(harder)}, the other losses without, so it may lie above them."
         )
     if files.scores.training and files.scores.training.get("blend") not in (None, 1):
         told.append(

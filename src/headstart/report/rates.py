@@ -91,7 +91,7 @@ def finder_words(files: RunFiles, told: Mapping[str, Any]) -> str:
     if not files.tried or used is None:
         return ""
     steepest = told.get("steepest_rate")
-    found = f"fell most steeply at {_rate(steepest)}" if steepest else "never fell"
+    found = f"fell most steeply at {_rate(steepest)}" if steepest else "never clearly fell"
     used_words = f"the training used {_rate(used, 6)}; trying rates does not change it"
     return f"On a copy of the network the loss {found}; {used_words}."
 

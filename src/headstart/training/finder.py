@@ -23,7 +23,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class RatesTried:
-    """Smoothed losses by learning rate, and the rate at which the loss fell most steeply (None: it never fell)."""
+    """Smoothed losses by learning rate, and the rate at which the loss fell most steeply (None: no clear fall)."""
 
     rates: list[float]
     losses: list[float]
@@ -60,11 +60,13 @@ def find_rate(task: Task) -> RatesTried:
             losses.append(smooth)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step(float(rate), epoch=0)
-    return RatesTried(rates, losses, _steepest(rates, losses))
+    return RatesTried(rates, losses, steepest_fall(rates, losses))
 
 
-def _steepest(rates: list[float], losses: list[float]) -> float | None:
-    if len(rates) < 3:
+def steepest_fall(rates: list[float], losses: list[float]) -> float | None:
+    """The rate; None where the loss kept to what it varied by at the lowest quarter of rates, which teach little."""
+    n = len(rates) // 4
+    if n < 1 or min(losses[n:]) >= 2 * min(losses[:n]) - max(losses[:n]):
         return None
     falls = np.gradient(np.array(losses), np.log(rates))
     at = int(np.argmin(falls))
