@@ -73,7 +73,7 @@ def test_a_training_is_told_in_three_lines(capsys: pytest.CaptureFixture[str]) -
     assert len(lines) == 6 and lines[0].startswith("4,000 images, rows for the network's trained part: 4,000 computed")
     assert lines[2] == (
         "The last 3 blocks, from blocks.5.2 on, and a new head were trained: 1,208,642 parameters (the network with "
-        "its own head has 3,504,872). Test accuracy 0.9825 frozen, 0.9855 trained: +0.30 points."
+        "its own head has 3,504,872). Test accuracy 0.9825 frozen, 0.9855 trained: +0.3 points."
     )
     assert lines[3] == (
         "The frozen part ran once for each picture, 10 ms with decoding (12.5 MB stored). Without stored activations "

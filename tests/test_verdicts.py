@@ -381,7 +381,7 @@ def test_numbers_in_sentences_are_neither_too_exact_nor_rounded_to_what_they_are
         "0.1%",
         "0%",
     ]
-    assert [signed(x) for x in (0.0312, -0.0312, 0.0001, -0.0001)] == ["+3.1", "-3.1", "0.0", "0.0"]
+    assert [signed(x) for x in (0.0312, -0.0312, -0.0005, 1e-5, -1e-5)] == ["+3.1", "-3.1", "-0.05", "0.0", "0.0"]
     assert [two_digits(x) for x in (7840.0, 42.4, 5.0, 0.5)] == ["7,800", "42", "5", "0.5"]
 
 

@@ -160,6 +160,7 @@ def _side(row: RankedBackbone) -> str:
 
 def _cells(row: RankedBackbone, wide: bool) -> list[str]:
     from headstart.backbones.licences import marked
+    from headstart.evidence.phrases import signed
 
     best = row.standing == "best"
     ends = f"{100 * row.accuracy:.1f} ({100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f})"
@@ -167,7 +168,7 @@ def _cells(row: RankedBackbone, wide: bool) -> list[str]:
     return [
         f"{row.backbone}{' ~' if row.standing == 'tied' else ''}",
         terminal.bold(accuracy) if best else accuracy,
-        "best" if best else f"{row.points_to_best:+.1f}",
+        "best" if best else signed(row.points_to_best / 100),
         "" if best else p_value(row.p),
         "" if row.images_per_s is None else f"{row.images_per_s:,.0f}",
         f"{row.features:,}",

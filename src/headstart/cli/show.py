@@ -87,6 +87,7 @@ def run_facts(scores: RunScores) -> None:
 
 def _training(scores: RunScores) -> None:
     """What was trained, what that gained on the pictures judged, what storing saved, and the chosen numbers."""
+    from headstart.evidence.phrases import signed
     from headstart.report import training
     from headstart.report.parts import ACCURACY_WORDS, judged_part
 
@@ -94,7 +95,7 @@ def _training(scores: RunScores) -> None:
     found = training.gain(scores, part)
     gained = (
         f" {ACCURACY_WORDS[part]} {found.frozen.accuracy:.4f} frozen, {found.trained.accuracy:.4f} trained: "
-        f"{found.points:+.2f} points."
+        f"{signed(found.points / 100)} points."
         if found
         else ""
     )

@@ -63,11 +63,13 @@ def reasons(found: Verdicts) -> None:
 
 
 def _verdict(found: Comparison) -> str:
-    """`sprout against pixels: helped, +9.4 points (7.1 to 11.6).`"""
+    """`sprout against pixels: helped, +9.4 points (+7.1 to +11.6).`"""
+    from headstart.evidence.phrases import signed
+
     told = found.verdict.difference
-    ends = "" if told.low is None or told.high is None else f" ({100 * told.low:+.1f} to {100 * told.high:+.1f})"
+    ends = "" if told.low is None or told.high is None else f" ({signed(told.low)} to {signed(told.high)})"
     why = " Nothing can be concluded from an arm that did not learn." if found.verdict.unlearnt else ""
-    return f"{found.first} against {found.second}: {found.verdict.word}, {100 * told.value:+.1f} points{ends}.{why}"
+    return f"{found.first} against {found.second}: {found.verdict.word}, {signed(told.value)} points{ends}.{why}"
 
 
 def accuracies(verdicts: Verdicts) -> None:

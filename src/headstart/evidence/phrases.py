@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headstart.phrases import percent
 from headstart.schema.verdicts import Estimate
 
@@ -31,23 +33,24 @@ def margin_in_words(margin: float) -> str:
 
 
 def signed(share: float) -> str:
-    """A difference in percentage points; one that rounds to nothing has no sign."""
-    rounded = f"{100 * share:+.1f}"
-    return rounded[1:] if rounded in ("+0.0", "-0.0") else rounded
+    """A difference in percentage points: `+25.1`, a small one `-0.04`; one that rounds to nothing has no sign."""
+    value = 100 * share
+    rounded = f"{value:+.{2 if 0.005 <= abs(value) < 0.0995 else 1}f}"
+    return rounded if float(rounded) else rounded[1:]
 
 
-def interval(estimate: Estimate, form: str, factor: float) -> str:
-    """The interval in brackets, where there is one."""
+def interval(estimate: Estimate, told: Callable[[float], str]) -> str:
+    """The interval in brackets, where there is one; `told` writes an end."""
     if estimate.low is None or estimate.high is None:
         return ""
-    return f" (95% interval {factor * estimate.low:{form}} to {factor * estimate.high:{form}})"
+    return f" (95% interval {told(estimate.low)} to {told(estimate.high)})"
 
 
 def points(estimate: Estimate) -> str:
     """A difference in percentage points with its interval."""
-    return f"{signed(estimate.value)} percentage points{interval(estimate, '+.1f', 100)}"
+    return f"{signed(estimate.value)} percentage points{interval(estimate, signed)}"
 
 
 def share_with_interval(estimate: Estimate) -> str:
     """A share in percent with its interval."""
-    return f"{percent(estimate.value, near='within')}{interval(estimate, '.1f', 100)}"
+    return f"{percent(estimate.value, near='within')}{interval(estimate, lambda end: f'{100 * end:.1f}')}"

@@ -251,7 +251,9 @@ def _area(found: Comparison, setting: Setting) -> str:
     area, names, ratio = found.area, setting.names, found.ratio
     means = f"{share_with_interval(area.first)} with {names[0]} and {share_with_interval(area.second)} with {names[1]}"
     worth = (
-        "no transfer ratio" if ratio is None else f"a transfer ratio of {ratio.value:.2f}{interval(ratio, '.2f', 1)}"
+        "no transfer ratio"
+        if ratio is None
+        else f"a transfer ratio of {ratio.value:.2f}{interval(ratio, '{:.2f}'.format)}"
     )
     over = "Mean accuracy over the logarithm of size (area)" if len(setting.over) > 1 else "Accuracy"
     return f"{over} is {means}, {worth}."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.backbones.licences import marked
+from headstart.evidence.phrases import signed
 from headstart.phrases import NOTHING, p_value, percent, plural
 from headstart.records import write_text
 from headstart.report.charts.scatter import RankingDisplay, ScatterPoint
@@ -107,7 +108,7 @@ def row(found: RankedBackbone, hints: Mapping[str, HintAgreement]) -> dict[str, 
         "marks": ", ".join(filter(None, marks)),
         "accuracy": percent(found.accuracy),
         "interval": f"{percent(found.accuracy_low).removesuffix('%')} to {percent(found.accuracy_high)}",
-        "points": NOTHING if best else _minus(f"{found.points_to_best:+.1f}"),
+        "points": NOTHING if best else _minus(signed(found.points_to_best / 100)),
         "p": NOTHING if best else p_value(found.p),
         "speed": count(found.images_per_s),
         "cells": [

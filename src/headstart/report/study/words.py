@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from headstart.evidence.phrases import signed
 from headstart.phrases import NOTHING, percent
 from headstart.schema.verdicts import Comparison, EpochAccuracy, Estimate, SizeAccuracy, StudySize, Verdicts
 
@@ -49,10 +50,7 @@ def with_minus(text: str) -> str:
 
 def points(share: float) -> str:
     """A difference of shares in points of a hundred with its sign: `0.251` -> `+25.1`, `-0.0004` -> `−0.04`."""
-    value = 100 * share
-    digits = 2 if 0.005 <= abs(value) < 0.0995 else 1
-    text = f"{abs(value):.{digits}f}"
-    return text if float(text) == 0 else f"{MINUS if value < 0 else '+'}{text}"
+    return with_minus(signed(share))
 
 
 def points_with_interval(estimate: Estimate) -> str:
