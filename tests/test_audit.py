@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from PIL import Image
 from headstart.audit import files
 from headstart.audit.checks import CHECKS
 from headstart.audit.checks.harm import hurts
-from headstart.audit.checks.labels import suspicious
+from headstart.audit.checks.labels import suspicious, unsure
 from headstart.audit.execute import Audit, AuditRequest, default, examine, known, listed
 from headstart.audit.findings import Material
 from headstart.cli import _main
@@ -378,3 +379,12 @@ def test_of_changed_labels_of_mnist_most_are_doubted_and_few_others(data_dir: Pa
     changed, wrong = flipped(material, 0.1, 0)
     doubted = np.array([f.at for f in suspicious(changed)])
     assert wrong[doubted].sum() >= 0.75 * wrong.sum() and wrong[doubted].mean() >= 0.85
+
+
+def test_labels_of_classes_with_few_pictures_are_doubted_without_a_warning() -> None:
+    """The page of `headstart label` asks after the first labels, and the terminal is a person's."""
+    rng = np.random.default_rng(0)
+    answers = rng.dirichlet(np.ones(5), 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert unsure(np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4]), answers).shape == (12,)

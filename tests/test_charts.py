@@ -148,6 +148,12 @@ def test_the_figures_of_each_kind_of_folder_are_written_by_the_command(
     assert str(tmp_path / "slides" / "curves.svg") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_one_line_where_it_cannot_be_shown(name: str) -> None:
+    """In a terminal, and beside the picture in a notebook's file."""
+    assert re.fullmatch(r"\w+Display\(['\"].*['\"]\)", repr(CHARTS[name]))
+
+
 def test_the_mistakes_of_a_run_are_among_its_figures(tmp_path: Path) -> None:
     """Where its pictures can still be read."""
     run = fit("digits", method="pixels", head="prototype", limit=200, store=False, out=tmp_path / "run")

@@ -34,8 +34,11 @@ def suspicious(material: Material) -> Iterator[Finding]:
 
 def unsure(y: Codes, answers: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which labels (n,) cleanlab's confident learning doubts, by probabilities (n, k) out of fold."""
+    import warnings
+
     from cleanlab.filter import find_label_issues
 
+    warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes with few examples, as here often
     classes, codes = np.unique(y, return_inverse=True)
     given = np.clip(answers[:, classes], 1e-9, 1.0)
     given /= given.sum(axis=1, keepdims=True)

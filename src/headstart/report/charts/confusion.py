@@ -24,7 +24,7 @@ MOST = 2000
 """With more classes than this they stay in their own order, for the distances between all pairs would not be small."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ConfusionDisplay(Display):
     """Counts (k, k) int64, rows the true classes; the shade is the square root of the share, so rare mistakes show.
 

@@ -47,7 +47,7 @@ class Arrow:
     words: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CurvesDisplay(Display):
     """Curves over `ticks` (value, words) of a logarithmic axis, or over whole numbers where there are none.
 

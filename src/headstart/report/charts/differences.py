@@ -32,7 +32,7 @@ class DifferenceRow:
     words: str = ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DifferencesDisplay(Display):
     """Rows over one axis of points; what lies within `margin` of zero counts as no difference.
 

@@ -58,6 +58,9 @@ class Display:
             self._settle()
         return self
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.heading!r})"
+
     @property
     def heading(self) -> str:
         """What stands over the chart where no page says what it is of."""

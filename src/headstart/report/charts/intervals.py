@@ -38,7 +38,7 @@ class IntervalRow:
         return f"{told}, seen in fitting" if self.seen else told
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IntervalsDisplay(Display):
     """Rows over one axis of shares; `ends` are those of the axis, as wide as the intervals need where None."""
 

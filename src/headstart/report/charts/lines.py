@@ -36,7 +36,7 @@ class Line:
     points: Sequence[tuple[float, float]]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LinesDisplay(Display):
     """Curves; `mark` is a value across that is pointed out, `said` its words, `marked` points that get a ring.
 

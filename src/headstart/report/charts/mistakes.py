@@ -33,7 +33,7 @@ class WrongAnswer:
         return f"{self.label}, predicted {self.predicted} ({self.confidence})"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MistakesDisplay(Display):
     """`picture` gives the picture of a name, or None where it cannot be had any more."""
 

@@ -28,7 +28,7 @@ class Bin:
     high: float
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ReliabilityDisplay(Display):
     """The diagram, and below it how many predictions there are of each confidence; `told` are the words of both."""
 

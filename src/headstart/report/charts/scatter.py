@@ -37,7 +37,7 @@ class ScatterPoint:
         return f"{self.name}: {percent(self.accuracy)} ({interval}), {self.speed:,.0f} pictures a second"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RankingDisplay(Display):
     """Backbones and the accuracy of raw pixels; `unnamed_` are those for whose name there was no room."""
 
