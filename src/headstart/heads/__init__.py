@@ -58,7 +58,7 @@ def make_head(name: str, /, **params: Any) -> Head:
     known = sorted(cls().get_params())
     for key in params:
         if key not in known:
-            near = nearest(key, known, alike=0.75)
+            near = [name for name in nearest(key, known) if name[0] == key[:1]]  # dropout is not root
             hint = f"did you mean {' or '.join(near)}?" if near else f"it takes: {', '.join(known)}."
             raise UserError(f"Head '{name}' has no parameter '{key}': {hint}")
     _check_numbers(name, cls, params)
