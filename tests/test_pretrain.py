@@ -177,6 +177,9 @@ def test_pictures_that_the_source_model_was_trained_on_are_told_where_they_judge
     assert seen == 120 - made.run.scores["counts"].get("test", 0) > 0
     assert f"named correctly, but the network itself was trained on {seen} of them" in headline(again.content)
     assert any(note.startswith("The network itself (own.safetensors) was trained on") for note in again.content.notes)
+    bundled = {"name": "sprout", "weights": str(again.folder / "bundle" / "backbone.safetensors")}
+    frozen = execute(Recipe.from_dict({"data": data, "backbone": bundled}), tmp_path / "frozen", store=False)
+    assert frozen.content.seen_by_network is None  # a bundle whose network was not trained on its pictures
     mine = execute(Recipe.from_dict({"data": data, "backbone": {"name": "sprout"}}), tmp_path / "mine", store=False)
     assert mine.content.seen_by_network is None
     study = compare(

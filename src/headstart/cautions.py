@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from headstart.division import alike
+from headstart.division import alike, learnt_by_network
 from headstart.features.copies import repeated
 from headstart.features.extraction import Extraction
 from headstart.fitted import Fitted
@@ -17,7 +17,7 @@ from headstart.logits import Matrix
 from headstart.metrics import in_short, score
 from headstart.phrases import first_of, plural
 from headstart.schema.scores import Leak
-from headstart.seen import known, of_weights
+from headstart.seen import known
 
 IN_EIGHT_BITS = (
     "These scores are of the network in 8 bits. The classifier in the bundle computes in float32, so what it says "
@@ -50,7 +50,7 @@ def leaks(fitted: Fitted, probabilities: Matrix) -> dict[str, Leak]:
 
 def seen_by_network(fitted: Fitted) -> int:
     """How many of the pictures judged the network had learnt from before, where its weights were trained here."""
-    learnt = of_weights(fitted.recipe.backbone.weights) if fitted.classifier.source.backbone else None
+    learnt = learnt_by_network(fitted.recipe.backbone.weights) if fitted.classifier.source.backbone else None
     if learnt is None or fitted.recipe.method == "scratch":
         return 0
     return int(known(fitted.extraction.contents[_judged(fitted)], learnt).sum())

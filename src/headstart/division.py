@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from headstart import seen
 from headstart.errors import DataError, UserError
 from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
@@ -81,6 +83,25 @@ def data_of(run: Path) -> list[str | None]:
     except UserError:
         return []
     return [data.source, data.test]
+
+
+def trained_by(weights: Path) -> Path:
+    """The folder of the run that trained a source model, beside its weights."""
+    return weights.with_name(f"{weights.stem}-run")
+
+
+def learnt_by_network(weights: str) -> seen.Digests | None:
+    """The digests (m, 16) of the pictures that a network learnt from, where a run here trained it: by its weights.
+
+    They are those of `pretrain`, or of the bundle of a run that trained its network. None elsewhere.
+    """
+    file = Path(weights)
+    run = file.parent.parent if file.parent.name == "bundle" else trained_by(file)
+    if file.is_file():
+        with contextlib.suppress(UserError, ValueError, OSError):
+            if Recipe.load(run / "recipe.toml").method in TRAINED:
+                return seen.read(run / "bundle")
+    return None
 
 
 def pictures(data: DataRecipe, seed: int) -> ImageSet:

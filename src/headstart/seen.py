@@ -17,8 +17,6 @@ from headstart import tensors
 
 FILE = "seen.safetensors"
 WIDTH = 16
-RUN = "-run"
-"""What the folder of the run that trained a source model is called, after the stem of its weights."""
 Digests = NDArray[np.uint8]
 
 
@@ -46,20 +44,3 @@ def read(folder: Path) -> Digests:
         raise ValueError(f"{FILE} does not hold digests of {WIDTH} bytes")
     found: Digests = tensors.arrays(folder / FILE)["seen"]
     return found
-
-
-def of_weights(weights: str | Path) -> Digests | None:
-    """The digests (m, 16) of the pictures that a network learnt from whose weights were trained here; None elsewhere.
-
-    They lie beside the weights of a bundle, and in the run that `pretrain` leaves beside its weights.
-    """
-    file = Path(weights)
-    if not file.is_file():
-        return None
-    for folder in (file.parent, file.with_name(f"{file.stem}{RUN}") / "bundle"):
-        if (folder / FILE).is_file():
-            try:
-                return read(folder)
-            except (ValueError, OSError):
-                return None
-    return None

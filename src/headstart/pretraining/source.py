@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from headstart import outputs
+from headstart.division import trained_by
 from headstart.errors import UserError
 from headstart.paths import expanded
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 from headstart.run import Run, execute
-from headstart.seen import RUN
 from headstart.shared import locked, naming
 
 ENDING = ".safetensors"
@@ -61,7 +61,7 @@ def _check_earlier(out: Path) -> None:
 
 def run_folder(out: Path) -> Path:
     """Where the run of a source model lies."""
-    return out.with_name(f"{out.stem}{RUN}")
+    return trained_by(out)
 
 
 def write(run: Run, out: Path) -> Path:

@@ -8,10 +8,11 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.division import learnt_by_network
 from headstart.images.cures import list_cures
 from headstart.images.looks import Looks
 from headstart.phrases import joined, plural
-from headstart.seen import WIDTH, known, of_weights
+from headstart.seen import WIDTH, known
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import Subsets
 
@@ -39,7 +40,7 @@ def of_failed_arms(failed: Mapping[str, str]) -> list[str]:
 
 def of_source(arm: str, weights: str, drawn: Subsets) -> list[str]:
     """Pictures of the study that the network of an arm learnt from before, where its weights were trained here."""
-    learnt = of_weights(weights)
+    learnt = learnt_by_network(weights)
     if learnt is None:
         return []
     seen = known(np.frombuffer(b"".join(drawn.contents), np.uint8).reshape(-1, WIDTH), learnt)
