@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -104,7 +105,10 @@ def test_classes_are_matched_by_name_whatever_their_places(theirs: list[str], ou
 def _form_in(name: str, names: list[str]) -> bool:
     from headstart.images.names import nfc
 
-    return nfc(name) in {nfc(each) for each in names}
+    def plain(text: str) -> str:
+        return nfc(text).partition(".")[0] if re.fullmatch(r"-?[0-9]+\.0+", nfc(text)) else nfc(text)
+
+    return plain(name) in set(map(plain, names))
 
 
 @FEW

@@ -28,6 +28,7 @@ from headstart import (
     outputs,
     predictions,
 )
+from headstart.classifier import match_classes
 from headstart.cli import _main
 from headstart.errors import BundleError, DataError, UnknownName, UserError
 from headstart.feature_source import feature_source
@@ -501,6 +502,12 @@ def test_a_list_of_digests_that_is_none_is_refused(digits_run, tmp_path: Path, a
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="digests of 16 bytes"):
         bundle.load_seen(copy)
+
+
+def test_a_class_that_a_gap_made_a_fraction_is_the_class_of_the_whole_number() -> None:
+    """As runs of tables from before have them; where both are there, each is its own."""
+    assert match_classes(["0", "1", "x.0"], ["1.0", "0.0", "x"]).tolist() == [1, 0, -1]
+    assert match_classes(["1", "1.0"], ["1.0", "1"]).tolist() == [1, 0]
 
 
 def test_classes_are_matched_by_name_and_unknown_ones_named(photos: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -206,7 +207,12 @@ def top(probabilities: NDArray[np.float64], k: int) -> NDArray[np.int64]:
 def match_classes(theirs: Sequence[str], ours: Sequence[str]) -> NDArray[np.int64]:
     """For each of their class names its index in ours, -1 where we do not know it. By name, never by position.
 
-    Names that differ in Unicode form alone match, where no other name does exactly.
+    Names that differ in Unicode form alone match, and numbers that differ in a `.0` alone, where no other name does
+    exactly.
     """
-    index = {nfc(name): i for i, name in enumerate(ours)} | {name: i for i, name in enumerate(ours)}
-    return np.array([index.get(name, index.get(nfc(name), -1)) for name in theirs], dtype=np.int64)
+    exact, alike = ({spelt(name): i for i, name in enumerate(ours)} for spelt in (str, _plain))
+    return np.array([exact.get(name, alike.get(_plain(name), -1)) for name in theirs], dtype=np.int64)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", nfc(name))
