@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.solver.blocks import SMALL
-from headstart.heads.solver.rows import Matrix, Rows
+from headstart.heads.solver.rows import Dense, Matrix, Rows
 from headstart.threads import map_all
 
 Operator = Callable[[Matrix], Matrix]
@@ -103,7 +103,7 @@ class Block:
     outside: float
 
     def inverse(self, penalty: float, sketch: Matrix | None) -> Operator:
-        """(A + penalty)^-1 as a function of a vector (d + 1,); the bias is not penalised."""
+        """(A + penalty)^-1 as a function of vectors (d + 1, m); the bias is not penalised."""
         from scipy.linalg import cho_solve
 
         factor = _factorised(self.A.astype(np.float64), penalty)
@@ -112,9 +112,9 @@ class Block:
 
         def solve(g: Matrix) -> Matrix:
             inside = sketch.T @ g[:-1]
-            solved = cho_solve(factor, np.append(inside, g[-1]), check_finite=False)
+            solved = cho_solve(factor, np.vstack([inside, g[-1:]]), check_finite=False)
             rest = (g[:-1] - sketch @ inside) / (self.outside + penalty)
-            return np.append(rest + sketch @ solved[:-1], solved[-1])
+            return np.vstack([rest + sketch @ solved[:-1], solved[-1:]])
 
         return solve
 
@@ -140,8 +140,8 @@ def inverse(blocks: list[Block], penalty: float, sketch: Matrix | None) -> Opera
     solvers = map_all(lambda block: block.inverse(penalty, sketch), blocks, threads=blocks[0].A.size >= SMALL // 8)
 
     def solve(grad: Matrix) -> Matrix:
-        each = solvers if len(solvers) > 1 else solvers * grad.shape[1]
-        out: Matrix = np.stack([block(grad[:, c]) for c, block in enumerate(each)], axis=1)
+        each = np.hsplit(grad, len(solvers))  # a block for each class, or one for all
+        out: Matrix = np.hstack([block(those) for block, those in zip(solvers, each, strict=True)])
         out -= out.mean(axis=1, keepdims=True)  # the sum over classes is free: keep it zero
         return out
 
@@ -175,7 +175,7 @@ def _weighted_sample(rows: Rows, spread: Matrix, sketch: Matrix | None) -> tuple
     d = rows.width if sketch is None else sketch.shape[1]
     m = _sampled(d)
     if len(spread) <= m or cumulative[-1] <= 0:
-        return rows.sample(np.arange(len(spread))), spread
+        return rows.Z if isinstance(rows, Dense) else rows.sample(np.arange(len(spread))), spread
     points = (np.arange(m) + 0.5) / m * cumulative[-1]
     indices, counts = np.unique(np.searchsorted(cumulative, points), return_counts=True)
     return rows.sample(np.minimum(indices, len(spread) - 1)), counts * (cumulative[-1] / m)
