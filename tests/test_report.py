@@ -252,7 +252,7 @@ def test_the_page_tells_what_was_done(page: Page) -> None:
         "1 file could not be used",
         "90 to train, 30 to choose settings (validation)",
         "every class has 20 pictures",
-        "resized to 224 × 224 pixels and passed once through mobilenetv2_100 with its ImageNet weights",
+        "resized and cropped to 224 × 224 pixels and passed once through mobilenetv2_100 with its ImageNet weights",
         "its layer “pooled” gave 1,280 numbers per picture",
         "60 of 210 feature rows were reused",
         "C = 0.1 was chosen among 7 values by the log loss on the 30 validation pictures",

@@ -123,7 +123,7 @@ def _features(files: RunFiles) -> str:
     if run.method == "pixels":
         at = f", at {size} pixels," if size else ""
         return f"The pixels themselves{at} were the features: {n} per picture, without any pretrained network."
-    resized = f"resized to {size} pixels and " if size else ""
+    resized = f"resized and cropped to {size} pixels and " if size else ""
     engine = f" It was run by {shown(run.engine)}." if run.engine else ""
     text = (
         f"Each picture was {resized}passed once through {shown(str(run.backbone))} {_weights(run)}, "
