@@ -12,7 +12,7 @@ from headstart.features.copies import repeated
 from headstart.features.extraction import Extraction
 from headstart.fitted import Fitted
 from headstart.images.groups import Codes, torn
-from headstart.images.parts import PARTS
+from headstart.images.parts import PARTS, rows_in
 from headstart.logits import Matrix
 from headstart.metrics import in_short, score
 from headstart.phrases import first_of, plural
@@ -53,12 +53,7 @@ def seen_by_network(fitted: Fitted) -> int:
     learnt = learnt_by_network(fitted.recipe.backbone.weights) if fitted.classifier.source.backbone else None
     if learnt is None or fitted.recipe.method == "scratch":
         return 0
-    return int(known(fitted.extraction.contents[_judged(fitted)], learnt).sum())
-
-
-def _judged(fitted: Fitted) -> Codes:
-    """The places of the pictures that test the classifier."""
-    return np.flatnonzero(fitted.images.parts == "test") if fitted.folds is None else np.arange(fitted.crossed.stop)
+    return int(known(fitted.extraction.contents[fitted.judged], learnt).sum())
 
 
 def notes_on(fitted: Fitted, leaked: Mapping[str, Leak], seen: int) -> list[str]:
@@ -91,9 +86,9 @@ def _leak(part: str, leak: Leak, *, grouped: bool) -> str:
 def _seen_by_network(fitted: Fitted, n: int) -> list[str]:
     if not n:
         return []
-    weights = PurePath(fitted.recipe.backbone.weights).name
+    weights, all_judged = PurePath(fitted.recipe.backbone.weights).name, plural(rows_in(fitted.judged), "picture")
     return [
-        f"The network itself ({weights}) was trained on {n:,} of the {plural(len(_judged(fitted)), 'picture')} judged "
+        f"The network itself ({weights}) was trained on {n:,} of the {all_judged} judged "
         "here, so this accuracy is too good. Judge it with pictures that neither training saw."
     ]
 
@@ -103,8 +98,7 @@ def _groups(fitted: Fitted) -> list[str]:
     images = fitted.images
     if images.groups is None:
         return []
-    judged = _judged(fitted)
-    n, groups = len(judged), len(np.unique(fitted.extraction.copies.together[judged]))
+    n, groups = rows_in(fitted.judged), len(np.unique(fitted.extraction.copies.together[fitted.judged]))
     if groups == n:
         return []
     return [

@@ -7,7 +7,6 @@ probabilities: Rahaman & Thiery 2021, "Uncertainty Quantification and Deep Ensem
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +24,7 @@ from headstart.features.source import FeatureSource
 from headstart.features.views import ViewExtractor
 from headstart.golden import AT_OPENING, Golden
 from headstart.images import ImageSet, Limits
+from headstart.images.labels import whole
 from headstart.images.names import nfc
 from headstart.images.ranges import White
 from headstart.logits import apply_temperature, averaged_logits, full_logits
@@ -210,9 +210,5 @@ def match_classes(theirs: Sequence[str], ours: Sequence[str]) -> NDArray[np.int6
     Names that differ in Unicode form alone match, and numbers that differ in a `.0` alone, where no other name does
     exactly.
     """
-    exact, alike = ({spelt(name): i for i, name in enumerate(ours)} for spelt in (str, _plain))
-    return np.array([exact.get(name, alike.get(_plain(name), -1)) for name in theirs], dtype=np.int64)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", nfc(name))
+    exact, alike = {name: i for i, name in enumerate(ours)}, {whole(nfc(name)): i for i, name in enumerate(ours)}
+    return np.array([exact.get(name, alike.get(whole(nfc(name)), -1)) for name in theirs], dtype=np.int64)

@@ -13,6 +13,7 @@ from headstart.classifier import Classifier
 from headstart.features.extraction import Extraction
 from headstart.features.views import ViewExtractor
 from headstart.images import ImageSet
+from headstart.images.parts import part_rows
 from headstart.learner import CrossValidated
 from headstart.recipe import Recipe
 
@@ -59,6 +60,11 @@ class Fitted:
         """The parts that the classifier was fitted on: a head on all labelled pictures, a network not on val."""
         parts = ("train",) if self.record else ("train", "val")
         return [part for part in parts if (self.images.parts == part).any()]
+
+    @property
+    def judged(self) -> slice:
+        """The pictures that test the classifier: those of the test part, or with folds those that they judge."""
+        return part_rows(self.images)["test"] if self.folds is None else self.crossed
 
     @property
     def crossed(self) -> slice:

@@ -269,8 +269,7 @@ def augment_block(fitted: Fitted, plain: NDArray[np.float64], logits: NDArray[np
     answers["views"] = plain[test] if folds is None else folds.plain
     if averaging:
         answers["averaging"] = logits[test] if folds is None else folds.logits
-    judged = test if folds is None else fitted.crossed
-    steps = stepwise_accuracy(labels[judged], answers, fitted.extraction.copies.together[judged])
+    steps = stepwise_accuracy(labels[fitted.judged], answers, fitted.extraction.copies.together[fitted.judged])
     return fitted.views.report(train_views, averaging) | {"steps": steps}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,11 @@ def is_missing(value: Any) -> bool:
 def without_point(value: Any) -> Any:
     """A label as it is, but a whole number of a column with gaps, which makes floats of all, as an int."""
     return int(value) if isinstance(value, float | np.floating) and value.is_integer() else value
+
+
+def whole(text: str) -> str:
+    """The same as text: `12` of `12.0`, other text as it is."""
+    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
 
 
 def one_label_each(labels: Any, where: str = "labels") -> NDArray[Any]:

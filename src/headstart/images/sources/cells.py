@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, UnknownName, nearest
-from headstart.images.labels import is_missing, without_point
+from headstart.images.labels import is_missing, whole, without_point
 from headstart.images.names import nfc
 from headstart.paths import expanded
 from headstart.phrases import twice
@@ -137,9 +137,9 @@ def text_of(cell: Any) -> str:
 def without_points(cells: Sequence[Any]) -> list[Any]:
     """Whole numbers that a program wrote as fractions, for one of them was missing: `12.0` in text becomes `12`."""
     texts = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip() not in ("", *NOTHING)]
-    if not texts or not all(re.fullmatch(r"-?[0-9]+\.0+", text) for text in texts):
+    if not texts or any(whole(text) == text for text in texts):
         return list(cells)
-    return [cell.strip().partition(".")[0] if isinstance(cell, str) else cell for cell in cells]
+    return [whole(cell.strip()) if isinstance(cell, str) else cell for cell in cells]
 
 
 def parts_of(cells: Sequence[Any], name: str) -> list[Any]:
@@ -213,15 +213,15 @@ def _in_any_form(path: Path) -> Path:
 
 
 def _asked_for(asked: str, kind: str, listed: list[str], table: Path) -> str:
-    alike = [asked] if asked in listed else [name for name in listed if name.casefold() == asked.casefold()]
+    alike = _called(asked, listed)
     if len(alike) != 1:
         raise UnknownName("column", asked, listed, f"(in {table}, for `{kind}_column`)")
     return alike[0]
 
 
-def _called(kind: str, listed: list[str]) -> list[str]:
+def _called(wanted: str, listed: list[str]) -> list[str]:
     """The columns of this name; those of another case only where none is written so."""
-    return [kind] if kind in listed else [name for name in listed if name.casefold() == kind]
+    return [wanted] if wanted in listed else [name for name in listed if name.casefold() == wanted.casefold()]
 
 
 def plain(name: str) -> str:

@@ -83,7 +83,8 @@ def _layout(found: Listing, root: Path) -> _Layout:
     below = sorted(parts for parts in found.folders if len(parts) == 2)
     if not tops:
         what = "has pictures but no class folders" if found.files else f"holds no picture{_first(found.refused)}"
-        raise DataError(f"{root} {what}: {EXPECTED}.{_table_instead(found)}{cured(found.refused)}")
+        table = f" If {_listed(tables[:1])} has the labels, give that." if (tables := _tables(found)) else ""
+        raise DataError(f"{root} {what}: {EXPECTED}.{table}{cured(found.refused)}")
     with_classes = {top for top, _ in below}
     parts = {top: part for top in tops if (part := part_of(top)) and top in with_classes}
     if not parts:
@@ -94,10 +95,9 @@ def _layout(found: Listing, root: Path) -> _Layout:
     return _Layout(parts, tuple((top, name) for top, name in below))
 
 
-def _table_instead(found: Listing) -> str:
-    """The table in a folder without classes, as the end of an error; empty where there is none."""
-    tables = [parts[0] for parts in found.files if len(parts) == 1 and parts[0].lower().endswith(TABLES)]
-    return f" If {_listed(tables[:1])} has the labels, give that." if tables else ""
+def _tables(found: Listing) -> list[str]:
+    """The tables at the top of a folder, which may have the labels."""
+    return [parts[0] for parts in found.files if len(parts) == 1 and parts[0].lower().endswith(TABLES)]
 
 
 def _check_parts(parts: dict[str, str], tops: list[str], root: Path) -> None:
@@ -181,8 +181,8 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
 
 
 def _tables_beside(found: Listing) -> tuple[str, ...]:
-    """A note on tables at the top of a folder, which may have the labels."""
-    tables = [parts[0] for parts in found.files if len(parts) == 1 and parts[0].lower().endswith(TABLES)]
+    """A note on tables beside class folders."""
+    tables = _tables(found)
     if not tables:
         return ()
     which = f"{_listed(tables)} in the folder {'is' if len(tables) == 1 else 'are'}"

@@ -85,13 +85,15 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
     rows, refused = _rows(data, columns, used)
     files = {name: row.item for name, row in rows.items() if isinstance(row.item, Path)}
     found, note = found_by_name(data, files if len(files) == len(rows) else {})
-    rows = {name: replace(row, item=found.get(name, row.item)) for name, row in rows.items()}
+    rows |= {name: replace(rows[name], item=file) for name, file in found.items()}
     columns = replace(columns, notes=(*columns.notes, *filter(None, [note])))
     if used.label is not None:
         others = [name for name in columns.values if name not in (used.image, used.label)]
         read = [kind for kind in ("split", "group") if getattr(used, kind) is not None]
         columns = replace(columns, notes=(*columns.notes, *passed_over(others, read)))
-    return _imageset(data, rows, refused, (columns, columns.classes.get(used.label or ""), options))
+    images = _imageset(data, rows, refused, (columns, columns.classes.get(used.label or ""), options))
+    missing = [] if found else [each.name for each in images.refused if each.reason == "missing-file"]
+    return replace(images, notes=(*images.notes, *elsewhere(data, missing))) if missing else images
 
 
 def _used(names: Iterable[str], options: LoadOptions, table: Path) -> _Used:
@@ -184,7 +186,6 @@ def _imageset(
             f"'{blank[0][:100]}'; fill them in or leave these rows out."
         )
     kept = [name for name, row in rows.items() if not _is_refused(name, row.item, refused, options)]
-    missing = [each.name for each in refused if each.reason == "missing-file"]
     labels = [rows[name].label for name in kept]
     index, named = encode(labels if options.labelled else None, classes, len(kept), str(table))
     if len(kept) >= MANY_ROWS and len(named) == len(kept) and options.labelled:
@@ -211,7 +212,7 @@ def _imageset(
         parts=parts,
         refused=tuple(refused),
         title=escape(table.name),
-        notes=(*columns.notes, *odd_labels(labels), *(elsewhere(table, missing) if missing else ())),
+        notes=(*columns.notes, *odd_labels(labels)),
         limits=options.limits,
         groups=groups if (groups != "").any() else None,
     )
