@@ -352,6 +352,69 @@ def test_a_file_whose_constants_take_gigabytes_is_refused(tmp_path: Path, side: 
         resolve(str(tmp_path / "a.onnx"))
 
 
+def looped(path: Path, steps: int | None) -> Path:
+    """A network that adds 1 in a loop of so many steps, or of as many as the sum of the picture."""
+    body = helper.make_graph(
+        [helper.make_node("Add", ["value", "one"], ["more"]), helper.make_node("Identity", ["go"], ["on"])],
+        "body",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, [1, 3, 1, 1]),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 3, 1, 1]),
+        ],
+    )
+    constants = [numpy_helper.from_array(np.array(1, np.float32), "one"), numpy_helper.from_array(np.array(True), "yes")]
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node("Loop", ["steps", "yes", "mean"], ["pooled"], body=body),
+    ]
+    if steps is None:
+        nodes.insert(0, helper.make_node("Cast", ["sum"], ["steps"], to=TensorProto.INT64))
+        nodes.insert(0, helper.make_node("ReduceSum", ["image"], ["sum"], keepdims=0))
+    else:
+        constants.append(numpy_helper.from_array(np.array(steps, np.int64), "steps"))
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    end = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, 3, 1, 1])
+    graph = helper.make_graph(nodes, "net", [picture], [end], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    return path
+
+
+@pytest.mark.parametrize("steps", [2**62, 10_001, None])
+def test_a_loop_that_may_not_end_is_refused(tmp_path: Path, steps: int | None) -> None:
+    with pytest.raises(WeightsError, match="a loop of over 10,000 steps, or of a number that the file does not state"):
+        resolve(str(looped(tmp_path / "net.onnx", steps)))
+
+
+def test_a_loop_of_a_few_steps_runs(tmp_path: Path) -> None:
+    from headstart.engines.openvino import OpenVINOEngine
+
+    backbone = resolve(str(looped(tmp_path / "net.onnx", 5)))
+    pixels = np.full((1, 8, 8, 3), 255, np.uint8)
+    found = OpenVINOEngine(backbone, "pooled", backbone.preprocess).run(pixels)
+    np.testing.assert_allclose(found[0], (1 - np.array(backbone.preprocess.mean)) / backbone.preprocess.std + 5, rtol=1e-5)
+
+
+def test_a_value_of_gigabytes_is_refused_before_it_is_computed(tmp_path: Path) -> None:
+    """A kilobyte that repeats a picture a hundred million times."""
+    times = numpy_helper.from_array(np.array([1, 100_000_000, 1, 1], np.int64), "times")
+    nodes = [
+        helper.make_node("Tile", ["image", "times"], ["many"]),
+        helper.make_node("GlobalAveragePool", ["many"], ["pooled"]),
+    ]
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    end = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "net", [picture], [end], [times])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
+    backbone = resolve(str(tmp_path / "net.onnx"))
+    with pytest.raises(WeightsError, match="computes a value of 71.5 GiB for one picture, over 2 GiB"):
+        backbone.openvino_model("pooled", (8, 8))
+
+
 def test_a_field_whose_number_other_readers_cut_off_hides_no_external_data(tmp_path: Path) -> None:
     """Five bytes for the field 7, with a bit above the 32 that OpenVINO keeps."""
     whole = outside(tmp_path / "net.onnx").read_bytes()

@@ -12,7 +12,7 @@ from headstart.backbones import external, openvino, sidecar
 from headstart.backbones.base import BaseBackbone
 from headstart.backbones.facts import Layer
 from headstart.backbones.fingerprint import fingerprint_of
-from headstart.backbones.onnx_file import assumed, outputs_of, picture_size, read, with_ports
+from headstart.backbones.onnx_file import assumed, check_values, outputs_of, picture_size, read, with_ports
 from headstart.backbones.weights import Weights, weights_path
 from headstart.errors import UnknownName, UserError, WeightsError
 
@@ -86,6 +86,7 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
         model.reshape([1, 3, *size])
     except RuntimeError as error:
         raise UserError(f"{backbone.name} cannot take pictures of {size[0]}x{size[1]} pixels.") from error
+    check_values(model, path)
     try:
         values = [model.output(part).get_node().input_value(0) for part in parts]
         rows = [ops.reshape(value, [1, -1], special_zero=False) for value in values]

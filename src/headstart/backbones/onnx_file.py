@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -32,6 +33,10 @@ READING = "import sys; from headstart.backbones.onnx_file import try_out; try_ou
 SURVIVED = {"read": True}
 DEAR, SPARE, FOLDING = 3, 512 << 20, 20
 """An exit code; bytes beside four times the constants, and seconds, that computing constants may take."""
+ENDLESS, STEPS = 4, 10_000
+"""An exit code; steps that a loop may take, those of loops in it with it."""
+LARGEST = 2 << 30
+"""Bytes of one value that a network computes for a picture."""
 PATIENCE = 600.0
 """Seconds that the first reading of a file may take."""
 
@@ -61,6 +66,8 @@ def read(path: Path) -> Any:
 
 def _cause(code: int) -> str:
     """Why the process that tried a file ended, as a clause."""
+    if code == ENDLESS:
+        return f"it has a loop of over {STEPS:,} steps, or of a number that the file does not state"
     if code == DEAR or (sys.platform != "win32" and code == -signal.SIGXCPU):
         return "its computations on constants take more memory or time than its weights explain"
     if sys.platform != "win32" and code == -signal.SIGKILL:
@@ -74,7 +81,7 @@ def trust(path: Path) -> None:
 
 
 def _question(path: Path) -> list[Any]:
-    return ["onnx", version("openvino"), external.content(path) or tensors.sha256(path)]
+    return ["onnx", version("openvino"), external.content(path) or tensors.sha256(path), 2]  # 2: its loops are counted
 
 
 def converted(path: Path | str) -> Any:
@@ -89,8 +96,8 @@ def converted(path: Path | str) -> Any:
 def try_out(path: Path | str) -> None:
     """Convert a file and compute its constants, as compiling does, with little more memory and time than it has bytes.
 
-    Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, and the system
-    ends the process where that takes too long.
+    Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, and with
+    `ENDLESS` where a loop takes too many steps; the system ends the process where computing takes too long.
     """
     model = converted(path)
     from openvino.passes import ConstantFolding, Manager
@@ -110,6 +117,34 @@ def try_out(path: Path | str) -> None:
         passes.run_passes(model)
     except (RuntimeError, MemoryError):
         sys.exit(DEAR)
+    if _steps(model) > STEPS:
+        sys.exit(ENDLESS)
+
+
+def _steps(graph: Any) -> float:
+    """The most steps of a loop in an `openvino.Model`, times those of the loops in it; inf where it depends on data."""
+    most = 1.0
+    for op in graph.get_ops():
+        kind, within, steps = op.get_type_name(), [], 1.0
+        if kind in ("Loop", "TensorIterator"):
+            within, steps = [op.get_function()], float(op.get_num_iterations())
+        elif kind == "If":
+            within = [op.get_then_body(), op.get_else_body()]
+        deepest = max(map(_steps, within), default=1.0)
+        most = max(most, steps * deepest if steps >= 0 else math.inf)
+    return most
+
+
+def check_values(model: Any, path: Path) -> None:
+    """Raises WeightsError where a value that an `openvino.Model` computes for one picture takes over `LARGEST` bytes."""
+    ports = [port for op in model.get_ops() if op.get_type_name() != "Constant" for port in op.outputs()]
+    fixed = (port for port in ports if port.get_partial_shape().is_static)
+    largest = max((math.prod(port.get_shape()) * port.get_element_type().size for port in fixed), default=0)
+    if largest > LARGEST:
+        raise WeightsError(
+            f"{path} computes a value of {largest / 2**30:,.1f} GiB for one picture, over {LARGEST >> 30} GiB; if it "
+            "takes pictures of any size, give a smaller `image_size`."
+        )
 
 
 def takes_pixels(model: Any, name: object) -> bool:
