@@ -367,7 +367,10 @@ def looped(path: Path, steps: int | None) -> Path:
             helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 3, 1, 1]),
         ],
     )
-    constants = [numpy_helper.from_array(np.array(1, np.float32), "one"), numpy_helper.from_array(np.array(True), "yes")]
+    constants = [
+        numpy_helper.from_array(np.array(1, np.float32), "one"),
+        numpy_helper.from_array(np.array(True), "yes"),
+    ]
     nodes = [
         helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
         helper.make_node("Loop", ["steps", "yes", "mean"], ["pooled"], body=body),
@@ -396,7 +399,9 @@ def test_a_loop_of_a_few_steps_runs(tmp_path: Path) -> None:
     backbone = resolve(str(looped(tmp_path / "net.onnx", 5)))
     pixels = np.full((1, 8, 8, 3), 255, np.uint8)
     found = OpenVINOEngine(backbone, "pooled", backbone.preprocess).run(pixels)
-    np.testing.assert_allclose(found[0], (1 - np.array(backbone.preprocess.mean)) / backbone.preprocess.std + 5, rtol=1e-5)
+    np.testing.assert_allclose(
+        found[0], (1 - np.array(backbone.preprocess.mean)) / backbone.preprocess.std + 5, rtol=1e-5
+    )
 
 
 def test_a_value_of_gigabytes_is_refused_before_it_is_computed(tmp_path: Path) -> None:
@@ -411,7 +416,7 @@ def test_a_value_of_gigabytes_is_refused_before_it_is_computed(tmp_path: Path) -
     graph = helper.make_graph(nodes, "net", [picture], [end], [times])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
     backbone = resolve(str(tmp_path / "net.onnx"))
-    with pytest.raises(WeightsError, match="computes a value of 71.5 GiB for one picture, over 2 GiB"):
+    with pytest.raises(WeightsError, match=r"computes a value of 71\.5 GiB for one picture, over 2 GiB"):
         backbone.openvino_model("pooled", (8, 8))
 
 

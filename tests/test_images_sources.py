@@ -221,6 +221,70 @@ def test_one_large_value_in_many_rows_of_parquet_is_refused_before_it_is_repeate
         load(tmp_path / "t.parquet")
 
 
+def thrift(value: int, length: int = 0) -> bytes:
+    """A positive number as Thrift's compact protocol writes it, made longer by zeros."""
+    found, left = bytearray(), value << 1
+    while left > 127 or len(found) + 1 < length:
+        found.append(left & 127 | 128)
+        left >>= 7
+    return bytes([*found, left])
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_footer_of_parquet_that_lies_about_its_sizes_is_not_believed(
+    tmp_path: Path, version: str, dictionary: bool
+) -> None:
+    """It says two bytes; the pages say 150 MB, and are refused before they are unpacked."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    table, path = pa.table({"image": [bytes(150_000_000), b""], "label": [1, 2]}), tmp_path / "t.parquet"
+    options = {"compression": "zstd", "use_dictionary": dictionary, "data_page_version": version}
+    pyarrow.parquet.write_table(table, path, **options)
+    chunk = pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(0)
+    said, content = thrift(chunk.total_uncompressed_size), path.read_bytes()
+    start = content.rindex(said)
+    path.write_bytes(content[:start] + thrift(2, len(said)) + content[start + len(said) :])
+    assert pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size == 2
+    usual = pa.default_memory_pool()
+    measured = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(measured)
+    try:
+        with pytest.raises(DataError, match="take over 128 MiB"):
+            load(path)
+    finally:
+        pa.set_memory_pool(usual)
+    assert measured.max_memory() < 10_000_000
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip"])
+def test_the_sizes_of_parquet_pages_are_those_that_an_honest_footer_states(
+    tmp_path: Path, version: str, compression: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from headstart.images.sources.parquet_pages import unpacked_sizes
+
+    rng, path = np.random.default_rng(0), tmp_path / "t.parquet"
+    pictures = pa.array([{"bytes": rng.bytes(20_000), "path": f"{i % 7}.png"} for i in range(300)])
+    words = pa.array(["ab", None, "é" * 5] * 100)
+    table = pa.table(
+        {"image": pictures, "label": words, "lists": [[1.5, 2.5]] * 300, "sure": [True, None, False] * 100}
+    )
+    options = {"compression": compression, "data_page_version": version, "use_dictionary": ["label"]}
+    pyarrow.parquet.write_table(table, path, row_group_size=128, data_page_size=100_000, write_batch_size=4, **options)
+    metadata, content = pyarrow.parquet.ParquetFile(path).metadata, path.read_bytes()
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            pages = list(unpacked_sizes(content, chunk))
+            headers = chunk.total_uncompressed_size - sum(pages)
+            assert 10 * len(pages) <= headers <= 150 * len(pages)
+    assert len(list(unpacked_sizes(content, metadata.row_group(0).column(0)))) > 10
+
+
 def test_more_rows_of_parquet_than_bytes_and_two_columns_of_a_name_are_refused(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet

@@ -136,7 +136,7 @@ def _steps(graph: Any) -> float:
 
 
 def check_values(model: Any, path: Path) -> None:
-    """Raises WeightsError where a value that an `openvino.Model` computes for one picture takes over `LARGEST` bytes."""
+    """Raises WeightsError where an `openvino.Model` computes a value of over `LARGEST` bytes for one picture."""
     ports = [port for op in model.get_ops() if op.get_type_name() != "Constant" for port in op.outputs()]
     fixed = (port for port in ports if port.get_partial_shape().is_static)
     largest = max((math.prod(port.get_shape()) * port.get_element_type().size for port in fixed), default=0)

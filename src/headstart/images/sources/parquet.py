@@ -1,18 +1,20 @@
 """A Parquet table, with paths or with pictures in it (`{bytes, path}`, as Hugging Face's `datasets` writes them).
 
-A few kilobytes may stand for millions of equal rows, or for one value of gigabytes in thousands of rows. What the file
-announces is bounded before it is read, and what comes out of it while it is read, a few rows at a time.
+A few kilobytes may stand for millions of equal rows, or for one value of gigabytes in thousands of rows. What its pages
+become is bounded before they are unpacked, and what comes out of them while it is read, a few rows at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
 from headstart.images.archive import MAX_RATIO
 from headstart.images.sources.cells import Columns, check_columns
+from headstart.images.sources.parquet_pages import Damaged, unpacked_sizes
 
 MAX_BYTES = 4 * 2**30
 """Pictures of one table; they are held in memory as they are encoded."""
@@ -44,7 +46,7 @@ def read(table: Path, wanted: Iterable[str]) -> Columns:
             for name, cells in _cells(file, columns, most, table) if columns else ():
                 values[name] += cells
                 _check_rows(len(values[name]), most, table)  # whatever the file said
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, pyarrow.ArrowException, Damaged) as error:
         raise DataError(f"The table {table} cannot be read as Parquet: {str(error)[:200]}.") from None
     n = len(values[columns[0]]) if columns else n
     return Columns(values, tuple(range(1, n + 1)), classes=_classes(schema.metadata or {}))
@@ -54,7 +56,7 @@ def _cells(file: Any, columns: list[str], rows: int, table: Path) -> Iterator[tu
     """(column, its next values), a few rows at a time. Raises `DataError` before they take too much memory."""
     size = table.stat().st_size
     most = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
-    total, largest = _announced(file.metadata, columns, rows, table)
+    total, largest = _unpacked(file.metadata, columns, rows, table)
     _check_bytes(total, most, table)
     total = 0
     for batch in file.iter_batches(max(1, min(_ROWS, _BATCH // max(1, largest))), columns=columns):
@@ -81,17 +83,19 @@ def _size(column: Any) -> int:
     return _size(column.flatten()) if inner else int(column.nbytes)
 
 
-def _announced(metadata: Any, columns: list[str], rows: int, table: Path) -> tuple[int, int]:
-    """How many bytes the columns have by the file's own account, and the most that one value of them can have."""
+def _unpacked(metadata: Any, columns: list[str], rows: int, table: Path) -> tuple[int, int]:
+    """How many bytes the pages of the columns take, unpacked, and the most of one page, so of one value, too."""
     total = largest = 0
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        for chunk in map(group.column, range(group.num_columns)):
-            path = chunk.path_in_schema
-            if any(path == name or path.startswith(f"{name}.") for name in columns):
-                _check_rows(chunk.num_values, rows, table)  # more than rows where a cell is a list
-                total += chunk.total_uncompressed_size
-                largest = max(largest, chunk.total_uncompressed_size)
+    with table.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        for i in range(metadata.num_row_groups):
+            group = metadata.row_group(i)
+            for chunk in map(group.column, range(group.num_columns)):
+                path = chunk.path_in_schema
+                if any(path == name or path.startswith(f"{name}.") for name in columns):
+                    _check_rows(chunk.num_values, rows, table)  # more than rows where a cell is a list
+                    for size in unpacked_sizes(content, chunk):
+                        total += size
+                        largest = max(largest, size)
     return total, largest
 
 
