@@ -208,6 +208,28 @@ def test_a_separate_test_table_needs_no_column_of_the_split(table: Made, tmp_pat
     assert (listed(request)[0].parts == "test").sum() == 2
 
 
+def test_a_run_reads_a_table_by_the_columns_that_it_was_told(table: Made, tmp_path: Path) -> None:
+    """Where the table has them: other names may still be given, and a table of the usual names is read by these."""
+    path = table(lambda i: f"patient {i // 4}", extra=lambda i: "test" if i % 12 < 4 else "train")
+    (tmp_path / "usual.csv").write_text(path.read_text())
+    path.write_text(path.read_text().replace("image,label,group,split", "file,dx,patient_id,fold"))
+    run = headstart.fit(
+        path, method="pixels", head="prototype", store=False, out=tmp_path / "run",
+        image_column="file", label_column="dx", group_column="patient_id", split_column="fold",
+    )  # fmt: skip
+    said = headstart.evaluate(run.folder, path)
+    assert said["n"] == 40 and said["accuracy"] == run.scores["after"]["test"]["accuracy"]
+    assert said["accuracy_low"] == run.scores["after"]["test"]["accuracy_low"]  # of groups
+    assert headstart.evaluate(run.folder, tmp_path / "usual.csv")["n"] == 40
+    assert headstart.evaluate(run.folder / "bundle", path)["n"] == 40
+    assert len(headstart.predict(run.folder, path).names) == 120
+    with pytest.raises(UnknownName, match="label_column"):
+        headstart.evaluate(run.folder, path, label_column="label")
+    (tmp_path / "run" / "recipe.toml").unlink()
+    with pytest.raises(DataError, match="has no column 'image'"):
+        headstart.predict(run.folder, path)
+
+
 def test_the_audit_tells_groups_that_are_in_two_parts(table: Made, tmp_path: Path) -> None:
     """Every picture of the second part whose patient is in the first; the clean table leaves those of the first out."""
     data = table(lambda i: f"g{i // 4}", n=40, extra=lambda i: "test" if i % 4 == 0 and i < 20 else "train")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from headstart.errors import DataError, UserError
 from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.groups import together
-from headstart.images.options import for_test
+from headstart.images.options import COLUMNS, for_test
 from headstart.images.parts import PARTS
 from headstart.images.sources.folder import on_left_out
 from headstart.images.sources.table import is_table
@@ -77,12 +78,25 @@ def by_folds(recipe: Recipe, images: ImageSet) -> bool:
 
 def data_of(run: Path) -> list[str | None]:
     """What a run, by its folder or its bundle, was fitted and tested on; empty where it has no recipe to read."""
+    data = _data_recipe(run)
+    return [] if data is None else [data.source, data.test]
+
+
+def with_columns(reading: Reading, run: Path | str, data: Any) -> Reading:
+    """How to read data for a run: of a table, the columns that the run was told are read where others are not named."""
+    alone = data[0] if isinstance(data, list | tuple) and len(data) == 1 else data
+    if not isinstance(alone, str | os.PathLike) or not is_table(os.fspath(alone)):
+        return reading
+    recipe = _data_recipe(Path(run))
+    return reading if recipe is None else {**reading, "fitted_columns": recipe.model_dump(include=set(COLUMNS))}
+
+
+def _data_recipe(run: Path) -> DataRecipe | None:
     folder = run.parent if run.name == "bundle" else run
     try:
-        data = Recipe.load(folder / "recipe.toml").data
+        return Recipe.load(folder / "recipe.toml").data
     except UserError:
-        return []
-    return [data.source, data.test]
+        return None
 
 
 def trained_by(weights: Path) -> Path:

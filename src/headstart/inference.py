@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headstart import outputs
 from headstart.bundle import load_classifier, load_seen
 from headstart.classifier import Predictor, match_classes
+from headstart.division import with_columns
 from headstart.errors import DataError
 from headstart.features.extract import Settings
 from headstart.images import ImageSet, load, load_unlabelled
@@ -46,6 +47,7 @@ def predict(
     classifier = load_classifier(run)
     check_coverage(classifier, coverage)
     strict = settings is not None and settings.strict
+    reading = with_columns(reading, run, pictures)
     images = load_unlabelled(pictures, limits=classifier.limits, strict=strict, **reading)
     with Predictor(classifier, settings) as predictor:
         return predicted(predictor, images, coverage, progress)
@@ -73,7 +75,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores of a run on labelled data: its test part if it has one, else all of it. Classes are matched by name.
 
-    `reading` is how to read them, as `images.load` takes it: follow_links, image_column, label_column.
+    `reading` is how to read them, as `images.load` takes it: follow_links, image_column, label_column. Columns of a
+    table that are not named are those that the run was told, where the table has them.
 
     Returns `after`'s fields of scores.json (`strangers` is None where the classifier cannot tell), with the data's
     name, what was refused, and the part that was used. `seen` counts the pictures that the classifier was fitted on,
@@ -82,6 +85,7 @@ def evaluate(
     Raises DataError when the data have a class that the run does not know.
     """
     classifier = load_classifier(run)
+    reading = with_columns(reading, run, data)
     images = load(data, limits=classifier.limits, allow_empty_classes=True, **reading)
     part = "test" if (images.parts == "test").any() else "all"
     if part == "test":

@@ -13,6 +13,7 @@ from headstart.classifier import Classifier, Predictor
 from headstart.cluster.connect import connected
 from headstart.cluster.pool import Columns, Compute, Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import check_seen, none_usable, shippable, threaded
+from headstart.division import with_columns
 from headstart.errors import DataError
 from headstart.exported import NAME as EXPORT
 from headstart.features.extract import Settings
@@ -43,7 +44,7 @@ def predict(
     classifier = load_classifier(run)
     predictions.check_coverage(classifier, asked.coverage)
     limits = classifier.limits
-    images = load_unlabelled(list(pictures), limits=limits, **asked.reading)
+    images = load_unlabelled(list(pictures), limits=limits, **with_columns(asked.reading, run, list(pictures)))
     storage = shards_at(out)
     made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)

@@ -17,7 +17,7 @@ from PIL import Image
 from headstart import outputs, records
 from headstart.bundle import load_classifier
 from headstart.classifier import Classifier, top
-from headstart.division import data_of
+from headstart.division import data_of, with_columns
 from headstart.errors import BundleError, Refused, UserError
 from headstart.explaining.explained import Explained
 from headstart.explaining.explainer import Explainer
@@ -65,7 +65,7 @@ def explain(
     outputs.check_outside(folder, pictures, data_of(run))
     classifier = load_classifier(run)
     with Explainer(classifier, asked.method, check=asked.check) as explainer:
-        images = load_unlabelled(pictures, limits=classifier.limits, **asked.reading)
+        images = load_unlabelled(pictures, limits=classifier.limits, **with_columns(asked.reading, run, pictures))
         probabilities, extraction = classifier.predict_proba(images, settings, progress)
         known, notes = _known(run, classifier, settings, progress) if asked.nearest else (None, [])
         nearest, alike = _nearest(known, extraction, asked.nearest), classifier.known(extraction.features)

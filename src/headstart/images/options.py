@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from headstart.images.decode import DEFAULT_LIMITS, Limits
@@ -16,7 +17,8 @@ class LoadOptions:
     allow_empty_classes: class folders without pictures are left out instead of refused.
     follow_links: links out of the folder are followed instead of refused.
     image_column, label_column, split_column, group_column: the columns of a table, where they are not called `image`,
-    `label`, `split` and `group`.
+    `label`, `split` and `group`. fitted_columns: what a run was told of these, taken where none is named and the table
+    has it.
     """
 
     labelled: bool = True
@@ -28,6 +30,7 @@ class LoadOptions:
     label_column: str | None = None
     split_column: str | None = None
     group_column: str | None = None
+    fitted_columns: Mapping[str, str | None] = field(default_factory=dict)
 
 
 COLUMNS = ("image_column", "label_column", "split_column", "group_column")
@@ -41,6 +44,7 @@ class Reading(TypedDict, total=False):
     label_column: str | None
     split_column: str | None
     group_column: str | None
+    fitted_columns: Mapping[str, str | None]
 
 
 def without_columns(reading: Reading) -> Reading:

@@ -97,11 +97,18 @@ def load(data: Path, options: LoadOptions) -> ImageSet:
 
 
 def _used(names: Iterable[str], options: LoadOptions, table: Path) -> _Used:
+    listed = list(names)
+
+    def asked(kind: str) -> str | None:
+        named: str | None = getattr(options, kind)
+        known = options.fitted_columns.get(kind)
+        return known if named is None and known in listed else named
+
     return _Used(
-        column(names, "image", options.image_column, table),
-        column(names, "label", options.label_column, table) if options.labelled else None,
-        optional(names, "split", options.split_column, table),
-        optional(names, "group", options.group_column, table),
+        column(listed, "image", asked("image_column"), table),
+        column(listed, "label", asked("label_column"), table) if options.labelled else None,
+        optional(listed, "split", asked("split_column"), table),
+        optional(listed, "group", asked("group_column"), table),
     )
 
 
