@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -247,11 +248,13 @@ def _distance(products: NDArray[np.float32]) -> NDArray[np.float64]:
 def _cut(floats: Rows, cells: int, top: float, bottom: float, left: float, right: float) -> Rows:
     """A part of thumbnails (n, s, s, 3), its ends as shares of the sides, averaged into cells: (n, cells, cells, 3)."""
     rows, columns = _averages(top, bottom, cells), _averages(left, right, cells)
-    found: Rows = np.einsum("ij,njkc->nikc", rows, floats, optimize=True)
-    found = np.einsum("kl,nilc->nikc", columns, found, optimize=True)
+    n, side, _, channels = floats.shape
+    flat: Rows = rows @ floats.reshape(n, side, side * channels)
+    found: Rows = columns @ flat.reshape(n, cells, side, channels)
     return found
 
 
+@cache
 def _averages(start: float, end: float, cells: int) -> Rows:
     """The weights (cells, s) of a side's pixels in each cell of the part between two ends."""
     edges = np.linspace(start, end, cells + 1) * SIDE
