@@ -118,6 +118,24 @@ def test_a_mistake_names_the_parameter_in_python_and_the_flag_on_the_command_lin
         headstart.fit(pictures, method="scratch", resume=True)
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: headstart.fit("digits", epochs=3), r"give training=\{'epochs': 3\}"),
+        (lambda: headstart.fit("digits", C=0.1), r"a setting of the head logistic, so give head_options=\{'C': 0\.1\}"),
+        (
+            lambda: headstart.fit("digits", bakbone="sprout"),
+            "Unknown parameter of fit 'bakbone': did you mean backb",
+        ),
+        (lambda: headstart.compare("digits", repeat=3), "did you mean repeats"),
+        (lambda: headstart.predict("run", "a.png", topk=2), "Unknown parameter of predict 'topk'"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_told_with_what_is_meant(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        call()
+
+
 def test_text_in_the_place_of_a_flag_is_refused_before_any_work(tmp_path: Path) -> None:
     pixels = np.zeros((2, 8, 8), np.uint8)
     calls: list[Callable[[], object]] = [

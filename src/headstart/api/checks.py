@@ -3,11 +3,57 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import signature
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from headstart.errors import UserError
+from headstart.errors import UnknownName, UserError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def known_parameters(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, which tells a parameter that it does not have: the nearest, or the one that this is a setting of.
+
+    >>> @known_parameters
+    ... def draw(*, colour: str = "red") -> str:
+    ...     return colour
+    >>> draw(color="blue")
+    Traceback (most recent call last):
+    headstart.errors.UnknownName: Unknown parameter of draw 'color': did you mean colour?
+    """
+
+    @wraps(function)
+    def checked(*given: P.args, **named: P.kwargs) -> R:
+        known = tuple(signature(function).parameters)
+        for name in named:
+            if name not in known:
+                raise _unknown(function.__name__, name, known, named)
+        return function(*given, **named)
+
+    return checked
+
+
+def _unknown(function: str, name: str, known: Sequence[str], named: Mapping[str, Any]) -> UserError:
+    """What to write in place of a parameter that a function does not have."""
+    from headstart.heads import HEADS
+    from headstart.recipe import TrainingRecipe
+
+    if "training" in known and name in TrainingRecipe.model_fields:
+        return UserError(
+            f"`{function}` has no parameter {name}: it is a setting of a network that is trained, so give "
+            f"training={{{name!r}: {named[name]!r}}}."
+        )
+    head = str(named.get("head", "logistic"))
+    if "head_options" in known and head in HEADS and name in HEADS[head]().get_params():
+        return UserError(
+            f"`{function}` has no parameter {name}: it is a setting of the head {head}, so give "
+            f"head_options={{{name!r}: {named[name]!r}}}."
+        )
+    return UnknownName(f"parameter of {function}", name, known)
 
 
 def refuse_unserved(what: str, missing: ModuleNotFoundError) -> NoReturn:

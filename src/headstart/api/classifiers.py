@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, names
+from headstart.api.checks import check_flags, known_parameters, names
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headstart.run import Run
 
 
+@known_parameters
 def fit(
     data: Place, *,
     backbone: Place | None = None, weights: Place = "pretrained", layer: str = "auto",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, check_whole, names, refuse_unserved
+from headstart.api.checks import check_flags, check_whole, known_parameters, names, refuse_unserved
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, absolute_network, expanded, features_dir
 from headstart.progress import Progress, silent
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.labelling.suggest import Suggestion
 
 
+@known_parameters
 def suggest(
     images: Any,
     labels: Any,
@@ -67,6 +68,7 @@ def write_suggestions(
     return found
 
 
+@known_parameters
 def label(
     data: Place,
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headstart.api.checks import check_flags, check_whole, listed
+from headstart.api.checks import check_flags, check_whole, known_parameters, listed
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, absolute, expanded, features_dir
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headstart.ranking.request import RankingRequest
 
 
+@known_parameters
 def rank(
     data: Place,
     backbones: Sequence[str] | str | None = None,

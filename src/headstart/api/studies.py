@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, listed, names
+from headstart.api.checks import check_flags, known_parameters, listed, names
 from headstart.errors import UserError
 from headstart.paths import Place, absolute, expanded
 from headstart.progress import Progress, silent
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.study.recipe import StudyRecipe
 
 
+@known_parameters
 def compare(
     data: Place, *,
     arms: Sequence[str] | str = ("pixels", "scratch", "sprout"),

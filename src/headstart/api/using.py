@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from headstart.api.checks import check_flags, check_share, check_whole, refuse_unserved
+from headstart.api.checks import check_flags, check_share, check_whole, known_parameters, refuse_unserved
 from headstart.errors import UserError
 from headstart.features.extract import Settings
 from headstart.paths import Place, check_name, expanded, features_dir
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.serve.limits import Limits
 
 
+@known_parameters
 def predict(
     run: Place,
     pictures: Any,
@@ -60,6 +61,7 @@ def predict(
     )
 
 
+@known_parameters
 def explain(
     run: Place,
     pictures: Any,
@@ -97,6 +99,7 @@ def explain(
     return files.explain(expanded(run), pictures, expanded(out), asked, Settings(features_dir()), progress)
 
 
+@known_parameters
 def evaluate(
     run: Place,
     data: Place,
@@ -137,6 +140,7 @@ def evaluate(
     )
 
 
+@known_parameters
 def export(
     run: Place,
     out: Place,
@@ -171,6 +175,7 @@ def export(
     return execute(expanded(run), expanded(out), format, precision, max_drop, progress)
 
 
+@known_parameters
 def classify(
     pictures: Sequence[Any] | Place,
     *,
@@ -199,6 +204,7 @@ def classify(
     return naming.classify(pictures, network, settings, progress, follow_links=follow_links, image_column=image_column)
 
 
+@known_parameters
 def serve(
     run: Place,
     *,
