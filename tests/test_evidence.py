@@ -40,6 +40,13 @@ def difference(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 # Curves
 
 
+@pytest.mark.parametrize("df", [1, 4, 99, 100, 101.5, 150, 1_999, 1e7])
+def test_quantiles_of_students_t_are_those_of_scipy(df: float) -> None:
+    from scipy.special import stdtrit
+
+    assert t_quantile(df, 0.95) == pytest.approx(float(stdtrit(df, 0.975)), rel=0, abs=1e-9)
+
+
 def test_area_is_the_trapezoid_over_log_x_and_a_constant_is_its_own_area() -> None:
     x, y = np.array([1.0, 2.0, 8.0]), np.array([0.2, 0.4, 0.8])
     assert area_weights(x) @ y == pytest.approx((1 * 0.3 + 2 * 0.6) / 3)

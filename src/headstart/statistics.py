@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z95 = 1.959963984540054
+EXPANDED = 100
 
 
 def wilson(correct: float, n: float) -> tuple[float, float]:
@@ -66,7 +67,21 @@ def mcnemar(mended: int, made: int) -> float:
 
 
 def t_quantile(df: float, level: float) -> float:
-    """How many standard errors a two-sided interval of this level (0.95, 0.9) reaches with Student's t, df >= 1."""
+    """How many standard errors a two-sided interval of this level (0.95, 0.9) reaches with Student's t, df >= 1.
+
+    From 100 degrees of freedom on, at 95%, by its expansion in 1 / df (Abramowitz and Stegun 1964, 26.7.5), which is
+    then off by less than 1e-9: to import SciPy would take longer than the rest of a small fit's scores.
+    """
+    if df >= EXPANDED and level == 0.95:
+        z, terms = Z95, 0.0
+        for term in (
+            (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+            (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+            (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+            (z**3 + z) / 4,
+        ):
+            terms = (terms + term) / df
+        return z + terms
     from scipy.special import stdtrit
 
     return float(stdtrit(df, (1 + level) / 2))
