@@ -101,6 +101,14 @@ class TestArms:
 
 
 class TestSubsets:
+    def test_a_size_that_takes_every_labelled_picture_is_all_and_drawn_once(self, tmp_path: Path) -> None:
+        """Repeats of one set of pictures would say that sets hardly differ."""
+        data = {"source": str(photographs(tmp_path / "data", 10)), "limit": None}
+        drawn = subsets(recipe(sizes=[2, 8], repeats=3, data=data))
+        assert list(drawn.sizes) == ["2", "all"]
+        assert [place for place in drawn.labelled if place[0] == "all"] == [("all", 0)]
+        assert "Size 8 is called all: it takes every labelled picture, so there is one such subset." in drawn.notes
+
     def test_a_smaller_size_is_part_of_a_larger_one_and_repeats_differ(self) -> None:
         drawn = subsets(recipe(sizes=[2, 5, 10]))
         for repeat in (0, 1):

@@ -140,7 +140,8 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
     wanted = sorted({size for size in recipe.sizes if size != "all"})
     if wanted and wanted[0] < 1:
         raise DataError(f"sizes={wanted[0]}: the smallest size is 1, one labelled picture of each class.")
-    fits = [size for size in wanted if size <= counts.max() and (size < counts.max() or "all" not in recipe.sizes)]
+    fits = [size for size in wanted if size < counts.max()]
+    whole = "all" in recipe.sizes or counts.max() in wanted  # every subset of that size is the same
     too_large = [str(size) for size in wanted if size > counts.max()]
     notes = []
     if too_large:
@@ -150,7 +151,11 @@ def _sizes(recipe: StudyRecipe, counts: NDArray[np.int64]) -> tuple[list[Size], 
         notes.append(
             f"From size {short[0]} on some classes give all the pictures they have, the smallest {counts.min():,}."
         )
-    found: list[Size] = [*fits, *(["all"] if "all" in recipe.sizes else [])]  # type: ignore[list-item]
+    if whole and "all" not in recipe.sizes:
+        notes.append(
+            f"Size {counts.max():,} is called all: it takes every labelled picture, so there is one such subset."
+        )
+    found: list[Size] = [*fits, *(["all"] if whole else [])]  # type: ignore[list-item]
     if not found:
         raise DataError(f"sizes={wanted[0]}: no class has more than {plural(int(counts.max()), 'labelled picture')}.")
     return found, notes
