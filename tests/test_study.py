@@ -345,6 +345,17 @@ class TestClaim:
         alone = recipe(arms=["pixels"])
         assert primary_of(alone, arms_of(alone)) == []
 
+    def test_an_arm_that_is_added_later_does_not_join_it(self) -> None:
+        """Else what is called fixed in advance would change once results are seen."""
+        grown = recipe(arms=["sprout@none", "pixels", "scratch", "sprout"])
+        assert primary_of(grown, arms_of(grown), before=["sprout", "pixels", "scratch"]) == [
+            "sprout",
+            "pixels",
+            "scratch",
+        ]
+        other = recipe(arms=["sprout", "sprout@none"])
+        assert primary_of(other, arms_of(other), before=["sprout", "pixels"]) == ["sprout", "sprout@none"]
+
     def test_it_can_be_named_and_what_is_no_such_arm_is_refused(self) -> None:
         asked = recipe(arms=["pixels", "sprout", "sprout@none"], primary=["sprout", "sprout@none"])
         assert primary_of(asked, arms_of(asked)) == ["sprout", "sprout@none"]
@@ -381,6 +392,10 @@ class TestClaim:
         assert words == "features of sprout against raw pixels"
         assert found.repeats is not None and found.gain == 0.2
         assert len(list((tmp_path / "study").glob("cells/*/2-*.json"))) == 10
+        kept = StudyRecipe.load(tmp_path / "study" / "study.toml")
+        assert kept.primary == ["sprout", "scratch", "pixels"], (
+            "the pilot leaves an arm out, the study to come does not"
+        )
         with pytest.raises(UserError, match="a transfer arm and a source-free one"):
             plan(recipe(), tmp_path / "other")
 

@@ -85,8 +85,8 @@ def _arm(text: str, study: StudyRecipe) -> Arm:
 def primary_of(study: StudyRecipe, arms: Sequence[Arm], before: Sequence[str] = ()) -> list[str]:
     """The names of the arms of the primary claim: as asked, as named `before`, or by the order of the arms.
 
-    A transfer arm first, then source-free ones; empty where the study has not both. Raises UserError for an arm that
-    is not in the study, or of the wrong kind.
+    A transfer arm first, then source-free ones; empty where the study has not both. An arm that is added to a study
+    does not join its claim. Raises UserError for an arm that is not in the study, or of the wrong kind.
     """
     names = {arm.name: arm for arm in arms}
     if study.primary:
@@ -96,6 +96,9 @@ def primary_of(study: StudyRecipe, arms: Sequence[Arm], before: Sequence[str] = 
             if names[name].transfer != (i == 0):
                 raise UserError("primary: name one transfer arm, then the source-free arms to compare it with.")
         return list(study.primary)
+    kept = [name for name in before if name in names]
+    if len(kept) > 1 and kept[0] == before[0]:
+        return kept
     first = next((name for name in before[:1] if name in names), None)
     first = first or next((arm.name for arm in arms if arm.transfer), None)
     others = [arm.name for arm in arms if not arm.transfer]

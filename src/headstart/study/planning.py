@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from headstart import outputs, records
 from headstart.division import pictures
 from headstart.errors import UserError
 from headstart.evidence import power
@@ -12,6 +13,7 @@ from headstart.progress import Progress, silent
 from headstart.schema.verdicts import Plan
 from headstart.study.arms import Arm, arms_of, primary_of
 from headstart.study.execute import compare
+from headstart.study.folder import RECIPE, claimed, open_folder
 from headstart.study.recipe import StudyRecipe
 
 PILOT = 5
@@ -23,18 +25,20 @@ def plan(
 ) -> tuple[Plan, str]:
     """What finds the recipe's margin in four studies of five, and the pair of arms that tells it, in words.
 
-    The pilot is a study in `out` of the first transfer arm and the source-free one that is quickest to fit. Raises
-    UserError where the recipe has not both.
+    The pilot is a study in `out` of the first transfer arm and the source-free one that is quickest to fit; the claim
+    that `out` keeps is the whole recipe's. Raises UserError where the recipe has not both.
     """
-    arms = arms_of(recipe)
-    names = primary_of(recipe, arms)
-    if not names:
-        raise UserError("A plan needs a transfer arm and a source-free one, such as --arms pixels,sprout.")
+    arms, folder = arms_of(recipe), open_folder(out, recipe)
+    with outputs.given_back(folder):
+        names = primary_of(recipe, arms, claimed(folder))
+        if not names:
+            raise UserError("A plan needs a transfer arm and a source-free one, such as --arms pixels,sprout.")
     two = _quickest([arm for arm in arms if arm.name in names])
     sizes = [size for size in recipe.sizes if size != "all"] or recipe.sizes
     texts = [text for text, arm in zip(recipe.arms, arms, strict=True) if arm in two]
     update = {"arms": texts, "repeats": PILOT, "trained_repeats": None, "sizes": sizes, "primary": None}
-    study = compare(recipe.model_copy(update=update), out, progress, store=store)
+    study = compare(recipe.model_copy(update=update), folder, progress, store=store)
+    records.write_text(folder / RECIPE, recipe.model_copy(update={"primary": names}).to_toml())
     if not study.findings.comparisons:
         raise UserError(f"The pilot has nothing to compare. {study.findings.headline}")
     found = study.findings.comparisons[0]
