@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,17 @@ def test_a_chart_in_a_page_is_text_and_variables_and_the_same_each_time(name: st
         assert root.findall(".//text")
         used = set(re.findall(r'(?:href="#|url\(#)(\w+)', drawn))
         assert used == set(re.findall(r' id="(\w+)"', drawn)), "no id that nothing points to, none missing"
+
+
+@pytest.mark.parametrize(("low", "high"), [(-5.0, 30.0), (8.0, 76.0), (-55.0, 100.0), (-0.1, 0.3), (-100.0, 100.0)])
+def test_numbers_along_a_narrow_axis_of_differences_stand_apart(low: float, high: float) -> None:
+    """What stands at both sides of the dots may leave little of the width."""
+    row = DifferenceRow("all sizes but all (144)", 12.0, low, high, "▲ +12.8 (+7.4 to +100.0)", "gain", strong=True)
+    ax = DifferencesDisplay("Points", [row], margin=1.0).plot(title=False).ax_
+    ax.figure.canvas.draw()
+    left, right = ax.get_xlim()
+    shown = [label.get_window_extent() for label in ax.get_xticklabels() if left <= label.get_position()[0] <= right]
+    assert shown and all(one.x1 < other.x0 for one, other in pairwise(shown))
 
 
 def test_both_modes_have_every_colour_and_no_two_colours_are_the_same() -> None:

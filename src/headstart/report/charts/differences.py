@@ -93,7 +93,7 @@ class DifferencesDisplay(Display):
                 self._tell(dots[0], [row.words for _, row in kept])
 
     def _ticks(self, ax: Axes, places: Sequence[int]) -> None:
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
+        from matplotlib.ticker import FuncFormatter
 
         names = [cut(row.label, 30) for row in self.rows]
         ax.set_yticks(places, names, color=colour("ink"))
@@ -102,7 +102,6 @@ class DifferencesDisplay(Display):
             weight, ink = ("bold", "ink") if row.strong else ("normal", "quiet")
             label.set_fontweight(weight)
             ax.text(1, y, row.note, transform=at, va="center", weight=weight, color=colour(ink))
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         ax.xaxis.set_major_formatter(FuncFormatter(_points))
         if self.gap is not None:
             ax.annotate("⋮", (0, self.gap), (-10, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
@@ -111,6 +110,14 @@ class DifferencesDisplay(Display):
         ax.grid(visible=False, axis="y")
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(length=0)
+
+    def _settle(self) -> None:
+        """With as many numbers along the axis as what stands beside it leaves room for."""
+        from matplotlib.ticker import MaxNLocator
+
+        super()._settle()
+        fit = self.ax_.xaxis.get_tick_space()
+        self.ax_.xaxis.set_major_locator(MaxNLocator(min(max(fit, 1), 4), steps=[1, 2, 2.5, 5, 10]))
 
 
 def _points(value: float, _: int) -> str:
