@@ -581,15 +581,18 @@ def test_only_the_largest_gains_and_losses_of_many_classes_are_shown(written: Ca
     assert "Left out between them: 70 classes" in figure
 
 
-def test_intervals_that_hold_all_together_are_called_so_and_a_verdict_on_one_size_names_it(tmp_path: Path) -> None:
+def test_intervals_adjusted_for_several_pairs_are_called_so_and_a_verdict_on_one_size_names_it(tmp_path: Path) -> None:
     """Of `2` and `all`, which is one set, the verdict is about the first."""
     told = verdicts(sizes=[("2", 2.0), ("all", 48.0)])
     told["notes"] = []
     for each in told["comparisons"]:
         each["verdict"] |= {"level": 0.975, "difference": each["by_size"][0]["difference"]}
     page = Page(write_study_report(write(tmp_path, told)))
-    together = "With 2 labelled pictures per class, in points of accuracy, with simultaneous 95% intervals"
-    assert together in page.text and "contain the true differences of all pairs at once" in page.text
+    adjusted = (
+        "With 2 labelled pictures per class, in points of accuracy, with 95% intervals, adjusted for several pairs"
+    )
+    assert adjusted in page.text and "no verdict over all sizes calls the wrong arm better" in page.text
+    assert "of all pairs at once" not in page.text, "by Holm's steps, two clear pairs are both held in 93% of studies"
     assert "over all sizes: " not in page.text and ": all sizes" not in page.source
 
 

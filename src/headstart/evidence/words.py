@@ -147,8 +147,8 @@ def _open(found: Comparison, setting: Setting) -> Iterator[str]:
 
 
 def _interval_of(verdict: Verdict) -> str:
-    """How its interval is called: those of several pairs hold all together, so each is wider."""
-    return "95% interval" if verdict.level is None else "simultaneous 95% interval"
+    """How its interval is called: among several pairs it is as wide as its verdict needs."""
+    return "95% interval" if verdict.level is None else "adjusted 95% interval"
 
 
 def _behind(verdict: Verdict, setting: Setting) -> str:

@@ -63,7 +63,7 @@ def view(folder: Path, study: Verdicts) -> dict[str, Any]:
         "facts": tables.facts(study),
         "overview": verdicts.overview(study, words),
         "overview_title": verdicts.overview_title(study),
-        "together": verdicts.together(study.comparisons),
+        "adjusted": verdicts.adjusted(study.comparisons),
         "shapes": [mark for word, mark in MARKS.items() if not word.startswith(UNLISTED)],
         "chart": charts.main_chart(study, drawn),
         "how_to_read": reading.how_to_read(study),
