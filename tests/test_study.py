@@ -476,6 +476,17 @@ class TestPictures:
         assert any("are near copies of others" in note for note in study.verdicts["notes"])
         assert study.verdicts["comparisons"][0]["parts"]["n"] == study.verdicts["study"]["n_test"] - len(groups)
 
+    def test_pictures_of_one_group_are_not_called_near_copies(self, tmp_path: Path) -> None:
+        folder = photographs(tmp_path / "data")
+        paths = sorted(folder.rglob("*.png"))
+        rows = [f"{path.relative_to(folder)},{path.parent.name},patient {i // 2}" for i, path in enumerate(paths)]
+        (folder / "table.csv").write_text("\n".join(["image,label,group", *rows]))
+        study = compare(
+            recipe(data={"source": str(folder / "table.csv"), "limit": None}, sizes=[2]), tmp_path / "study"
+        )
+        said = [note for note in study.verdicts["notes"] if "count each group as one" in note]
+        assert len(said) == 1 and "test pictures belong to a group of the data or are near copies of others;" in said[0]
+
     def test_broken_pictures_are_left_out_of_every_arm_and_listed(self, tmp_path: Path) -> None:
         folder = photographs(tmp_path / "data")
         (folder / "a" / "03.png").write_bytes(b"not a picture")

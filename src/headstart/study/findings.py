@@ -95,7 +95,9 @@ class _Findings:
         told += [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
         for found in working:
             told += notes.of_failed_fits(found.arm.words, self.lost(found))
-        told += notes.of_overlap(self.drawn, self.recipe) + notes.of_near_copies(self.groups)
+        told += notes.of_overlap(self.drawn, self.recipe) + notes.of_near_copies(
+            self.groups, self.drawn.images.groups is not None
+        )
         told += notes.of_repeats(common(working), self.recipe) + notes.of_pictures(self.drawn, self.looks, self.recipe)
         return Verdicts(
             headline=_headline(comparisons, primary),

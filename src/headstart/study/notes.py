@@ -77,12 +77,16 @@ def of_overlap(drawn: Subsets, recipe: StudyRecipe) -> list[str]:
     ]
 
 
-def of_near_copies(groups: NDArray[np.int64] | None) -> list[str]:
-    """Test pictures that are near copies of others; `groups` (m,) has a number for each group."""
+def of_near_copies(groups: NDArray[np.int64] | None, named: bool) -> list[str]:
+    """Test pictures that are near copies of others; `groups` (m,) has a number for each group.
+
+    named: the data say of some pictures that they belong together, which also makes a group.
+    """
     if groups is None:
         return []
     alike = int((np.bincount(groups)[groups] > 1).sum())
-    return [f"{alike:,} test pictures are near copies of others; intervals count each group as one picture."]
+    what = "belong to a group of the data or are near copies of others" if named else "are near copies of others"
+    return [f"{alike:,} test pictures {what}; intervals count each group as one picture."]
 
 
 def of_repeats(fewest: int, recipe: StudyRecipe) -> list[str]:
