@@ -99,6 +99,27 @@ class TestArms:
         with pytest.raises(UnknownName, match="repeats"):
             recipe(repeat=3)
 
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("pixels", "pixels"),
+            ("scratch", "small_cnn+scratch"),
+            ("sprout+finetune", "sprout+finetune=3"),
+            ("sprout", "sprout@pretrained"),
+        ],
+    )
+    def test_the_same_arm_written_in_two_ways_is_refused(self, one: str, other: str) -> None:
+        with pytest.raises(UserError, match=f"one arm twice: {re.escape(one)} and {re.escape(other)}; leave one"):
+            arms_of(recipe(arms=[one, "sprout@none", other]))
+
+    def test_two_weights_files_of_one_name_are_not_called_the_same_arm(self, tmp_path: Path) -> None:
+        files = [tmp_path / folder / "best.safetensors" for folder in "ab"]
+        for file in files:
+            file.parent.mkdir()
+            file.write_bytes(b"weights")
+        with pytest.raises(UserError, match=r"would both be called sprout@best; rename one of the files\."):
+            arms_of(recipe(arms=[f"sprout@{file}" for file in files]))
+
 
 class TestSubsets:
     def test_a_size_that_takes_every_labelled_picture_is_all_and_drawn_once(self, tmp_path: Path) -> None:

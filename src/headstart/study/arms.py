@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from headstart.backbones import spelling
@@ -46,12 +47,13 @@ class Arm:
 
 
 def arms_of(study: StudyRecipe) -> tuple[Arm, ...]:
-    """The arms of a study. Raises UserError for one that is written wrongly or twice."""
+    """The arms of a study. Raises UserError for one that is written wrongly or twice, and for two of one name."""
     found = tuple(_arm(text.strip(), study) for text in study.arms)
-    names = [arm.name for arm in found]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise UserError(f"`arms`: '{study.arms[i]}' is listed twice, as {name}; leave one out.")
+    for (one, first), (other, second) in combinations(zip(study.arms, found, strict=True), 2):
+        if first.words == second.words and first.recipe.backbone == second.recipe.backbone:
+            raise UserError(f"`arms` lists one arm twice: {one} and {other}; leave one of them out.")
+        if first.name == second.name:
+            raise UserError(f"`arms`: {one} and {other} would both be called {first.name}; rename one of the files.")
     return found
 
 
