@@ -123,6 +123,12 @@ def test_a_training_that_levelled_off_has_the_mean_of_its_end_as_asymptote() -> 
     assert found.slope.value == pytest.approx(np.polyfit(np.log2(steps[1:]), accuracy.mean(axis=0)[1:], 1)[0])
 
 
+def test_the_intervals_of_start_and_end_of_a_training_hold_accuracies_only() -> None:
+    found = training_curve(np.arange(6.0), np.array([[0.0, 0.6, 0.9, 0.9, 0.9, 0.9], [0.2, 0.6, 1.0, 1.0, 1.0, 1.0]]))
+    assert found.asymptote == Estimate(pytest.approx(0.95), pytest.approx(0.31, abs=0.01), 1.0)
+    assert found.start == Estimate(pytest.approx(0.1), 0.0, 1.0)
+
+
 def test_a_training_that_still_rises_has_no_asymptote() -> None:
     steps = np.array([0.0, 1, 2, 4, 8, 16])
     found = training_curve(steps, np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]))

@@ -24,8 +24,8 @@ def training_curve(steps: Floats, accuracy: Floats) -> TrainingCurve:
     mean = accuracy.mean(axis=0)
     reached = levelled(steps, mean)
     last = max(3, round(0.1 * len(steps)))
-    end = over_repeats(accuracy[:, -last:].mean(axis=1)) if reached else None
-    start = over_repeats(accuracy[:, 0])
+    end = over_repeats(accuracy[:, -last:].mean(axis=1)).within(0.0, 1.0) if reached else None
+    start = over_repeats(accuracy[:, 0]).within(0.0, 1.0)
     return TrainingCurve(start=start, slope=slope, x90=x90(steps, mean), asymptote=end, reached=reached)
 
 
