@@ -22,6 +22,9 @@ from PIL import Image
 from headstart import api
 from headstart.cli import _main
 from headstart.errors import DataError, UnknownName, UserError
+from headstart.evidence.answers import Answers
+from headstart.evidence.pairwise import Pair, compare_all
+from headstart.evidence.phrases import signed
 from headstart.report.study import write_study_report
 from headstart.report.study.tables import facts
 from headstart.study import networks
@@ -31,7 +34,7 @@ from headstart.study.execute import Study, compare
 from headstart.study.planning import plan
 from headstart.study.recipe import StudyRecipe
 from headstart.study.subsets import subsets
-from headstart.study.why import why
+from headstart.study.why import experiments, why
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NEAREST = {"head": {"name": "prototype"}}
@@ -482,6 +485,25 @@ def test_an_experiment_changes_one_choice_of_the_transfer_arm(tmp_path: Path) ->
     ]  # fmt: skip
     with pytest.raises(UserError, match="frozen features"):
         why(recipe(), compare(recipe(), tmp_path / "other"))
+
+
+def test_the_interval_of_an_experiment_allows_for_a_small_pool_as_that_of_two_arms_does(tmp_path: Path) -> None:
+    asked = recipe(data={"limit": 100}, arms=["pixels", "sprout"], sizes=[6], repeats=3)
+    done = why(asked, compare(asked, tmp_path / "study"))
+
+    def right(folder: Path) -> list[bool]:
+        rows = pq.read_table(folder / "predictions.parquet").to_pylist()
+        return [row["label"] == row["predicted"] for row in rows if row["arm"] != "pixels"]
+
+    tried = {each.words: right(done.folder / "why" / each.name) for each in experiments(asked, "sprout")}
+    answered = np.array([right(done.folder), *tried.values()]).reshape(len(tried) + 1, 1, 3, -1)
+    answers = Answers(("as it is", *tried), np.array([6.0]), answered, pool=subsets(asked).pool)
+    pairs = [Pair(words, "as it is", transfer=False) for words in tried]
+    pairs = [pair for pair, one in zip(pairs, answered[1:], strict=True) if (one != answered[0]).any()]
+    for sentence, found in zip(done.findings.experiments or (), compare_all(answers, pairs), strict=True):
+        gap = found.verdict.difference
+        assert gap.low is not None and gap.high is not None
+        assert f"({signed(gap.low)} to {signed(gap.high)})" in sentence
 
 
 class TestPictures:

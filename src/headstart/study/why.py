@@ -28,6 +28,7 @@ from headstart.study.arms import GREYS, arms_of, primary_of
 from headstart.study.execute import Study, compare
 from headstart.study.recipe import StudyRecipe
 from headstart.study.results import common, grouped
+from headstart.study.subsets import subsets
 
 FOLDER = "why"
 LAYER = "last_conv"
@@ -107,7 +108,7 @@ def experiments(recipe: StudyRecipe, text: str) -> list[Experiment]:
 
 
 def _judged(recipe: StudyRecipe, study: Study, first: str, found: Mapping[str, Study]) -> list[str]:
-    """The difference of each experiment to the arm as it is, all of them together at 95%."""
+    """The difference of each experiment to the arm as it is; their verdicts together err in 5% of studies."""
     if not found:
         return []
     labels = _labels(study)
@@ -121,6 +122,7 @@ def _judged(recipe: StudyRecipe, study: Study, first: str, found: Mapping[str, S
         sizes=np.array([size.n for size in whole]),
         right=np.array(right),
         single=np.array([size.name == "all" for size in whole]),
+        pool=subsets(recipe).pool,
         groups=grouped(study.results, len(labels)),
     )
     pairs = [Pair(words, "as it is", transfer=False) for words in list(arms)[1:]]
