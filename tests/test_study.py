@@ -380,6 +380,16 @@ class TestClaim:
         other = recipe(arms=["sprout", "sprout@none"])
         assert primary_of(other, arms_of(other), before=["sprout", "pixels"]) == ["sprout", "sprout@none"]
 
+    def test_one_that_shrinks_once_results_are_seen_is_not_called_fixed_in_advance(self, tmp_path: Path) -> None:
+        arms = ["sprout", "pixels", "sprout@none"]
+        first = compare(recipe(arms=arms), tmp_path / "study")
+        assert any(note.startswith("The claim, fixed in advance, is ") for note in first.findings.notes)
+        fewer = compare(recipe(arms=["sprout", "pixels"]), tmp_path / "study")
+        assert any(
+            "It was sprout against pixels and sprout@none before, so it" in note for note in fewer.findings.notes
+        )
+        assert not any("fixed in advance, is" in note for note in fewer.findings.notes)
+
     def test_it_can_be_named_and_what_is_no_such_arm_is_refused(self) -> None:
         asked = recipe(arms=["pixels", "sprout", "sprout@none"], primary=["sprout", "sprout@none"])
         assert primary_of(asked, arms_of(asked)) == ["sprout", "sprout@none"]

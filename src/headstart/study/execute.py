@@ -108,7 +108,8 @@ def compare(
     arms = arms_of(recipe)
     folder = open_folder(out, recipe)
     with outputs.given_back(folder):
-        recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, claimed(folder)) or None})
+        before = claimed(folder)
+        recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, before) or None})
         drawn = subsets(recipe)
         _check(arms, drawn)
     outputs.make(folder)
@@ -119,7 +120,7 @@ def compare(
     results = tuple(work.run(arm) for arm in arms)
     if not any(found.cells for found in results):
         raise UserError(f"No arm of the study worked. {results[0].failed}")
-    found = findings(recipe, drawn, looks, results)
+    found = findings(recipe, drawn, looks, results, before if before != recipe.primary else ())
     about = replace(
         found.study,
         name=folder.name,

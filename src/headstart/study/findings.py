@@ -43,9 +43,11 @@ from headstart.study.results import ArmResults, common, grouped
 from headstart.study.subsets import Subsets
 
 
-def findings(recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequence[ArmResults]) -> Verdicts:
-    """The content of verdicts.json but for when and where."""
-    return _Findings(recipe, drawn, looks, results).told()
+def findings(
+    recipe: StudyRecipe, drawn: Subsets, looks: Looks, results: Sequence[ArmResults], before: Sequence[str] = ()
+) -> Verdicts:
+    """The content of verdicts.json but for when and where; `before` are the arms of a claim that was another one."""
+    return _Findings(recipe, drawn, looks, results, before).told()
 
 
 Arms = tuple[ArmResults, ArmResults]
@@ -78,6 +80,7 @@ class _Findings:
     drawn: Subsets
     looks: Looks
     results: Sequence[ArmResults]
+    before: Sequence[str] = ()
 
     def told(self) -> Verdicts:
         """Every block."""
@@ -87,12 +90,12 @@ class _Findings:
         primary = sum(map(self.is_primary, pairs))
         comparisons = self.compared(pairs, primary)
         reasons = [self.reasons(pair, each) for pair, each in zip(pairs, comparisons, strict=True)]
-        claimed = [(one.arm.words, other.arm.words) for one, other in pairs[:primary]] if len(pairs) > 1 else []
+        claimed = [(one.arm.words, other.arm.words) for one, other in pairs[:primary] if len(pairs) > 1 or self.before]
         told = notes.of_failed_arms({found.arm.words: found.failed for found in self.results if found.failed})
         for found in working:
             if found.arm.recipe.method not in ("pixels", "scratch"):
                 told += notes.of_source(found.arm.words, found.arm.recipe.backbone.weights, self.drawn)
-        told += [*notes.of_claim(claimed), *self.drawn.notes, *self.doubts(working)]
+        told += [*notes.of_claim(claimed, self.before), *self.drawn.notes, *self.doubts(working)]
         for found in working:
             told += notes.of_failed_fits(found.arm.words, self.lost(found))
         told += notes.of_overlap(self.drawn, self.recipe) + notes.of_near_copies(

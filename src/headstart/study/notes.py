@@ -22,14 +22,21 @@ OVERLAP = 0.2
 """Of the pool: subsets that take more of it are said to overlap."""
 
 
-def of_claim(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """What was claimed before the data were seen, of one arm against others, in their words."""
+def of_claim(pairs: Sequence[tuple[str, str]], before: Sequence[str] = ()) -> list[str]:
+    """What was claimed before the data were seen, of one arm against others, in their words.
+
+    `before`: the arms of the claim that this study had, where it is another one now.
+    """
     if not pairs:
         return []
+    fixed = "" if before else ", fixed in advance,"
+    changed = (
+        f" It was {before[0]} against {joined(before[1:])} before, so it is not fixed in advance." if before else ""
+    )
     return [
-        f"The claim, fixed in advance, is {pairs[0][0]} against {joined([other for _, other in pairs])}, over all "
-        "sizes. Single sizes and other pairs are judged more strictly, so that all verdicts together are wrong in 5% "
-        "of studies."
+        f"The claim{fixed} is {pairs[0][0]} against {joined([other for _, other in pairs])}, over all sizes.{changed} "
+        "Single sizes and other pairs are judged more strictly, so that all verdicts together are wrong in 5% of "
+        "studies."
     ]
 
 
