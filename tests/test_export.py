@@ -307,6 +307,36 @@ def test_an_export_never_goes_among_the_pictures_of_its_run(tmp_path: Path, caps
     assert "inside the picture folder" in capsys.readouterr().err
 
 
+def test_a_run_is_exported_though_its_pictures_have_moved_and_others_came_or_went(tmp_path: Path) -> None:
+    """The check takes those of the run that are left, in the parts that they had."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    two_colours(photos, 6, 16)
+    run = headstart.fit(photos, method="pixels", head="prototype", evaluate="holdout", limit=10,
+                        out=tmp_path / "run").folder  # fmt: skip
+    listed = [line.split(",") for line in (run / "split.csv").read_text().splitlines()[1:]]
+    test, train = ([name for name, _, part in listed if part == which] for which in ("test", "train"))
+    assert len(test) == 2 and len(train) == 8
+    (photos / test[0]).unlink()
+    (photos / train[0]).unlink()
+    for label in ("blue", "red", "violet"):
+        (photos / label).mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), label).save(photos / label / "later.png")
+    assert headstart.export(run, tmp_path / "onnx").parity.pictures == 1
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"write where they are now as `source` under \[data\] in .*recipe\.toml\.$"):
+        headstart.export(run, tmp_path / "onnx")
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(photos), str(tmp_path / "moved")))
+    (tmp_path / "moved" / test[1]).unlink()
+    found = headstart.export(run, tmp_path / "onnx").parity
+    assert (found.pictures, found.on) == (7, "pictures that it was fitted on")
+    for name in train[1:]:
+        (tmp_path / "moved" / name).unlink()
+    with pytest.raises(UserError, match=r"holds none of the pictures that .*split\.csv lists"):
+        headstart.export(run, tmp_path / "onnx")
+
+
 @pytest.mark.slow
 def test_quantising_opens_no_connection_and_tells_what_it_cost(run: Path, tmp_path: Path) -> None:
     code = (

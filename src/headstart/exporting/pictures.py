@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.classifier import match_classes
-from headstart.division import prepare
+from headstart.division import pictures, prepare
 from headstart.errors import Refused, UserError
-from headstart.images import ImageSet, decode, from_arrays
+from headstart.images import ImageSet, decode, from_arrays, left_of_split
 from headstart.recipe import Recipe
-from headstart.run import with_split_beside
 
 if TYPE_CHECKING:
     from headstart.classifier import Classifier
@@ -35,7 +34,10 @@ class OwnPictures:
 
     @classmethod
     def of(cls, run: Path, classifier: Classifier) -> OwnPictures:
-        """From a run folder, or its bundle folder. Raises UserError where the pictures cannot be had."""
+        """From a run folder, or its bundle folder: those that are still there, without what was added since.
+
+        Raises UserError where none can be had.
+        """
         folder = run.parent if run.name == "bundle" and not (run / "recipe.toml").is_file() else run
         path = folder / "recipe.toml"
         if not path.is_file():
@@ -44,11 +46,12 @@ class OwnPictures:
                 "folder."
             )
         try:
-            images = prepare(with_split_beside(Recipe.load(path), path))
+            images = _of_run(Recipe.load(path), path.with_name("split.csv"))
         except (UserError, OSError) as error:
             told = str(error).rstrip(".")
             raise UserError(
-                f"An export is checked on the pictures of its run, which cannot be read: {told}."
+                f"An export is checked on the pictures of its run, which cannot be read: {told}. If they have moved, "
+                f"write where they are now as `source` under [data] in {path}."
             ) from error
         images = images.read_by(classifier.source.preprocess.white)
         trained = images.take(np.flatnonzero(images.parts != "test"))
@@ -58,6 +61,14 @@ class OwnPictures:
             if len(test)
             else cls(trained, trained, "pictures that it was fitted on")
         )
+
+
+def _of_run(recipe: Recipe, parts: Path) -> ImageSet:
+    """The pictures of a recipe in the parts of its run's split.csv; as the recipe divides them where there is none."""
+    if not parts.is_file():
+        return prepare(recipe)
+    every = recipe.data.model_copy(update={"limit": None})  # of more pictures than there were, it takes others
+    return left_of_split(pictures(every, recipe.seed), parts)
 
 
 def spread(images: ImageSet, most: int) -> ImageSet:

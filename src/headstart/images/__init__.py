@@ -10,7 +10,7 @@ from headstart.images.load import load, load_unlabelled
 from headstart.images.select import select
 from headstart.images.sources import SOURCES
 from headstart.images.sources.arrays import from_arrays
-from headstart.images.split import TEST_SHARE, apply_split, split, write_split
+from headstart.images.split import TEST_SHARE, apply_split, left_of_split, split, write_split
 
 __all__ = [
     "REASONS",
@@ -25,6 +25,7 @@ __all__ = [
     "decode",
     "digest",
     "from_arrays",
+    "left_of_split",
     "load",
     "load_unlabelled",
     "select",

@@ -130,9 +130,7 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
 
     Raises `DataError` when pictures are missing, new, or have another label than the file says.
     """
-    rows = _rows(path)
-    if any(name not in rows for name in images.names):  # as another system, or an earlier version, wrote them
-        rows = {nfc(name): row for name, row in rows.items()}
+    rows = _rows(path, images.names)
     refused = _refused_beside(path)
     rows |= {
         name: (images.classes[k] if k >= 0 else "", "train")
@@ -143,7 +141,10 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
     new = [name for name in images.names if name not in rows]
     gone = [name for name in rows if name not in known]
     if new or gone:
-        raise DataError(f"{path} does not fit {images.title}: {_difference(new, gone)}. Draw a new split.")
+        raise DataError(
+            f"{path} does not fit {images.title}: {_difference(new, gone)}. To draw a new split, leave `split` out; a "
+            "recipe takes the split.csv next to it, so copy the recipe elsewhere first."
+        )
     for name, k in zip(images.names, images.labels, strict=True):
         label = images.classes[k] if k >= 0 else ""
         if nfc(rows[name][0]) != nfc(label):
@@ -152,6 +153,20 @@ def apply_split(images: ImageSet, path: Path) -> ImageSet:
     parted = replace(images, parts=parts)
     brought = [part for part in ("val", "calibration", "test") if part in set(parts.tolist())]
     return replace(parted, notes=(*images.notes, *lacking(parted, brought, brought)))
+
+
+def left_of_split(images: ImageSet, path: Path) -> ImageSet:
+    """The pictures of a split that are still there under their labels, in its parts; what came later is left out.
+
+    Raises `DataError` where none is left.
+    """
+    rows = _rows(path, images.names)
+    labels = [images.classes[k] if k >= 0 else "" for k in images.labels]
+    found = [rows.get(name, ("", "")) for name in images.names]
+    kept = [i for i, (label, part) in enumerate(found) if part and nfc(label) == nfc(labels[i])]
+    if not kept:
+        raise DataError(f"{images.title} holds none of the pictures that {path} lists.")
+    return replace(images, parts=np.array([part for _, part in found], PART)).take(np.array(kept))
 
 
 def _refused_beside(path: Path) -> set[str]:
@@ -165,8 +180,8 @@ def _refused_beside(path: Path) -> set[str]:
         raise DataError(f"{beside} cannot be read: {error}.") from None
 
 
-def _rows(path: Path) -> dict[str, tuple[str, str]]:
-    """name -> (label, part)."""
+def _rows(path: Path, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """name -> (label, part), with the names written as those of the pictures are."""
     rows: dict[str, tuple[str, str]] = {}
     try:
         lines = list(records.read_csv(path))
@@ -181,6 +196,8 @@ def _rows(path: Path) -> dict[str, tuple[str, str]]:
             what = "does not have three columns" if len(line) != 3 else f"names '{line[0]}' again"
             raise DataError(f"{path} row {number} {what}.")
         rows[line[0]] = (line[1], require_part(line[2], f"{path} row {number}"))
+    if any(name not in rows for name in names):  # as another system, or an earlier version, wrote them
+        return {nfc(name): row for name, row in rows.items()}
     return rows
 
 
