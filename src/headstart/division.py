@@ -15,7 +15,7 @@ from headstart.errors import DataError, UserError
 from headstart.features.extraction import Extraction
 from headstart.images import TEST_SHARE, ImageSet, Limits, apply_split, load, select, split, with_test
 from headstart.images.groups import together
-from headstart.images.options import COLUMNS, for_test
+from headstart.images.options import COLUMNS, ReadingForRun, for_test
 from headstart.images.parts import PARTS
 from headstart.images.sources.folder import on_left_out
 from headstart.images.sources.table import is_table
@@ -88,7 +88,9 @@ def with_columns(reading: Reading, run: Path | str, data: Any) -> Reading:
     if not isinstance(alone, str | os.PathLike) or not is_table(os.fspath(alone)):
         return reading
     recipe = _data_recipe(Path(run))
-    return reading if recipe is None else {**reading, "fitted_columns": recipe.model_dump(include=set(COLUMNS))}
+    if recipe is None:
+        return reading
+    return ReadingForRun(**reading, fitted_columns=recipe.model_dump(include=set(COLUMNS)))
 
 
 def _data_recipe(run: Path) -> DataRecipe | None:

@@ -44,6 +44,11 @@ class Reading(TypedDict, total=False):
     label_column: str | None
     split_column: str | None
     group_column: str | None
+
+
+class ReadingForRun(Reading, total=False):
+    """The same, with what a run was told of its own data."""
+
     fitted_columns: Mapping[str, str | None]
 
 
