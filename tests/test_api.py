@@ -86,6 +86,25 @@ def test_a_predictor_held_open_says_what_the_classifier_says(run: headstart.Run,
         predictor.predict([paths[0], broken])
 
 
+def test_a_classifier_gives_probabilities_of_whatever_it_names(run: headstart.Run, pictures: Path) -> None:
+    paths = sorted(pictures.rglob("*.png"))[:3]
+    expected = headstart.predict(run.folder, paths).probabilities
+    for given in (paths, [path.read_bytes() for path in paths], (path for path in paths)):
+        found, extraction = run.classifier.predict_proba(given)
+        np.testing.assert_allclose(found, expected)
+        assert extraction.kept.tolist() == [0, 1, 2]
+    found, extraction = run.classifier.predict_proba([paths[0], pictures / "missing.png"])
+    assert len(found) == 1 and extraction.refused[0].reason == "missing-file"
+    with headstart.Predictor(run.classifier) as predictor:
+        np.testing.assert_allclose(predictor.predict_proba(paths)[0], expected)
+        for one in (paths[0], str(paths[0])):
+            with pytest.raises(DataError, match="single picture or path"):
+                predictor.predict_proba(one)
+        for nothing in (None, 5):
+            with pytest.raises(DataError, match=r"encoded bytes or arrays, not \w+\.$"):
+                predictor.predict(nothing)
+
+
 def test_compare_and_rank_write_their_reports_and_take_lists(pictures: Path, tmp_path: Path) -> None:
     study = headstart.compare(pictures, arms=["pixels", "sprout"], sizes=[2], repeats=2, head="ridge",
                                out=tmp_path / "study")  # fmt: skip

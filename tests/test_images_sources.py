@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays_of
 from PIL import Image
 
+from headstart import TransferClassifier
 from headstart.errors import DataError, Offline, Refused, UnknownName, UserError
 from headstart.images import SOURCES, ImageSet, from_arrays, load
 from headstart.images.columns import labels_in, pictures_in
@@ -613,6 +614,17 @@ def test_the_column_with_the_pictures_is_named_however_it_is_spelt(name: str) ->
     table = pd.DataFrame({"label": ["a"], name: ["a.png"]})
     with pytest.raises(DataError, match=re.escape(f"as X['{name}']")):
         pictures_in(table)
+
+
+def test_pictures_that_come_one_by_one_are_a_list_and_what_holds_none_is_told() -> None:
+    assert pictures_in(name for name in ("a.png", "b.png")) == ["a.png", "b.png"]
+    model = TransferClassifier(method="pixels", head="prototype", cache=False)
+    pictures = [np.full((4, 4), grey, np.uint8) for grey in (0, 10, 200, 250)]
+    assert model.fit(iter(pictures), list("aabb")).predict(iter(pictures)).tolist() == list("aabb")
+    for nothing in (None, 5):
+        for call in (lambda X=nothing: model.fit(X, list("aabb")), lambda X=nothing: model.predict(X)):
+            with pytest.raises(DataError, match=r"encoded bytes or arrays, not \w+\.$"):
+                call()
 
 
 def test_labels_may_be_names_numbers_or_positions() -> None:

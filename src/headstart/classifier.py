@@ -130,9 +130,9 @@ class Classifier:
         return averaged_logits(plain, map(self.logits, views))
 
     def predict_proba(
-        self, images: ImageSet, settings: Settings | None = None, progress: Progress = silent
+        self, images: Any, settings: Settings | None = None, progress: Progress = silent
     ) -> tuple[NDArray[np.float64], Extraction]:
-        """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are."""
+        """Probabilities (m, k) of pictures, and which m could be used; see `Predictor.predict_proba`."""
         with Predictor(self, settings) as predictor:
             return predictor.predict_proba(images, progress)
 
@@ -161,8 +161,13 @@ class Predictor:
             raise UserError("Predictor takes a classifier; for a run folder, use Predictor(load_classifier(folder)).")
         self.classifier, self.extractor = classifier, Extractor(classifier.source, settings, classifier.check)
 
-    def predict_proba(self, images: ImageSet, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:
-        """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are."""
+    def predict_proba(self, images: Any, progress: Progress = silent) -> tuple[NDArray[np.float64], Extraction]:
+        """Probabilities (m, k) of the m pictures that could be used, and the extraction that says which those are.
+
+        `images` is an `ImageSet`, or n pictures as `predict` takes them. Pictures that cannot be used are in `refused`
+        of the extraction; `kept` (m,) are the positions of the others.
+        """
+        images = self._listed(images)
         classifier, extraction = self.classifier, self.extractor.extract(images, progress)
         views = ViewExtractor(self.extractor, progress)
         plain = classifier.logits(extraction.features)
@@ -174,18 +179,21 @@ class Predictor:
 
         Raises DataError where a picture cannot be used, so that the answer has one name for each picture.
         """
-        from headstart.images import from_arrays
-        from headstart.images.columns import check_several, pictures_in
-
-        pictures = pictures_in(pictures)
-        check_several(pictures)
-        probabilities, extraction = self.predict_proba(
-            from_arrays(pictures, white=self.classifier.source.preprocess.white)
-        )
+        probabilities, extraction = self.predict_proba(pictures)
         if extraction.refused:
             first = extraction.refused[0]
             raise DataError(f"{first.name} cannot be used ({first.reason}).")
         return [self.classifier.classes[k] for k in probabilities.argmax(axis=1)]
+
+    def _listed(self, pictures: Any) -> ImageSet:
+        from headstart.images import from_arrays
+        from headstart.images.columns import check_several, pictures_in
+
+        if isinstance(pictures, ImageSet):
+            return pictures
+        pictures = pictures_in(pictures)
+        check_several(pictures)
+        return from_arrays(pictures, white=self.classifier.source.preprocess.white)
 
     def close(self) -> None:
         """Give everything back; see `Extractor.close`."""

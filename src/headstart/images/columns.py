@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ Shape = tuple[int, ...]
 def pictures_in(X: Any) -> Any:
     """X as `from_arrays` takes it: one column of a DataFrame or an (n,1) array of paths is a list of paths.
 
-    Raises `DataError` where there are several columns, and for a single path or picture.
+    What is gone through once, as a generator, becomes a list. Raises `DataError` where there are several columns, for a
+    single path or picture, and for what holds no pictures at all.
     """
     if isinstance(X, str | bytes | os.PathLike | Image.Image):
         raise DataError("X is a single picture or path: give a list, as [X].")
@@ -38,6 +39,10 @@ def pictures_in(X: Any) -> Any:
         if X.shape[1] != 1:
             raise DataError(f"X has {X.shape[1]} columns: give the one with the pictures, as X[:, 0].")
         return X[:, 0].tolist()
+    if not hasattr(X, "__iter__") and not hasattr(X, "__getitem__"):
+        raise DataError(f"Pictures are paths, PIL pictures, encoded bytes or arrays, not {type(X).__name__}.")
+    if isinstance(X, Iterator):
+        return list(X)
     rows = X if isinstance(X, list | tuple) else ()
     if rows and all(isinstance(row, list | tuple) and len(row) == 1 for row in rows):
         return [row[0] for row in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -91,10 +90,7 @@ def _several(pictures: Any) -> Any:
         return pictures[None]
     if isinstance(pictures, ImageSet | np.ndarray | list | tuple):
         return pictures
-    found = pictures_in(pictures)
-    if not isinstance(found, Iterable):
-        raise DataError(f"Pictures are paths, PIL pictures, encoded bytes or arrays, not {type(pictures).__name__}.")
-    return list(found)
+    return list(pictures_in(pictures))
 
 
 def _target(data: str | os.PathLike[str]) -> Path | str:
