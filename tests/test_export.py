@@ -34,8 +34,9 @@ from headstart.logits import apply_temperature, full_logits
 from headstart.novelty import Novelty
 from headstart.preprocess import Preprocess
 
-SIZES = [(8, 9), (60, 45), (320, 213), (90, 400)]
-"""Smaller than the input, larger, with many values between two grey levels, and with rows that are not needed."""
+SIZES = [(8, 9), (60, 45), (320, 213), (90, 400), (20_000, 3), (3, 20_000)]
+"""Smaller than the input, larger, with many values between two grey levels, with rows that are not needed, and so long
+that the products of their sizes do not fit into 32 bits."""
 WITHOUT = """import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):

@@ -64,8 +64,9 @@ def _axes(g: Piece, picture: str, preprocess: Preprocess) -> tuple[Axis, Axis]:
 
 def _axis(g: Piece, side: str, whole: str, size: int) -> Axis:
     corner = _half(g, g("Sub", whole, size))
+    long, scaled = (g("Cast", each, to=DOUBLE) for each in (side, whole))
     start, end = (
-        g("Div", g("Cast", g("Mul", each, side), to=DOUBLE), g("Cast", whole, to=DOUBLE))
+        g("Div", g("Mul", g("Cast", each, to=DOUBLE), long), scaled)  # in OpenVINO integers have 32 bits
         for each in (corner, g("Add", corner, size))
     )
     return Axis(side, start, end, size)
