@@ -72,6 +72,17 @@ def test_a_number_that_cannot_be_is_told_in_a_sentence_and_counted(client: TestC
     assert 'headstart_requests_total{status="400"}' in client.get("/metrics").text
 
 
+def test_a_parameter_that_there_is_not_is_told_with_the_one_that_is_meant(client: TestClient) -> None:
+    for name, told in (
+        ("top_k", "did you mean topk?"),
+        ("covrage", "did you mean coverage?"),
+        ("size", "there are: topk, coverage, explain."),
+    ):
+        answer = client.post(f"/predict?{name}=0.9", content=png(PIXELS[0]))
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == f"Unknown parameter of /predict '{name}': {told}"
+
+
 def test_a_picture_has_the_classifiers_answer_alone_and_among_others(
     client: TestClient, classifier: Classifier
 ) -> None:

@@ -14,12 +14,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
 
+from headstart.errors import UnknownName
 from headstart.serve.bodies import NotTaken
 from headstart.serve.limits import Limits
 from headstart.serve.server import AGAIN_S, Asked, Served, Server
 from headstart.serve.shell import LOOPBACK, guard, show_files
 
 PAGE = Path(__file__).parent / "page"
+PARAMETERS = ("topk", "coverage", "explain")
+"""Of the address of /predict."""
 BODY = {
     "requestBody": {
         "required": True,
@@ -89,6 +92,7 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
         says why; where none can, the status is that of the first: 400, 413, 415 or 422."""
         with server.meters.in_flight.track_inprogress():
             try:
+                _check_names(request)
                 response = await server.predict(request, Asked(topk, coverage, explain))
             except Exception as error:
                 server.meters.requests.labels(str(error.status if isinstance(error, NotTaken) else 500)).inc()
@@ -118,6 +122,13 @@ def _tell_of_itself(app: FastAPI, server: Server) -> None:
     @app.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(server.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _check_names(request: Request) -> None:
+    """Raise NotTaken for a parameter of the address that there is not, which would be without effect."""
+    for name in request.query_params:
+        if name not in PARAMETERS:
+            raise NotTaken(400, str(UnknownName("parameter of /predict", name, PARAMETERS)))
 
 
 async def _not_possible(request: Request, error: Exception) -> Response:
