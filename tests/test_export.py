@@ -210,6 +210,8 @@ def test_the_example_names_the_others_where_a_picture_cannot_be_read(
     assert done.stdout.startswith(f"{whole} ") and done.stdout.count("\n") == 1
     assert [line.split(" cannot be read: ")[0] for line in done.stderr.splitlines()] == command[2:5]
     assert done.returncode == 1
+    alone = subprocess.run(command[:2], capture_output=True, text=True)
+    assert alone.returncode == 1 and "python example.py PICTURE..." in alone.stderr
 
 
 @pytest.mark.parametrize("name", EXPORTS)

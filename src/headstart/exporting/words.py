@@ -16,6 +16,8 @@ most = (export["novelty"] or {{}}).get("threshold")  # of strangeness; above it,
 wanted = ["probabilities"] if most is None else ["probabilities", "strangeness"]
 {opened}
 failed = 0
+if not sys.argv[1:]:
+    sys.exit(__doc__)
 for name in sys.argv[1:]:
     try:
         picture = ImageOps.exif_transpose(Image.open(name))
