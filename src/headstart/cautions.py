@@ -136,8 +136,13 @@ def _doubts(extraction: Extraction, labels: Codes) -> list[str]:
     counts = [
         (int(clash.sum()), "copies of each other in different classes"),
         (again - int(clash.sum()), "copies of each other"),
-        (0 if sketches is None else int(sketches.plain.sum()), "of one colour"),
-        (0 if sketches is None else int(sketches.tiny.sum()), "too small to show anything"),
     ]
+    if sketches is not None:
+        counts += [
+            (int(sketches.plain.sum()), "of one colour"),
+            (int(sketches.dark.sum()), "of 16 bits with values so low that they are read as nearly black"),
+            (int(sketches.tiny.sum()), "too small to show anything"),
+            (int(sketches.facts["pages"].sum()), "in files of several pages, of which only the first is read"),
+        ]
     said = [f"{n:,} {what}" for n, what in counts if n]
     return [f"Among the pictures: {'; '.join(said)}. headstart audit shows them."] if said else []

@@ -2,7 +2,8 @@
 
 0:1728      the picture at 24 x 24 in RGB
 1728:1744   digest of the decoded pixels: equal where two files show the same
-1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range
+1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range, highest
+            value, 16 bits a channel or not, one page or more
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from headstart.errors import Refused
 from headstart.images.decode import Raw, digest, open_header, orientation
@@ -32,7 +35,9 @@ FACTS = np.dtype(
         ("turned", "u1"),
         ("grey", "?"),
         ("range", "u1"),
-        ("spare", "u1", 3),
+        ("high", "u1"),
+        ("wide", "?"),
+        ("pages", "?"),
     ]
 )
 SIDEWAYS = (5, 6, 7, 8)
@@ -41,7 +46,8 @@ _THUMB, _DIGEST = SIDE * SIDE * 3, 16
 LENGTH = _THUMB + _DIGEST + FACTS.itemsize
 TINY = 8  # pixels of a side below which nothing can be seen
 PLAIN = 4  # levels of 255 within which every pixel has one colour
-SPACE = {"format": 1, "backbone": "sketch", "side": SIDE, "dtype": "|u1"}
+DARK = 16  # of 255: white of 12 bits where it is read as a value of 16
+SPACE = {"format": 2, "backbone": "sketch", "side": SIDE, "dtype": "|u1"}
 """The space of the feature store that sketches lie in."""
 
 
@@ -49,34 +55,40 @@ def make_sketch(raw: Raw, image: Image.Image) -> NDArray[np.uint8]:
     """uint8 (`LENGTH`,) of a picture: `raw` as it was read, `image` as `decode` gave it, in mode 'L' or 'RGB'."""
     pixels = np.asarray(image)
     facts = np.zeros(1, FACTS)
-    facts["format"], facts["mode"], facts["turned"], (width, height) = _header(raw, image)
-    facts["height"], facts["width"] = height, width
+    for name, value in _header(raw, image).items():
+        facts[name] = value
     ends: Any = image.getextrema()  # of each channel: a picture of one colour has no range within any
     facts["grey"] = is_grey(pixels)
-    facts["range"] = max(high - low for low, high in (ends if image.mode == "RGB" else (ends,)))
+    ends = ends if image.mode == "RGB" else (ends,)
+    facts["range"], facts["high"] = max(high - low for low, high in ends), max(high for _, high in ends)
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0).convert("RGB")
     parts = (np.asarray(small).tobytes(), digest(np.ascontiguousarray(pixels)), facts.tobytes())
     return np.frombuffer(b"".join(parts), np.uint8)
 
 
-def _header(raw: Raw, image: Image.Image) -> tuple[int, int, int, tuple[int, int]]:
-    """Places in `FORMATS` and `MODES`, and the EXIF orientation; 0, 0, 1 of pixels that no file holds. Then the size.
+def _header(raw: Raw, image: Image.Image) -> dict[str, int]:
+    """The `FACTS` that a file's header says; of pixels that no file holds, their size and mode.
 
-    It is (width, height) of the upright picture, also where a JPEG was decoded to less.
+    The size is that of the upright picture, also where a JPEG was decoded to less.
     """
+    width, height = image.size
+    found = {"width": width, "height": height, "mode": MODES.index(image.mode), "turned": 1}
     if not isinstance(raw, bytes):
-        return 0, MODES.index(image.mode), 1, image.size
+        return found
     try:
         opened = open_header(io.BytesIO(raw))
     except Refused:  # it was decoded, so this does not happen
-        return 0, 0, 1, image.size
+        return found
     mode = opened.mode.partition(";")[0] + (";16" if opened.mode.startswith("I;16") else "")
     kind = opened.format if opened.format in FORMATS else "JPEG"  # an MPO
-    turned = orientation(opened)
-    size = image.size
+    found["format"], found["mode"] = FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0
+    if isinstance(opened, PngImageFile | TiffImageFile):  # `tile` is gone once the picture is loaded
+        found["wide"] = any(";16" in str(tile[3]) for tile in opened.tile[:1])
+    found["pages"] = isinstance(opened, TiffImageFile) and bool(opened.tag_v2.next)
+    found["turned"] = orientation(opened)
     if kind == "JPEG":
-        size = opened.size[::-1] if turned in SIDEWAYS else opened.size
-    return FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0, turned, size
+        found["width"], found["height"] = opened.size[:: -1 if found["turned"] in SIDEWAYS else 1]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +121,13 @@ class Sketches:
 
     @property
     def plain(self) -> NDArray[np.bool_]:
-        """(n,): whether the picture has one colour."""
-        return np.asarray(self.facts["range"] <= PLAIN)
+        """(n,): whether the picture has one colour; one of 16 bits that is `dark` may only seem so."""
+        return np.asarray((self.facts["range"] <= PLAIN) & ~self.dark)
+
+    @property
+    def dark(self) -> NDArray[np.bool_]:
+        """(n,): whether 16 bits a channel hold no value over white of 12 bits, so that hardly a shade is left of it."""
+        return np.asarray(self.facts["wide"] & (self.facts["high"] <= DARK))
 
     @property
     def tiny(self) -> NDArray[np.bool_]:

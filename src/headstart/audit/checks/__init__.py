@@ -58,6 +58,14 @@ CHECKS: dict[str, Check] = {
     ),
     "outlier": Check("Outliers", "note", "To the network, unlike any other picture here.", outliers.far),
     "plain": Check("One colour", "warning", "Every pixel has the same colour.", pictures.plain),
+    "dark": Check(
+        "Nearly black in 16 bits",
+        "warning",
+        "16 bits hold values from 0 to 65,535 and are read that way, so the values of a 12-bit camera, up to 4,095, "
+        "give a nearly black picture. Multiply the values of all pictures by one number (16 for 12 bits), save them "
+        "again, and treat new pictures likewise.",
+        pictures.dark,
+    ),
     "tiny": Check("Tiny pictures", "warning", "One side has fewer than 8 pixels.", pictures.tiny),
     "grey": Check(
         "Grey among coloured", "note", "Pictures without colour, although most others have some.", pictures.grey
@@ -69,6 +77,13 @@ CHECKS: dict[str, Check] = {
         "note",
         "Stored sideways, with a mark to rotate them: programs that ignore the mark show them sideways.",
         pictures.rotated,
+    ),
+    "pages": Check(
+        "More than one page",
+        "note",
+        "Of a file with several pages, such as a stack of layers or moments, only the first is read. If another one "
+        "counts, save it as a file of its own.",
+        pictures.pages,
     ),
     "few": Check("Classes with few pictures", "warning", "Too few to learn from.", classes.few),
     "balance": Check(

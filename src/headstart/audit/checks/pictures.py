@@ -23,6 +23,19 @@ def plain(material: Material) -> Iterator[Finding]:
         yield Finding(material.images.names[i], f"red {colour[0]}, green {colour[1]}, blue {colour[2]}", i, drops=(i,))
 
 
+def dark(material: Material) -> Iterator[Finding]:
+    """Pictures of 16 bits that use so little of them that they are read as nearly black."""
+    for i in np.flatnonzero(material.sketches.dark).tolist():
+        share = np.ceil(100 * (int(material.sketches.facts["high"][i]) + 0.5) / 255)
+        yield Finding(material.images.names[i], f"no value is above {share:.0f}% of what 16 bits hold", i)
+
+
+def pages(material: Material) -> Iterator[Finding]:
+    """Files of several pages, of which the first is the picture."""
+    for i in np.flatnonzero(material.sketches.facts["pages"]).tolist():
+        yield Finding(material.images.names[i], "more than one page; the first is read", i)
+
+
 def tiny(material: Material) -> Iterator[Finding]:
     """Pictures too small to show anything."""
     for i in np.flatnonzero(material.sketches.tiny).tolist():
