@@ -362,6 +362,21 @@ def test_changed_labels_are_doubted_and_few_others() -> None:
     assert found >= 10 * 4
 
 
+def test_no_label_of_a_class_of_a_few_pictures_is_doubted_as_its_neighbours_cannot_uphold_it(tmp_path: Path) -> None:
+    """Of ten neighbours at most three can be of a class of four; four pictures and the copies of one are no more."""
+    images = select(load("digits"), classes=["0", "1", "6"], limit=120, seed=0)
+    recipe = Recipe.from_dict({"method": "pixels", "data": {"source": "digits"}})
+    sixes = np.flatnonzero(images.labels == 2)
+    for few, doubted in ((4, False), (5, True)):
+        kept = images.take(np.sort(np.concatenate([np.flatnonzero(images.labels < 2), sixes[:few]])))
+        labels = kept.labels.copy()
+        wrong = int(np.flatnonzero(labels == 0)[0])
+        labels[[wrong, np.flatnonzero(labels == 2)[0]]] = 2, 0  # two pictures that changed their labels
+        done = extract(kept, feature_source(recipe, kept), sketches=len(kept))
+        material = Material(replace(kept, labels=labels), done, (), silent)
+        assert (wrong in {found.at for found in suspicious(material)}) == doubted
+
+
 # Known cases
 
 

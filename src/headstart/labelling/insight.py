@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.audit.checks.labels import AGREE, unsure
+from headstart.audit.checks.labels import AGREE, unsure, upheld
 from headstart.enough import enough, out_of_fold, settled
 from headstart.evidence.cross_validated import interval
 from headstart.evidence.forecast import Forecast
@@ -127,7 +127,8 @@ def _doubted(
     around = y[np.argsort(-near, axis=1, kind="stable")[:, :NEIGHBOURS]]
     share = (around == y[:, None]).mean(axis=1)
     own = answers[np.arange(len(y)), y]
-    doubted = np.flatnonzero(unsure(y, answers) & (share <= AGREE) & (named != y))
+    outvoted = (share <= AGREE) & (named != y) & upheld(y, album.groups[rows], around.shape[1])
+    doubted = np.flatnonzero(unsure(y, answers) & outvoted)
     worst = doubted[np.argsort(own[doubted], kind="stable")[:LISTED]]
     return tuple((int(rows[j]), classes[int(named[j])], float(answers[j].max())) for j in worst.tolist())
 

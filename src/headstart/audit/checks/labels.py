@@ -22,7 +22,10 @@ def suspicious(material: Material) -> Iterator[Finding]:
     rows, images = material.labelled, material.images
     y, told = images.labels[rows], answers.argmax(axis=1)
     share, voted = votes(material)
-    doubted = unsure(y, answers) & (share <= AGREE) & (voted == told)
+    outvoted = (
+        (share <= AGREE) & (voted == told) & upheld(y, material.copies.near[rows], material.neighbours.at.shape[1])
+    )
+    doubted = unsure(y, answers) & outvoted
     own = answers[np.arange(len(y)), y]
     for at in sorted(np.flatnonzero(doubted).tolist(), key=lambda i: (own[i], images.names[rows[i]])):
         i = int(rows[at])
@@ -53,3 +56,12 @@ def votes(material: Material) -> tuple[NDArray[np.float64], Codes]:
     counts = np.stack([(around == k).sum(axis=1) for k in range(len(material.images.classes))], axis=1)
     own = counts[np.arange(len(rows)), labels[rows]]
     return own / np.maximum(counts.sum(axis=1), 1), counts.argmax(axis=1).astype(np.int64)
+
+
+def upheld(y: Codes, groups: Codes, neighbours: int) -> NDArray[np.bool_]:
+    """Whether so many neighbours could uphold each label (n,): its class has pictures enough beside its own copies.
+
+    Those of a class of two or three are outvoted whatever they show. Pictures of one of the `groups` (n,) are copies.
+    """
+    _, at, copies = np.unique(np.stack([y, groups]), axis=1, return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(y)[y] - copies[at.reshape(-1)] > AGREE * neighbours)
