@@ -128,28 +128,29 @@ def test_pictures_that_are_all_right_are_left_alone(tmp_path: Path) -> None:
     assert not found and not files.left_out(done)
 
 
-def test_dark_pictures_of_16_bits_and_stacks_are_told_and_none_is_left_out(tmp_path: Path) -> None:
-    """Values of a 12-bit camera, which 16 bits read as nearly black: no picture of one colour, which nobody needs."""
+def test_dark_pictures_of_16_or_32_bits_and_stacks_are_told_and_none_is_left_out(tmp_path: Path) -> None:
+    """The values of a 12-bit camera are read as nearly black, which is no picture of one colour that nobody needs."""
     rng = np.random.default_rng(0)
     for name in ("long", "round"):
         (tmp_path / "data" / name).mkdir(parents=True)
     for k, (white, ending) in enumerate(((4095, "tif"), (4095, "png"), (400, "tif"), (65535, "tif"), (65535, "png"))):
         image = Image.fromarray((rng.random((40, 40)) * white).astype(np.uint16))
         image.save(tmp_path / "data" / "long" / f"{k}.{ending}")
+    Image.fromarray(rng.random((40, 40), np.float32) * 4095).save(tmp_path / "data" / "long" / "floats.tif")
     deep = [Image.fromarray(rng.integers(0, 65535, (40, 40), np.uint16)) for _ in range(3)]
     deep[0].save(tmp_path / "data" / "round" / "stack.tif", save_all=True, append_images=deep[1:])
     deep[1].save(tmp_path / "data" / "round" / "page.tif")
     Image.new("L", (40, 40), 3).save(tmp_path / "data" / "round" / "black.png")
     done = examined(tmp_path / "data")
-    assert names(done, "dark") == {"0.tif", "1.png", "2.tif"}
+    assert names(done, "dark") == {"0.tif", "1.png", "2.tif", "floats.tif"}
     assert names(done, "plain") == {"black.png"} and names(done, "pages") == {"stack.tif"}
     assert [found.detail for found in done.findings["dark"]] == [
-        f"no value is above {share}% of what 16 bits hold" for share in (7, 7, 1)
+        f"no value is above {share}% of white" for share in (7, 7, 1, 7)
     ]
     assert {Path(done.material.images.names[i]).name for i in files.left_out(done)} == {"black.png"}
     run = headstart.fit(tmp_path / "data", method="pixels", out=tmp_path / "run", store=False)
     (said,) = [note for note in run.scores["notes"] if note.startswith("Among the pictures")]
-    assert "3 of 16 bits with values so low that they are read as nearly black" in said
+    assert "4 of 16 or 32 bits with values so low that they are read as nearly black" in said
     assert "1 in files of several pages, of which only the first is read" in said
 
 

@@ -166,13 +166,16 @@ def test_a_list_of_labels_with_a_gap_is_refused_and_has_no_class_nan(digits) -> 
         TransferClassifier(method="pixels", head="prototype").fit(X, labels)
 
 
-def test_eight_bits_in_a_wider_type_are_warned_of_where_they_would_be_nearly_black(digits) -> None:
+def test_eight_or_twelve_bits_in_a_wider_type_are_warned_of_where_they_would_be_nearly_black(digits) -> None:
     X, y = digits
     fitted = TransferClassifier(method="pixels", head="prototype").fit(X, y)
     with pytest.warns(UserWarning, match="as uint8"):
         fitted.predict(X[:3].astype(np.uint16))
     with pytest.warns(UserWarning, match="as uint8"):
         TransferClassifier(method="pixels", head="prototype").fit(X.astype(np.uint16), y)
+    for kind in (np.uint16, np.int32, np.float32):
+        with pytest.warns(UserWarning, match="above 4,095 .* if they hold 12 bits, multiply them by 16"):
+            fitted.predict(X[:3].astype(kind) * 16)
     assert (fitted.predict(X.astype(np.uint16) * 257) == fitted.predict(X)).all()
 
 

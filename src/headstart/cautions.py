@@ -140,7 +140,7 @@ def _doubts(extraction: Extraction, labels: Codes) -> list[str]:
     if sketches is not None:
         counts += [
             (int(sketches.plain.sum()), "of one colour"),
-            (int(sketches.dark.sum()), "of 16 bits with values so low that they are read as nearly black"),
+            (int(sketches.dark.sum()), "of 16 or 32 bits with values so low that they are read as nearly black"),
             (int(sketches.tiny.sum()), "too small to show anything"),
             (int(sketches.facts["pages"].sum()), "in files of several pages, of which only the first is read"),
         ]

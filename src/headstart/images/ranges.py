@@ -70,12 +70,6 @@ def shrunk(arrays: Sequence[NDArray[Any]], white: int) -> bool:
     return any(bool((pixels % 1 != 0).any()) for pixels in floats)
 
 
-def eight_bits(arrays: Sequence[NDArray[Any]]) -> bool:
-    """Whether no value of the uint16 among them needs more than 8 bits: they may be uint8 in a wider type."""
-    wide = [pixels for pixels in arrays if pixels.dtype == np.uint16 and pixels.size]
-    return bool(wide) and all(int(pixels.max()) <= 255 for pixels in wide) and any(pixels.any() for pixels in wide)
-
-
 def white_of(pixels: NDArray[Any], white: Sequence[int] | None) -> int:
     """The white of one picture, or of one array of them that are read alike.
 
@@ -85,3 +79,10 @@ def white_of(pixels: NDArray[Any], white: Sequence[int] | None) -> int:
     if kind is None:
         return OWN[f"{pixels.dtype.kind}{pixels.dtype.itemsize}"]
     return getattr(White(*(white or ())), kind) or holding(kind, float(pixels.max()))
+
+
+def narrow(arrays: Sequence[NDArray[Any]], white: White) -> int:
+    """The bits, 8 or 12, that hold all values of which 65535 is white, so that they are nearly black; 0: more bits."""
+    wide = [pixels for pixels in arrays if pixels.size and white_of(pixels, white) == 65535]
+    high = max((float(pixels.max()) for pixels in wide), default=0)
+    return next((bits for bits in (8, 12) if 0 < high < 2**bits), 0)

@@ -3,7 +3,7 @@
 0:1728      the picture at 24 x 24 in RGB
 1728:1744   digest of the decoded pixels: equal where two files show the same
 1744:1760   `FACTS`, big-endian: height, width (upright), format, mode, EXIF orientation, grey or not, range, highest
-            value, 16 bits a channel or not, one page or more
+            value, 16 or 32 bits a channel or not, one page or more
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _header(raw: Raw, image: Image.Image) -> dict[str, int]:
     kind = opened.format if opened.format in FORMATS else "JPEG"  # an MPO
     found["format"], found["mode"] = FORMATS.index(kind), MODES.index(mode) if mode in MODES else 0
     if isinstance(opened, PngImageFile | TiffImageFile):  # `tile` is gone once the picture is loaded
-        found["wide"] = any(";16" in str(tile[3]) for tile in opened.tile[:1])
+        found["wide"] = mode in ("I", "F") or any(";16" in str(tile[3]) for tile in opened.tile[:1])
     found["pages"] = isinstance(opened, TiffImageFile) and bool(opened.tag_v2.next)
     found["turned"] = orientation(opened)
     if kind == "JPEG":
@@ -121,12 +121,12 @@ class Sketches:
 
     @property
     def plain(self) -> NDArray[np.bool_]:
-        """(n,): whether the picture has one colour; one of 16 bits that is `dark` may only seem so."""
+        """(n,): whether the picture has one colour; one of 16 or 32 bits that is `dark` may only seem so."""
         return np.asarray((self.facts["range"] <= PLAIN) & ~self.dark)
 
     @property
     def dark(self) -> NDArray[np.bool_]:
-        """(n,): whether 16 bits a channel hold no value over white of 12 bits, so that hardly a shade is left of it."""
+        """(n,): whether 16 or 32 bits a channel hold no value over white of 12, so that hardly a shade is left."""
         return np.asarray(self.facts["wide"] & (self.facts["high"] <= DARK))
 
     @property

@@ -59,11 +59,11 @@ CHECKS: dict[str, Check] = {
     "outlier": Check("Outliers", "note", "To the network, unlike any other picture here.", outliers.far),
     "plain": Check("One colour", "warning", "Every pixel has the same colour.", pictures.plain),
     "dark": Check(
-        "Nearly black in 16 bits",
+        "Nearly black",
         "warning",
-        "16 bits hold values from 0 to 65,535 and are read that way, so the values of a 12-bit camera, up to 4,095, "
-        "give a nearly black picture. Multiply the values of all pictures by one number (16 for 12 bits), save them "
-        "again, and treat new pictures likewise.",
+        "White is 65,535 in pictures of 16 bits (and of 32 with values above 255), so the values of a 12-bit camera, "
+        "up to 4,095, give a nearly black picture. Multiply the values of all pictures by one number (16 for 12 bits), "
+        "save them again, and treat new pictures likewise.",
         pictures.dark,
     ),
     "tiny": Check("Tiny pictures", "warning", "One side has fewer than 8 pixels.", pictures.tiny),

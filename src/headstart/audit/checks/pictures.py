@@ -24,10 +24,10 @@ def plain(material: Material) -> Iterator[Finding]:
 
 
 def dark(material: Material) -> Iterator[Finding]:
-    """Pictures of 16 bits that use so little of them that they are read as nearly black."""
+    """Pictures of 16 or 32 bits that use so little of their range that they are read as nearly black."""
     for i in np.flatnonzero(material.sketches.dark).tolist():
         share = np.ceil(100 * (int(material.sketches.facts["high"][i]) + 0.5) / 255)
-        yield Finding(material.images.names[i], f"no value is above {share:.0f}% of what 16 bits hold", i)
+        yield Finding(material.images.names[i], f"no value is above {share:.0f}% of white", i)
 
 
 def pages(material: Material) -> Iterator[Finding]:

@@ -27,10 +27,11 @@ SHRUNK = (
     "No pixel is above 1, and fit saw 0..{white}, so these pictures are read as nearly black; if they are 0..1, scale "
     "them to 0..{white}."
 )
-EIGHT_BITS = (
-    "No value of these 16-bit pictures is above 255, so they are read as nearly black; if they hold 8 bits, give them "
-    "as uint8."
-)
+NARROW = {
+    bits: f"No value of these pictures is above {2**bits - 1:,} and white is 65,535, so they are read as nearly black; "
+    f"if they hold {bits} bits, {cure}."
+    for bits, cure in ((8, "give them as uint8"), (12, "multiply them by 16"))
+}
 _BLOCK = 1024  # pictures converted at a time, so that a large float array needs no second copy of its size
 
 
@@ -57,9 +58,9 @@ def from_arrays(
     arrays = [images] if pixels else [a for a in images if isinstance(a, np.ndarray)]
     if white is not None and ranges.shrunk(arrays, told := White(*white).floats):
         warnings.warn(SHRUNK.format(white=told), stacklevel=2)
-    if ranges.eight_bits(arrays):
-        warnings.warn(EIGHT_BITS, stacklevel=2)
     white = seen_in(arrays, white)
+    if bits := ranges.narrow(arrays, white):
+        warnings.warn(NARROW[bits], stacklevel=2)
     items = to_uint8(images, white) if pixels else [_item(image, i, white) for i, image in enumerate(images)]
     index, names = encode(labels, classes, len(items))
     where = np.full(len(items), parts, PART) if np.ndim(parts) == 0 else np.asarray(parts, PART)
