@@ -299,6 +299,15 @@ def test_who_asks_what_a_target_takes_of_a_head_that_is_dear_is_told_why_there_i
     )
 
 
+def test_who_asks_what_a_target_takes_with_a_handful_of_pictures_is_told_that_they_are_too_few(tmp_path: Path) -> None:
+    for few, told in ((9, True), (10, False)):
+        run = fit("digits", method="pixels", classes=["0", "1"], limit=few, target=0.9, store=False,
+                  out=tmp_path / str(few))  # fmt: skip
+        words = enough_words(run.content)
+        assert ("too few to fit again on parts of them, which takes 10 of 2 classes" in words) == told
+        assert "too long" not in words
+
+
 def test_a_target_that_is_no_accuracy_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="target=95 is not an accuracy"):
         fit("digits", method="pixels", limit=60, target=95, store=False, out=tmp_path / "run")

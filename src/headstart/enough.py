@@ -47,6 +47,11 @@ def settled(head: Head) -> Head | None:
     return type(head)(**params)
 
 
+def least_to_divide(classes: int) -> int:
+    """Pictures below which even a half of them is too small to learn from."""
+    return PARTS[-1][0] * max(LEAST * classes, 5)
+
+
 def learnt_from(pictures: Pictures, classes: int) -> Iterator[tuple[int, Codes, Codes]]:
     """(how many parts, learnt from, judged on) of every part that is large enough, from the smallest parts on."""
     n, names = len(pictures.y), pictures.marks or contents(pictures.X)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart import cautions, machine, records
-from headstart.enough import described, enough
+from headstart.enough import described, enough, least_to_divide
 from headstart.evidence.cross_validated import interval
 from headstart.features.copies import marks
 from headstart.features.views import views_of
@@ -29,6 +29,7 @@ from headstart.schema.files import from_json
 from headstart.schema.scores import AboutRun, Enough, PartScores, PictureCounts, RunScores, Temperature, Timings
 
 TOO_DEAR = "with so many pictures and features, or with this head, it takes too long to fit again on parts of them"
+TOO_FEW = "there are too few to fit again on parts of them, which takes {least} of {classes} classes"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ class Outcome:
             answers, fold = fitted.folds.probabilities, fitted.folds.fold
         found = enough(fitted.classifier.head, pictures, k, answers, fold)
         if found is None:
-            return None if self.target is None else Enough(n=len(rows), odd=TOO_DEAR)
+            least = least_to_divide(k)
+            why = TOO_FEW.format(least=least, classes=k) if len(rows) < least else TOO_DEAR
+            return None if self.target is None else Enough(n=len(rows), odd=why)
         return described(found, self.target)
 
     def _counts(self) -> PictureCounts:
