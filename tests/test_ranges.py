@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart import FeatureExtractor, TransferClassifier
+from headstart import FeatureExtractor, TransferClassifier, fit
 from headstart.errors import DataError, Refused
 from headstart.images import decode, from_arrays, load
 from headstart.images.decode import Limits
@@ -114,6 +114,16 @@ def test_a_float_tiff_is_read_by_the_range_of_all_that_fit_saw(tmp_path: Path) -
     assert extractor.transform([paths[0]]).max() == 1
     with pytest.raises(Refused, match=r"fitted on 0\.\.1"):
         decode(tiff(BRIGHT[0].astype(np.float32)), Limits(white=White(floats=1)))
+
+
+def test_who_fits_on_values_out_of_range_is_told_them_and_what_to_do(tmp_path: Path) -> None:
+    for i in range(4):
+        (tmp_path / "data" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        values = np.linspace(-50, 4000, 64, dtype=np.float32).reshape(8, 8)
+        (tmp_path / "data" / "ab"[i % 2] / f"{i}.tiff").write_bytes(tiff(values))
+    told = r"4 pictures have values out of range, such as -50 to 4000: scale them to 0\.\.1, .* all pictures alike"
+    with pytest.raises(DataError, match=told):
+        fit(tmp_path / "data", method="pixels", out=tmp_path / "run", store=False)
 
 
 def test_a_preprocessing_without_a_range_is_written_as_before() -> None:

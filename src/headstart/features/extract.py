@@ -295,9 +295,7 @@ def _none_left(images: ImageSet, refused: list[Refusal]) -> str:
     if not refused:
         return f"{images.title} holds no picture."
     first, why = refused[0], by_reason(r.reason for r in refused)
+    cure = cured([*images.refused, *refused])
     if len(images) == 1:
-        return f"{first.name} cannot be used ({why.removeprefix('1 ')}).{cured([*images.refused, first])}"
-    return (
-        f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}."
-        f"{cured([*images.refused, *refused])}"
-    )
+        return f"{first.name} cannot be used ({why.removeprefix('1 ')}).{cure}"
+    return f"None of the {len(images)} pictures of {images.title} can be used ({why}); the first is {first.name}.{cure}"

@@ -15,6 +15,7 @@ from PIL import Image, ImageChops
 
 from headstart.errors import Refused
 from headstart.images import ranges
+from headstart.images.formats import VALUES
 from headstart.images.ranges import White
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
@@ -73,7 +74,7 @@ def _eight_bits(image: Image.Image, seen: White | None) -> NDArray[np.uint8]:
     white = _white(image) if image.mode.startswith("I;16") else ranges.white_of(values, seen)
     if not ranges.fits(values, white):
         known = f" (fitted on 0..{white})" if white else ""
-        raise Refused("unsupported-mode", f"mode {image.mode} with values {values.min():g} to {values.max():g}{known}")
+        raise Refused("unsupported-mode", f"mode {image.mode}{VALUES}{values.min():g} to {values.max():g}{known}")
     grey = ranges.to_uint8(values, white)
     return np.asarray(255 - grey if _zero_is_white(image) else grey, np.uint8)
 

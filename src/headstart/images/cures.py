@@ -16,8 +16,8 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 
 def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
-    """Links that are not followed, and pictures that need another reader: how many, and what to do."""
-    from headstart.images.formats import READERS
+    """Links that are not followed, values out of range, and pictures that need another reader: how many, what to do."""
+    from headstart.images.formats import READERS, VALUES
 
     listed = list(refused)
     said = []
@@ -31,6 +31,12 @@ def list_cures(refused: Iterable[Refusal]) -> tuple[str, ...]:
     if tables := sum(r.name.lower().endswith(TABLES) for r in listed):
         said.append(
             f"{plural(tables, 'file is a table', 'files are tables')}: a table is read only when it is given alone."
+        )
+    if strange := [r.detail for r in listed if r.reason == "unsupported-mode" and VALUES in r.detail]:
+        values = strange[0].split(VALUES)[1].partition(" (")[0]
+        said.append(
+            f"{plural(len(strange), 'picture has', 'pictures have')} values out of range, such as {values}: scale "
+            "them to 0..1, 0..255 or 0..65535, all pictures alike, and save them again."
         )
     for name, cure in READERS.items():
         count = sum(r.reason == "format-not-allowed" and r.detail.split(",")[0] == name for r in listed)

@@ -22,6 +22,8 @@ READERS = {
     "AVIF": "Pillow reads them from 11.3 on: pip install --upgrade pillow",
 }
 """Formats that need a reader which may be missing, and how to get it."""
+VALUES = " with values "
+"""What stands in the detail of a picture that is refused for its values, between its mode and these."""
 HEAD = 64  # bytes that `sniff` needs
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".mpo"}
