@@ -702,6 +702,16 @@ def test_a_run_that_stops_while_it_is_written_leaves_no_scores_of_the_one_before
         load_run(tmp_path / "run")
 
 
+def test_who_gives_the_folder_above_the_class_folders_is_told_which_to_give(photos: Path, tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    shutil.copytree(photos, above / "raw data")
+    told = (
+        r"one class only \(raw data\).* folders \('blue', 'red'\): if these are the classes, give the folder 'raw data'"
+    )
+    with pytest.raises(DataError, match=told):
+        execute(recipe(str(above)), tmp_path / "run")
+
+
 def test_a_run_that_fails_leaves_no_folder(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError):
         execute(recipe(str(photos), head={"name": "mlp", "options": {"hidden": "abc"}}), tmp_path / "run")

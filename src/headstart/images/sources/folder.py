@@ -27,6 +27,8 @@ EXPECTED = (
 )
 LEFT_OUT = "Class folders that hold no picture are left out"
 """How the note on empty class folders begins."""
+ONE_CLASS = "There is one class folder"
+"""How the note on a class folder that may hold the class folders begins."""
 
 
 def accepts(data: Any) -> bool:
@@ -177,7 +179,9 @@ def _checked(images: ImageSet, layout: _Layout, options: LoadOptions) -> ImageSe
         raise DataError(f"{images.title} holds no picture{_first(images.refused)}: {EXPECTED}.{cured(images.refused)}")
     check_classes_in_train(images.labels, images.parts, images.classes, images.title)
     notes = [f"{LEFT_OUT}: {_listed(folders)}."] if empty else []
-    return replace(images, notes=(*images.notes, *notes, *_parts_below(images, layout)))
+    return replace(
+        images, notes=(*images.notes, *notes, *_parts_below(images, layout), *_classes_below(images, layout))
+    )
 
 
 def _tables_beside(found: Listing) -> tuple[str, ...]:
@@ -202,9 +206,21 @@ def _parts_below(images: ImageSet, layout: _Layout) -> Iterator[str]:
         )
 
 
+def _classes_below(images: ImageSet, layout: _Layout) -> Iterator[str]:
+    """A note where the only class is a folder of folders, which may be the classes."""
+    if layout.parts or len(images.classes) > 1:
+        return
+    inner = {second for name in images.names if len(parts := name.split("/")) > 2 and not part_of(second := parts[1])}
+    if len(inner) > 1:
+        yield (
+            f"{ONE_CLASS}, {_listed(images.classes)}, and it has folders ({_listed(natural_sort(inner))}): if these "
+            f"are the classes, give the folder {_listed(images.classes)} in place of the one above it."
+        )
+
+
 def on_left_out(images: ImageSet) -> str:
-    """The note on empty class folders as the end of an error; empty where there is none."""
-    return images.noted(LEFT_OUT)
+    """The notes on class folders that are empty, or too high, as the end of an error; empty where there is none."""
+    return images.noted(LEFT_OUT) + images.noted(ONE_CLASS)
 
 
 def _first(refused: Sequence[Refusal]) -> str:
