@@ -114,6 +114,8 @@ def test_a_float_tiff_is_read_by_the_range_of_all_that_fit_saw(tmp_path: Path) -
     assert extractor.transform([paths[0]]).max() == 1
     with pytest.raises(Refused, match=r"fitted on 0\.\.1"):
         decode(tiff(BRIGHT[0].astype(np.float32)), Limits(white=White(floats=1)))
+    with pytest.raises(Refused, match=r"with values -1 to 254$"):  # fitted on no floats
+        decode(tiff(BRIGHT[0].astype(np.float32) - 1), Limits(white=White(integers=255)))
 
 
 def test_who_fits_on_values_out_of_range_is_told_them_and_what_to_do(tmp_path: Path) -> None:

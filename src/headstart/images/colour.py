@@ -73,7 +73,8 @@ def _eight_bits(image: Image.Image, seen: White | None) -> NDArray[np.uint8]:
     values = np.asarray(image)
     white = _white(image) if image.mode.startswith("I;16") else ranges.white_of(values, seen)
     if not ranges.fits(values, white):
-        known = f" (fitted on 0..{white})" if white else ""
+        kind = ranges.kind_of(values.dtype)
+        known = f" (fitted on 0..{white})" if kind and getattr(seen or White(), kind) else ""
         raise Refused("unsupported-mode", f"mode {image.mode}{VALUES}{values.min():g} to {values.max():g}{known}")
     grey = ranges.to_uint8(values, white)
     return np.asarray(255 - grey if _zero_is_white(image) else grey, np.uint8)

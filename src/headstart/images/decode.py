@@ -56,7 +56,7 @@ REASONS: dict[str, str] = {
     "too-slow": "Decoding would take more work than any picture of its size needs, so it was stopped.",
     "too-many-bytes": "The file exceeds the size limit; it was not read.",
     "unreadable": "The content is damaged, or the file cannot be read.",
-    "unsupported-mode": "The colour mode or compression has no agreed meaning here.",
+    "unsupported-mode": "The colour mode, the compression or the range of the values has no agreed meaning here.",
     "not-a-file": "A folder, pipe, socket or device where a file was expected.",
     "missing-file": "There is no such file.",
     "outside-the-folder": "A link that leads out of the folder.",
