@@ -224,6 +224,26 @@ def test_a_class_of_one_picture_is_said_to_be_beyond_cross_validation(photos: Pa
     assert "Class fox has one labelled picture. Cross-validation always gets it wrong" in notes
 
 
+@pytest.mark.parametrize("evaluate", ["cv", "holdout"])
+def test_a_rare_class_that_is_never_named_correctly_is_said_beside_a_good_accuracy(
+    evaluate: str, tmp_path: Path
+) -> None:
+    """Its two pictures, and two more in the test that the data may bring, look like those of a class of twenty."""
+    rng = np.random.default_rng(0)
+    for part, often in (("train", 20), ("test", 10)):
+        for name, at, n in (("left", 0, often), ("right", 12, often), ("rare", 0, 2)):
+            folder = tmp_path / "data" / (part if evaluate == "holdout" else "") / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for k in range(n if evaluate == "holdout" or part == "train" else 0):
+                drawn = rng.integers(0, 60, (24, 24), np.uint8)
+                drawn[:, at : at + 12] += 150
+                Image.fromarray(drawn).save(folder / f"{part}{k}.png")
+    run = fit(tmp_path / "data", method="pixels", out=tmp_path / "run", store=False)
+    assert run.scores["after"]["cv" if evaluate == "cv" else "test"]["accuracy"] > 0.85
+    told = "No picture of rare (2) was named correctly, which the accuracy of all pictures does not show."
+    assert told in run.scores["notes"]
+
+
 def test_a_folder_with_other_files_is_never_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="holds other files"):

@@ -56,14 +56,18 @@ def seen_by_network(fitted: Fitted) -> int:
     return int(known(fitted.extraction.contents[fitted.judged], learnt).sum())
 
 
-def notes_on(fitted: Fitted, leaked: Mapping[str, Leak], seen: int) -> list[str]:
-    """All that there is to say, a sentence or two for each thing; `seen` as `seen_by_network`."""
+def notes_on(fitted: Fitted, probabilities: Matrix, leaked: Mapping[str, Leak], seen: int) -> list[str]:
+    """All that there is to say, a sentence or two for each thing.
+
+    `probabilities` as for `leaks`; `leaked` and `seen` are what that and `seen_by_network` found.
+    """
     return [
         *(_leak(part, leak, grouped=fitted.images.groups is not None) for part, leak in leaked.items()),
         *_seen_by_network(fitted, seen),
         *_groups(fitted),
         *_copies_in_folds(fitted),
         *_lone_classes(fitted),
+        *_never_right(fitted, probabilities),
         *([IN_EIGHT_BITS] if fitted.recipe.engine.precision == "int8" else []),
         *_doubts(fitted.extraction, fitted.images.labels),
     ]
@@ -126,6 +130,21 @@ def _lone_classes(fitted: Fitted) -> list[str]:
     return [
         f"{who} {first_of(alone, 5)} {has}. Cross-validation always gets {them} wrong: it never learns from the "
         "picture that it is tested on."
+    ]
+
+
+def _never_right(fitted: Fitted, probabilities: Matrix) -> list[str]:
+    """A note on classes of several pictures that were all named wrongly: of a rare class, accuracy hardly shows it."""
+    y = fitted.images.labels[fitted.judged]
+    answers = probabilities[fitted.judged] if fitted.folds is None else fitted.folds.probabilities
+    classes = fitted.images.classes
+    judged = np.bincount(y, minlength=len(classes))
+    right = np.bincount(y[answers.argmax(axis=1) == y], minlength=len(classes))
+    missed = [f"{classes[k]} ({judged[k]:,})" for k in np.flatnonzero((judged > 1) & (right == 0))]
+    if not missed:
+        return []
+    return [
+        f"No picture of {first_of(missed, 5)} was named correctly, which the accuracy of all pictures does not show."
     ]
 
 

@@ -90,7 +90,7 @@ class Outcome:
                 *list_cures([*self.images.refused, *self.fitted.extraction.refused]),
                 *(backbone.notes if backbone else ()),
                 *self.fitted.extraction.notes,
-                *cautions.notes_on(self.fitted, leaks, seen),
+                *cautions.notes_on(self.fitted, self.probabilities, leaks, seen),
                 *head.notes_,
             ),
         )
