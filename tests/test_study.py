@@ -433,6 +433,14 @@ class TestClaim:
         with pytest.raises(UserError, match="a transfer arm and a source-free one"):
             plan(recipe(), tmp_path / "other")
 
+    def test_a_plan_leaves_what_the_study_in_the_folder_came_to(self, tmp_path: Path) -> None:
+        asked = recipe(arms=["sprout", "pixels", "sprout@none"], sizes=[2], margin=0.2)
+        compare(asked, tmp_path / "study")
+        files = [tmp_path / "study" / name for name in ("verdicts.json", "study.csv", "study.toml")]
+        before = [file.read_bytes() for file in files]
+        plan(asked, tmp_path / "study")
+        assert [file.read_bytes() for file in files] == before
+
     def test_a_plan_is_told_as_a_table_and_says_what_the_data_lack(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -105,33 +105,46 @@ def compare(
     can be added. An arm that fails is reported and the others go on; UserError when none works.
     """
     started = time.perf_counter()
-    arms = arms_of(recipe)
     folder = open_folder(out, recipe)
+    drawn, study = _carried_out(recipe, recipe, folder, progress, Settings(features_dir() if store else None), spread)
+    about = replace(
+        study.findings.study,
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - started + spent(folder), 1),
+    )
+    found = replace(study.findings, study=about, command=command)
+    tables.write(folder, drawn, study.results)
+    records.write_json(folder / "environment.json", machine.environment())
+    records.write_json(folder / FILE, found.to_dict())
+    return replace(study, findings=found)
+
+
+def pilot(recipe: StudyRecipe, study: StudyRecipe, folder: Path, progress: Progress, *, store: bool) -> Study:
+    """The fits of a recipe for a study to come in the same folder, which are kept; what it came to before stays."""
+    return _carried_out(recipe, study, folder, progress, Settings(features_dir() if store else None), None)[1]
+
+
+def _carried_out(
+    recipe: StudyRecipe, kept: StudyRecipe, folder: Path, progress: Progress, settings: Settings, spread: Spread | None
+) -> tuple[Subsets, Study]:
+    """The subsets, and what the arms of a recipe came to; the folder has the recipe `kept`, with its claim."""
     with outputs.given_back(folder):
-        before = claimed(folder)
+        arms, before = arms_of(recipe), claimed(folder)
         recipe = recipe.model_copy(update={"primary": primary_of(recipe, arms, before) or None})
         drawn = subsets(recipe)
         _check(arms, drawn)
     outputs.make(folder)
-    records.write_text(folder / RECIPE, recipe.to_toml())
+    claim = primary_of(kept, arms_of(kept), before) or None
+    records.write_text(folder / RECIPE, kept.model_copy(update={"primary": claim}).to_toml())
     drawn, looks = _looked_at(drawn, folder, progress)
-    work = _Work(recipe, folder, drawn, Settings(features_dir() if store else None), progress, spread)
+    work = _Work(recipe, folder, drawn, settings, progress, spread)
     work.total = sum(len(work.places(arm)) for arm in arms)
     results = tuple(work.run(arm) for arm in arms)
     if not any(found.cells for found in results):
         raise UserError(f"No arm of the study worked. {results[0].failed}")
     found = findings(recipe, drawn, looks, results, before if before != recipe.primary else ())
-    about = replace(
-        found.study,
-        name=folder.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - started + spent(folder), 1),
-    )
-    found = replace(found, study=about, command=command)
-    tables.write(folder, drawn, results)
-    records.write_json(folder / "environment.json", machine.environment())
-    records.write_json(folder / FILE, found.to_dict())
-    return Study(folder, found, results)
+    return drawn, Study(folder, found, results)
 
 
 def load(folder: Path) -> Study:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from headstart import outputs, records
+from headstart import outputs
 from headstart.division import pictures
 from headstart.errors import UserError
 from headstart.evidence import power
 from headstart.progress import Progress, silent
 from headstart.schema.verdicts import Plan
 from headstart.study.arms import Arm, arms_of, primary_of
-from headstart.study.execute import compare
-from headstart.study.folder import RECIPE, claimed, open_folder
+from headstart.study.execute import pilot
+from headstart.study.folder import claimed, open_folder
 from headstart.study.recipe import StudyRecipe
 
 PILOT = 5
@@ -37,8 +37,7 @@ def plan(
     sizes = [size for size in recipe.sizes if size != "all"] or recipe.sizes
     texts = [text for text, arm in zip(recipe.arms, arms, strict=True) if arm in two]
     update = {"arms": texts, "repeats": PILOT, "trained_repeats": None, "sizes": sizes, "primary": None}
-    study = compare(recipe.model_copy(update=update), folder, progress, store=store)
-    records.write_text(folder / RECIPE, recipe.model_copy(update={"primary": names}).to_toml())
+    study = pilot(recipe.model_copy(update=update), recipe, folder, progress, store=store)
     if not study.findings.comparisons:
         raise UserError(f"The pilot has nothing to compare. {study.findings.headline}")
     found = study.findings.comparisons[0]
