@@ -122,6 +122,12 @@ def test_what_is_planted_is_found_by_its_check_and_by_no_other(planted: Audit, c
         assert names(planted, check) == PLANTED[check]
 
 
+def test_findings_say_in_words_what_a_picture_is(planted: Audit) -> None:
+    told = {check: {f.detail for f in planted.findings[check]} for check in ("rotated", "mode")}
+    assert told["rotated"] == {"shown a quarter turn to the right (EXIF orientation 6)"}
+    assert told["mode"] == {"grey (mode L)", "colours of print (mode CMYK)"}
+
+
 def test_pictures_that_are_all_right_are_left_alone(tmp_path: Path) -> None:
     done = examined(draw(tmp_path / "data"))
     found = {name for name, each in done.findings.items() if each}

@@ -71,11 +71,17 @@ CHECKS: dict[str, Check] = {
         "Grey among coloured", "note", "Pictures without colour, although most others have some.", pictures.grey
     ),
     "size": Check("Odd sizes", "note", "Far larger, smaller or longer than the others.", pictures.size),
-    "mode": Check("Odd colour modes", "note", "Stored in another colour mode than the others.", pictures.mode),
+    "mode": Check(
+        "Odd colour modes",
+        "note",
+        "Stored in another colour mode than the others. They are read correctly: make sure only that they belong here.",
+        pictures.mode,
+    ),
     "rotated": Check(
         "Turned by EXIF",
         "note",
-        "Stored sideways, with a mark to rotate them: programs that ignore the mark show them sideways.",
+        "Stored sideways, with a mark to rotate them. Headstart follows the mark; programs that ignore it show them "
+        "sideways.",
         pictures.rotated,
     ),
     "pages": Check(

@@ -14,6 +14,17 @@ RARE = 0.05
 TIMES = 4.0
 """So many times larger or longer than is usual is odd."""
 UPRIGHT = (0, 1)
+TURNS = {
+    2: "mirrored", 3: "turned upside down", 4: "mirrored, upside down", 5: "mirrored, a quarter turn to the left",
+    6: "a quarter turn to the right", 7: "mirrored, a quarter turn to the right", 8: "a quarter turn to the left",
+}  # fmt: skip
+"""What the orientations of EXIF do to a picture as it is stored."""
+COLOURS = {
+    "1": "black and white", "L": "grey", "LA": "grey with transparency", "P": "a palette of colours",
+    "PA": "a palette with transparency", "RGB": "colour", "RGBA": "colour with transparency", "RGBX": "colour",
+    "CMYK": "colours of print", "I;16": "grey of 16 bits", "I": "grey of 32 bits", "F": "grey of fractions",
+}  # fmt: skip
+"""Pillow's modes in words."""
 
 
 def plain(material: Material) -> Iterator[Finding]:
@@ -54,13 +65,14 @@ def size(material: Material) -> Iterator[Finding]:
     """Pictures whose area or shape is far from the usual one."""
     facts = material.sketches.facts
     height, width = facts["height"].astype(float), facts["width"].astype(float)
-    for measure, what in ((np.sqrt(height * width), "side"), (height / width, "shape")):
+    for measure, more, less in ((np.sqrt(height * width), "larger", "smaller"), (height / width, "taller", "wider")):
         usual = float(np.median(measure))
         odd = np.abs(np.log(measure / usual)) > np.log(TIMES)
         if 0 < odd.mean() < RARE:
             for i in np.flatnonzero(odd).tolist():
                 times = float(np.exp(np.abs(np.log(measure[i] / usual))))
-                yield Finding(material.images.names[i], f"{_size(material, i)}: {what} {times:.1f} times off", i)
+                how = f"{times:.1f} times {more if measure[i] > usual else less} than usual"
+                yield Finding(material.images.names[i], f"{_size(material, i)}: {how}", i)
 
 
 def mode(material: Material) -> Iterator[Finding]:
@@ -69,14 +81,17 @@ def mode(material: Material) -> Iterator[Finding]:
     for number, count in zip(*np.unique(modes, return_counts=True), strict=True):
         if count / len(modes) < RARE:
             for i in np.flatnonzero(modes == number).tolist():
-                yield Finding(material.images.names[i], f"mode {MODES[number] or 'unknown'}", i)
+                name = MODES[number] or "unknown"
+                told = f"{COLOURS[name]} (mode {name})" if name in COLOURS else f"mode {name}"
+                yield Finding(material.images.names[i], told, i)
 
 
 def rotated(material: Material) -> Iterator[Finding]:
     """Pictures that their EXIF block turns."""
     turned = material.sketches.facts["turned"]
     for i in np.flatnonzero(~np.isin(turned, UPRIGHT)).tolist():
-        yield Finding(material.images.names[i], f"EXIF orientation {turned[i]}", i)
+        told = f"shown {TURNS[turned[i]]} (EXIF orientation {turned[i]})"
+        yield Finding(material.images.names[i], told, i)
 
 
 def _size(material: Material, i: int) -> str:
