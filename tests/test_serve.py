@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 from starlette.testclient import TestClient
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from headstart import Classifier, Predictor, fit, golden, predict, tensors
+from headstart import Classifier, Predictor, export, fit, golden, predict, tensors
 from headstart.features.extract import Settings
 from headstart.paths import features_dir
 from headstart.serve.app import LOOPBACK, application
@@ -238,6 +238,23 @@ def test_it_tells_of_itself(client: TestClient, classifier: Classifier) -> None:
     assert (told["classes"], told["backbone"]) == (list(classifier.classes), "sprout")
     schema = client.get("/openapi.json").json()
     assert set(schema["paths"]) == {"/predict", "/health", "/ready", "/metadata", "/metrics"}
+
+
+def test_what_is_served_has_an_identity_that_changes_with_the_model_and_a_licence(tmp_path: Path) -> None:
+    """Of an export too, which keeps no network."""
+
+    def told(folder: Path) -> dict[str, Any]:
+        with TestClient(application(load(folder, Settings(features_dir()), nearest=False), hosts=("*",))) as client:
+            found: dict[str, Any] = client.get("/metadata").json()
+            return found
+
+    ridge = fit("digits", backbone="sprout", head="ridge", limit=200, out=tmp_path / "ridge")
+    export(ridge.folder, tmp_path / "export")
+    served = [told(folder) for folder in (ridge.folder, ridge.folder / "bundle", tmp_path / "export")]
+    assert len({each["licence"] for each in served}) == 1 and served[0]["licence"]
+    assert served[0]["identity"] == served[1]["identity"] != served[2]["identity"]
+    other = fit("digits", backbone="sprout", head="prototype", limit=200, out=tmp_path / "other")
+    assert told(other.folder)["identity"] != served[0]["identity"]
 
 
 def test_metrics_count_requests_pictures_and_answers(client: TestClient) -> None:

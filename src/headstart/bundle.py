@@ -14,6 +14,7 @@ schema (`manifest`), every file against the manifest, and that backbone and head
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,19 @@ def folder_of(path: Path | str) -> Path:
     """The bundle's folder, of itself or of the run folder that holds it."""
     inside = expanded(path) / "bundle"
     return inside if (inside / manifests.NAME).is_file() else expanded(path)
+
+
+def identity(path: Path | str) -> str:
+    """What a bundle or an export is, 32 hexadecimal digits, by the file that lists the digests of all others.
+
+    Raises BundleError where there is no such file.
+    """
+    folder = folder_of(path)
+    file = folder / (exported.NAME if exported.is_export(folder) else manifests.NAME)
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        raise BundleError(f"{file} cannot be read: {error.strerror or error}.") from error
 
 
 def _head(folder: Path, manifest: Manifest) -> Head:

@@ -72,6 +72,11 @@ class ExportSource(FeatureSource):
     folder: Path = field(default_factory=Path)
     described: Export | None = None
 
+    @property
+    def licence(self) -> str | None:
+        """See `FeatureSource.licence`."""
+        return self.described.licence if self.described else None
+
     def space(self) -> dict[str, Any]:
         """See `FeatureSource.space`."""
         assert self.described is not None

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart import inference, predictions
-from headstart.bundle import folder_of, load_classifier
+from headstart.bundle import identity, load_classifier
 from headstart.classifier import Classifier, Predictor
 from headstart.cluster.connect import connected
 from headstart.cluster.pool import Columns, Compute, Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import check_seen, none_usable, shippable, threaded
 from headstart.division import with_columns
 from headstart.errors import DataError
-from headstart.exported import NAME as EXPORT
 from headstart.features.extract import Settings
 from headstart.images import ImageSet, Refusal, load_unlabelled
 from headstart.images.options import Reading
-from headstart.manifest import NAME as MANIFEST
 from headstart.progress import Progress, silent
 
 
@@ -46,7 +43,7 @@ def predict(
     limits = classifier.limits
     images = load_unlabelled(list(pictures), limits=limits, **with_columns(asked.reading, run, list(pictures)))
     storage = shards_at(out)
-    made_by = {"run": _identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
+    made_by = {"run": identity(run), "topk": asked.topk, "coverage": asked.coverage, "max_pixels": limits.max_pixels}
     manifest, jobs = plan_of("predictions", images, made_by)
     notes = () if asked.coverage is None else predictions.coverage_notes(classifier, asked.coverage)
     manifest = replace(manifest, classes=classifier.classes, notes=(*images.notes, *notes))
@@ -60,13 +57,6 @@ def predict(
     if not found.manifest.rows:
         raise DataError(f"None of the {len(images):,} pictures of {images.title} can be used; {storage} lists why.")
     return found
-
-
-def _identity(run: str) -> str:
-    """What a bundle or an export is, by the file that lists the digests of all others."""
-    folder = folder_of(run)
-    file = next(file for name in (MANIFEST, EXPORT) if (file := folder / name).is_file())
-    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)

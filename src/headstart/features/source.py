@@ -32,6 +32,11 @@ class FeatureSource:
     view: View | None = None
     calibration: Calibration | None = None
 
+    @property
+    def licence(self) -> str | None:
+        """That of the network's weights; None of pixels."""
+        return self.backbone.weights.licence if self.backbone else None
+
     def space(self) -> dict[str, Any]:
         """Everything that a feature depends on beside the picture: the key of the store's space."""
         view = {"view": self.view.to_dict()} if self.view is not None else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headstart import card
-from headstart.bundle import load_classifier
+from headstart.bundle import identity, load_classifier
 from headstart.errors import UserError
 from headstart.explaining.nearest import training_pictures
 from headstart.features.extract import Settings
@@ -27,4 +27,4 @@ def load(
         except UserError:
             if needed:
                 raise
-    return Served(classifier, run.resolve().name, card.read(run), training)
+    return Served(classifier, run.resolve().name, card.read(run), training, identity(run))

@@ -28,12 +28,13 @@ AGAIN_S = 1
 
 
 class Served(NamedTuple):
-    """A classifier, the name of its run, its model card (Markdown), and the pictures that it was fitted on."""
+    """A classifier, the name of its run, its model card (Markdown), the pictures fitted on, and `bundle.identity`."""
 
     classifier: Classifier
     title: str
     card: str = ""
     training: TrainingPictures | None = None
+    identity: str = ""
 
 
 class Asked(NamedTuple):
@@ -117,10 +118,11 @@ class Server:
         backbone, preprocess = source.backbone, source.preprocess
         return {
             "title": self.served.title,
+            "identity": self.served.identity,
             "headstart": version("headstart"),
             "classes": list(self.classifier.classes),
             "backbone": backbone.name if backbone else None,
-            "licence": backbone.weights.licence if backbone else None,
+            "licence": source.licence,
             "layer": source.layer,
             "image_size": [preprocess.height, preprocess.width],
             "tells_strangers": self.classifier.novelty is not None and self.classifier.novelty.threshold is not None,
