@@ -606,6 +606,20 @@ def test_features_are_written_with_names_labels_and_parts(tmp_path: Path, kind: 
     assert matrix.shape[0] == len(labels) == 1797 and set(labels) == set("0123456789")
 
 
+def test_features_of_pictures_without_labels_are_had_with_the_parameter_that_the_error_names(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    for i in range(3):
+        Image.new("RGB", (8, 8), (i, 9, 9)).save(tmp_path / "new" / f"{i}.png")
+    asked = Recipe.from_dict({"method": "pixels", "data": {"source": str(tmp_path / "new")}})
+    with pytest.raises(DataError, match="For pictures without labels, add labels=False"):
+        feature_files.features(asked, tmp_path / "features.npz")
+    assert feature_files.features(asked, tmp_path / "features.npz", labels=False).features.shape == (3, 8 * 8 * 3)
+    nowhere = Recipe.from_dict({"method": "pixels", "data": {"source": str(tmp_path / "nowhere")}})
+    with pytest.raises(DataError, match="There is no file or folder") as caught:
+        feature_files.features(nowhere, tmp_path / "features.npz")
+    assert "without labels" not in str(caught.value)
+
+
 # ---- the recipe
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart import outputs, records
+from headstart.errors import DataError, UserError
 from headstart.feature_source import feature_source
 from headstart.features.extract import Settings, extract
 from headstart.features.extraction import Extraction
@@ -18,19 +19,34 @@ from headstart.recipe import Recipe
 from headstart.shared import replacing
 
 
-def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labelled: bool = True) -> Extraction:
+def features(recipe: Recipe, out: Path, progress: Progress = silent, *, labels: bool = True) -> Extraction:
     """Extract the features that a recipe's data, backbone and engine name, and write them to `out`.
 
-    Takes labelled and unlabelled pictures. Raises UserError when `out` has another ending than .npz or .parquet.
+    Takes unlabelled pictures where `labels` is False. Raises UserError when `out` has another ending than .npz or
+    .parquet, DataError for data that cannot be read.
     """
     out = expanded(out)
     check_features_out(out, recipe.data.source)
-    images = load(recipe.data.source, labelled=labelled, allow_empty_classes=True, **recipe.data.reading())
+    images = pictures_of(recipe, labels=labels)
     source = feature_source(recipe, images)
     extraction = extract(images, source, Settings(features_dir(), strict=recipe.data.strict), progress)
     write_features(images, out, extraction)
     notes = (*images.notes, *(source.backbone.notes if source.backbone else ()), *extraction.notes)
     return replace(extraction, refused=(*images.refused, *extraction.refused), notes=notes)
+
+
+def pictures_of(recipe: Recipe, *, labels: bool) -> ImageSet:
+    """The pictures of a recipe. Raises DataError, which says what to do where they have no labels."""
+    try:
+        return load(recipe.data.source, labelled=labels, allow_empty_classes=True, **recipe.data.reading())
+    except DataError as error:
+        if not labels:
+            raise
+        try:
+            pictures_of(recipe, labels=False)
+        except UserError:
+            raise error from None
+        raise DataError(f"{error} For pictures without labels, add labels=False.", error.refused) from None
 
 
 def write_features(images: ImageSet, out: Path, extraction: Extraction) -> None:

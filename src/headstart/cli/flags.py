@@ -13,6 +13,8 @@ def flagged(message: str) -> str:
 
     >>> flagged("image_size=20 is too small: leave `image_size` out, or add strict=True.")
     '--image-size 20 is too small: leave --image-size out, or add --strict.'
+    >>> flagged("Add labels=False.")
+    'Add --no-labels.'
     >>> flagged("training.epochs=0 is not possible.")
     '--train epochs=0 is not possible.'
     >>> flagged("Say head_options.epochs=5 for the head.")
@@ -23,6 +25,9 @@ def flagged(message: str) -> str:
     message = re.sub(rf"{NAME}\btraining\.(\w+)=", r"--train \1=", message)
     message = re.sub(rf"{NAME}\bhead_options\.(\w+)=", r"--set \1=", message)
     message = re.sub(rf"{NAME}([a-z][a-z_]*)=True\b", lambda found: _flag(found, ""), message)
+    message = re.sub(
+        rf"{NAME}([a-z][a-z_]*)=False\b", lambda found: _flag(found, "").replace("--", "--no-", 1), message
+    )
     message = re.sub(rf"{NAME}([a-z][a-z_]*)=(?=\S)", lambda found: _flag(found, " "), message)
     return re.sub(r"`([a-z][a-z_]*)`", lambda found: _flag(found, ""), message)
 

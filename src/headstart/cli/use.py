@@ -219,10 +219,10 @@ def features(
     )
     check_fit(recipe)
     if cluster is not None:
-        _features_on(cluster, recipe, out, labelled=labels)
+        _features_on(cluster, recipe, out, labels=labels)
         return
     with progress_bar() as progress:
-        extraction = feature_files.features(recipe, Path(out), progress, labelled=labels)
+        extraction = feature_files.features(recipe, Path(out), progress, labels=labels)
     show.refusals(extraction.refused)
     rows, columns = extraction.features.shape
     for note in extraction.notes:
@@ -230,7 +230,7 @@ def features(
     print(f"{rows:,} x {columns:,} features ({extraction.counts.reused:,} reused): {out}")
 
 
-def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> None:
+def _features_on(cluster: str, recipe: Recipe, out: str, *, labels: bool) -> None:
     """The features as shards, by a cluster."""
     from headstart.cli import show
     from headstart.cluster.features import features as on_cluster
@@ -238,7 +238,7 @@ def _features_on(cluster: str, recipe: Recipe, out: str, *, labelled: bool) -> N
 
     check_outside(Path(out), recipe.data.source)
     with progress_bar() as progress:
-        found = on_cluster(recipe, out, cluster, progress, labelled=labelled)
+        found = on_cluster(recipe, out, cluster, progress, labels=labels)
     made = found.manifest
     show.refusals(found.refused)
     for note in made.notes:

@@ -8,14 +8,14 @@ from headstart.cluster.connect import connected
 from headstart.cluster.pool import Made, Plan, finished, make, plan_of, shards_at
 from headstart.cluster.rows import ExtractRows, shippable
 from headstart.errors import DataError
+from headstart.feature_files import pictures_of
 from headstart.feature_source import feature_source
-from headstart.images import load
 from headstart.paths import absolute
 from headstart.progress import Progress, silent
 from headstart.recipe import Recipe
 
 
-def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent, *, labelled: bool = True) -> Made:
+def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent, *, labels: bool = True) -> Made:
     """The features that a recipe's data, backbone and engine name, as shards in the folder or address `out`.
 
     Raises UserError where `out` holds something else, DataError where no picture can be used.
@@ -23,7 +23,7 @@ def features(recipe: Recipe, out: str, cluster: str, progress: Progress = silent
     recipe = recipe.model_copy(
         update={"data": recipe.data.model_copy(update={"source": absolute(recipe.data.source)})}
     )  # which says where the pictures are to whoever fits a head on the shards
-    images = load(recipe.data.source, labelled=labelled, **recipe.data.reading())
+    images = pictures_of(recipe, labels=labels)
     if recipe.data.strict and images.refused:
         raise images.refused[0].error()
     storage = shards_at(out)
