@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -245,6 +246,18 @@ def test_predicting_with_an_export_imports_no_pytorch(made: dict[str, Path], tmp
     assert found.returncode == 0 and found.stdout.split()[1] == "3", found.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_in_place_of_a_graph_is_refused_and_not_waited_for(made: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(made["onnx"], tmp_path / "piped")
+    content = json.loads((folder / "export.json").read_text())
+    content["files"]["model.onnx"]["bytes"] = 0  # as large as a pipe says that it is
+    (folder / "export.json").write_text(json.dumps(content))
+    (folder / "model.onnx").unlink()
+    os.mkfifo(folder / "model.onnx")
+    with pytest.raises(BundleError, match=r"lacks model\.onnx"):
+        headstart.load_classifier(folder)
+
+
 def test_an_export_that_was_changed_or_describes_another_graph_is_refused(
     made: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -255,6 +268,9 @@ def test_an_export_that_was_changed_or_describes_another_graph_is_refused(
         headstart.load_classifier(folder)
     graph.unlink()
     with pytest.raises(BundleError, match=r"lacks model\.onnx"):
+        headstart.load_classifier(folder)
+    graph.symlink_to(made["onnx"] / "model.onnx")
+    with pytest.raises(BundleError, match="a link out of its folder"):
         headstart.load_classifier(folder)
     folder = shutil.copytree(made["openvino"], tmp_path / "described")
     content = json.loads((folder / "export.json").read_text())

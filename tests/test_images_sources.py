@@ -383,6 +383,13 @@ def test_a_lying_idx_header_costs_no_memory(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_in_place_of_an_idx_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte")
+    with pytest.raises(DataError, match="is not a regular file"):
+        load(tmp_path)
+
+
 def test_a_packed_idx_file_is_not_unpacked_where_it_announces_more_than_pictures_expand_to(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
     with gzip.open(path, "wb") as file:

@@ -29,7 +29,7 @@ from headstart.errors import BundleError, UserError
 from headstart.features.source import FeatureSource
 from headstart.golden import Golden
 from headstart.heads.base import Features, Head
-from headstart.manifest import File, NoveltyBlock, Text, checked_preprocess
+from headstart.manifest import File, NoveltyBlock, Text, check_inside, checked_preprocess
 from headstart.novelty import Novelty
 from headstart.preprocess import Preprocess
 
@@ -169,6 +169,7 @@ def _golden(folder: Path, described: Export) -> Golden | None:
 def read(folder: Path) -> Export:
     """The content of export.json, by itself. Raises BundleError."""
     path = folder / NAME
+    check_inside(folder, path)
     try:
         values = documents.table(path)
         if values.get("format") == FORMAT and type(values.get("version")) is int and values["version"] != VERSION:
@@ -218,11 +219,14 @@ def _content(folder: Path, name: str, described: Export) -> bytes:
     import hashlib
 
     path, entry = folder / name, described.files[name]
+    if not path.is_file():  # a pipe or a device would be read without end
+        raise BundleError(f"The export {folder} lacks {name}; copy the folder again, whole.")
+    check_inside(folder, path)
     try:
         changed = path.stat().st_size != entry.bytes
         found = b"" if changed else path.read_bytes()
-    except OSError:
-        raise BundleError(f"The export {folder} lacks {name}; copy the folder again, whole.") from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
     if changed or hashlib.sha256(found).hexdigest() != entry.sha256:
         raise BundleError(f"{path} was changed since the export (its sha256 differs); copy the folder again.")
     return found

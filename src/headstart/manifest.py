@@ -217,8 +217,7 @@ def read(folder: Path) -> Manifest:
         )
     if not path.is_file():
         raise BundleError(f"{folder} is not a bundle: it has no {NAME}. Name a run folder, its bundle or an export.")
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise _link(path)
+    check_inside(folder, path)
     try:
         values = documents.table(path)
         if values.get("format") == FORMAT and type(values.get("version")) is int and values["version"] != VERSION:
@@ -271,8 +270,7 @@ def _check_place(folder: Path, name: str, entry: File) -> None:
     file = folder / name
     if not file.is_file():
         raise BundleError(f"The bundle {folder} lacks {name}; copy the folder again, whole.")
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise _link(file)
+    check_inside(folder, file)
     if file.stat().st_size != entry.bytes:
         raise _changed(file)
     if file.suffix == ".safetensors":
@@ -287,8 +285,10 @@ def _check_content(file: Path, entry: File) -> None:
         raise _changed(file)
 
 
-def _link(file: Path) -> BundleError:
-    return BundleError(f"{file} is a link out of the bundle; copy the folder again with its links followed.")
+def check_inside(folder: Path, file: Path) -> None:
+    """Raise BundleError where a file of a bundle or an export is a link out of its folder."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{file} is a link out of its folder; copy the folder again with its links followed.")
 
 
 def _changed(file: Path) -> BundleError:

@@ -58,6 +58,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
     Raises `DataError` when the header is wrong or the values are fewer or more than it says.
     """
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise DataError(f"{path} is not a regular file: put the file of pictures or labels itself there.")
     try:
         with _open(path) as file:
             shape = _shape(file, path)
