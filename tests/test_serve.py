@@ -227,6 +227,28 @@ def test_a_form_without_a_picture_is_refused(client: TestClient, body: bytes, ki
     assert (answer.status_code, answer.json()["detail"][:8]) == (status, "The form")
 
 
+@pytest.mark.parametrize(("charset", "name"), [("utf-7", b"+2AA-"), ("unicode_escape", b"\\ud800")])
+def test_a_form_whose_file_has_a_name_that_is_no_text_is_answered(
+    client: TestClient, charset: str, name: bytes
+) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="' + name + b'"\r\n\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = client.post("/predict", content=part + png(PIXELS[0]) + b"\r\n--x--\r\n", headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["predictions"][0]["name"]) == (200, r"\ud800")
+
+
+def test_classes_of_folders_that_are_not_utf8_are_served(classifier: Classifier) -> None:
+    """Each address answers, whatever the name of the run's folder is."""
+    named = replace(classifier, classes=("caf\udce9", *classifier.classes[1:]))
+    with TestClient(application(Served(named, "caf\udce9", "caf\udce9"), hosts=("testserver",))) as client:
+        while client.get("/ready").status_code != 200:
+            time.sleep(0.05)
+        answer = client.post("/predict?topk=0", content=png(PIXELS[0])).json()["predictions"][0]
+        assert answer["predicted"] == client.get("/metadata").json()["classes"][0] == r"caf\xe9"
+        assert client.get("/docs").status_code == client.get("/metrics").status_code == 200
+        assert client.get("/openapi.json").json()["info"]["title"] == r"caf\xe9"
+
+
 def test_a_form_with_more_pictures_than_allowed_is_refused(client: TestClient) -> None:
     assert client.post("/predict", files=form([b"x"] * 41)).status_code == 413
 

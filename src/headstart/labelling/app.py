@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.errors import Refused, UserError
@@ -24,7 +24,7 @@ from headstart.labelling.ledger import NONE
 from headstart.labelling.session import Conflict, Session
 from headstart.serve.app import PAGE as SERVED
 from headstart.serve.limits import MIB
-from headstart.serve.shell import LOOPBACK, guard, show_files
+from headstart.serve.shell import LOOPBACK, Json, guard, show_files
 from headstart.visible import visible
 
 PAGE = Path(__file__).parent / "page"
@@ -194,7 +194,14 @@ def application(session: Session, title: str) -> FastAPI:
         await asyncio.to_thread(desk.worker.stop)
         session.close()
 
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=open_to_close)
+    app = FastAPI(
+        title=title,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=open_to_close,
+        default_response_class=Json,
+    )
     guard(app, LOOPBACK)
     app.middleware("http")(_own_page_alone)
     app.add_exception_handler(UserError, _mistake)
@@ -234,7 +241,7 @@ def _tell(app: FastAPI, desk: Desk) -> None:
         try:
             content, kind = desk.picture(i, min(SIDES, key=lambda known: abs(known - side)))
         except Refused as refused:
-            return JSONResponse({"detail": f"The picture can no longer be read ({refused.reason})."}, 410)
+            return Json({"detail": f"The picture can no longer be read ({refused.reason})."}, 410)
         kept = {"Cache-Control": "private, max-age=3600", "Cross-Origin-Resource-Policy": "same-origin"}
         return Response(content, media_type=kind, headers=kept)
 
@@ -280,20 +287,18 @@ async def _own_page_alone(request: Request, call_next: Any) -> Response:
     site = request.headers.get("sec-fetch-site", "same-origin")
     json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
     if site not in ("same-origin", "none") or (request.method == "POST" and not json):
-        return JSONResponse({"detail": "Only the page of this server may ask that."}, 403)
+        return Json({"detail": "Only the page of this server may ask that."}, 403)
     length = request.headers.get("content-length", "")
     if request.method == "POST" and not length.isdecimal():
-        return JSONResponse({"detail": "A request must state its length (Content-Length)."}, 411)
+        return Json({"detail": "A request must state its length (Content-Length)."}, 411)
     if request.method == "POST" and int(length) > MOST_SENT:
-        return JSONResponse(
-            {"detail": f"A request may have at most {MOST_SENT // MIB} MiB; label fewer at a time."}, 413
-        )
+        return Json({"detail": f"A request may have at most {MOST_SENT // MIB} MiB; label fewer at a time."}, 413)
     response: Response = await call_next(request)
     return response
 
 
 async def _mistake(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 422)
+    return Json({"detail": str(error)}, 422)
 
 
 async def _not_understood(_: Request, error: Exception) -> Response:
@@ -301,8 +306,8 @@ async def _not_understood(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = visible(".".join(map(str, first["loc"])))
-    return JSONResponse({"detail": f"The request is not understood: {where}: {visible(first['msg'])}."}, 422)
+    return Json({"detail": f"The request is not understood: {where}: {visible(first['msg'])}."}, 422)
 
 
 async def _conflict(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": "It has since been labelled in another tab; that label stays."}, 409)
+    return Json({"detail": "It has since been labelled in another tab; that label stays."}, 409)

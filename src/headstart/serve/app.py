@@ -11,14 +11,15 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from fastapi_offline import FastAPIOffline
 
 from headstart.errors import UnknownName
 from headstart.serve.bodies import NotTaken
 from headstart.serve.limits import Limits
 from headstart.serve.server import AGAIN_S, Asked, Served, Server
-from headstart.serve.shell import LOOPBACK, guard, show_files
+from headstart.serve.shell import LOOPBACK, Json, guard, show_files
+from headstart.visible import visible
 
 PAGE = Path(__file__).parent / "page"
 PARAMETERS = ("topk", "coverage", "explain")
@@ -55,11 +56,12 @@ def application(served: Served, limits: Limits | None = None, hosts: Sequence[st
         await asyncio.to_thread(server.batches.stop)
 
     app = FastAPIOffline(
-        title=served.title,
+        title=visible(served.title),
         version=version("headstart"),
         description="Names what pictures show. Send a picture to `/predict`, or several as the files of a form.",
         redoc_url=None,
         lifespan=open_to_close,
+        default_response_class=Json,
         static_url="/docs-files",
         favicon_url="/icon.svg",
     )
@@ -87,7 +89,7 @@ def _answer_pictures(app: FastAPI, server: Server) -> None:
             ),
         ] = None,
         explain: Annotated[bool, Query(description="Also show which parts of the picture support its class.")] = False,
-    ) -> JSONResponse:
+    ) -> Json:
         """The body is a picture, or a form with several as its files. Where one of several cannot be used, its place
         says why; where none can, the status is that of the first: 400, 413, 415 or 422."""
         with server.meters.in_flight.track_inprogress():
@@ -109,11 +111,11 @@ def _tell_of_itself(app: FastAPI, server: Server) -> None:
 
     @app.head("/ready", include_in_schema=False)
     @app.get("/ready", summary="Whether a picture would be answered now")
-    async def ready() -> JSONResponse:
+    async def ready() -> Json:
         if server.ready:
-            return JSONResponse({"status": "ready"})
+            return Json({"status": "ready"})
         why = "stopping" if server.stopping else "failed" if server.batches.failure else "opening"
-        return JSONResponse({"status": why}, 503, headers={"Retry-After": str(AGAIN_S)})
+        return Json({"status": why}, 503, headers={"Retry-After": str(AGAIN_S)})
 
     @app.get("/metadata", summary="What is served: classes, network, licence, limits")
     async def metadata() -> dict[str, Any]:
@@ -137,14 +139,14 @@ async def _not_possible(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     request.app.state.server.meters.requests.labels("400").inc()
     detail = f"{first['loc'][-1]}={first['input']} is not possible: {first['msg'][:1].lower()}{first['msg'][1:]}."
-    return JSONResponse({"detail": detail}, 400)
+    return Json({"detail": detail}, 400)
 
 
 async def _failed(_: Request, __: Exception) -> Response:
     """A defect of ours; its traceback goes to the log."""
-    return JSONResponse({"detail": "Not answered: the server failed; see its log for the reason."}, 500)
+    return Json({"detail": "Not answered: the server failed; see its log for the reason."}, 500)
 
 
 async def _not_taken(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotTaken)
-    return JSONResponse({"detail": error.detail}, error.status, headers=error.headers)
+    return Json({"detail": error.detail}, error.status, headers=error.headers)

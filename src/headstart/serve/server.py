@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
 
 from headstart.classifier import Classifier
 from headstart.errors import UserError
@@ -22,6 +21,8 @@ from headstart.serve.bodies import NotTaken, Sent
 from headstart.serve.card import card_as_html
 from headstart.serve.limits import Limits
 from headstart.serve.meters import Meters
+from headstart.serve.shell import Json
+from headstart.visible import visible
 
 AGAIN_S = 1
 """Seconds after which a client may try again."""
@@ -60,7 +61,7 @@ class Server:
         """Whether a picture would be answered now."""
         return self.batches.ready.is_set() and not self.stopping
 
-    async def predict(self, request: Request, asked: Asked) -> JSONResponse:
+    async def predict(self, request: Request, asked: Asked) -> Json:
         """The answer to a body of one or several pictures, within the limits."""
         try:
             check_coverage(self.classifier, asked.coverage)
@@ -90,13 +91,13 @@ class Server:
     async def _one(self, picture: Sent, asked: Asked) -> Answer | Refusal:
         return await asyncio.wrap_future(self.batches.submit(picture.raw, explained=asked.explained))
 
-    def _response(self, sent: Sequence[Sent], found: Sequence[Answer | Refusal], asked: Asked) -> JSONResponse:
+    def _response(self, sent: Sequence[Sent], found: Sequence[Answer | Refusal], asked: Asked) -> Json:
         rows = [self._row(picture, answer, asked) for picture, answer in zip(sent, found, strict=True)]
         failed = [answer for answer in found if isinstance(answer, Refusal)]
         if len(failed) == len(found):
             detail = answers.said(failed[0]) if len(found) == 1 else f"None of the {len(found)} pictures can be used."
-            return JSONResponse({"detail": detail, "predictions": rows}, answers.status(failed[0]))
-        return JSONResponse({"predictions": rows})
+            return Json({"detail": detail, "predictions": rows}, answers.status(failed[0]))
+        return Json({"predictions": rows})
 
     def _row(self, picture: Sent, answer: Answer | Refusal, asked: Asked) -> dict[str, Any]:
         if isinstance(answer, Refusal):
@@ -106,7 +107,7 @@ class Server:
         if answer.known is False:
             self.meters.strangers.inc()
         self.meters.pictures.labels("answered").inc()
-        self.meters.predicted.labels(row["predicted"]).inc()
+        self.meters.predicted.labels(visible(row["predicted"])).inc()
         return row
 
     def _busy(self, why: str) -> NotTaken:

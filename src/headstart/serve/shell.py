@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
+import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +14,27 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headstart.errors import UserError
 from headstart.serve.connections import Connection, ending
 from headstart.serve.limits import HEADER_S, MIB
+from headstart.visible import visible
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
+
+
+class Json(JSONResponse):
+    """An answer in which what no text can hold, as of a name that is not UTF-8, stands as its code."""
+
+    def render(self, content: Any) -> bytes:
+        """See `Response.render`."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return re.sub("[\ud800-\udfff]", lambda found: json.dumps(visible(found[0]))[1:-1], text).encode()
 
 
 def guard(app: FastAPI, hosts: Sequence[str]) -> None:
