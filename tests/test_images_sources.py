@@ -286,6 +286,19 @@ def test_the_sizes_of_parquet_pages_are_those_that_an_honest_footer_states(
     assert len(list(unpacked_sizes(content, metadata.row_group(0).column(0)))) > 10
 
 
+def test_a_parquet_table_whose_row_groups_share_their_pages_is_refused(pictures: Path) -> None:
+    """A footer that lists one row group 200 times: the pages of all would be looked through."""
+    table = pictures / "t.parquet"
+    parquet(table, {"image": [f"{i}.png" for i in range(2_000)], "label": ["a"] * 2_000})
+    raw = table.read_bytes()
+    footer = raw[-8 - int.from_bytes(raw[-8:-4], "little") : -8]
+    start, end = footer.index(b"\x19\x1c\x19") + 2, footer.index(b"\x19\x1c\x18\x0cARROW:schema")
+    many = footer[: start - 1] + b"\xfc\xc8\x01" + footer[start:end] * 200 + footer[end:]
+    table.write_bytes(raw[: -8 - len(footer)] + many + len(many).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(DataError, match="its columns overlap"):
+        load(table)
+
+
 def test_more_rows_of_parquet_than_bytes_and_two_columns_of_a_name_are_refused(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet

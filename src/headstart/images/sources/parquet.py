@@ -85,7 +85,7 @@ def _size(column: Any) -> int:
 
 def _unpacked(metadata: Any, columns: list[str], rows: int, table: Path) -> tuple[int, int]:
     """How many bytes the pages of the columns take, unpacked, and the most of one page, so of one value, too."""
-    total = largest = 0
+    total = largest = packed = 0
     with table.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         for i in range(metadata.num_row_groups):
             group = metadata.row_group(i)
@@ -93,6 +93,9 @@ def _unpacked(metadata: Any, columns: list[str], rows: int, table: Path) -> tupl
                 path = chunk.path_in_schema
                 if any(path == name or path.startswith(f"{name}.") for name in columns):
                     _check_rows(chunk.num_values, rows, table)  # more than rows where a cell is a list
+                    packed += chunk.total_compressed_size
+                    if packed > len(content):  # a footer may name the same pages in thousands of row groups
+                        raise Damaged("its columns overlap")
                     for size in unpacked_sizes(content, chunk):
                         total += size
                         largest = max(largest, size)
