@@ -352,6 +352,26 @@ def test_a_file_whose_constants_take_gigabytes_is_refused(tmp_path: Path, side: 
         resolve(str(tmp_path / "a.onnx"))
 
 
+def test_a_sparse_constant_of_gigabytes_is_refused(tmp_path: Path) -> None:
+    """One number among 15,000 x 15,000, which is made whole when the file is read, before constants are computed."""
+    value, place = (
+        helper.make_tensor("v", TensorProto.FLOAT, [1], [1.0]),
+        helper.make_tensor("i", TensorProto.INT64, [1], [5]),
+    )
+    nodes = [
+        helper.make_node("Constant", [], ["many"], sparse_value=helper.make_sparse_tensor(value, place, [15_000] * 2)),
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node("ReduceMax", ["many"], ["most"], keepdims=0),
+        helper.make_node("Add", ["mean", "most"], ["pooled"]),
+    ]
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    end = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, 3, 1, 1])
+    graph = helper.make_graph(nodes, "net", [picture], [end])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "a.onnx")
+    with pytest.raises(WeightsError, match="take more memory or time than its weights explain"):
+        resolve(str(tmp_path / "a.onnx"))
+
+
 def looped(path: Path, steps: int | None) -> Path:
     """A network that adds 1 in a loop of so many steps, or of as many as the sum of the picture."""
     body = helper.make_graph(

@@ -54,14 +54,19 @@ def content(path: Path) -> str | None:
     return state.hexdigest() if sums else None
 
 
-def check(path: Path) -> None:
-    """Raises WeightsError for a file that is damaged, or names data outside its folder or that are not there."""
+def files(path: Path) -> set[Path]:
+    """An `.onnx` and the files of its external data.
+
+    Raises WeightsError for a file that is damaged, or names data outside its folder or that are not there.
+    """
+    found = {path}
 
     def kept(location: str) -> str:
-        inside(path, location)
+        found.add(inside(path, location))
         return location
 
     _rewritten(path, kept)
+    return found
 
 
 def copy(path: Path, file: Path) -> None:

@@ -39,6 +39,8 @@ LARGEST = 2 << 30
 """Bytes of one value that a network computes for a picture."""
 PATIENCE = 600.0
 """Seconds that the first reading of a file may take."""
+MOST_SAID = 2_000
+"""Characters of what OpenVINO says of a file that it cannot read."""
 
 
 def read(path: Path) -> Any:
@@ -46,7 +48,7 @@ def read(path: Path) -> Any:
 
     A damaged file may crash OpenVINO, so the first time a process of its own reads it. Raises WeightsError.
     """
-    external.check(path)  # before OpenVINO opens what the file names
+    external.files(path)  # before OpenVINO opens what the file names
     cannot, question = f"{path} cannot be read as an ONNX network", _question(path)
     if memory.recall(question) is None:
         try:
@@ -55,7 +57,9 @@ def read(path: Path) -> Any:
             )
         except subprocess.TimeoutExpired:
             raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
-        if done.returncode not in (0, 1):  # what it raised is raised here too
+        if done.returncode == 1:  # it is not tried again here, where nothing bounds it
+            raise WeightsError(f"{cannot}.") from RuntimeError(done.stderr.decode(errors="replace")[-MOST_SAID:])
+        if done.returncode:
             raise WeightsError(f"{cannot}: {_cause(done.returncode)}.")
         memory.remember(question, SURVIVED)
     try:
@@ -81,7 +85,12 @@ def trust(path: Path) -> None:
 
 
 def _question(path: Path) -> list[Any]:
-    return ["onnx", version("openvino"), external.content(path) or tensors.sha256(path), 2]  # 2: its loops are counted
+    return [
+        "onnx",
+        version("openvino"),
+        external.content(path) or tensors.sha256(path),
+        3,
+    ]  # 3: its conversion is bounded
 
 
 def converted(path: Path | str) -> Any:
@@ -99,26 +108,44 @@ def try_out(path: Path | str) -> None:
     Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, and with
     `ENDLESS` where a loop takes too many steps; the system ends the process where computing takes too long.
     """
-    model = converted(path)
+    openvino.load()
     from openvino.passes import ConstantFolding, Manager
 
-    size = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
-    if sys.platform == "linux":
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        room = pages * resource.getpagesize() + SPARE + 4 * size
-        resource.setrlimit(resource.RLIMIT_AS, (room, room))
-        seconds = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + FOLDING + size // 10**7
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    passes = Manager()
-    passes.register_pass(ConstantFolding())
+    size = sum(file.stat().st_size for file in external.files(Path(path)))
+    _bound(size, FOLDING + size // 10**7)
+    model = None
     try:
+        model = converted(path)
+        _bound(size)
+        passes = Manager()
+        passes.register_pass(ConstantFolding())
         passes.run_passes(model)
-    except (RuntimeError, MemoryError):
+    except Exception as error:  # of what OpenVINO raises at reading, only the text tells what is for lack of memory
+        if model is None and not isinstance(error, MemoryError) and "bad_alloc" not in str(error):
+            raise
         sys.exit(DEAR)
     if _steps(model) > STEPS:
         sys.exit(ENDLESS)
+
+
+def _bound(size: int, seconds: int | None = None) -> None:
+    """Let this process take, from here on, little more memory than `size` bytes of weights do, and so many seconds."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + SPARE + 4 * size)
+    if seconds is not None:
+        _limit(resource.RLIMIT_CPU, int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + seconds)
+
+
+def _limit(what: int, value: int) -> None:
+    """Set the limit that counts now; the one that it may be raised to again stays."""
+    import resource
+
+    _, most = resource.getrlimit(what)
+    resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
 def _steps(graph: Any) -> float:
