@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import runpy
@@ -244,6 +245,52 @@ def test_predicting_with_an_export_imports_no_pytorch(made: dict[str, Path], tmp
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0 and found.stdout.split()[1] == "3", found.stderr
+
+
+def endless(mean: Any) -> Any:
+    """A loop of 2^40 steps behind a node (1, k)."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    value, go = ops.parameter(mean.output(0).get_shape(), ov.Type.f32), ops.constant(np.array(True))
+    more = ops.add(value, ops.constant(np.float32(1)))
+    loop = ops.loop(ops.constant(np.int64(2**40)), ops.constant(np.array(True)))
+    loop.set_function(ov.Model([more, go], [value], "body"))
+    loop.set_special_body_ports([-1, 1])
+    loop.set_merged_input(value, mean.output(0), more.output(0))
+    return loop.get_iter_value(more.output(0), -1)
+
+
+def vast(mean: Any) -> Any:
+    """A table of 40,000 x 40,000 ones, and their sum, added to a node."""
+    from openvino import opset13 as ops
+
+    ones = ops.broadcast(ops.constant(np.float32(1)), ops.constant(np.array([40_000] * 2, np.int64)))
+    return ops.add(mean, ops.reduce_sum(ops.add(ones, ones), ops.constant(np.array([0, 1], np.int64))))
+
+
+@pytest.mark.parametrize(("part", "told"), [(endless, "a loop of over"), (vast, "more memory or time")])
+def test_an_export_in_openvinos_format_is_bounded_as_one_in_onnx_is(
+    made: dict[str, Path], tmp_path: Path, part: Any, told: str
+) -> None:
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    folder = shutil.copytree(made["openvino"], tmp_path / "dear")
+    content = json.loads((folder / "export.json").read_text())
+    content["novelty"] = None
+    image = ops.parameter([1, -1, -1, 3], ov.Type.u8)
+    mean = ops.reduce_mean(ops.convert(image, "f32"), ops.constant(np.array([1, 2, 3], np.int64)))
+    answers = ops.softmax(part(ops.broadcast(mean, ops.constant(np.array([1, len(content["classes"])], np.int64)))), 1)
+    answers.output(0).set_names({"probabilities"})
+    image.output(0).set_names({"picture"})
+    ov.save_model(ov.Model([ops.result(answers)], [image]), folder / "model.xml", compress_to_fp16=False)
+    for name in ("model.xml", "model.bin"):
+        raw = (folder / name).read_bytes()
+        content["files"][name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    (folder / "export.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=told):
+        headstart.load_classifier(folder)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")

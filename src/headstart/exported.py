@@ -187,17 +187,18 @@ def read(folder: Path) -> Export:
 
 def graph(folder: Path, described: Export) -> Any:
     """The graph as an `openvino.Model`, from the bytes that were checked. Raises BundleError."""
-    from headstart.backbones.onnx_file import read as read_onnx
+    from headstart.backbones import onnx_file
 
     core = openvino.load().Core()
     contents = _graph_files(folder, described)
     try:
         if described.kind == "openvino":
+            onnx_file.read_elsewhere(folder / GRAPHS["openvino"][0], "it cannot be read")
             model = core.read_model(model=contents[0], weights=contents[1])
         elif external.content(folder / "model.onnx") is not None:
             raise ValueError("it keeps weights in other files, which no export does")
         else:
-            model = read_onnx(folder / "model.onnx")
+            model = onnx_file.read(folder / "model.onnx")
         shape = model.output(PROBABILITIES).get_partial_shape()
         if not model.output(0).get_names() & {PROBABILITIES} or str(shape) != f"[1,{len(described.classes)}]":
             raise ValueError(f"it does not give {len(described.classes)} {PROBABILITIES}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import tensors
-from headstart.backbones import external, memory, openvino
+from headstart.backbones import bounds, external, memory, openvino
 from headstart.backbones.sidecar import Shape, Sidecar
 from headstart.errors import WeightsError
 from headstart.preprocess import Preprocess
@@ -31,8 +31,8 @@ WHOLE = (
 
 READING = "import sys; from headstart.backbones.onnx_file import try_out; try_out(sys.argv[1])"
 SURVIVED = {"read": True}
-DEAR, SPARE, FOLDING = 3, 512 << 20, 20
-"""An exit code; bytes beside four times the constants, and seconds, that computing constants may take."""
+DEAR, FOLDING = 3, 20
+"""An exit code; seconds that computing constants may take."""
 ENDLESS, STEPS = 4, 10_000
 """An exit code; steps that a loop may take, those of loops in it with it."""
 LARGEST = 2 << 30
@@ -48,24 +48,32 @@ def read(path: Path) -> Any:
 
     A damaged file may crash OpenVINO, so the first time a process of its own reads it. Raises WeightsError.
     """
+    cannot = f"{path} cannot be read as an ONNX network"
     external.files(path)  # before OpenVINO opens what the file names
-    cannot, question = f"{path} cannot be read as an ONNX network", _question(path)
-    if memory.recall(question) is None:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", "-c", READING, str(path)], capture_output=True, timeout=PATIENCE
-            )
-        except subprocess.TimeoutExpired:
-            raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
-        if done.returncode == 1:  # it is not tried again here, where nothing bounds it
-            raise WeightsError(f"{cannot}.") from RuntimeError(done.stderr.decode(errors="replace")[-MOST_SAID:])
-        if done.returncode:
-            raise WeightsError(f"{cannot}: {_cause(done.returncode)}.")
-        memory.remember(question, SURVIVED)
+    read_elsewhere(path, cannot)
     try:
         return converted(path)
     except Exception as error:  # a dozen kinds, without a common base
         raise WeightsError(f"{cannot}.") from error
+
+
+def read_elsewhere(path: Path, cannot: str) -> None:
+    """Raise WeightsError, which begins with `cannot`, unless a process of its own could read a network, now or before.
+
+    The network is an ONNX file, or one in OpenVINO's own format (`.xml`, with its `.bin`).
+    """
+    question = _question(path)
+    if memory.recall(question) is not None:
+        return
+    try:
+        done = subprocess.run([sys.executable, "-P", "-c", READING, str(path)], capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise WeightsError(f"{cannot}: that takes more than {PATIENCE / 60:.0f} minutes.") from None
+    if done.returncode == 1:  # it is not tried again here, where nothing bounds it
+        raise WeightsError(f"{cannot}.") from RuntimeError(done.stderr.decode(errors="replace")[-MOST_SAID:])
+    if done.returncode:
+        raise WeightsError(f"{cannot}: {_cause(done.returncode)}.")
+    memory.remember(question, SURVIVED)
 
 
 def _cause(code: int) -> str:
@@ -85,6 +93,8 @@ def trust(path: Path) -> None:
 
 
 def _question(path: Path) -> list[Any]:
+    if path.suffix == ".xml":
+        return ["openvino", version("openvino"), *map(tensors.sha256, _files(path))]
     return [
         "onnx",
         version("openvino"),
@@ -93,9 +103,16 @@ def _question(path: Path) -> list[Any]:
     ]  # 3: its conversion is bounded
 
 
-def converted(path: Path | str) -> Any:
+def _files(path: Path) -> list[Path]:
+    """The files of a network."""
+    return [path, path.with_suffix(".bin")] if path.suffix == ".xml" else sorted(external.files(path))
+
+
+def converted(path: Path) -> Any:
     """What OpenVINO makes of a file. Raises whatever it raises."""
-    openvino.load()
+    found = openvino.load()
+    if path.suffix == ".xml":
+        return found.Core().read_model(*(file.read_bytes() for file in _files(path)))
     from openvino.frontend import FrontEndManager
 
     reader = FrontEndManager().load_by_framework("onnx")
@@ -111,12 +128,13 @@ def try_out(path: Path | str) -> None:
     openvino.load()
     from openvino.passes import ConstantFolding, Manager
 
-    size = sum(file.stat().st_size for file in external.files(Path(path)))
-    _bound(size, FOLDING + size // 10**7)
+    path = Path(path)
+    size = sum(file.stat().st_size for file in _files(path))
+    bounds.bound(size, FOLDING + size // 10**7)
     model = None
     try:
         model = converted(path)
-        _bound(size)
+        bounds.bound(size)
         passes = Manager()
         passes.register_pass(ConstantFolding())
         passes.run_passes(model)
@@ -126,26 +144,6 @@ def try_out(path: Path | str) -> None:
         sys.exit(DEAR)
     if _steps(model) > STEPS:
         sys.exit(ENDLESS)
-
-
-def _bound(size: int, seconds: int | None = None) -> None:
-    """Let this process take, from here on, little more memory than `size` bytes of weights do, and so many seconds."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + SPARE + 4 * size)
-    if seconds is not None:
-        _limit(resource.RLIMIT_CPU, int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + seconds)
-
-
-def _limit(what: int, value: int) -> None:
-    """Set the limit that counts now; the one that it may be raised to again stays."""
-    import resource
-
-    _, most = resource.getrlimit(what)
-    resource.setrlimit(what, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
 def _steps(graph: Any) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import openvino
+from headstart.backbones import onnx_file, openvino
 from headstart.backbones.onnx_file import takes_pixels
 from headstart.engines import Picture
 from headstart.engines.openvino import SETTINGS
@@ -60,7 +60,9 @@ def _read(graph: Any) -> Any:
 
 def write(graph: Any, folder: Path) -> None:
     """Write the graph, its weights in float32 as they are."""
-    openvino.load().save_model(graph, folder / GRAPHS["openvino"][0], compress_to_fp16=False)
+    file = folder / GRAPHS["openvino"][0]
+    openvino.load().save_model(graph, file, compress_to_fp16=False)
+    onnx_file.trust(file)
 
 
 def run(folder: Path) -> Run:
