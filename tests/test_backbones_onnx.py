@@ -372,6 +372,32 @@ def test_a_sparse_constant_of_gigabytes_is_refused(tmp_path: Path) -> None:
         resolve(str(tmp_path / "a.onnx"))
 
 
+TEXT = helper.make_tensor("t", TensorProto.STRING, [2], [b"a", b"b"])
+NONE = [
+    numpy_helper.from_array(np.array([value], np.int64), name) for name, value in (("from", 0), ("to", 0), ("axis", 1))
+]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Constant", [], ["pooled"], value=TEXT),
+        helper.make_node("Slice", ["mean", "from", "to", "axis"], ["pooled"]),
+    ],
+    ids=["text", "nothing"],
+)
+def test_an_output_that_gives_no_numbers_is_refused(tmp_path: Path, node: Any) -> None:
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("mean", "pooled")]
+    nodes = [helper.make_node("GlobalAveragePool", ["image"], ["mean"]), node]
+    graph = helper.make_graph(nodes, "net", [picture], ends, NONE)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
+    backbone = resolve(str(tmp_path / "net.onnx"))
+    with pytest.raises(WeightsError, match="gives no numbers at its output pooled"):
+        backbone.openvino_model("pooled", (8, 8))
+    backbone.openvino_model("mean", (8, 8))
+
+
 def looped(path: Path, steps: int | None) -> Path:
     """A network that adds 1 in a loop of so many steps, or of as many as the sum of the picture."""
     body = helper.make_graph(

@@ -91,10 +91,21 @@ def _convert(backbone: OnnxBackbone, layer: str, size: tuple[int, int]) -> Any:
         values = [model.output(part).get_node().input_value(0) for part in parts]
         rows = [ops.reshape(value, [1, -1], special_zero=False) for value in values]
         flat = rows[0] if len(rows) == 1 else ops.concat(rows, 1)
+        if not all(map(_numbers, values)):
+            raise WeightsError(
+                f"{path} gives no numbers at its output {layer}, so it cannot be used; name another layer."
+            )
         flat.output(0).set_names({"features"})
         return ov.Model([ops.result(flat)], model.get_parameters(), backbone.name)
     except RuntimeError as error:
         raise WeightsError(f"{path} cannot be cut at its output {layer}.") from error
+
+
+def _numbers(value: Any) -> bool:
+    """Whether an output of a node gives numbers: no text, and at least one."""
+    shape = value.get_partial_shape()
+    empty = shape.is_static and 0 in value.get_shape()
+    return not empty and value.get_element_type() != openvino.load().Type.string
 
 
 def _parts(backbone: OnnxBackbone, layer: str) -> list[str]:
