@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,20 @@ def nested(depth: int, wide: int) -> Any:
 def test_a_small_file_that_stands_for_much_is_refused(tmp_path: Path, state: State, content: Any, said: str) -> None:
     with pytest.raises(WeightsError, match=said):
         resolved(tmp_path / "a.pth", content(state)).network()
+
+
+ZEROS = b"\x80\x02}U\x01acbuiltins\nbytearray\n\x8a\x08" + struct.pack("<q", 3_000_000_000) + b"\x85Rs."
+NESTED = b"\x80\x02})" + b"q\x00h\x00\x86" * 60 + b"K\x01s."
+
+
+@pytest.mark.parametrize("content", [ZEROS, NESTED], ids=["3 GB of zeros", "a pair of pairs of pairs, as a name"])
+def test_a_few_bytes_that_would_take_gigabytes_or_for_ever_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, value in (("data.pkl", content), ("version", b"3\n"), ("byteorder", b"little")):
+            archive.writestr(f"archive/{name}", value)
+    with pytest.raises(WeightsError, match="takes more memory or time than its size explains"):
+        resolve(f"timm:{NAME}", path)
 
 
 def test_a_compressed_file_of_weights_is_refused(tmp_path: Path, state: State) -> None:

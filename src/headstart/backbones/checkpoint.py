@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart import tensors
+from headstart.backbones import bounds, memory
 from headstart.backbones.adopt import grouped
 from headstart.errors import WeightsError
 from headstart.phrases import plural
@@ -24,6 +27,9 @@ FORMATS = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar", *KERAS)
 """Ends of names."""
 DEEPEST = 6
 """Tables within tables that are looked into."""
+READING = "import sys; from headstart.backbones.checkpoint import try_out; try_out(sys.argv[1])"
+SECONDS = 3
+"""That reading what torch saved may take, beside a second for each 10 MB."""
 SHOWN = 3
 """How many names a message lists."""
 
@@ -44,12 +50,44 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _torch_file(path: Path) -> dict[str, torch.Tensor]:
-    """What torch saved, read with weights_only: a state dict, or the table that a training script puts it in."""
+    """What torch saved: a state dict, or the table that a training script puts it in.
+
+    A few bytes may stand for gigabytes of zeros, so the first time a process of its own reads a file (decision 51).
+    """
+    _check_zip(path)
+    question = ["torch", tensors.sha256(path)]
+    if memory.recall(question) is None:
+        if subprocess.run([sys.executable, "-P", "-c", READING, str(path)], capture_output=True).returncode:
+            raise WeightsError(
+                f"{path} cannot be read as plain weights: that takes more memory or time than its size explains, or "
+                "PyTorch crashes on it."
+            )
+        memory.remember(question, {"read": True})
+    return _state(path)
+
+
+def try_out(path: str) -> None:
+    """Read what torch saved with little more memory and time than the file has bytes; exits with 1 for want of them.
+
+    What is refused in a sentence is so as well when it is read again.
+    """
+    import torch  # noqa: F401  # its own memory does not count
+
+    size = Path(path).stat().st_size
+    bounds.bound(size, SECONDS + size // 10**7)
+    try:
+        _state(Path(path))
+    except WeightsError as error:
+        if isinstance(error.__cause__, MemoryError) or "can't allocate" in str(error.__cause__):
+            sys.exit(1)
+
+
+def _state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of what torch saved, read with weights_only."""
     import argparse
 
     import torch
 
-    _check_zip(path)
     try:
         # timm's trainer keeps its arguments in a Namespace: plain data
         with torch.serialization.safe_globals([argparse.Namespace]):
