@@ -450,6 +450,42 @@ def test_a_loop_of_a_few_steps_runs(tmp_path: Path) -> None:
     )
 
 
+def saved(path: Path, nodes: list[Any], end: list[int | str] | None) -> Path:
+    """A network of these nodes, from `image` to `y`."""
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 8, 8])
+    graph = helper.make_graph(nodes, "net", [picture], [helper.make_tensor_value_info("y", TensorProto.FLOAT, end)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["RandomNormalLike", "RandomUniformLike"])
+def test_a_network_that_draws_random_numbers_is_refused(tmp_path: Path, kind: str) -> None:
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node(kind, ["mean"], ["noise"]),
+        helper.make_node("Add", ["mean", "noise"], ["y"]),
+    ]
+    with pytest.raises(WeightsError, match="draws random numbers, so each answer would be another"):
+        resolve(str(saved(tmp_path / "net.onnx", nodes, [1, 3, 1, 1])))
+
+
+def test_a_layer_whose_size_depends_on_the_picture_is_told(tmp_path: Path) -> None:
+    """The places of what is brighter than the mean: as many as there are."""
+    from headstart.features.extract import extract
+    from headstart.features.source import FeatureSource
+    from headstart.images import from_arrays
+
+    nodes = [
+        helper.make_node("Relu", ["image"], ["bright"]),
+        helper.make_node("NonZero", ["bright"], ["places"]),
+        helper.make_node("Cast", ["places"], ["y"], to=TensorProto.FLOAT),
+    ]
+    backbone = resolve(str(saved(tmp_path / "net.onnx", nodes, None)))
+    pictures = from_arrays(np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8))
+    with pytest.raises(WeightsError, match="features for one picture and"):
+        extract(pictures, FeatureSource(backbone.preprocess, backbone, "y"))
+
+
 def test_a_value_of_gigabytes_is_refused_before_it_is_computed(tmp_path: Path) -> None:
     """A kilobyte that repeats a picture a hundred million times."""
     times = numpy_helper.from_array(np.array([1, 100_000_000, 1, 1], np.int64), "times")

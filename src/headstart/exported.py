@@ -204,6 +204,7 @@ def graph(folder: Path, described: Export) -> Any:
             raise ValueError(f"it does not give {len(described.classes)} {PROBABILITIES}")
         if described.novelty is not None and str(model.output(1).get_partial_shape()) != "[1]":
             raise ValueError(f"it gives no {STRANGENESS}")
+        onnx_file.check_values(model, folder)
         return model
     except (RuntimeError, ValueError, UserError) as error:
         told = str(error).rstrip(".") if isinstance(error, ValueError | UserError) else "OpenVINO cannot read it"

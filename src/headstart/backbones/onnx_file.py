@@ -33,8 +33,14 @@ READING = "import sys; from headstart.backbones.onnx_file import try_out; try_ou
 SURVIVED = {"read": True}
 DEAR, FOLDING = 3, 20
 """An exit code; seconds that computing constants may take."""
+RANDOM = 5
+"""An exit code."""
+CHECKS = 4
+"""Which checks a file has survived: raised with each new one, so that files are tried again."""
 ENDLESS, STEPS = 4, 10_000
 """An exit code; steps that a loop may take, those of loops in it with it."""
+DRAWN = ("RandomUniform", "Multinomial")
+"""Operations that draw numbers; `RandomNormal` is made of the first."""
 LARGEST = 2 << 30
 """Bytes of one value that a network computes for a picture."""
 PATIENCE = 600.0
@@ -78,6 +84,8 @@ def read_elsewhere(path: Path, cannot: str) -> None:
 
 def _cause(code: int) -> str:
     """Why the process that tried a file ended, as a clause."""
+    if code == RANDOM:
+        return "it draws random numbers, so each answer would be another; export it in evaluation mode"
     if code == ENDLESS:
         return f"it has a loop of over {STEPS:,} steps, or of a number that the file does not state"
     if code == DEAR or (sys.platform != "win32" and code == -signal.SIGXCPU):
@@ -94,13 +102,8 @@ def trust(path: Path) -> None:
 
 def _question(path: Path) -> list[Any]:
     if path.suffix == ".xml":
-        return ["openvino", version("openvino"), *map(tensors.sha256, _files(path))]
-    return [
-        "onnx",
-        version("openvino"),
-        external.content(path) or tensors.sha256(path),
-        3,
-    ]  # 3: its conversion is bounded
+        return ["openvino", version("openvino"), *map(tensors.sha256, _files(path)), CHECKS]
+    return ["onnx", version("openvino"), external.content(path) or tensors.sha256(path), CHECKS]
 
 
 def _files(path: Path) -> list[Path]:
@@ -122,8 +125,9 @@ def converted(path: Path) -> Any:
 def try_out(path: Path | str) -> None:
     """Convert a file and compute its constants, as compiling does, with little more memory and time than it has bytes.
 
-    Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, and with
-    `ENDLESS` where a loop takes too many steps; the system ends the process where computing takes too long.
+    Raises whatever OpenVINO raises at reading; exits with `DEAR` where the constants cannot be computed, with `ENDLESS`
+    where a loop takes too many steps, with `RANDOM` where numbers are drawn; the system ends the process where
+    computing takes too long.
     """
     openvino.load()
     from openvino.passes import ConstantFolding, Manager
@@ -144,6 +148,8 @@ def try_out(path: Path | str) -> None:
         sys.exit(DEAR)
     if _steps(model) > STEPS:
         sys.exit(ENDLESS)
+    if any(op.get_type_name() in DRAWN for op in model.get_ops()):
+        sys.exit(RANDOM)
 
 
 def _steps(graph: Any) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from headstart.errors import WeightsError
 from headstart.paths import cache_dir
 
 IN_MEMORY = 2 << 30
@@ -39,9 +40,14 @@ class RowMatrix:
         self._matrix: NDArray[Any] | None = None
 
     def place(self, i: int, row: NDArray[Any]) -> None:
-        """Set row i."""
+        """Set row i. Raises WeightsError where it is of another length than those before."""
         if self._matrix is None:
             self._matrix = allocate((len(self.filled), len(row)), row.dtype)
+        if len(row) != self._matrix.shape[1]:
+            raise WeightsError(
+                f"The network gives {len(row):,} features for one picture and {self._matrix.shape[1]:,} for another: "
+                "choose a `layer` whose size does not depend on the picture."
+            )
         self._matrix[i] = row
         self.filled[i] = True
 
