@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from headstart.backbones import Backbone, resolve
+from headstart.backbones.plain_pickle import is_plain
 from headstart.errors import WeightsError
 
 NAME = "test_resnet"
@@ -172,6 +174,34 @@ def test_a_few_bytes_that_would_take_gigabytes_or_for_ever_are_refused(tmp_path:
             archive.writestr(f"archive/{name}", value)
     with pytest.raises(WeightsError, match="takes more memory or time than its size explains"):
         resolve(f"timm:{NAME}", path)
+
+
+@pytest.mark.parametrize("kind", ["state", "with its training", "parameters", "halved"])
+def test_a_state_dict_is_known_by_its_pickle_and_read_at_once(tmp_path: Path, state: State, kind: str) -> None:
+    contents: dict[str, Any] = {
+        "state": state,
+        "with its training": {"model": state, "epoch": 3, "best": 0.5, "optimizer": {"state": {0: state}, "lr": [1.0]}},
+        "parameters": {name: torch.nn.Parameter(value.float()) for name, value in state.items()},
+        "halved": {name: value.half() for name, value in state.items()},
+    }
+    torch.save(contents[kind], tmp_path / "a.pth")
+    assert is_plain(tmp_path / "a.pth")
+
+
+def doubled(times: int) -> Any:
+    """A pair of pairs of pairs ..., which a pickle writes in as many steps."""
+    found: Any = (1, 2)
+    for _ in range(times):
+        found = (found, found)
+    return found
+
+
+@pytest.mark.parametrize("content", [bytearray(9), np.ones(3), doubled(12)], ids=["bytes", "numpy", "pairs of pairs"])
+def test_what_is_no_state_dict_is_not_taken_for_one(tmp_path: Path, content: Any) -> None:
+    torch.save({"a": torch.ones(1), "b": content}, tmp_path / "a.pth")
+    assert not is_plain(tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(b"no zip")
+    assert not is_plain(tmp_path / "b.pth")
 
 
 def test_a_compressed_file_of_weights_is_refused(tmp_path: Path, state: State) -> None:

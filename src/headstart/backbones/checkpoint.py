@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstart import tensors
 from headstart.backbones import bounds, memory
 from headstart.backbones.adopt import grouped
+from headstart.backbones.plain_pickle import is_plain
 from headstart.errors import WeightsError
 from headstart.phrases import plural
 
@@ -52,11 +53,12 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _torch_file(path: Path) -> dict[str, torch.Tensor]:
     """What torch saved: a state dict, or the table that a training script puts it in.
 
-    A few bytes may stand for gigabytes of zeros, so the first time a process of its own reads a file (decision 51).
+    A few bytes may stand for gigabytes of zeros, so a process of its own reads a file the first time, unless its pickle
+    is plainly that of a state dict (decision 51).
     """
     _check_zip(path)
     question = ["torch", tensors.sha256(path)]
-    if memory.recall(question) is None:
+    if not is_plain(path) and memory.recall(question) is None:
         if subprocess.run([sys.executable, "-P", "-c", READING, str(path)], capture_output=True).returncode:
             raise WeightsError(
                 f"{path} cannot be read as plain weights: that takes more memory or time than its size explains, or "
