@@ -313,6 +313,20 @@ def test_more_rows_of_parquet_than_bytes_and_two_columns_of_a_name_are_refused(t
         load(tmp_path / "t.parquet")
 
 
+def test_a_large_file_that_is_no_text_is_refused_by_its_beginning(tmp_path: Path) -> None:
+    """Half a gigabyte of zeros, of which the disk holds nothing."""
+    with (tmp_path / "t.csv").open("wb") as file:
+        file.write(b"image,label")
+        file.truncate(2**29)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="cannot be read as UTF-8 text"):
+            load(tmp_path / "t.csv")
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_table_without_labels_serves_prediction(pictures: Path) -> None:
     """labelled=False needs the column image alone."""
     (pictures / "t.csv").write_text("image\npics/1.png\n")

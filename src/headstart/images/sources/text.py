@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headstart.errors import DataError, Refused
 from headstart.images.decode import Limits
-from headstart.images.files import read_file
+from headstart.images.files import open_file, read_file
 from headstart.images.formats import SUFFIXES
 from headstart.images.sources.cells import Columns, check_columns
 from headstart.phrases import plural
@@ -25,6 +25,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BYTES = ("utf-8-sig", "cp1252")
+"""Encodings in which a character of ASCII is a byte."""
+HEAD = 2**16
+"""Bytes by which it is told that a file is no text."""
 _SPOKEN = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252"}
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a]")
 
@@ -64,6 +68,11 @@ def _check(header: list[str], table: Path) -> None:
 def _decoded(table: Path) -> tuple[str, tuple[str, ...]]:
     """The text, and a note where its encoding had to be guessed."""
     try:
+        with open_file(table, MOST) as file:
+            head = file.read(HEAD)
+        begun = _encoding(head)
+        if begun in _BYTES and _NO_TEXT.search(head.decode("latin-1")):  # before a gigabyte of it is read
+            raise DataError(f"The table {table} cannot be read as {_SPOKEN.get(begun, begun.upper())} text.")
         raw = read_file(table, MOST)
     except Refused as refused:
         empty = refused.reason == "empty-file"
