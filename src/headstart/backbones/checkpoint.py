@@ -57,15 +57,22 @@ def _torch_file(path: Path) -> dict[str, torch.Tensor]:
     is plainly that of a state dict (decision 51).
     """
     _check_zip(path)
-    question = ["torch", tensors.sha256(path)]
-    if not is_plain(path) and memory.recall(question) is None:
-        if subprocess.run([sys.executable, "-P", "-c", READING, str(path)], capture_output=True).returncode:
-            raise WeightsError(
-                f"{path} cannot be read as plain weights: that takes more memory or time than its size explains, or "
-                "PyTorch crashes on it."
-            )
-        memory.remember(question, {"read": True})
+    if not is_plain(path):
+        _read_elsewhere(path)
     return _state(path)
+
+
+def _read_elsewhere(path: Path) -> None:
+    """Raise WeightsError unless a process of its own could read what torch saved, now or before."""
+    question = ["torch", tensors.sha256(path)]
+    if memory.recall(question) is not None:
+        return
+    if subprocess.run([sys.executable, "-P", "-c", READING, str(path)], capture_output=True).returncode:
+        raise WeightsError(
+            f"{path} cannot be read as plain weights: that takes more memory or time than its size explains, or "
+            "PyTorch crashes on it."
+        )
+    memory.remember(question, {"read": True})
 
 
 def try_out(path: str) -> None:
